@@ -1,0 +1,39 @@
+"""What a connector is: a module with RECORDS, Options and poll(). The contract test suite holds every one to it.
+
+    RECORDS: tuple[type[Record], ...]        the record types it yields
+    Options: a frozen dataclass              its own config keys, validated by pydantic; a default for each
+    async def poll(client, options, cursor) -> AsyncIterator[Page]
+
+A connector keeps no state, reads no clock, logs nothing and retries nothing. It tells only how to ask and what an
+answer means. Its module docstring has five words, each beginning a line: API, Polls, Cursor, Blind, Checked.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from exporter.client import Client
+from exporter.records import Read, Record
+
+Cursor = Mapping[str, Any]
+"""Where to go on: JSON values only. Empty at the first poll."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Records and the cursor that is right once they are stored; both are stored in one transaction.
+
+    `gone`: (record type, id) of items the platform no longer has.
+    `total`: how many items the whole poll will bring, where the platform says so (for progress only).
+    """
+
+    reads: Sequence[Read]
+    cursor: Cursor
+    gone: Sequence[tuple[type[Record], str]] = field(default=())
+    total: int | None = None
+
+
+class Poll(Protocol):
+    """One poll from the cursor to the present, as pages in the order they may be stored."""
+
+    def __call__(self, client: Client, options: Any, cursor: Cursor, /) -> AsyncIterator[Page]: ...

@@ -1,0 +1,224 @@
+"""The record types. Read this first: everything a platform says becomes one of these.
+
+A record is keyed by (source, id); a later poll replaces it. Unknown is None: a time is never guessed.
+Instants are aware UTC datetimes; lengths are seconds; shares are 0..1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+RequestKind = Literal["ticket", "service_request", "conversation"]
+Channel = Literal["email", "phone", "chat", "web", "portal", "api", "social", "other"]
+HandledBy = Literal["automation", "assisted", "human"]
+RequestOutcome = Literal["open", "resolved", "abandoned", "discarded"]
+IncidentSeverity = Literal["sev1", "sev2", "sev3", "sev4", "sev5"]
+ChangeResult = Literal["pending", "succeeded", "failed", "rolled_back", "cancelled"]
+ChangeKind = Literal["standard", "normal", "emergency", "deployment"]
+RunStatus = Literal["running", "waiting", "succeeded", "failed", "abandoned", "cancelled"]
+ExceptionKind = Literal["none", "business", "application"]
+Review = Literal["none", "accepted", "edited", "rejected"]
+BookingOutcome = Literal["upcoming", "attended", "no_show", "cancelled", "rescheduled", "unknown"]
+CancelledBy = Literal["host", "invitee"]
+CostKind = Literal["licence", "infrastructure", "labour", "maintenance", "support", "training"]
+
+Json = Any
+"""A decoded JSON value."""
+
+PERSON = {"person": True}
+"""Marks a column that names a person: stored only as a keyed hash."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """What every record has. `source` and the segment columns are filled in by the poller, not by connectors."""
+
+    id: str
+    source: str = ""
+    url: str | None = None  # deep link that a person can open
+    updated_at: datetime | None = None
+    team: str | None = None
+    business_unit: str | None = None
+    region: str | None = None
+    cohort: str | None = None  # rollout wave, or "control"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request(Record):
+    """Somebody asked for something: a ticket, a service request or a conversation."""
+
+    kind: RequestKind | None = None
+    opened_at: datetime | None = None
+    first_response_at: datetime | None = None
+    resolved_at: datetime | None = None
+    abandoned_at: datetime | None = None
+    closed_at: datetime | None = None
+    escalated_at: datetime | None = None
+    reopen_count: int | None = None
+    replies: int | None = None
+    channel: Channel | None = None
+    category: str | None = None
+    request_type: str | None = None
+    priority: str | None = None
+    requester: str | None = field(default=None, metadata=PERSON)
+    handled_by: HandledBy | None = None
+    outcome: RequestOutcome | None = None
+    self_service: bool | None = None  # automation answered first
+    human_seconds: float | None = None
+    csat: float | None = None  # 0..1
+    effort: float | None = None  # 0..1
+    sentiment: float | None = None  # -1..1
+    sla_breached: bool | None = None
+    legacy_path: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incident(Record):
+    """A service interruption."""
+
+    started_at: datetime | None = None
+    detected_at: datetime | None = None
+    opened_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    resolved_at: datetime | None = None
+    severity: IncidentSeverity | None = None
+    service: str | None = None
+    tier: str | None = None
+    category: str | None = None
+    recurrence_key: str | None = None
+    caused_by: str | None = None  # id of a change
+    auto_remediated: bool | None = None
+    users_affected: int | None = None
+    outage: bool | None = None  # the service was unusable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change(Record):
+    """A change to a service: a deployment or a change request."""
+
+    requested_at: datetime | None = None
+    first_commit_at: datetime | None = None
+    approved_at: datetime | None = None
+    deployed_at: datetime | None = None
+    result: ChangeResult | None = None
+    service: str | None = None
+    environment: str | None = None
+    kind: ChangeKind | None = None
+    automated: bool | None = None
+    unplanned: bool | None = None
+    blocked_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run(Record):
+    """One attempt of an automation; all attempts with one root_id are one logical run."""
+
+    workflow: str | None = None
+    root_id: str | None = None
+    attempt: int | None = None
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    status: RunStatus | None = None
+    exception: ExceptionKind | None = None
+    human_override: bool | None = None
+    review: Review | None = None  # AI output looked at by a person
+    rework: bool | None = None  # its result had to be cleaned up
+    human_seconds: float | None = None
+    trigger: str | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workflow(Record):
+    """Inventory: one automation. A dependency is written "kind:name", kind one of
+    system, credential, api, person, plugin."""
+
+    name: str | None = None
+    enabled: bool | None = None
+    owners: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
+    exportable: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Booking(Record):
+    """An appointment."""
+
+    requested_at: datetime | None = None
+    first_response_at: datetime | None = None
+    booked_at: datetime | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    outcome: BookingOutcome | None = None
+    cancelled_by: CancelledBy | None = None
+    channel: str | None = None
+    meeting_type: str | None = None
+    host: str | None = field(default=None, metadata=PERSON)
+    automated: bool | None = None
+    conflict: bool | None = None  # double-booked
+    reminders: int | None = None
+    value: float | None = None
+    currency: str | None = None
+    opportunity_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost(Record):
+    """Money, or working time, spent over a period."""
+
+    period_start: datetime | None = None
+    period_end: datetime | None = None
+    amount: float | None = None
+    currency: str | None = None
+    kind: CostKind | None = None
+    workflow: str | None = None
+    service: str | None = None
+    effort_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A record beside the platform's own item it was read from; the configured segment mapping looks in the item."""
+
+    record: Record
+    item: Json
+
+
+RECORDS: Mapping[str, type[Record]] = {
+    "request": Request,
+    "incident": Incident,
+    "change": Change,
+    "run": Run,
+    "workflow": Workflow,
+    "booking": Booking,
+    "cost": Cost,
+}
+"""Record name (the table, the facts file, the KPI file) -> record type."""
+
+SEGMENTS = ("team", "business_unit", "region", "cohort")
+
+
+def record_name(record_type: type[Record]) -> str:
+    """`Booking` -> "booking"."""
+    return record_type.__name__.lower()
+
+
+def person_columns(record_type: type[Record]) -> tuple[str, ...]:
+    """The columns of a record that name a person."""
+    return tuple(f.name for f in fields(record_type) if f.metadata.get("person"))
+
+
+def instant(text: Any) -> datetime | None:
+    """An ISO 8601 text with an offset (or `Z`) as a UTC instant; None for None and "".
+
+    Raises ValueError for anything else, a text without an offset included: a guessed time zone is a wrong figure.
+    """
+    if text is None or text == "":
+        return None
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"no UTC offset in {text!r}")
+    return moment.astimezone(UTC)

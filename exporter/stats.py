@@ -1,0 +1,49 @@
+"""Pure statistics, and the shape in which figures travel."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from math import sqrt
+from typing import Literal
+
+Z95 = 1.959963984540054
+
+
+def wilson(successes: float, total: float, z: float = Z95) -> tuple[float, float]:
+    """The Wilson score interval of a proportion, (lower, upper), both within 0..1. `total` > 0.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference (1927).
+    """
+    p = successes / total
+    squared = z * z / total
+    centre = p + squared / 2
+    margin = z * sqrt(p * (1 - p) / total + squared / (4 * total))
+    # Rounding may leave a bound a hair on the wrong side of p at 0 and 1.
+    return max(0.0, min(p, (centre - margin) / (1 + squared))), min(1.0, max(p, (centre + margin) / (1 + squared)))
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """How values spread: `buckets` are (upper bound, records at or below it), cumulative, the last bound infinite."""
+
+    buckets: tuple[tuple[float, int], ...]
+    count: int
+    sum: float
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric: its samples share name, help and label names. A sample is (label values, value)."""
+
+    name: str
+    help: str
+    kind: Literal["gauge", "gaugehistogram"]
+    labels: tuple[str, ...]
+    samples: tuple[tuple[tuple[str, ...], float | Distribution], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Every figure as it stood at one instant; never changed once made."""
+
+    at: datetime
+    families: tuple[Family, ...]
