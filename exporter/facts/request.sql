@@ -1,0 +1,62 @@
+-- A request as it stood at `moment`. Placed by opened_at, first_response_at, resolved_at or ended_at.
+create or replace temp macro request_facts(since, from_at, to_at) as table
+with ends as (
+  -- Where a platform gives both ends, its own word for the outcome decides which one counts.
+  select *, case when outcome = 'abandoned' then coalesce(abandoned_at, resolved_at) else coalesce(resolved_at, abandoned_at) end as end_at,
+    case when outcome = 'abandoned' then null else resolved_at end as resolve_at
+  from request
+  where outcome is distinct from 'discarded' and coalesce(resolved_at, abandoned_at, closed_at, to_at) >= since
+),
+askers as (
+  select requester from ends where requester is not null group by requester having count(*) > 1
+),
+asked as (
+  select source, id, requester, category, opened_at, handled_by = 'human' as by_human from ends where requester in (select requester from askers)
+),
+-- "Same category when both have one": a request is found under its own category and under 'any'; one without a category under 'none' and 'any'.
+found_under as (
+  select requester, opened_at, by_human, coalesce('=' || category, 'none') as topic from asked
+  union all select requester, opened_at, by_human, 'any' from asked
+),
+looks_under as (
+  select source, id, requester, topic,
+    -- A request that ended as it opened must not find itself.
+    case when opened_at >= end_at then end_at + interval 1 microsecond else end_at end as end_at
+  from (
+    select *, unnest(case when category is null then ['any'] else ['=' || category, 'none'] end) as topic
+    from ends where requester in (select requester from askers) and end_at is not null
+  )
+),
+again as (
+  select l.source, l.id, min(f.opened_at) as again_at
+  from looks_under l asof join found_under f on l.requester = f.requester and l.topic = f.topic and f.opened_at >= l.end_at
+  group by all
+),
+again_human as (
+  select l.source, l.id, min(f.opened_at) as again_human_at
+  from looks_under l asof join (from found_under where by_human) f on l.requester = f.requester and l.topic = f.topic and f.opened_at >= l.end_at
+  group by all
+),
+moments as (
+  select e.*, again_at, again_human_at,
+    [opened_at, end_at, resolve_at, closed_at, escalated_at, again_at, again_human_at] as turns,
+    unnest(moments(from_at, to_at, turns)) as moment
+  from ends e left join again using (source, id) left join again_human using (source, id)
+)
+select source, id, url, moment, next_moment(moment, turns) as until,
+  team, business_unit, region, cohort, kind, channel, category, request_type, priority, handled_by, self_service, legacy_path,
+  opened_at, first_response_at,
+  case when end_at <= moment then end_at end as ended_at,
+  case when resolve_at <= moment then resolve_at end as resolved_at,
+  opened_at <= moment as opened,
+  coalesce(end_at <= moment, false) as ended,
+  coalesce(resolve_at <= moment, false) as resolved,
+  ended and not resolved as abandoned,
+  opened_at <= moment and not ended and not coalesce(closed_at <= moment, false) as open,
+  coalesce(escalated_at <= moment, false) as escalated,
+  coalesce(reopen_count, 0) > 0 as reopened,
+  case when again_at <= moment then epoch(again_at - end_at) end as again_seconds,
+  case when again_human_at <= moment then epoch(again_human_at - end_at) end as again_human_seconds,
+  epoch(first_response_at - opened_at) as first_response_seconds,
+  epoch(resolve_at - opened_at) as resolution_seconds
+from moments;

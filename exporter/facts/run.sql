@@ -1,0 +1,50 @@
+-- A logical run (all attempts with one root_id) as it stood at `moment`. Placed by ended_at.
+-- One row per attempt that was the last known one for a while; earlier attempts have left their marks in it.
+create or replace temp macro run_facts(since, from_at, to_at) as table
+with attempts as (
+  select r.*, coalesce(root_id, r.id) as root, coalesce(started_at, queued_at, finished_at) as begin_at,
+    status in ('succeeded', 'failed', 'abandoned', 'cancelled') as over,
+    -- A run that ended at an unknown time is placed by the last thing known of it, rather than left out of its own failure rate.
+    case when over then coalesce(finished_at, r.updated_at, begin_at) end as end_at,
+    coalesce(started_at, queued_at) + to_seconds(coalesce(w.run_timeout_seconds, getvariable('run_timeout_seconds'))) as timeout_at,
+    case when coalesce(exception, 'none') = 'none' and status = 'failed' then 'application' else coalesce(exception, 'none') end as fault
+  from run r left join workflow_settings w using (workflow)
+),
+chained as (
+  select *,
+    row_number() over in_order as nth,
+    lead(begin_at) over in_order as next_at,
+    first_value(started_at) over in_order as first_started_at,
+    first_value(queued_at) over in_order as first_queued_at,
+    coalesce(bool_or(fault = 'business') over earlier, false) as business_before,
+    coalesce(bool_or(fault = 'application') over earlier, false) as application_before,
+    coalesce(bool_or(human_override) over earlier, false) as overridden_before
+  from attempts
+  where begin_at is not null
+  window in_order as (partition by source, root order by coalesce(attempt, 1), begin_at, id),
+    earlier as (partition by source, root order by coalesce(attempt, 1), begin_at, id rows between unbounded preceding and 1 preceding)
+),
+moments as (
+  select *, [begin_at, end_at, timeout_at, next_at] as turns, unnest(moments(from_at, to_at, turns)) as moment
+  from chained
+  where coalesce(end_at, timeout_at, to_at) >= since or next_at >= since
+),
+stood as (
+  select *, coalesce(end_at <= moment, false) as finished, not finished and coalesce(timeout_at <= moment, false) as timed_out
+  from moments where begin_at <= moment and (next_at is null or moment < next_at)
+)
+select source, id, url, moment, next_moment(moment, turns) as until, root as root_id,
+  team, business_unit, region, cohort, workflow, owner, trigger,
+  case when finished then end_at when timed_out then timeout_at end as ended_at,
+  finished and status = 'cancelled' as cancelled,
+  ended_at is not null and not cancelled as ended,
+  finished and status = 'succeeded' as succeeded,
+  finished and status = 'failed' as failed,
+  timed_out or (finished and status = 'abandoned') as abandoned,
+  nth > 1 or coalesce(attempt, 1) > 1 as retried,
+  business_before or (finished and fault = 'business') as business_exception,
+  application_before or (finished and fault = 'application') as application_exception,
+  overridden_before or (finished and coalesce(human_override, false)) as overridden,
+  case when finished and finished_at is not null then epoch(finished_at - first_started_at) end as run_seconds,
+  epoch(first_started_at - first_queued_at) as queue_seconds
+from stood;
