@@ -1,0 +1,1 @@
+"""A demonstration without a platform: fakes with work to report, for trying the exporter out."""
