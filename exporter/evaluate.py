@@ -1,0 +1,354 @@
+"""KPI + store + instant -> figures: the only arithmetic.
+
+One scan per facts file serves all its KPIs and windows: every part of a figure is a sum, so rows are summed per
+segment and per slice between two windows (the last day, the six days before it, ...); a window is the sum of its slices.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from exporter.kpi import BUCKETS, Kpi, Threshold
+from exporter.records import RECORDS
+from exporter.stats import Distribution
+
+FACTS = Path(__file__).parent / "facts"
+UNASSIGNED = "unassigned"
+DAY = 86400
+
+MACROS = """
+create or replace temp macro moments(from_at, to_at, turns) as
+  case when from_at = to_at then [from_at]
+  else list_distinct(list_append(list_filter(turns, lambda t: t > from_at and t <= to_at), from_at)) end;
+create or replace temp macro next_moment(at, turns) as list_min(list_filter(turns, lambda t: t > at));
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A KPI as configured. `params` are SQL texts; `thresholds_by` are (segment to match, threshold)."""
+
+    kpi: Kpi
+    params: Mapping[str, str] = field(default_factory=dict)
+    threshold: Threshold = field(default_factory=Threshold)
+    thresholds_by: Sequence[tuple[Mapping[str, str], Threshold]] = ()
+    owner: str = UNASSIGNED
+    escalation: str = "none"
+    cadence: str = "weekly"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to evaluate: windows are (name, seconds), shortest first; labels per record; run time-outs in seconds."""
+
+    settings: Sequence[Setting]
+    windows: Sequence[tuple[str, int]]
+    labels: Mapping[str, Sequence[str]]
+    run_timeout: float = DAY
+    workflow_timeouts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """A source as evaluation sees it: which records it feeds, and whether what it fed is whole and fresh."""
+
+    source: str
+    records: frozenset[str]
+    complete: bool = True
+    stale: bool = False
+
+
+Key = tuple[tuple[str, str], ...]
+"""A segment: (label, value) pairs, in the order of the labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One KPI in one window and segment. A count, sum or state has no denominator; only a duration has a distribution.
+
+    `by`: the numerator by further labels, where the KPI splits it.
+    """
+
+    kpi: str
+    window: str | None
+    segment: Key
+    numerator: float
+    denominator: float | None = None
+    distribution: Distribution | None = None
+    by: tuple[tuple[Key, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All figures at one instant, and for each KPI without any the reason why."""
+
+    at: datetime
+    figures: tuple[Figure, ...]
+    absent: Mapping[str, str]
+
+
+def evaluate(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, feeds: Sequence[Feed]) -> Evaluation:
+    """Every figure as it stood at `at`. `connection`: a reader of the store; temporary views and macros are made in it."""
+    absent = {s.kpi.name: reason for s in plan.settings if (reason := unfit(s.kpi, feeds))}
+    fit = [s for s in plan.settings if s.kpi.name not in absent]
+    prepare(connection, plan, at, feeds)
+    figures: list[Figure] = []
+    counted = [s for s in fit if s.kpi.kind != "derived"]
+    for facts in sorted({s.kpi.facts for s in counted}):
+        figures += Scan(connection, plan, at, facts, [s for s in counted if s.kpi.facts == facts]).figures()
+    for setting in fit:
+        if setting.kpi.kind == "derived":
+            figures += derive(setting.kpi, figures)
+    present = {figure.kpi for figure in figures}
+    absent |= {s.kpi.name: "no_records" for s in fit if s.kpi.name not in present}
+    return Evaluation(at, tuple(figures), absent)
+
+
+def unfit(kpi: Kpi, feeds: Sequence[Feed]) -> str | None:
+    """Why a KPI cannot be published, or None where it can."""
+    if any(record not in feed_records(feeds) for record in kpi.needs):
+        return "no_source"
+    concerned = [feed for feed in feeds if feed.records & {*kpi.needs, *kpi.uses}]
+    if not all(feed.complete for feed in concerned):
+        return "initial_sync"
+    return "stale_source" if any(feed.stale for feed in concerned) else None
+
+
+def feed_records(feeds: Iterable[Feed]) -> set[str]:
+    """Every record that some source feeds."""
+    return {record for feed in feeds for record in feed.records}
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, feeds: Sequence[Feed]) -> None:
+    """Makes what facts files build on: the records of configured sources, settings, the slices of time, the macros."""
+    database = connection.execute("select current_database()").fetchall()[0][0]
+    names = [feed.source for feed in feeds]
+    quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in names) or "null"
+    for record in RECORDS:
+        # A source that left the config keeps its rows in the store, but counts no longer.
+        connection.execute(
+            f'create or replace temp view "{record}" as from "{database}".main."{record}" where source in ({quoted})'
+        )
+    connection.execute("create or replace temp table workflow_settings (workflow varchar, run_timeout_seconds double)")
+    connection.execute(
+        "insert into workflow_settings select unnest(?::varchar[]), unnest(?::double[])",
+        [list(plan.workflow_timeouts), list(plan.workflow_timeouts.values())],
+    )
+    bounds = [0, *(seconds for _, seconds in plan.windows)]
+    edges = [utc(at) - timedelta(seconds=bound) for bound in bounds]
+    connection.execute("create or replace temp table spans (span_begin timestamp, span_end timestamp)")
+    connection.execute(
+        "insert into spans select unnest(?::timestamp[]), unnest(?::timestamp[])", [edges[1:], edges[:-1]]
+    )
+    connection.execute(f"set variable run_timeout_seconds = {float(plan.run_timeout)}")
+    for setting in plan.settings:
+        for name, param in setting.kpi.params.items():
+            if param.variable:
+                connection.execute(f"set variable {name}_seconds = {setting.params.get(name, 'null')}")
+    connection.execute(MACROS)
+    # streak builds on run: a macro's parts must be there before it.
+    for path in sorted(FACTS.glob("*.sql"), key=lambda path: path.stem in DEPENDENT):
+        connection.execute(path.read_text())
+
+
+DEPENDENT = {"streak"}
+
+
+def utc(at: datetime) -> datetime:
+    """An aware instant as the store keeps it: UTC, without zone."""
+    return at.astimezone(UTC).replace(tzinfo=None)
+
+
+class Scan:
+    """One pass over one facts file for all its KPIs."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, facts: str, settings: Sequence[Setting]
+    ) -> None:
+        self.connection, self.plan, self.at, self.facts, self.settings = connection, plan, utc(at), facts, settings
+        self.measures: dict[str, int] = {}  # SQL -> its place in a row
+        self.parts = {s.kpi.name: self._parts(s) for s in settings}
+        self.labels = tuple(
+            dict.fromkeys(label for s in settings for label in (*self._labels(s.kpi), *s.kpi.numerator_labels))
+        )
+        self.placings = sorted({s.kpi.placed_by for s in settings if s.kpi.placed_by})
+
+    def _labels(self, kpi: Kpi) -> tuple[str, ...]:
+        return labels_of(kpi, self.plan.labels)
+
+    def _measure(self, sql: str) -> int:
+        return self.measures.setdefault(sql, len(self.measures))
+
+    def _parts(self, setting: Setting) -> list[int]:
+        """Where in a row a KPI finds what it sums: numerator, denominator, then the counts per bucket."""
+        kpi = setting.kpi
+
+        def sql(text: str | None) -> str:
+            return "(" + (text or "").format_map(setting.params) + ")"
+
+        if kpi.kind == "ratio":
+            within = f"{sql(kpi.denominator)} and {sql(kpi.numerator)}"
+            return [
+                self._measure(f"count(*) filter (where {within})"),
+                self._measure(f"count(*) filter (where {sql(kpi.denominator)})"),
+            ]
+        if kpi.kind in ("count", "state") and not kpi.value:
+            return [self._measure(f"count(*) filter (where {sql(kpi.where)})")]
+        value, where = sql(kpi.value), f"{sql(kpi.where)} and {sql(kpi.value)} is not null"
+        if kpi.kind == "duration":
+            # A length below zero (resolved before it was opened) is a fault in the data, not a short time.
+            where += f" and {value} >= 0"
+        total = self._measure(f"coalesce({kpi.aggregate}({value}) filter (where {where}), 0)::double")
+        if kpi.kind in ("sum", "state"):
+            return [total]
+        counts = (
+            [f"count(*) filter (where {where} and {value} <= {bound})" for bound in BUCKETS]
+            if kpi.kind == "duration"
+            else []
+        )
+        return [total, self._measure(f"count(*) filter (where {where})"), *map(self._measure, counts)]
+
+    def figures(self) -> Iterator[Figure]:
+        """Every figure of every KPI of these facts."""
+        self._cube()
+        for placing in (*self.placings, None):
+            settings = [s for s in self.settings if s.kpi.placed_by == placing]
+            if settings:
+                rows = self._rows(placing)
+                for setting in settings:
+                    yield from self._of(setting.kpi, rows)
+
+    def _cube(self) -> None:
+        labels = [
+            f"""coalesce(nullif(trim("{label}"::varchar), ''), '{UNASSIGNED}') as l{i}"""
+            for i, label in enumerate(self.labels)
+        ]
+        slices = [f"{self._slice(placing)} as s{i}" for i, placing in enumerate(self.placings)]
+        sums = [f"{sql} as m{i}" for sql, i in self.measures.items()]
+        since = self.at - timedelta(seconds=self.plan.windows[-1][1])
+        self.connection.execute(
+            f"create or replace temp table cube as select {', '.join([*labels, *slices, *sums])} "
+            f"from {self.facts}_facts({timestamp(since)}, {timestamp(self.at)}, {timestamp(self.at)}) group by all"
+        )
+
+    def _slice(self, placing: str) -> str:
+        """The shortest window (at - W, at] that holds a time; NULL where none does."""
+        cases = [
+            f'when "{placing}" > {timestamp(self.at - timedelta(seconds=seconds))} then {i}'
+            for i, (_, seconds) in enumerate(self.plan.windows)
+        ]
+        return f'case when "{placing}" > {timestamp(self.at)} then null {" ".join(cases)} end::tinyint'
+
+    def _rows(self, placing: str | None) -> list[tuple[Any, ...]]:
+        """(labels..., slice, measures...) of the cube, summed over the slices of other timestamps."""
+        place = f"s{self.placings.index(placing)}" if placing else "0"
+        biggest = {i for sql, i in self.measures.items() if sql.startswith("coalesce(max(")}
+        columns = [f"l{i}" for i in range(len(self.labels))] + [f"{place} as slice"]
+        columns += [f"{'max' if i in biggest else 'sum'}(m{i})" for i in self.measures.values()]
+        return self.connection.execute(
+            f"select {', '.join(columns)} from cube where {place} is not null group by all"
+        ).fetchall()
+
+    def _of(self, kpi: Kpi, rows: Sequence[tuple[Any, ...]]) -> Iterator[Figure]:
+        labels = self._labels(kpi)
+        at = [self.labels.index(label) for label in labels]
+        split = [self.labels.index(label) for label in kpi.numerator_labels]
+        parts, width = self.parts[kpi.name], len(self.labels)
+        combine = max if kpi.aggregate == "max" else float.__add__
+        slices = len(self.plan.windows) if kpi.windowed else 1
+        found: dict[Key, list[list[float]]] = {}
+        splits: dict[Key, dict[Key, list[float]]] = {}
+        for row in rows:
+            values = [float(row[width + 1 + part]) for part in parts]
+            if not any(values) and kpi.windowed:
+                continue
+            key = tuple(zip(labels, (row[i] for i in at), strict=True))
+            sums = found.setdefault(key, [[0.0] * len(parts) for _ in range(slices)])
+            sums[row[width]] = [combine(a, b) for a, b in zip(sums[row[width]], values, strict=True)]
+            if split and values[0]:
+                by = tuple(zip(kpi.numerator_labels, (row[i] for i in split), strict=True))
+                splits.setdefault(key, {}).setdefault(by, [0.0] * slices)[row[width]] += values[0]
+        for key, sums in found.items():
+            yield from self._windows(kpi, key, sums, splits.get(key, {}))
+
+    def _windows(self, kpi: Kpi, key: Key, sums: list[list[float]], by: Mapping[Key, list[float]]) -> Iterator[Figure]:
+        if not kpi.windowed:
+            yield Figure(kpi.name, None, key, sums[0][0])
+            return
+        for i, (window, seconds) in enumerate(self.plan.windows):
+            total = [sum(column) for column in zip(*sums[: i + 1], strict=True)]
+            splits = tuple((k, v) for k, values in sorted(by.items()) if (v := sum(values[: i + 1])))
+            if kpi.kind in ("count", "sum"):
+                yield Figure(kpi.name, window, key, total[0] / (seconds / DAY if kpi.per else 1))
+            elif total[1]:
+                spread = distribution(total[2:], total[1], total[0]) if kpi.kind == "duration" else None
+                yield Figure(kpi.name, window, key, total[0], total[1], spread, splits)
+
+
+def labels_of(kpi: Kpi, configured: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The columns whose values segment a KPI: those configured for its record, then its own."""
+    return tuple(dict.fromkeys((*configured.get(kpi.record, ()), *kpi.labels)))
+
+
+def distribution(counts: Sequence[float], total: float, summed: float) -> Distribution:
+    """Counts at or below each of BUCKETS, with the infinite bucket added."""
+    bounds = tuple((bound, int(count)) for bound, count in zip(BUCKETS, counts, strict=True))
+    return Distribution((*bounds, (float("inf"), int(total))), int(total), summed)
+
+
+def timestamp(at: datetime) -> str:
+    """An instant without zone as an SQL literal."""
+    return f"timestamp '{at.isoformat(sep=' ')}'"
+
+
+def derive(kpi: Kpi, figures: Sequence[Figure]) -> Iterator[Figure]:
+    """One KPI's part over another's, by the labels both have and those only the numerator has, unless dropped.
+
+    Where a segment has one part only, the other is 0: there is no quotient then, but sums over segments lose nothing.
+    """
+    over, under = (figure_part(figures, part) for part in (kpi.numerator or "", kpi.denominator or ""))
+    common = labels_in(over) & labels_in(under)
+    extra = labels_in(over) - common - {*kpi.drop}
+    above, below = summed(over, common | extra), summed(under, common)
+    extras = {(window, narrowed(key, extra)) for window, key in above}
+    keys = {*above, *((w, tuple(sorted((*key, *more)))) for w, key in below for window, more in extras if window == w)}
+    for window, key in sorted(keys, key=str):
+        yield Figure(
+            kpi.name, window, key, above.get((window, key), 0.0), below.get((window, narrowed(key, common)), 0.0)
+        )
+
+
+Parts = dict[tuple[str | None, Key], float]
+
+
+def labels_in(parts: Parts) -> set[str]:
+    """Every label that occurs."""
+    return {label for _, key in parts for label, _ in key}
+
+
+def narrowed(key: Key, labels: set[str]) -> Key:
+    """A segment by some of its labels only."""
+    return tuple(pair for pair in key if pair[0] in labels)
+
+
+def summed(parts: Parts, labels: set[str]) -> Parts:
+    """The parts summed over all but some labels."""
+    sums: Parts = {}
+    for (window, key), value in parts.items():
+        kept = window, tuple(sorted(narrowed(key, labels)))
+        sums[kept] = sums.get(kept, 0.0) + value
+    return sums
+
+
+def figure_part(figures: Sequence[Figure], part: str) -> Parts:
+    """The numerators (or, as `kpi.denominator`, the denominators) of a KPI, by window and segment."""
+    name, _, which = part.partition(".")
+    return {
+        (f.window, f.segment): (f.denominator or 0.0) if which == "denominator" else f.numerator
+        for f in figures
+        if f.kpi == name
+    }

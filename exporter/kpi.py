@@ -1,0 +1,176 @@
+"""What a KPI is, and the catalogue of them: every file in exporter/kpis/, checked and frozen."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from exporter import strict
+
+HERE = Path(__file__).parent
+Kind = Literal["ratio", "mean", "duration", "count", "sum", "state", "derived"]
+Severity = Literal["warning", "critical"]
+
+BUCKETS = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 172800.0, 604800.0, 2592000.0)
+"""Upper bounds of duration distributions, in seconds: a minute to 30 days."""
+
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "ratio": ("placed_by", "numerator", "denominator"),
+    "mean": ("placed_by", "value"),
+    "duration": ("placed_by", "value"),
+    "count": ("placed_by", "where"),
+    "sum": ("placed_by", "value"),
+    "state": (),
+    "derived": ("numerator", "denominator"),
+}
+"""Kind of KPI -> what its declaration must say."""
+
+
+class Frozen(BaseModel):
+    """A declaration that refuses unknown keys and never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Param(Frozen):
+    """A value in a KPI's predicates, `{name}` there, that the config may set."""
+
+    type: Literal["duration", "predicate", "number"]
+    default: str | float | None = None
+    variable: bool = False  # the facts read it with getvariable('<name>_seconds'), the KPI's own SQL does not
+
+
+class Threshold(Frozen):
+    """Where a KPI is worth a ticket (warning) and where it is worth waking somebody (critical)."""
+
+    warning: float | None = None
+    critical: float | None = None
+
+
+class Kpi(Frozen):
+    """One KPI as declared in exporter/kpis/. Predicates and values are SQL over the columns of its facts."""
+
+    name: str
+    facts: str
+    needs: tuple[str, ...]  # records without which there is no figure
+    uses: tuple[str, ...] = ()  # records that make the figure better where they are fed
+    title: str
+    help: str
+    kind: Kind
+    placed_by: str | None = None
+    numerator: str | None = None  # of a derived KPI: another KPI, or `kpi.numerator` / `kpi.denominator`
+    denominator: str | None = None
+    value: str | None = None
+    where: str = "true"
+    per: Literal["day"] | None = None
+    aggregate: Literal["sum", "max"] = "sum"
+    labels: tuple[str, ...] = ()  # beside those configured for the record
+    numerator_labels: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()  # labels of a derived KPI's parts that are summed away
+    params: Mapping[str, Param] = {}
+    unit: str = ""
+    better: Literal["higher", "lower", "none"]
+    guard: Annotated[tuple[str, ...], Field(min_length=1)]
+    threshold: Threshold = Threshold()
+    window: str = "7d"  # the window that alerts look at
+    for_: Annotated[str, Field(alias="for")] = "1h"
+    owner: str = "unassigned"
+    escalation: str = "none"
+    cadence: str = "weekly"
+
+    @model_validator(mode="after")
+    def _says_what_its_kind_needs(self) -> "Kpi":
+        missing = [key for key in NEEDED[self.kind] if key not in self.model_fields_set]
+        if missing:
+            raise ValueError(f"a KPI of kind {self.kind} needs {', '.join(missing)}")
+        return self
+
+    @property
+    def record(self) -> str:
+        """The record whose configured labels its series carry."""
+        return self.needs[0]
+
+    @property
+    def stem(self) -> str:
+        """What its parts are named after: outcome_no_show for no_show_ratio, outcome_mttr_seconds for mttr_seconds."""
+        return "outcome_" + (self.name.removesuffix("_ratio") if self.kind in ("ratio", "mean") else self.name)
+
+    @property
+    def metric(self) -> str:
+        """The name of its main series."""
+        return f"outcome_{self.name}"
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The names of all its series, main one first; thresholds are left out."""
+        parts = {
+            "ratio": (
+                f"{self.stem}_numerator",
+                f"{self.stem}_denominator",
+                f"{self.metric}_lower",
+                f"{self.metric}_upper",
+            ),
+            "mean": (f"{self.stem}_numerator", f"{self.stem}_denominator"),
+            "duration": (f"{self.stem}_numerator", f"{self.stem}_denominator", f"{self.stem}_distribution"),
+            "derived": (f"{self.stem}_numerator", f"{self.stem}_denominator"),
+        }
+        return (self.metric, *parts.get(self.kind, ()))
+
+    @property
+    def windowed(self) -> bool:
+        """Whether its series carry the label `window`; a state is as it is now."""
+        return self.kind != "state"
+
+
+def load(folder: Path = HERE / "kpis") -> dict[str, Kpi]:
+    """Every KPI declared in a folder, by name. Raises strict.Mistakes naming file, line and fault."""
+    found: dict[str, Kpi] = {}
+    mistakes: list[strict.Mistake] = []
+    for path in sorted(folder.glob("*.yaml")):
+        document = strict.load(path)
+        shared = {key: value for key, value in document.data.items() if key != "kpis"}
+        for name, body in document.data["kpis"].items():
+            where = ("kpis", name)
+            try:
+                found[name] = KPI.validate_python({"name": name, **shared, **body})
+            except ValidationError as error:
+                mistakes += [_mistake(document, where, item) for item in error.errors()]
+    mistakes += _loose_ends(folder, found)
+    if mistakes:
+        raise strict.Mistakes(mistakes)
+    return found
+
+
+def _mistake(document: strict.Document, where: tuple[str, ...], item: Mapping[str, Any]) -> strict.Mistake:
+    path = (*where, *(str(part) for part in item["loc"]))
+    return strict.Mistake(document.file, document.line(path), ".".join(path), str(item["msg"]))
+
+
+def _loose_ends(folder: Path, found: Mapping[str, Kpi]) -> list[strict.Mistake]:
+    """Guards and parts that name no KPI."""
+    named = {
+        name: (*kpi.guard, *((part.split(".")[0] for part in parts(kpi)) if kpi.kind == "derived" else ()))
+        for name, kpi in found.items()
+    }
+    return [
+        strict.Mistake(str(folder), 0, name, f"names {other!r}, which is no KPI")
+        for name, others in named.items()
+        for other in others
+        if other not in found
+    ]
+
+
+def parts(kpi: Kpi) -> tuple[str, str]:
+    """The numerator and denominator of a KPI that has them."""
+    return kpi.numerator or "", kpi.denominator or ""
+
+
+KPI: TypeAdapter[Kpi] = TypeAdapter(Kpi)
+
+
+@cache
+def catalogue() -> Mapping[str, Kpi]:
+    """The KPIs shipped with the exporter."""
+    return load()
