@@ -1,0 +1,96 @@
+"""What can go wrong while a source is read, named by what the poller does about it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+LONGEST_WAIT_SECONDS = 30.0  # a longer Retry-After is not sat out inside a poll: the poller is told until when to wait
+
+
+class SourceError(Exception):
+    """A poll cannot go on. `reason` is a label value."""
+
+    reason = "unknown"
+
+
+class AuthFailed(SourceError):  # noqa: N818 - named by what the poller does
+    """The credential is missing, wrong, expired or allows too little: stop and alert."""
+
+    reason = "auth"
+
+
+class RateLimited(SourceError):  # noqa: N818 - named by what the poller does
+    """Asked too often: wait until then. `delay` is the wait in seconds where the platform names one."""
+
+    reason = "rate_limited"
+
+    def __init__(self, text: str, until: datetime, delay: float | None = None) -> None:
+        super().__init__(text)
+        self.until = until
+        self.delay = delay
+
+
+class Unavailable(SourceError):  # noqa: N818 - named by what the poller does
+    """Not there for now: back off. `delay` is the wait in seconds where the platform names one."""
+
+    reason = "unavailable"
+
+    def __init__(self, text: str, delay: float | None = None) -> None:
+        super().__init__(text)
+        self.delay = delay
+
+
+class NotUnderstood(SourceError):  # noqa: N818 - named by what the poller does
+    """An answer that makes no sense to us, or a question that made none to the platform: keep old data and alert."""
+
+    reason = "not_understood"
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Gone(SourceError):  # noqa: N818 - named by what the poller does
+    """One item is deleted: go on. From a list it means that the address is wrong."""
+
+    reason = "gone"
+
+
+def refusal(status: int, text: str, delay: float | None) -> SourceError:
+    """The error that a status deserves."""
+    if status in (401, 403, 407):
+        return AuthFailed(f"{text}: the credential is refused; is it right, not expired, and allowed to read this?")
+    if 300 <= status < 400:
+        return AuthFailed(f"{text}: sent elsewhere, as to a log-in page; are address and credential right?")
+    if status in (404, 410):
+        return Gone(f"{text}: nothing is there")
+    if status in (408, 425) or status >= 500:
+        return Unavailable(text, delay)
+    return NotUnderstood(f"{text}: the platform does not accept the question", status)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """The wait in seconds a platform asks for, in seconds or as a date; its own clock says how far off a date is."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdecimal() and len(text) < 9:
+        return float(text)
+    try:
+        then = parsedate_to_datetime(text)
+        now = parsedate_to_datetime(headers["Date"]) if "Date" in headers else now
+    except ValueError:
+        return None
+    # A date with the zone "-0000" comes back without one; it is UTC (RFC 5322 3.3).
+    return max(0.0, (utc(then) - utc(now)).total_seconds())
+
+
+def utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def worth_retrying(error: Exception) -> bool | float:
+    """stamina's question: no, yes after its own wait, or yes after so many seconds."""
+    if not isinstance(error, Unavailable | RateLimited):
+        return False
+    if error.delay is None:
+        return True
+    return error.delay if error.delay <= LONGEST_WAIT_SECONDS else False
