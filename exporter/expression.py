@@ -64,10 +64,8 @@ def _parsed(text: str) -> Node:
         tokens = sqlglot.tokenize(text, dialect="duckdb")
         refused = _refused(tokens)
         statements = [] if refused else sqlglot.parse(text, dialect="duckdb")
-    except SqlglotError as error:
+    except (SqlglotError, ValueError, TypeError, AttributeError, LookupError) as error:
         raise ExpressionError(f"this is not SQL: {_fault(error)}; {EXAMPLE}") from None
-    except (ValueError, TypeError, AttributeError, LookupError):  # the parser stumbling over nonsense
-        raise ExpressionError(f"this is not SQL; {EXAMPLE}") from None
     if refused:
         raise ExpressionError(refused)
     if len(statements) != 1 or statements[0] is None:
@@ -87,10 +85,10 @@ def _refused(tokens: Iterable[Any]) -> str | None:
     return None
 
 
-def _fault(error: SqlglotError) -> str:
+def _fault(error: Exception) -> str:
     found = getattr(error, "errors", None)
-    if not found:
-        return "a quote or bracket is not closed"
+    if not found:  # the tokenizer, or the parser stumbling over nonsense
+        return "a quote or bracket is not closed, or a sign is out of place"
     words = str(found[0]["description"]).partition(". Line")[0]
     if "<class" in words:
         return f"something is missing before column {found[0]['col']}"
@@ -162,10 +160,6 @@ def _literal(_: _Scope, node: Node) -> Term:
     if value in (float("inf"), float("-inf")):
         raise ExpressionError("this number is too large")
     return Term(f"CAST({value!r} AS DOUBLE)", "number")
-
-
-def _brackets(scope: _Scope, node: Node) -> Term:
-    return scope.term(node.this)
 
 
 def _logical(word: str) -> Reader:
@@ -287,7 +281,7 @@ READERS: dict[type[exp.Expr], tuple[Reader, tuple[str, ...]]] = {
     exp.Literal: (_literal, ("this", "is_string")),
     exp.Boolean: (lambda _, node: Term("TRUE" if node.this else "FALSE", "boolean"), ("this",)),
     exp.Null: (lambda *_: Term("NULL", "null"), ()),
-    exp.Paren: (_brackets, ("this",)),
+    exp.Paren: (lambda scope, node: scope.term(node.this), ("this",)),
     exp.And: (_logical("AND"), _BOTH),
     exp.Or: (_logical("OR"), _BOTH),
     exp.Not: (_not, ("this",)),

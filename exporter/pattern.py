@@ -13,9 +13,7 @@ def pattern_fault(pattern: str) -> str | None:
     """Why RE2 may not take a pattern, or may take it otherwise than Python does; None for a plain one."""
     bare = re.sub(r"\\\\|\\[^A-Za-z0-9]", "", pattern)  # without escaped signs
     if ESCAPES.search(pattern.replace("\\\\", "")) or GROUPS.search(bare) or re.search(r"[*+?}]\+|\{,", bare):
-        raise ExpressionError(
-            "this pattern uses more than plain regular expressions (no look-around, no back-reference)"
-        )
+        return "this pattern uses more than plain regular expressions (no look-around, no back-reference)"
     repeats = 1
     for least, most in REPEATS.findall(bare):
         repeats *= int(most or least or 1) or 1
