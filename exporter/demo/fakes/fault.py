@@ -1,0 +1,61 @@
+"""Trouble on demand: an aiohttp middleware that any fake platform can be served behind."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from aiohttp import web
+
+Trouble = int | Literal["garbage", "half", "cut", "repeat"] | None
+"""What happens to a request: an HTTP status; an answer that is not JSON; half an answer with a good ending;
+a connection cut in mid-answer; the first answer of that path again; or None, nothing."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Faults:
+    """What happens to the coming requests, in order, and to all after them. It may be changed while serving."""
+
+    coming: deque[Trouble] = field(default_factory=deque)
+    after: Trouble = None
+    retry_after: str | None = None  # sent with every made-up status
+    requests: list[str] = field(default_factory=list)  # "GET /path" of each request so far
+    first: dict[str, bytes] = field(default_factory=dict)  # by path
+
+    def middleware(self) -> "web.Middleware":
+        """For `Application(middlewares=[...])`."""
+
+        @web.middleware
+        async def trouble(request: web.Request, handler: Handler) -> web.StreamResponse:
+            self.requests.append(f"{request.method} {request.path}")
+            kind = self.coming.popleft() if self.coming else self.after
+            if isinstance(kind, int):
+                headers = {"Retry-After": self.retry_after} if self.retry_after is not None else {}
+                return web.json_response({"message": "made-up trouble"}, status=kind, headers=headers)
+            response = await handler(request)
+            if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+                return response
+            body = response.body
+            if kind == "repeat":
+                body = self.first.setdefault(request.path, body)
+            elif kind == "garbage":
+                body = b"<html>Please log in</html>"
+            elif kind == "half":
+                body = body[: len(body) // 2]
+            elif kind == "cut":
+                return await cut(request, body)
+            return web.Response(body=body, status=response.status, content_type="application/json")
+
+        return trouble
+
+
+async def cut(request: web.Request, body: bytes) -> web.StreamResponse:
+    """Half of the promised bytes, then nothing."""
+    response = web.StreamResponse(headers={"Content-Length": str(len(body) + 1), "Content-Type": "application/json"})
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    if request.transport:
+        request.transport.close()
+    return response

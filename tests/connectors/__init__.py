@@ -1,0 +1,1 @@
+"""What each connector is tested with: a folder per platform."""
