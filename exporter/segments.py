@@ -1,0 +1,225 @@
+"""Fills segment and other columns from the platform's item as the config maps them; cleans labels, hashes persons.
+
+A mapping is compiled once per source; `apply` then runs for every record. A path is looked up in dicts by key, in
+lists by the `name`, `key`, `id` or `field` of an element, by position, or in every element. Unknown is None.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from typing import Any
+
+from exporter.column import COLUMNS, Column, cleaned
+from exporter.records import SEGMENTS, Json, Read, Record, person_columns, record_name
+
+Scalar = str | int | float | bool
+
+LABELS: Mapping[str, tuple[str, ...]] = {
+    "request": (*SEGMENTS, "kind", "channel", "category", "request_type", "priority", "handled_by"),
+    "incident": (*SEGMENTS, "severity", "service", "tier", "category"),
+    "change": (*SEGMENTS, "service", "environment", "kind"),
+    "run": (*SEGMENTS, "workflow", "owner"),
+    "workflow": SEGMENTS,
+    "booking": (*SEGMENTS, "channel", "meeting_type"),
+    "cost": (*SEGMENTS, "workflow", "service", "kind"),
+}
+"""Record -> the columns that may become labels: never an id, a person, a URL, a time or what a figure counts."""
+
+UNMAPPED = frozenset({"id", "source", "url"})
+"""Columns that only the connector fills."""
+
+NAMES = ("name", "key", "id", "field")
+VALUES = ("value", "values", "name", "display_value", "displayName", "label", "title", "text")
+UNITS = {"milliseconds": 0.001, "seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """Where one column's value comes from: a `field` of the item, or a constant `value`."""
+
+    map: Mapping[str, Scalar | None] = field(default_factory=dict)  # their word -> ours; other words pass
+    field: str | None = None  # a dotted path
+    value: Scalar | None = None
+    match: str | None = None  # the whole text must match; its first group is the value
+    scale: tuple[float, float] | None = None  # their worst and best
+    unit: str | None = None
+    default: Scalar | None = None  # where nothing is found
+
+
+Rules = Mapping[str, Sequence[Rule]]
+"""Column -> alternatives: the first that finds something wins."""
+
+Find = Callable[[Json], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """What `apply` does to one type of record, worked out beforehand. Numbers are positions among its columns."""
+
+    make: type[Record]
+    values: Callable[[Record], tuple[Any, ...]]
+    setters: tuple[Callable[[Record, Any], None], ...]
+    mapped: tuple[tuple[int, str, Find, Callable[[Any], Any]], ...]
+    labels: tuple[int, ...]
+    persons: tuple[int, ...]
+
+
+Fillers = Mapping[type[Record], Filler]
+
+
+def compiled(rules: Rules, records: Iterable[type[Record]]) -> Fillers:
+    """A checked mapping (see `faults`), ready for `apply`. A record without a mapped column passes that column over."""
+    return {record: _filler(rules, record) for record in records}
+
+
+def apply(
+    read: Read, mapping: Fillers, person: Callable[[str], str], unread: Callable[[str], None] | None = None
+) -> Record:
+    """The record with its mapped columns filled, its labels cleaned and its persons hashed by `person`.
+
+    `unread` is told the name of each column whose value was there but could not be read.
+    """
+    filler = mapping[type(read.record)]
+    values = list(filler.values(read.record))
+    for position, name, find, convert in filler.mapped:
+        try:
+            found = find(read.item)
+            if found is not None:
+                values[position] = convert(found)
+        except (ValueError, TypeError, OverflowError, OSError):  # OSError: a time before any calendar
+            values[position] = None
+            if unread:
+                unread(name)
+    for position in filler.labels:
+        text = values[position]
+        if text is not None and not (text.isprintable() and 0 < len(text) <= 100 and text[0] != " " != text[-1]):
+            values[position] = cleaned(text)
+    for position in filler.persons:
+        if values[position] is not None:
+            values[position] = _hashed(values[position], person)
+    # Slot by slot: dataclasses.replace would be most of the time spent here.
+    record = object.__new__(filler.make)
+    for setter, value in zip(filler.setters, values, strict=True):
+        setter(record, value)
+    return record
+
+
+def _hashed(name: str, person: Callable[[str], str]) -> str | None:
+    name = name.strip()
+    # A mail address is one person however it is written; other ids may tell A from a.
+    return person(name.lower() if "@" in name else name) if name else None
+
+
+def _filler(rules: Rules, record: type[Record]) -> Filler:
+    names = [each.name for each in fields(record)]
+    known = COLUMNS[record]
+    return Filler(
+        make=record,
+        values=attrgetter(*names),
+        setters=tuple(getattr(record, name).__set__ for name in names),
+        mapped=tuple(
+            (names.index(name), name, _first([_find(rule, known[name]) for rule in alternatives]), known[name].read)
+            for name, alternatives in rules.items()
+            if name in known
+        ),
+        labels=tuple(names.index(name) for name in LABELS[record_name(record)]),
+        persons=tuple(names.index(name) for name in person_columns(record)),
+    )
+
+
+def _first(finds: Sequence[Find]) -> Find:
+    """The first that finds something."""
+
+    def find(item: Json) -> Any:
+        for each in finds:
+            found = each(item)
+            if found is not None:
+                return found
+        return None
+
+    return finds[0] if len(finds) == 1 else find
+
+
+def _find(rule: Rule, column: Column) -> Find:
+    """What one rule finds in an item, in our words and units but not yet of the column's type."""
+    if rule.field is None:
+        return lambda _: rule.value
+    parts = tuple(rule.field.split("."))
+    pattern = re.compile(rule.match) if rule.match else None
+    words = {word.strip().lower(): ours for word, ours in rule.map.items()}
+    plain = not words and rule.scale is None and rule.unit is None
+
+    def find(item: Json) -> Any:
+        found = _lookup(item, parts)
+        if type(found) is not str or pattern:
+            found = _picked(_scalars(found), pattern, column)
+        elif not found or found.isspace():
+            found = None
+        if found is None:
+            return rule.default
+        return found if plain else _ours(found, rule, words, column)
+
+    return find
+
+
+def _lookup(value: Any, parts: Sequence[str]) -> Any:
+    for i, part in enumerate(parts):
+        if isinstance(value, dict):
+            if part not in value:
+                return value.get(".".join(parts[i:]))  # a key may have dots in it
+            value = value[part]
+        elif isinstance(value, list):
+            value = _in_list(value, part)
+        else:
+            return None
+    return value
+
+
+def _in_list(values: list[Any], part: str) -> Any:
+    """The element that is called `part`, or stands at that position, or that part of every element."""
+    elements = [value for value in values if isinstance(value, dict)]
+    for element in elements:
+        if any(str(element.get(name)) == part for name in NAMES):
+            return element
+    if part.isdecimal() and int(part) < len(values):
+        return values[int(part)]
+    return [element[part] for element in elements if part in element]
+
+
+def _scalars(value: Any) -> Iterator[Scalar]:
+    """The plain values within a value: of a list all, of an element (a dict) what it carries."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _scalars(each)
+    elif isinstance(value, dict):
+        yield from _scalars(next((value[name] for name in VALUES if value.get(name) is not None), None))
+    elif value is not None and not (isinstance(value, str) and not value.strip()):
+        yield value
+
+
+def _picked(values: Iterator[Scalar], pattern: re.Pattern[str] | None, column: Column) -> Any:
+    found: Iterator[Scalar] = values
+    if pattern:
+        matches = (pattern.fullmatch(str(value).strip()) for value in values)
+        texts = (match[1] if match.re.groups else match[0] for match in matches if match)
+        found = (text for text in texts if text and text.strip())
+    if column.kind == "texts":
+        return list(found) or None
+    return next(found, None)
+
+
+def _ours(found: Any, rule: Rule, words: Mapping[str, Scalar | None], column: Column) -> Any:
+    """Their word as ours, their scale as a share, their unit as seconds."""
+    if isinstance(found, list):
+        return [_ours(each, rule, words, column) for each in found]
+    word = str(found).strip().lower()
+    if word in words:
+        return words[word]
+    if rule.scale is not None:
+        worst, best = rule.scale
+        share = (float(found) - worst) / (best - worst)
+        if not 0 <= share <= 1:
+            raise ValueError("outside the scale")
+        return column.low + share * (column.high - column.low)
+    return float(found) * UNITS[rule.unit] if rule.unit else found
