@@ -21,10 +21,11 @@ UNASSIGNED = "unassigned"
 DAY = 86400
 
 MACROS = """
-create or replace temp macro moments(from_at, to_at, turns) as
+create or replace temp macro moments(from_at timestamp, to_at timestamp, turns timestamp[]) as
   case when from_at = to_at then [from_at]
   else list_distinct(list_append(list_filter(turns, lambda t: t > from_at and t <= to_at), from_at)) end;
-create or replace temp macro next_moment(at, turns) as list_min(list_filter(turns, lambda t: t > at));
+create or replace temp macro next_moment(instant timestamp, turns timestamp[]) as
+  list_min(list_filter(turns, lambda t: t > instant));
 """
 
 

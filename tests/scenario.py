@@ -1,0 +1,93 @@
+"""Reads a scenario file, feeds its records to a real store, and gives the samples that come out."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter import kpi, strict
+from exporter.evaluate import Evaluation, Feed, Plan, Setting, evaluate
+from exporter.kpi import Kpi
+from exporter.records import RECORDS, Record
+from exporter.series import Limits, series
+from exporter.stats import Distribution
+from exporter.store import Store
+
+WINDOWS = {"1d": 86400, "7d": 7 * 86400, "30d": 30 * 86400, "90d": 90 * 86400}
+SECONDS = {"h": 3600, "d": 86400}
+
+Sample = tuple[str, frozenset[tuple[str, str]]]
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def records(name: str, rows: list[dict[str, Any]]) -> list[Record]:
+    """Rows of a scenario as records: times as UTC instants, ids as text."""
+    kind = RECORDS[name]
+    hints = get_type_hints(kind)
+    times = {f.name for f in fields(kind) if "datetime" in str(hints[f.name])}
+    return [kind(**{key: at(value) if key in times and value else value for key, value in row.items()}) for row in rows]
+
+
+def params(declared: Kpi, given: Mapping[str, Any]) -> dict[str, str]:
+    """A KPI's parameters as SQL texts, durations in seconds."""
+    found: dict[str, str] = {}
+    for name, param in declared.params.items():
+        value = given.get(name, param.default)
+        if value is None:
+            continue
+        found[name] = str(int(value[:-1]) * SECONDS[value[-1]]) if param.type == "duration" else str(value)
+    return found
+
+
+def plan(scenario: Mapping[str, Any]) -> Plan:
+    settings = scenario.get("settings", {})
+    catalogue = kpi.catalogue()
+    return Plan(
+        settings=[Setting(kpi=k, params=params(k, settings), threshold=k.threshold) for k in catalogue.values()],
+        windows=sorted(WINDOWS.items(), key=lambda item: item[1]),
+        labels={record: scenario.get("labels", ["team"]) for record in RECORDS},
+        workflow_timeouts=settings.get("workflow_timeouts", {}),
+    )
+
+
+def evaluated(scenario: Mapping[str, Any], folder: Path) -> Evaluation:
+    given = {name: records(name, scenario[name]) for name in RECORDS if name in scenario}
+    feeds = [Feed(source=name, records=frozenset({name})) for name in given]
+    with Store.open(folder / "scenario.duckdb") as store:
+        for name, rows in given.items():
+            store.write(name, rows, {})
+        return evaluate(store.reader(), plan(scenario), at(scenario["at"]), feeds)
+
+
+def samples(evaluation: Evaluation, scenario: Mapping[str, Any]) -> dict[Sample, float]:
+    """Every sample of the scenario's KPI in its window, a distribution as its buckets."""
+    declared = kpi.catalogue()[scenario["kpi"]]
+    found: dict[Sample, float] = {}
+    for family in series(evaluation, plan(scenario), Limits()).snapshot.families:
+        if family.name not in (*declared.series, f"{declared.metric}_threshold"):
+            continue
+        for values, value in family.samples:
+            labels = frozenset(zip(family.labels, values, strict=True))
+            if declared.windowed and ("window", scenario["window"]) not in labels:
+                continue
+            if isinstance(value, Distribution):
+                for bound, count in value.buckets:
+                    found[f"{family.name}_bucket", labels | {("le", f"{bound:g}")}] = float(count)
+            else:
+                found[family.name, labels] = value
+    return found
+
+
+def expected(scenario: Mapping[str, Any]) -> dict[Sample, float]:
+    parsed = text_string_to_metric_families(scenario["expect"])
+    return {(s.name, frozenset(s.labels.items())): float(s.value) for family in parsed for s in family.samples}
+
+
+def load(path: Path) -> dict[str, Any]:
+    return dict(strict.load(path).data)
