@@ -1,0 +1,64 @@
+"""Pages for people: rendered here, no script, readable on a phone."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """A source, as the landing page shows it."""
+
+    name: str
+    kind: str
+    state: str
+    healthy: bool
+    last_success_at: datetime | None
+
+
+class Pages:
+    """The templates, and the headers that hold a browser to what is in them."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=PackageLoader("exporter", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters |= {"instant": instant, "ago": ago}
+        self._style = self._environment.get_template("style.html").render()
+        digest = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode()
+        policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        self.security_headers: Mapping[str, str] = {
+            "Content-Security-Policy": f"{policy}; frame-ancestors 'none'",
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+        }
+
+    def index(self, *, sources: Sequence[Line], links: Sequence[tuple[str, str]], **values: Any) -> str:
+        """The landing page."""
+        template = self._environment.get_template("index.html")
+        return template.render(style=self._style, sources=sources, links=links, **values)
+
+
+def instant(at: datetime) -> str:
+    """`2026-03-31 09:30 UTC`."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """How long before now, in one unit: `4 minutes ago`."""
+    seconds = (now - at).total_seconds()
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if (count := int(seconds // length)) >= (2 if unit != "minute" else 1):
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now" if seconds >= 0 else "in the future"

@@ -1,0 +1,274 @@
+"""HTTP in: / /metrics /-/healthy /-/ready /-/reload /api/v1/kpis, over TCP and on a socket beside the store."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector, web, web_response
+
+from exporter import listen
+from exporter.negotiation import format_for, gzip_wanted
+from exporter.page import Line, Pages
+from exporter.publish import Publisher
+from exporter.records import Json
+from exporter.web import Busy, Gate
+
+log = logging.getLogger(__name__)
+
+# What a stranger sends is no news: garbage is answered with 400 and not logged. What goes wrong in here is.
+protocol_log = logging.getLogger(__name__ + ".protocol")
+protocol_log.setLevel(logging.CRITICAL)
+
+# The banner would tell strangers which versions of Python and aiohttp run here; aiohttp has no setting for it.
+web_response.SERVER_SOFTWARE = "outcome-exporter"  # type: ignore[attr-defined]  # a constant of that module
+
+IDLE_SECONDS = (
+    130.0  # above the longest sensible scrape interval, 2 minutes; also how long a request may take to arrive
+)
+SEND_SECONDS = 60.0  # a scraper that takes longer gave up long ago
+SHUTDOWN_SECONDS = 3.0
+ASK_SECONDS = 30.0
+CHUNK = 64 * 1024
+
+Answer = Callable[[Mapping[str, str]], Awaitable[Json]]
+"""Answers a path with JSON; takes the query. Raises Refusal for a request that cannot be answered."""
+
+HEALTH = frozenset({"/-/healthy", "/-/ready"})
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
+    """An answer other than 200, with the reason in plain words."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surface:
+    """What the server shows. Everything is asked for when a request comes."""
+
+    publisher: Publisher
+    version: str
+    now: Callable[[], datetime]
+    ready: Callable[[], bool]
+    state: Callable[[], str]  # a sentence for people: what it is doing, or why it is not ready
+    sources: Callable[[], Sequence[Line]]
+    kpis: Callable[[], Json]  # called in a thread
+    reload: Callable[[], Awaitable[str | None]]  # None, or why the old configuration stays
+    lifecycle: bool = False
+    telemetry_path: str = "/metrics"
+    open_health: bool = False  # /-/healthy and /-/ready need no password
+    routes: Mapping[str, Answer] = field(default_factory=dict)  # on every address
+    local_routes: Mapping[str, Answer] = field(default_factory=dict)  # on the socket beside the store only
+
+
+class Server:
+    """Listens from start() to stop()."""
+
+    def __init__(self, surface: Surface, gate: Gate) -> None:
+        self._gate = gate
+        self._public = _runner(application(surface, surface.routes, gate))
+        self._local = _runner(application(surface, {**surface.routes, **surface.local_routes}, None))
+        self._beside: Path | None = None
+
+    async def start(self, addresses: Sequence[str], store: Path | None = None) -> list[str]:
+        """Listen on every address, and beside the store; the URLs, or listen.ListenError and nothing is open."""
+        sockets = await asyncio.to_thread(listen.tcp, list(addresses))
+        try:
+            local = None if store is None else listen.unix(listen.beside(store))
+        except listen.ListenError:
+            for each in sockets:
+                each.close()
+            raise
+        await self._public.setup()
+        for each in sockets:
+            await web.SockSite(self._public, each, ssl_context=self._gate.context, backlog=512).start()
+        if store is not None and local is not None:
+            self._beside = listen.beside(store)
+            await self._local.setup()
+            await web.SockSite(self._local, local).start()
+        return sorted(site.name for site in self._public.sites)
+
+    async def stop(self) -> None:
+        """Stop listening, finish what is under way, then close."""
+        if self._beside is not None:
+            self._beside.unlink(missing_ok=True)
+        await asyncio.gather(self._public.cleanup(), self._local.cleanup())
+        self._gate.close()
+
+
+def _runner(app: web.Application) -> web.AppRunner:
+    return web.AppRunner(
+        app,
+        access_log=None,
+        logger=protocol_log,
+        keepalive_timeout=IDLE_SECONDS,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        lingering_time=2.0,
+    )
+
+
+def application(surface: Surface, routes: Mapping[str, Answer], gate: Gate | None) -> web.Application:
+    """Every path, behind the gate."""
+    pages = Pages()
+    handlers = Handlers(surface, pages, [*routes])
+    app = web.Application(middlewares=[_faults, *([] if gate is None else [_guard(gate, surface.open_health)])])
+
+    async def harden(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(pages.security_headers)
+
+    app.on_response_prepare.append(harden)
+    app.router.add_get("/-/healthy", handlers.healthy)
+    app.router.add_get("/-/ready", handlers.ready)
+    app.router.add_route("POST", "/-/reload", handlers.reload)
+    app.router.add_route("PUT", "/-/reload", handlers.reload)
+    app.router.add_get("/api/v1/kpis", handlers.kpis)
+    app.router.add_get(surface.telemetry_path, handlers.metrics)
+    if surface.telemetry_path != "/":
+        app.router.add_get("/", handlers.index)
+    for path, answer in routes.items():
+        app.router.add_get(path, _answering(answer))
+    return app
+
+
+@web.middleware
+async def _faults(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """A fault in a handler costs one answer, and says nothing about itself to strangers."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return web.Response(status=refusal.status, text=f"{refusal}\n")
+    except (web.HTTPException, ConnectionError):
+        raise
+    except Exception:
+        log.exception("%s %s could not be answered", request.method, request.path)
+        return web.Response(status=500, text="something went wrong here; the exporter's log says what\n")
+
+
+def _guard(gate: Gate, open_health: bool) -> Callable[..., Awaitable[web.StreamResponse]]:
+    @web.middleware
+    async def guard(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        try:
+            allowed = open_health and request.path in HEALTH
+            allowed = allowed or await gate.allows(request.headers.get("Authorization", ""))
+        except Busy:
+            raise Refusal(429, "too many passwords wait to be checked; try again later") from None
+        if not allowed:
+            raise web.HTTPUnauthorized(
+                headers={"WWW-Authenticate": 'Basic realm="outcome-exporter", charset="UTF-8"'}, text="Unauthorized\n"
+            )
+        return await handler(request)
+
+    return guard
+
+
+def _answering(answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return _json(await answer(request.query))
+
+    return handler
+
+
+def _json(value: Json) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json", charset="utf-8")
+
+
+class Handlers:
+    """One method per path."""
+
+    def __init__(self, surface: Surface, pages: Pages, extra: Sequence[str]) -> None:
+        self._surface = surface
+        self._pages = pages
+        self._links = [
+            (surface.telemetry_path, "the figures, for Prometheus"),
+            ("/api/v1/kpis", "what each figure means, as JSON"),
+            ("/-/healthy", "200 while the process works"),
+            ("/-/ready", "200 once the first figures are published"),
+            *((path, "JSON") for path in extra),
+        ]
+
+    async def healthy(self, _request: web.Request) -> web.Response:
+        return web.Response(text="Outcome Exporter is healthy.\n")
+
+    async def ready(self, _request: web.Request) -> web.Response:
+        if self._surface.ready():
+            return web.Response(text="Outcome Exporter is ready.\n")
+        return web.Response(status=503, text=f"Outcome Exporter is not ready. {self._surface.state()}\n")
+
+    async def reload(self, request: web.Request) -> web.Response:
+        if not self._surface.lifecycle:
+            raise Refusal(403, "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP")
+        if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            raise Refusal(403, "another web site may not do that")
+        if (reason := await self._surface.reload()) is not None:
+            raise Refusal(500, f"the old configuration stays: {reason}")
+        return web.Response(text="the new configuration is in use\n")
+
+    async def kpis(self, _request: web.Request) -> web.Response:
+        return _json(await asyncio.to_thread(self._surface.kpis))
+
+    async def index(self, _request: web.Request) -> web.Response:
+        surface = self._surface
+        page = self._pages.index(
+            version=surface.version,
+            ready=surface.ready(),
+            state=surface.state(),
+            at=surface.publisher.at,
+            now=surface.now(),
+            series=surface.publisher.series,
+            sources=surface.sources(),
+            links=self._links,
+        )
+        return web.Response(text=page, content_type="text/html")
+
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        format_ = format_for(request.headers.get("Accept", ""))
+        gzip = gzip_wanted(request.headers.get("Accept-Encoding", ""))
+        body = self._surface.publisher.body(format_)
+        content = body.gzip if gzip else body.plain
+        response = web.StreamResponse(
+            headers={"Content-Type": format_.content_type, "Vary": "Accept, Accept-Encoding"}
+            | ({"Content-Encoding": "gzip"} if gzip else {})
+        )
+        response.content_length = len(content)
+        await _send(request, response, content)
+        return response
+
+
+async def _send(request: web.Request, response: web.StreamResponse, content: bytes) -> None:
+    """In chunks, so that a scraper that does not read costs a chunk of memory and not a copy of everything."""
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await response.prepare(request)
+            view = memoryview(content) if request.method != "HEAD" else memoryview(b"")
+            for start in range(0, len(view), CHUNK):
+                await response.write(view[start : start + CHUNK])
+            await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the scraper did not read its answer") from None
+
+
+async def ask(store: Path, path: str) -> Json | None:
+    """What the exporter that has this store open answers at `path`; None where none is running. May raise Refusal."""
+    with suppress(OSError, ClientError, TimeoutError), listen.reachable(listen.beside(store)) as name:
+        timeout = ClientTimeout(total=ASK_SECONDS)
+        async with (
+            ClientSession(connector=UnixConnector(name), timeout=timeout) as session,
+            session.get(f"http://localhost{path}") as response,
+        ):
+            if response.status != 200:
+                raise Refusal(response.status, (await response.text()).strip())
+            return msgspec.json.decode(await response.read())
+    return None

@@ -1,0 +1,437 @@
+"""The HTTP surface over real sockets: paths, strangers, crowds, and the socket beside the store."""
+
+import asyncio
+import gzip
+import json
+import logging
+import socket
+import stat
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, TCPConnector
+from prometheus_client import CollectorRegistry, Gauge
+
+from exporter import listen
+from exporter.page import Line, ago
+from exporter.publish import Publisher
+from exporter.server import Refusal, Server, Surface, ask
+from exporter.stats import Family, Snapshot
+from exporter.web import Gate
+
+AT = datetime(2026, 3, 31, 9, 30, tzinfo=UTC)
+
+
+class Stage:
+    """A server on a free port; what it shows can be changed while it runs."""
+
+    def __init__(self) -> None:
+        self.ready = True
+        self.fault: str | None = None
+        self.reloads = 0
+        self.sources = [
+            Line(name="desk", kind="request-tracker", state="up", healthy=True, last_success_at=AT),
+            Line(name="<b>flows</b>", kind="n8n", state="failing: auth", healthy=False, last_success_at=None),
+        ]
+        self.base = ""
+        self.urls: list[str] = []
+        self.servers: list[Server] = []
+        self.registry = CollectorRegistry()
+        self.publisher = Publisher(self.registry, seconds=lambda: 0.0, refused=lambda: None)
+
+    async def reload(self) -> str | None:
+        self.reloads += 1
+        return self.fault
+
+    async def start(
+        self,
+        *,
+        addresses: Sequence[str] = ("127.0.0.1:0",),
+        store: Path | None = None,
+        gate: Gate | None = None,
+        **changes: Any,
+    ) -> str:
+        async def explain(query: Any) -> Any:
+            if query.get("kpi") == "bug":
+                raise ZeroDivisionError("secret detail")
+            if "kpi" not in query:
+                raise Refusal(400, "name a kpi, as in ?kpi=no_show_ratio")
+            return {"kpi": query["kpi"]}
+
+        surface = Surface(
+            **{
+                "publisher": self.publisher,
+                "version": "1.2.3",
+                "now": lambda: AT + timedelta(minutes=5),
+                "ready": lambda: self.ready,
+                "state": lambda: "First sync of desk: 40 %.",
+                "sources": lambda: self.sources,
+                "kpis": lambda: [{"name": "no_show_ratio"}],
+                "reload": self.reload,
+                "routes": {"/api/v1/explain": explain},
+                "local_routes": {"/api/v1/store": explain},
+                **changes,
+            }
+        )
+        server = Server(surface, gate or Gate(None))
+        self.servers.append(server)
+        self.urls = await server.start(addresses, store)
+        self.base = self.urls[0].rstrip("/")
+        return self.base
+
+    @property
+    def port(self) -> int:
+        return int(self.base.rpartition(":")[2])
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    stage = Stage()
+    yield stage
+    for server in stage.servers:
+        await server.stop()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[ClientSession]:
+    async with ClientSession(auto_decompress=False, connector=TCPConnector(limit=0)) as session:
+        yield session
+
+
+async def figures(stage: Stage, series: int = 3) -> None:
+    samples = tuple(((f"team {number:05}",), number / 7) for number in range(series))
+    await stage.publisher.swap(Snapshot(AT, (Family("outcome_x_ratio", "X.", "gauge", ("team",), samples),)))
+
+
+async def fetch(http: ClientSession, url: str, method: str = "GET", **kwargs: Any) -> tuple[int, Any, bytes]:
+    async with http.request(method, url, **kwargs) as response:
+        return response.status, response.headers, await response.read()
+
+
+async def raw(port: int, sent: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    await writer.drain()
+    answer = await asyncio.wait_for(reader.read(65536), 10)
+    writer.close()
+    return answer
+
+
+async def test_every_path_answers_as_documented(stage: Stage, http: ClientSession) -> None:
+    base = await stage.start()
+    await figures(stage)
+    statuses = {}
+    for method, path in [
+        ("GET", "/"),
+        ("GET", "/metrics"),
+        ("HEAD", "/metrics"),
+        ("POST", "/metrics"),
+        ("DELETE", "/metrics"),
+        ("OPTIONS", "/metrics"),
+        ("GET", "/-/healthy"),
+        ("GET", "/-/ready"),
+        ("GET", "/-/reload"),
+        ("POST", "/-/reload"),
+        ("GET", "/api/v1/kpis"),
+        ("GET", "/api/v1/explain?kpi=x"),
+        ("GET", "/api/v1/explain"),
+        ("GET", "/api/v1/store?kpi=x"),
+        ("GET", "/nothing/here"),
+        ("GET", "//etc/passwd"),
+        ("GET", "/metrics/../-/healthy"),
+    ]:
+        statuses[f"{method} {path}"] = (await fetch(http, base + path, method))[0]
+
+    assert statuses == {
+        "GET /": 200,
+        "GET /metrics": 200,
+        "HEAD /metrics": 200,
+        "POST /metrics": 405,
+        "DELETE /metrics": 405,
+        "OPTIONS /metrics": 405,
+        "GET /-/healthy": 200,
+        "GET /-/ready": 200,
+        "GET /-/reload": 405,
+        "POST /-/reload": 403,
+        "GET /api/v1/kpis": 200,
+        "GET /api/v1/explain?kpi=x": 200,
+        "GET /api/v1/explain": 400,
+        "GET /api/v1/store?kpi=x": 404,
+        "GET /nothing/here": 404,
+        "GET //etc/passwd": 404,
+        "GET /metrics/../-/healthy": 200,
+    }
+
+
+async def test_a_scrape_gets_format_encoding_and_length_as_it_asked(stage: Stage, http: ClientSession) -> None:
+    base = await stage.start()
+    await figures(stage)
+    plain = await fetch(http, base + "/metrics", headers={"Accept-Encoding": "identity"})
+    zipped = await fetch(
+        http,
+        base + "/metrics",
+        headers={"Accept": "application/openmetrics-text;version=1.0.0", "Accept-Encoding": "gzip"},
+    )
+    head = await fetch(http, base + "/metrics", "HEAD", headers={"Accept-Encoding": "identity"})
+
+    assert plain[1]["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert "Content-Encoding" not in plain[1]
+    assert plain[1]["Vary"] == "Accept, Accept-Encoding"
+    assert zipped[1]["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert zipped[1]["Content-Encoding"] == "gzip"
+    assert gzip.decompress(zipped[2]).endswith(b"\n# EOF\n")
+    assert (head[1]["Content-Length"], head[2]) == (str(len(plain[2])), b"")
+
+
+async def test_two_hundred_scrapers_at_once_get_identical_bodies(stage: Stage, http: ClientSession) -> None:
+    Gauge("outcome_busy", "Changes all the time.", registry=stage.registry).set(1)
+    base = await stage.start()
+    await figures(stage, 5000)
+    bodies = await asyncio.gather(*(fetch(http, base + "/metrics") for _ in range(200)))
+
+    assert {status for status, _, _ in bodies} == {200}
+    assert len({body for _, _, body in bodies}) == 1
+    assert gzip.decompress(bodies[0][2]).count(b"outcome_x_ratio{") == 5000
+
+
+async def test_ready_is_503_until_ready_and_says_why(stage: Stage, http: ClientSession) -> None:
+    base = await stage.start()
+    stage.ready = False
+    before = await fetch(http, base + "/-/ready")
+    healthy = await fetch(http, base + "/-/healthy")
+    stage.ready = True
+    after = await fetch(http, base + "/-/ready")
+
+    assert (before[0], before[2]) == (503, b"Outcome Exporter is not ready. First sync of desk: 40 %.\n")
+    assert (healthy[0], after[0]) == (200, 200)
+
+
+async def test_reload_works_only_where_it_is_switched_on_and_tells_what_went_wrong(
+    stage: Stage, http: ClientSession
+) -> None:
+    base = await stage.start(lifecycle=True)
+    good = await fetch(http, base + "/-/reload", "PUT")
+    stage.fault = "config.yaml:3: intervall: did you mean 'interval'?"
+    bad = await fetch(http, base + "/-/reload", "POST")
+    foreign = await fetch(http, base + "/-/reload", "POST", headers={"Sec-Fetch-Site": "cross-site"})
+
+    assert (good[0], good[2]) == (200, b"the new configuration is in use\n")
+    assert (500, f"the old configuration stays: {stage.fault}\n".encode()) == (bad[0], bad[2])
+    assert (foreign[0], stage.reloads) == (403, 2)
+
+
+async def test_the_landing_page_shows_the_sources_escaped_and_has_no_script(stage: Stage, http: ClientSession) -> None:
+    base = await stage.start()
+    await figures(stage)
+    _, headers, body = await fetch(http, base + "/")
+    page = body.decode()
+
+    assert "Version 1.2.3" in page
+    assert "2026-03-31 09:30 UTC (5 minutes ago), 3 series" in page
+    assert "&lt;b&gt;flows&lt;/b&gt;" in page
+    assert "✗ failing: auth" in page
+    assert "<script" not in page
+    assert "<b>" not in page
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
+
+
+async def test_every_answer_has_security_headers_and_no_banner(stage: Stage, http: ClientSession) -> None:
+    base = await stage.start()
+    answers = [await fetch(http, base + path) for path in ("/", "/metrics", "/api/v1/explain", "/nothing")]
+
+    for _, headers, _ in answers:
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Server"] == "outcome-exporter"
+    assert b"aiohttp" not in await raw(stage.port, b"\x16\x03\x01\x00 nonsense\r\n\r\n")
+
+
+async def test_a_fault_in_a_handler_is_logged_and_tells_strangers_nothing(
+    stage: Stage, http: ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    base = await stage.start()
+    status, _, body = await fetch(http, base + "/api/v1/explain?kpi=bug")
+
+    assert status == 500
+    assert b"secret detail" not in body
+    assert [record.getMessage() for record in caplog.records] == ["GET /api/v1/explain could not be answered"]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200,
+        b"GET\r\n\r\n",
+        b"GET /metrics HTTP/9.9\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20000 + b"\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + b"X: a\r\n" * 5000 + b"\r\n",
+        b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: nonsense\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: \xff\r\n\r\n",
+    ],
+)
+async def test_garbage_is_answered_with_400_and_neither_stops_nor_fills_the_log(
+    stage: Stage, http: ClientSession, caplog: pytest.LogCaptureFixture, garbage: bytes
+) -> None:
+    base = await stage.start()
+    caplog.set_level(logging.INFO)
+    answer = await raw(stage.port, garbage)
+
+    assert answer.startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 ", b"HTTP/1.1 404 "))
+    assert (await fetch(http, base + "/-/healthy"))[0] == 200
+    assert caplog.records == []
+
+
+async def test_scrapers_that_never_read_and_half_requests_do_not_hold_up_others(
+    stage: Stage, http: ClientSession
+) -> None:
+    base = await stage.start()
+    await figures(stage, 20000)
+    hanging = []
+    for sent in (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /met", b"POST /-/reload HTTP/1.1\r\nHost: x\r\n"):
+        for _ in range(30):
+            _, writer = await asyncio.open_connection("127.0.0.1", stage.port, limit=1)
+            writer.write(sent)
+            hanging.append(writer)
+    status, _, body = await asyncio.wait_for(fetch(http, base + "/metrics"), 10)
+    for writer in hanging:
+        writer.transport.abort()
+
+    assert (status, gzip.decompress(body).count(b"outcome_x_ratio{")) == (200, 20000)
+
+
+async def test_stopping_closes_at_once_though_connections_are_kept_alive(stage: Stage, http: ClientSession) -> None:
+    base = await stage.start()
+    await fetch(http, base + "/-/healthy")
+    await asyncio.wait_for(stage.servers.pop().stop(), 2)
+
+    with pytest.raises(ConnectionRefusedError):
+        await raw(stage.port, b"GET / HTTP/1.1\r\n\r\n")
+
+
+async def test_the_running_exporter_answers_beside_its_store_however_deep_the_folder(
+    stage: Stage, tmp_path: Path
+) -> None:
+    folder = tmp_path / ("d" * 120) / ("e" * 120)
+    folder.mkdir(parents=True)
+    store = folder / "store.duckdb"
+
+    assert await ask(store, "/api/v1/kpis") is None
+    await stage.start(store=store)
+    beside = folder / "store.duckdb.sock"
+    assert stat.S_IMODE(beside.stat().st_mode) == 0o600
+    assert await ask(store, "/api/v1/kpis") == [{"name": "no_show_ratio"}]
+    assert await ask(store, "/api/v1/store?kpi=%C3%A9") == {"kpi": "é"}
+    with pytest.raises(Refusal, match="name a kpi"):
+        await ask(store, "/api/v1/explain")
+    await stage.servers.pop().stop()
+    assert not beside.exists()
+    assert await ask(store, "/api/v1/kpis") is None
+
+
+async def test_the_socket_beside_the_store_needs_no_password(stage: Stage, tmp_path: Path, http: ClientSession) -> None:
+    (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{me: $2b$04${'a' * 53}}}")
+    base = await stage.start(store=tmp_path / "s", gate=Gate(tmp_path / "web.yaml"))
+
+    assert (await fetch(http, base + "/metrics"))[0] == 401
+    assert await ask(tmp_path / "s", "/api/v1/kpis") == [{"name": "no_show_ratio"}]
+
+
+async def test_a_socket_left_behind_is_replaced_and_one_in_use_is_not(stage: Stage, tmp_path: Path) -> None:
+    store = tmp_path / "s"
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(tmp_path / "s.sock"))
+    left.close()
+    await stage.start(store=store)
+
+    with pytest.raises(listen.ListenError, match="another exporter answers there"):
+        await stage.start(store=store)
+    assert await ask(store, "/api/v1/kpis") == [{"name": "no_show_ratio"}]
+
+
+async def test_a_file_that_is_no_socket_is_left_alone(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "s.sock").write_text("precious")
+    with pytest.raises(listen.ListenError, match="something else has that name"):
+        await stage.start(store=tmp_path / "s")
+
+    assert (tmp_path / "s.sock").read_text() == "precious"
+
+
+async def test_an_address_in_use_is_a_clear_error_and_leaves_nothing_open(stage: Stage) -> None:
+    await stage.start()
+    free = listen.tcp(["127.0.0.1:0"])[0]
+    port = free.getsockname()[1]
+    free.close()
+
+    with pytest.raises(listen.ListenError) as refused:
+        listen.tcp([f"127.0.0.1:{port}", f"127.0.0.1:{stage.port}"])
+    assert f"cannot listen on 127.0.0.1:{stage.port}: Address already in use; another program listens there" in str(
+        refused.value
+    )
+    listen.tcp([f"127.0.0.1:{port}"])[0].close()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1:9999", ("127.0.0.1", 9999)),
+        (":9999", ("", 9999)),
+        ("[::1]:0", ("::1", 0)),
+        ("localhost:1", ("localhost", 1)),
+    ],
+)
+def test_addresses_are_read_as_prometheus_writes_them(text: str, expected: tuple[str, int]) -> None:
+    assert expected == listen.address(text)
+
+
+@pytest.mark.parametrize("text", ["9999", "::1:9999", "host:", "host:x", "host:65536", "host:-1", "host:٣", ""])
+def test_what_is_no_address_is_refused_with_what_would_be_right(text: str) -> None:
+    with pytest.raises(listen.ListenError, match=r"is not an address: (write host:port|put \[ \])"):
+        listen.address(text)
+
+
+async def test_every_interface_and_ipv6_can_be_listened_on(stage: Stage, http: ClientSession) -> None:
+    await stage.start(addresses=[":0", "[::1]:0", "127.0.0.1:0"])
+    ports = [int(url.rstrip("/").rpartition(":")[2]) for url in stage.urls]
+    seen = {
+        (host, number): (await fetch(http, f"http://{host}:{port}/-/healthy"))[0]
+        for host in ("127.0.0.1", "[::1]")
+        for number, port in enumerate(ports)
+        if stage.urls[number].startswith((f"http://{host}", "http://[::]"))
+    }
+
+    assert list(seen.values()) == [200] * 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "just now"),
+        (59, "just now"),
+        (60, "1 minute ago"),
+        (3600, "60 minutes ago"),
+        (7200, "2 hours ago"),
+        (86400, "24 hours ago"),
+        (172800, "2 days ago"),
+        (-1, "in the future"),
+    ],
+)
+def test_ages_are_told_in_one_unit(seconds: int, expected: str) -> None:
+    assert expected == ago(AT, AT + timedelta(seconds=seconds))
+
+
+async def test_answers_in_json_are_json(stage: Stage, http: ClientSession) -> None:
+    base = await stage.start()
+    _, headers, body = await fetch(http, base + "/api/v1/kpis")
+
+    assert headers["Content-Type"] == "application/json; charset=utf-8"
+    assert json.loads(body) == [{"name": "no_show_ratio"}]
+
+
+def test_a_store_name_too_long_for_a_socket_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(listen.ListenError, match="give the store a shorter name"):
+        listen.unix(tmp_path / ("n" * 100))
+    assert list(tmp_path.iterdir()) == []
