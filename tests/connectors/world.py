@@ -5,7 +5,7 @@ among it something still open. The platform's module in exporter/connectors give
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ class World:
 
     app: web.Application | None  # the fake; None for a connector that does not speak HTTP
     options: Any  # with a page size that makes several pages
-    auth: Auth = Auth()  # the right credential; with Auth() the fake must answer 401
+    auth: Auth = field(default_factory=Auth)  # the right credential; with Auth() the fake must answer 401
     path: str = ""  # what follows http://host:port in the configured url
     unknown_word: Callable[[], str]  # gives one ended item a status nobody knows; tells the record's id
     missing_time: Callable[[], str]  # takes an instant from one item; tells the record's id

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 Trouble = int | Literal["garbage", "half", "cut", "repeat"] | None
 """What happens to a request: an HTTP status; an answer that is not JSON; half an answer with a good ending;
@@ -24,7 +25,7 @@ class Faults:
     requests: list[str] = field(default_factory=list)  # "GET /path" of each request so far
     first: dict[str, bytes] = field(default_factory=dict)  # by path
 
-    def middleware(self) -> "web.Middleware":
+    def middleware(self) -> Middleware:
         """For `Application(middlewares=[...])`."""
 
         @web.middleware

@@ -1,0 +1,103 @@
+"""n8n: what its executions and workflows mean. Pure; n8n.py asks for them."""
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from exporter.records import ExceptionKind, Json, Read, Run, RunStatus, Workflow, instant
+
+STATUS: dict[str, RunStatus] = {
+    "success": "succeeded",
+    "error": "failed",
+    "crashed": "failed",
+    "canceled": "cancelled",  # by a person or by the workflow's time limit
+    "new": "waiting",
+    "waiting": "waiting",
+    "running": "running",
+    "unknown": "running",
+}
+OPEN = ("new", "waiting", "running", "unknown")
+MODES = {  # is it work of its own? The others are tests, parts of another run, or its aftermath
+    **dict.fromkeys(("trigger", "webhook", "retry", "chat", "agent"), True),
+    **dict.fromkeys(("manual", "integrated", "error", "evaluation", "internal", "cli"), False),
+}
+KINDS: dict[str, ExceptionKind] = {"business": "business", "application": "application"}
+
+
+def run(
+    item: Json, about: Mapping[str, Json], facts: Mapping[str, Json], modes: Collection[str], web: str
+) -> Read | None:
+    """An execution as a Run; None where it, or what it retries, is no work of its own."""
+    fact = facts.get(item["id"], {"root": item["id"], "attempt": 1, "mode": item["mode"], "exception": None})
+    if not all(MODES[mode] or mode in modes for mode in (item["mode"], fact["mode"])):
+        return None
+    word, described = item["status"], about[item["workflowId"]]
+    ended = word not in OPEN
+    exception: dict[str, ExceptionKind | None] = {"error": fact["exception"], "crashed": "application"}
+    record = Run(
+        id=item["id"],
+        url=f"{web}/workflow/{item['workflowId']}/executions/{item['id']}",
+        updated_at=instant(item["stoppedAt"] or item["startedAt"]),
+        workflow=described["workflow_name"],
+        root_id=fact["root"],
+        attempt=fact["attempt"],
+        started_at=instant(item["startedAt"]),
+        # A waiting one has a stoppedAt too; a crashed one's is that of its last event, not of its end.
+        finished_at=instant(item["stoppedAt"]) if ended and word != "crashed" else None,
+        status=STATUS[word],
+        exception=exception.get(word, "none" if ended else None),
+        trigger=item["mode"],
+        owner=described["project"],
+    )
+    return Read(record, {**item, **described})
+
+
+def kind(execution: Json) -> ExceptionKind | None:
+    """What a failed execution's data says: its workflow's own word, the Stop And Error node, or else an accident."""
+    with suppress(AttributeError, KeyError, TypeError):  # no data, or too much to be shown
+        error = execution["data"]["resultData"]["error"]
+        for word in ((execution.get("customData") or {}).get("exception_kind"), error.get("type")):
+            if word in KINDS:
+                return KINDS[word]
+        stopped = (error.get("node") or {}).get("type") == "n8n-nodes-base.stopAndError"
+        return "business" if stopped else "application"
+    return None
+
+
+def workflow(item: Json, web: str) -> Read:
+    """A workflow, with the words that its executions are described by too."""
+    described = description(item)
+    record = Workflow(
+        id=item["id"],
+        url=f"{web}/workflow/{item['id']}",
+        updated_at=instant(item["updatedAt"]),
+        name=described["workflow_name"],
+        enabled=item["active"] and not item.get("isArchived"),
+        owners=(described["project"],) if described["project"] else (),
+        dependencies=dependencies(item["nodes"]),
+        exportable=True,  # every workflow can be downloaded as JSON
+    )
+    return Read(record, {**item, **described})
+
+
+def description(item: Json) -> Json:
+    """A workflow's name, tags and project. A personal project is called after a person, so its id stands for it."""
+    projects = [shared["project"] for shared in item.get("shared") or () if shared.get("project")]
+    named = [each["name"] if each["type"] != "personal" else f"personal:{each['id']}" for each in projects]
+    tags = [tag["name"] for tag in item.get("tags") or ()]
+    return {"workflow_name": item.get("name") or item["id"], "tags": tags, "project": named[0] if named else None}
+
+
+def dependencies(nodes: list[Json]) -> tuple[str, ...]:
+    """What the nodes need: credentials and the systems they open, hosts called, packages that n8n does not bring."""
+    found = set()
+    for node in nodes:
+        package, _, system = node["type"].rpartition(".")
+        for credential in (node.get("credentials") or {}).values():
+            found |= {f"credential:{credential['name']}", f"system:{system}"}
+        url = (node.get("parameters") or {}).get("url")
+        if isinstance(url, str) and url.startswith("http"):
+            found.add(f"api:{urlsplit(url).hostname}")
+        if package != "n8n-nodes-base" and not package.startswith("@n8n/"):
+            found.add(f"plugin:{package}")
+    return tuple(sorted(found))

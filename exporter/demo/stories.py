@@ -1,0 +1,100 @@
+"""What can happen in the demo's organisation: each story with its whole course, and as it stood at an instant."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from exporter.demo.organisation import Team, Workflow
+from exporter.records import Booking, Change, Cost, ExceptionKind, Incident, Request
+
+Act = Literal["open", "comment", "reply", "move", "resolve", "reject", "reopen"]
+End = Literal["succeeded", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something done to a ticket."""
+
+    at: datetime
+    act: Act
+    who: str
+    minutes: int = 0  # working time booked with it
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A ticket in Request Tracker."""
+
+    id: str
+    team: Team
+    topic: str
+    requester: str
+    priority: int
+    due_at: datetime
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of a run. Without `ends_at` it hangs for ever."""
+
+    id: str
+    starts_at: datetime
+    ends_at: datetime | None
+    end: End
+    exception: ExceptionKind = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A logical run of a workflow with all its attempts."""
+
+    id: str
+    workflow: Workflow
+    attempts: tuple[Attempt, ...]
+
+
+Filed = Request | Booking | Incident | Change | Cost
+"""A story that is told in a file: the record as it stands at the end of its course."""
+
+Story = Ticket | Execution | Filed
+
+TURNS: dict[type[Filed], tuple[str, ...]] = {
+    Request: ("opened_at", "first_response_at", "escalated_at", "resolved_at", "abandoned_at"),
+    Booking: ("requested_at", "first_response_at", "booked_at", "cancelled_at", "ends_at"),
+    Incident: ("opened_at", "acknowledged_at", "resolved_at"),
+    Change: ("requested_at", "approved_at", "deployed_at"),
+    Cost: ("period_start",),
+}
+"""The columns that say when a record changed. The start of a meeting is an appointment, not a change."""
+
+
+def turns(story: Story) -> list[datetime]:
+    """The instants at which something about a story changes, in order."""
+    if isinstance(story, Ticket):
+        return [step.at for step in story.steps]
+    if isinstance(story, Execution):
+        return sorted(t for attempt in story.attempts for t in (attempt.starts_at, attempt.ends_at) if t)
+    return sorted(t for name in TURNS[type(story)] if (t := getattr(story, name)))
+
+
+def begins_at(story: Story) -> datetime:
+    """When a story is first heard of."""
+    return turns(story)[0]
+
+
+def as_of(record: Filed, at: datetime) -> Filed:
+    """A record with what had happened by `at`; what comes later is left out and the state is the one of then."""
+    past = [turn for turn in turns(record) if turn <= at]
+    later: dict[str, Any] = {name: None for name in TURNS[type(record)] if (t := getattr(record, name)) and t > at}
+    record = replace(record, updated_at=past[-1])
+    if isinstance(record, Booking):
+        # Known from the start: when the meeting is. How it went shows at its end.
+        later.pop("ends_at", None)
+        if record.ends_at and record.ends_at > at and (record.cancelled_at is None or record.cancelled_at > at):
+            return replace(record, **later, outcome="upcoming", cancelled_by=None)
+    elif isinstance(record, Request) and {"resolved_at", "abandoned_at"} & later.keys():
+        return replace(record, **later, outcome="open", handled_by=None, human_seconds=None, csat=None)
+    elif isinstance(record, Change) and "deployed_at" in later:
+        return replace(record, **later, result="pending")
+    return replace(record, **later)
