@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 MIN_VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}")  # cost 17 and more: a minute of work per guess
 LONGEST_PASSWORD = 72  # bytes; bcrypt has never looked at more, its Python library now refuses more
+# What other programs with such a file understand: right names, but not for here.
+ELSEWHERE = {"http_server_config", "rate_limit", "cert", "key", "client_ca", "client_allowed_sans", "cipher_suites"}
+ELSEWHERE |= {"curve_preferences", "max_version", "prefer_server_cipher_suites"}
 REMEMBERED = 128
 MOST_WAITING = 64
 
@@ -103,7 +106,8 @@ def _mistake(document: strict.Document, error: ErrorDetails) -> strict.Mistake:
     at = error["loc"]
     if error["type"] == "extra_forbidden":
         known = TlsServerConfig.model_fields if len(at) > 1 else WebFile.model_fields
-        return document.mistake(at, f"not supported here; {strict.did_you_mean(at[-1], known)}")
+        advice = f"known: {', '.join(sorted(known))}" if at[-1] in ELSEWHERE else strict.did_you_mean(at[-1], known)
+        return document.mistake(at, f"not supported here; {advice}")
     return document.mistake(at, error["msg"].removeprefix("Value error, "))
 
 
