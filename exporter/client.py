@@ -145,10 +145,7 @@ class Client:
         next_in: str,
         next_as: str,
     ) -> AsyncIterator[list[Json]]:
-        """Lists linked by a token: `next_in` names it in the answer, `next_as` in the next question.
-
-        With `json` the question is a POST and the token goes into its body; so it is with `offset_pages`.
-        """
+        """Lists linked by a token: `next_in` names it in the answer, `next_as` in the next question (`json`: a POST)."""
         seen: set[str] = set()
         place: dict[str, Json] = {}
         while True:
@@ -166,10 +163,13 @@ class Client:
         self, path: str, params: Query | None = None, *, json: Body | None = None, items: str | None = None, limit: int
     ) -> AsyncIterator[list[Json]]:
         """Lists by offset, until one is shorter than `limit`; `items` is None where the answer is the list itself."""
-        offset = 0
+        offset, before = 0, None
         while True:
             place = {"limit": limit, "offset": offset}
             page = listed(path, await self._answer(path, *placed(params, json, place)), items)
+            if page and page == before:
+                raise NotUnderstood(f"{path}: the page repeats; the list would never end")
+            before = page
             yield page
             if len(page) < limit:
                 return

@@ -19,7 +19,7 @@ from typing import Literal
 
 from exporter.client import Client, Gone, NotUnderstood
 from exporter.connectors.contract import Cursor, Page
-from exporter.connectors.n8n_records import MODES, OPEN, description, kind, run, workflow
+from exporter.connectors.n8n_records import DESCRIPTION, MODES, OPEN, description, kind, run, workflow
 from exporter.records import Json, Run, Workflow, instant
 
 RECORDS = (Run, Workflow)
@@ -45,7 +45,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
         about, read_at = {}, client.at
         async for items in pages(client, options, "/workflows", excludePinnedData="true"):
             reads = client.each(items, lambda item: workflow(item, web))
-            about |= {read.record.id: description(read.item) for read in reads}
+            about |= {read.record.id: {word: read.item[word] for word in DESCRIPTION} for read in reads}
             yield Page(reads, cursor)
         yield Page([], cursor, gone=[(Workflow, known) for known in old if known not in about])
     facts, still = dict(cursor.get("facts", {})), set(cursor.get("open", ()))
@@ -74,11 +74,11 @@ async def batches(client: Client, options: Options, known: int, unseen: set[str]
         except NotUnderstood as error:
             if error.status != 400:  # before 1.112 one cannot ask for what is running
                 raise
+    oldest, floor = client.since.isoformat(), known - options.overlap
     async for items in pages(client, options, "/executions"):
-        yield items
+        yield [item for item in items if not sound(item) or int(item["id"]) > floor]
         last = next((item for item in reversed(items) if sound(item)), None)
-        oldest = client.since.isoformat()
-        if last and (int(last["id"]) <= known - options.overlap or (last.get("startedAt") or "9") < oldest):
+        if last and (int(last["id"]) <= floor or (last.get("startedAt") or "9") < oldest):
             break
     left = sorted(unseen, key=int)
     found = await client.gather(left, lambda key: one(client, options, f"/executions/{key}"))

@@ -21,6 +21,7 @@ MODES = {  # is it work of its own? The others are tests, parts of another run, 
     **dict.fromkeys(("trigger", "webhook", "retry", "chat", "agent"), True),
     **dict.fromkeys(("manual", "integrated", "error", "evaluation", "internal", "cli"), False),
 }
+DESCRIPTION = ("workflow_name", "tags", "project")  # added to every item, for the mapping of segments
 KINDS: dict[str, ExceptionKind] = {"business": "business", "application": "application"}
 
 

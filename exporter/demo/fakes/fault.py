@@ -10,7 +10,7 @@ from aiohttp.typedefs import Middleware
 
 Trouble = int | Literal["garbage", "half", "cut", "repeat"] | None
 """What happens to a request: an HTTP status; an answer that is not JSON; half an answer with a good ending;
-a connection cut in mid-answer; the first answer of that path again; or None, nothing."""
+a connection cut in mid-answer; the first page of that list again; or None, nothing."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -23,7 +23,7 @@ class Faults:
     after: Trouble = None
     retry_after: str | None = None  # sent with every made-up status
     requests: list[str] = field(default_factory=list)  # "GET /path" of each request so far
-    first: dict[str, bytes] = field(default_factory=dict)  # by path
+    first: dict[str, bytes] = field(default_factory=dict)  # by question
 
     def middleware(self) -> Middleware:
         """For `Application(middlewares=[...])`."""
@@ -40,7 +40,7 @@ class Faults:
                 return response
             body = response.body
             if kind == "repeat":
-                body = self.first.setdefault(request.path, body)
+                body = self.first.setdefault(question(request), body)
             elif kind == "garbage":
                 body = b"<html>Please log in</html>"
             elif kind == "half":
@@ -50,6 +50,12 @@ class Faults:
             return web.Response(body=body, status=response.status, content_type="application/json")
 
         return trouble
+
+
+def question(request: web.Request) -> str:
+    """What is asked for, wherever in the list."""
+    places = ("cursor", "offset", "page", "start")
+    return request.path + "".join(f"&{name}={value}" for name, value in request.query.items() if name not in places)
 
 
 async def cut(request: web.Request, body: bytes) -> web.StreamResponse:

@@ -1,0 +1,269 @@
+"""What every connector must do, whatever its platform. A platform joins by a suite.py, see tests/connectors/world.py."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from exporter.client import Auth, AuthFailed, Client, HttpSettings, NotUnderstood, RateLimited, SourceError, Unavailable
+from exporter.connectors import CONNECTORS
+from exporter.demo.fakes.fault import Faults, Trouble
+from exporter.records import SEGMENTS, Record
+from tests.connectors.world import AT, SINCE, World
+
+NAMES = sorted(CONNECTORS)
+HEADER = ("API", "Polls", "Cursor", "Blind", "Checked")
+Key = tuple[type[Record], str]
+
+
+@dataclass
+class Source:
+    """A platform being served, what a poller would have stored of it, and the HTTP trouble in between."""
+
+    connector: ModuleType
+    world: World
+    url: str
+    faults: Faults
+    cursor: Mapping[str, Any] = field(default_factory=dict)
+    records: dict[Key, Record] = field(default_factory=dict)
+    skipped: int = 0
+
+    async def poll(self, *, pages: int | None = None, auth: Auth | None = None, at: datetime = AT) -> int:
+        """Polls and stores, as the poller does; dies after so many pages. The number of pages that came."""
+        settings = HttpSettings(
+            url=self.url, auth=auth or self.world.auth, attempts=1, retry_wait_seconds=0.001, timeout_seconds=10
+        )
+        came = 0
+        async with Client(settings, at=at, since=SINCE) as client:
+            async for page in self.connector.poll(client, self.world.options, self.cursor):
+                self.records |= {(type(read.record), read.record.id): read.record for read in page.reads}
+                for key in page.gone:
+                    self.records.pop(key, None)
+                self.cursor = msgspec.json.decode(msgspec.json.encode(page.cursor))
+                came += 1
+                if came == pages:
+                    break
+            self.skipped = client.skipped.total()
+        return came
+
+
+def connector(name: str) -> ModuleType:
+    return CONNECTORS[name]
+
+
+def world(name: str, folder: Path) -> World:
+    module = connector(name).__name__.rpartition(".")[2]
+    made: World = import_module(f"tests.connectors.{module}.suite").world(folder)
+    return made
+
+
+def speaks_http(name: str) -> bool:
+    return name != "files"
+
+
+HTTP_NAMES = [name for name in NAMES if speaks_http(name)]
+
+
+@asynccontextmanager
+async def served(name: str, folder: Path) -> AsyncIterator[Source]:
+    its = world(name, folder)
+    faults = Faults()
+    app = its.app or web.Application()
+    app.middlewares.insert(0, faults.middleware())
+    async with TestServer(app) as server:
+        yield Source(connector(name), its, str(server.make_url("")).rstrip("/") + its.path, faults)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_header_says_what_it_must(name: str) -> None:
+    lines = (connector(name).__doc__ or "").splitlines()
+
+    assert list(HEADER) == [line.split()[0] for line in lines if line[:1].isalpha()][1:]
+    assert all(len(line.split()) > 1 for line in lines if line.startswith(HEADER))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_has_a_default_or_belongs_to_files(name: str) -> None:
+    options = connector(name).Options
+
+    assert is_dataclass(options)
+    assert options.__dataclass_params__.frozen  # type: ignore[attr-defined]  # what dataclass() leaves on a class
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_records_are_well_formed(name: str, tmp_path: Path) -> None:
+    async with served(name, tmp_path) as source:
+        await source.poll()
+
+        assert source.records
+        for (kind, key), record in source.records.items():
+            assert kind in source.connector.RECORDS
+            assert isinstance(key, str)
+            assert key
+            assert record.source == ""
+            assert all(getattr(record, segment) is None for segment in SEGMENTS)
+            assert record.url is None or record.url.startswith("http")
+            for instant in instants(record):
+                assert instant.tzinfo is UTC
+                assert instant < AT
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_dying_after_any_page_loses_nothing(name: str, tmp_path: Path) -> None:
+    async with served(name, tmp_path) as whole:
+        pages = await whole.poll()
+
+        assert pages > 2
+        for died_after in range(1, pages):
+            again = Source(whole.connector, whole.world, whole.url, Faults())
+            await again.poll(pages=died_after)
+            await again.poll()
+
+            assert whole.records == again.records
+            assert whole.cursor == again.cursor
+
+
+@pytest.mark.parametrize("name", HTTP_NAMES)
+async def test_failing_at_any_request_loses_nothing(name: str, tmp_path: Path) -> None:
+    async with served(name, tmp_path) as whole:
+        await whole.poll()
+        requests = len(whole.faults.requests)
+
+        for failed_at in range(requests):
+            again = Source(whole.connector, whole.world, whole.url, whole.faults)
+            whole.faults.coming.extend([None] * failed_at + [503])
+            with pytest.raises(Unavailable):
+                await again.poll()
+            whole.faults.coming.clear()
+            await again.poll()
+
+            assert whole.records == again.records
+            assert whole.cursor == again.cursor
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_second_poll_changes_nothing_and_asks_little(name: str, tmp_path: Path) -> None:
+    async with served(name, tmp_path) as source:
+        await source.poll()
+        records, cursor = dict(source.records), source.cursor
+        source.faults.requests.clear()
+        await source.poll(at=AT + timedelta(minutes=1))
+
+        assert records == source.records
+        assert cursor == source.cursor
+        assert len(source.faults.requests) <= source.world.quiet_requests
+
+
+@pytest.mark.parametrize("name", HTTP_NAMES)
+async def test_no_credential_is_said_to_be_refused(name: str, tmp_path: Path) -> None:
+    async with served(name, tmp_path) as source:
+        with pytest.raises(AuthFailed):
+            await source.poll(auth=Auth("X-Nothing", "nothing"))
+
+        assert source.records == {}
+
+
+@pytest.mark.parametrize("name", HTTP_NAMES)
+@pytest.mark.parametrize(
+    ("trouble", "error"),
+    [
+        (401, AuthFailed),
+        (403, AuthFailed),
+        (302, AuthFailed),
+        (500, Unavailable),
+        (503, Unavailable),
+        (422, NotUnderstood),
+        ("garbage", NotUnderstood),
+        ("half", NotUnderstood),
+        ("cut", Unavailable),
+    ],
+)
+async def test_trouble_is_named_and_leaves_what_was_stored(
+    name: str, trouble: Trouble, error: type[SourceError], tmp_path: Path
+) -> None:
+    async with served(name, tmp_path) as source:
+        await source.poll()
+        records, cursor = dict(source.records), source.cursor
+        source.faults.after = trouble
+        with pytest.raises(error):
+            await source.poll()
+
+        assert records == source.records
+        assert cursor == source.cursor
+
+
+@pytest.mark.parametrize("name", HTTP_NAMES)
+async def test_too_many_requests_says_until_when_to_wait(name: str, tmp_path: Path) -> None:
+    async with served(name, tmp_path) as source:
+        source.faults.after, source.faults.retry_after = 429, "3600"
+        with pytest.raises(RateLimited) as caught:
+            await source.poll()
+
+        assert timedelta() <= caught.value.until - AT - timedelta(hours=1) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("name", HTTP_NAMES)
+async def test_a_list_that_repeats_itself_is_not_read_for_ever(name: str, tmp_path: Path) -> None:
+    async with served(name, tmp_path) as source:
+        source.faults.after = "repeat"
+        with pytest.raises(NotUnderstood):
+            await source.poll()
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_an_unknown_word_skips_one_item_and_keeps_the_others(name: str, tmp_path: Path) -> None:
+    async with served(name, tmp_path) as source:
+        await source.poll()
+        expected, cursor = dict(source.records), source.cursor
+        spoiled = source.world.unknown_word()
+        source.records, source.cursor = {}, {}
+        await source.poll()
+
+        assert source.skipped > 0
+        assert without(expected, spoiled) == without(source.records, spoiled)
+        assert len(without(source.records, spoiled)) < len(expected)
+        assert cursor.keys() == source.cursor.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_missing_time_is_never_made_up(name: str, tmp_path: Path) -> None:
+    async with served(name, tmp_path) as source:
+        await source.poll()
+        before = dict(source.records)
+        spoiled = source.world.missing_time()
+        source.records, source.cursor = {}, {}
+        await source.poll()
+
+        assert without(before, spoiled) == without(source.records, spoiled)
+        for key, record in source.records.items():
+            assert set(instants(record)) <= set(instants(before[key]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_deleted_item_stops_nothing(name: str, tmp_path: Path) -> None:
+    async with served(name, tmp_path) as source:
+        await source.poll()
+        before = dict(source.records)
+        deleted = source.world.delete()
+        await source.poll(at=AT + timedelta(minutes=1))
+
+        assert without(before, deleted) == without(source.records, deleted)
+
+
+def instants(record: Record) -> list[datetime]:
+    return [value for each in fields(record) if isinstance(value := getattr(record, each.name), datetime)]
+
+
+def without(records: Mapping[Key, Record], spoiled: str) -> dict[Key, Record]:
+    return {key: record for key, record in records.items() if key[1] != spoiled}
+
+
