@@ -1,4 +1,4 @@
-"""How each kind of story goes in the demo's organisation, by chance: a conversation, a ticket, a run, a meeting, a change.
+"""How each kind of story in the demo goes, by chance: a conversation, a ticket, a run, a meeting, a change.
 
 Pure functions of a seeded random generator and the instant the story begins at.
 """
@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from exporter.demo import organisation as org
 from exporter.demo.organisation import Service, Team, Workflow
@@ -92,7 +92,7 @@ def ticket(
 
 
 def execution(rng: random.Random, workflow: Workflow, at: datetime, *, broken: bool) -> Execution:
-    """A run with its attempts. What a business rule refused is not tried again; of the rest about half is, twice at most."""
+    """A run with its attempts. What a business rule refused is not tried again; of other failures about half are."""
     attempts: list[Attempt] = []
     while True:
         over = at + timedelta(seconds=rng.lognormvariate(math.log(workflow.typical_seconds), 0.4))

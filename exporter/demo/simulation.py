@@ -46,12 +46,12 @@ class Simulation:
         yield from self._costs(midnight - timedelta(days=days))
         yield from self._hanging()
 
-    def live(self) -> Iterator[Story]:
-        """Stories without end, one after the other, from LIVE_LEAD before the end of history."""
+    def live(self) -> Iterator[tuple[datetime, Story]]:
+        """Stories without end, each with the instant it is heard of, from LIVE_LEAD before the end of history."""
         rng, at = self._rng("live"), self.end - LIVE_LEAD
         while True:
             at += timedelta(seconds=rng.expovariate(1 / LIVE_SECONDS))
-            yield from self._one(rng, at)
+            yield from ((at, story) for story in self._one(rng, at))
 
     def _rng(self, *about: object) -> random.Random:
         return random.Random(":".join(map(str, (self.seed, *about))))  # noqa: S311 - a simulation; nothing is secret
