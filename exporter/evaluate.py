@@ -1,7 +1,7 @@
 """KPI + store + instant -> figures: the only arithmetic.
 
 One scan per facts file serves all its KPIs and windows: every part of a figure is a sum, so rows are summed per
-segment and per slice between two windows (the last day, the six days before it, ...); a window is the sum of its slices.
+segment and per slice between two windows (the last day, the six days before it, ...); a window is a sum of slices.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -93,7 +93,7 @@ class Evaluation:
 
 
 def evaluate(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, feeds: Sequence[Feed]) -> Evaluation:
-    """Every figure as it stood at `at`. `connection`: a reader of the store; temporary views and macros are made in it."""
+    """Every figure as it stood at `at`. `connection`: a reader of the store; temporary views are made in it."""
     absent = {s.kpi.name: reason for s in plan.settings if (reason := unfit(s.kpi, feeds))}
     fit = [s for s in plan.settings if s.kpi.name not in absent]
     prepare(connection, plan, at, feeds)
@@ -146,14 +146,25 @@ def prepare(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fee
         "insert into spans select unnest(?::timestamp[]), unnest(?::timestamp[])", [edges[1:], edges[:-1]]
     )
     connection.execute(f"set variable run_timeout_seconds = {float(plan.run_timeout)}")
-    for setting in plan.settings:
-        for name, param in setting.kpi.params.items():
-            if param.variable:
-                connection.execute(f"set variable {name}_seconds = {setting.params.get(name, 'null')}")
+    for name, seconds in longest(plan.settings).items():
+        connection.execute(f"set variable {name}_seconds = {seconds}")
     connection.execute(MACROS)
     # streak builds on run: a macro's parts must be there before it.
     for path in sorted(FACTS.glob("*.sql"), key=lambda path: path.stem in DEPENDENT):
         connection.execute(path.read_text())
+
+
+def longest(settings: Sequence[Setting]) -> dict[str, str]:
+    """Each duration that KPIs have as a parameter, the longest where several set it; null where none does.
+
+    Facts read it as getvariable('<name>_seconds'): what happens later than that matters to no KPI.
+    """
+    found: dict[str, list[float]] = {}
+    for setting in settings:
+        for name, param in setting.kpi.params.items():
+            if param.type == "duration":
+                found.setdefault(name, []).extend([float(setting.params[name])] if name in setting.params else [])
+    return {name: str(max(values)) if values else "null" for name, values in found.items()}
 
 
 DEPENDENT = {"streak"}

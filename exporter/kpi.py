@@ -39,7 +39,6 @@ class Param(Frozen):
 
     type: Literal["duration", "predicate", "number"]
     default: str | float | None = None
-    variable: bool = False  # the facts read it with getvariable('<name>_seconds'), the KPI's own SQL does not
 
 
 class Threshold(Frozen):

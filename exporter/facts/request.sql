@@ -7,34 +7,37 @@ with ends as (
   from request
   where outcome is distinct from 'discarded' and coalesce(resolved_at, abandoned_at, closed_at, to_at) >= since
 ),
+-- Who asked more than once, and whether one of these requests has no category ("same category when both have one").
 askers as (
-  select requester from ends where requester is not null group by requester having count(*) > 1
+  select requester, bool_or(category is null) as vague from ends where requester is not null group by requester having count(*) > 1
 ),
 asked as (
-  select source, id, requester, category, opened_at, handled_by = 'human' as by_human from ends where requester in (select requester from askers)
+  select source, id, requester, category, opened_at, handled_by, vague,
+    -- "Opened later": a request that ended as it opened must not find itself.
+    case when end_at is not null then greatest(end_at, opened_at + interval 1 microsecond) end as end_at
+  from ends join askers using (requester)
 ),
--- "Same category when both have one": a request is found under its own category and under 'any'; one without a category under 'none' and 'any'.
+-- A request is found under its category or 'none'; where somebody leaves categories out, under 'any' as well.
 found_under as (
-  select requester, opened_at, by_human, coalesce('=' || category, 'none') as topic from asked
-  union all select requester, opened_at, by_human, 'any' from asked
+  select requester, opened_at, handled_by, coalesce('=' || category, 'none') as topic from asked
+  union all select requester, opened_at, handled_by, 'any' from asked where vague
 ),
 looks_under as (
-  select source, id, requester, topic,
-    -- A request that ended as it opened must not find itself.
-    case when opened_at >= end_at then end_at + interval 1 microsecond else end_at end as end_at
-  from (
-    select *, unnest(case when category is null then ['any'] else ['=' || category, 'none'] end) as topic
-    from ends where requester in (select requester from askers) and end_at is not null
-  )
+  select source, id, requester, end_at, handled_by, coalesce('=' || category, 'any') as topic from asked where end_at is not null
+  union all select source, id, requester, end_at, handled_by, 'none' from asked where end_at is not null and category is not null and vague
 ),
 again as (
   select l.source, l.id, min(f.opened_at) as again_at
   from looks_under l asof join found_under f on l.requester = f.requester and l.topic = f.topic and f.opened_at >= l.end_at
+  where epoch(f.opened_at - l.end_at) <= getvariable('recontact_window_seconds')
   group by all
 ),
 again_human as (
   select l.source, l.id, min(f.opened_at) as again_human_at
-  from looks_under l asof join (from found_under where by_human) f on l.requester = f.requester and l.topic = f.topic and f.opened_at >= l.end_at
+  from (from looks_under where handled_by = 'automation') l
+  asof join (from found_under where handled_by = 'human') f
+  on l.requester = f.requester and l.topic = f.topic and f.opened_at >= l.end_at
+  where epoch(f.opened_at - l.end_at) <= getvariable('recontact_window_seconds')
   group by all
 ),
 moments as (
@@ -56,6 +59,7 @@ select source, id, url, moment, next_moment(moment, turns) as until,
   coalesce(escalated_at <= moment, false) as escalated,
   coalesce(reopen_count, 0) > 0 as reopened,
   case when again_at <= moment then epoch(again_at - end_at) end as again_seconds,
+  -- Of requests that automation handled.
   case when again_human_at <= moment then epoch(again_human_at - end_at) end as again_human_seconds,
   epoch(first_response_at - opened_at) as first_response_seconds,
   epoch(resolve_at - opened_at) as resolution_seconds
