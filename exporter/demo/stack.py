@@ -1,19 +1,19 @@
-"""The demo's Prometheus and Alertmanager: found on the PATH, given the shipped rules with shorter waits, stopped at the end.
+"""The demo's Prometheus and Alertmanager: found on the PATH, run with the shipped rules but shorter waits, then stopped.
 
 The shipped files are read, never changed: what runs is a copy in the demo's folder.
 """
 
 import asyncio
+import json
 import shutil
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import yaml
 from aiohttp import web
 
 from exporter import strict
@@ -139,8 +139,11 @@ async def ready(url: str, process: asyncio.subprocess.Process, log: Path, *, wit
                     if response.status == 200:
                         return
             await asyncio.sleep(0.1)
-    said = log.read_text(errors="replace").strip().splitlines()[-3:]
-    raise RuntimeError(f"{url} does not answer; {log} ends: " + " | ".join(said))
+    raise RuntimeError(f"{url} does not answer; {log} ends: {last_words(log)}")
+
+
+def last_words(log: Path) -> str:
+    return " | ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
 
 
 @asynccontextmanager
@@ -193,8 +196,7 @@ async def stack(
     alerted: Callable[[str, Mapping[str, Any]], None],
     found: Programs,
 ) -> AsyncIterator[dict[str, str]]:
-    """Runs what is installed; gives name -> address. `exporter` is host:port."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Runs what is installed, in a folder that exists; gives name -> address. `exporter` is host:port."""
     addresses: dict[str, str] = {}
     async with AsyncExitStack() as running:
         if found.alertmanager:
@@ -248,5 +250,6 @@ def loaded(path: Path) -> dict[str, Any] | None:
 
 
 def written(path: Path, content: Mapping[str, Any]) -> Path:
-    path.write_text(yaml.safe_dump(dict(content), sort_keys=False))
+    """Writes a configuration as JSON, which is YAML too."""
+    path.write_text(json.dumps(content, indent=2))
     return path

@@ -1,0 +1,92 @@
+# What can be done in a checkout. Every target makes what it needs by itself; `make` alone lists them.
+.PHONY: help demo test test-real check bench render lock clean
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The newest Python on the PATH that is new enough.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+help:
+	@echo "make demo       a simulated organisation, the exporter and, where installed, Prometheus and Alertmanager"
+	@echo "make test       everything: lint, types, tests against the real programs (as root on Debian: installs them)"
+	@echo "make check      the quick part of it, without installing anything but Python packages"
+	@echo "make test-real  only the tests that start real third-party servers"
+	@echo "make bench      how fast evaluation is on this machine"
+	@echo "make render     writes what is made from the KPI declarations: rules, dashboards, documents"
+	@echo "make lock       resolves the dependencies anew and writes both lock files"
+	@echo "make clean      removes everything that was made, the virtual environment too"
+
+# --- Python -----------------------------------------------------------------------------------------------------------
+
+$(VENV)/made:
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or later is needed; found: $$(python3 --version 2>&1 || echo none)." >&2; \
+	  echo "Debian 12, Ubuntu 24.04 and later: apt-get install python3. Elsewhere: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends python3-venv; \
+	  else \
+	    echo "Python's venv module is not installed. On Debian and Ubuntu, as root: apt-get install python3-venv" >&2; exit 1; \
+	  fi; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/run: $(VENV)/made requirements.lock pyproject.toml
+	$(BIN)/pip install -q --require-hashes -r requirements.lock
+	$(BIN)/pip install -q --no-deps -e .
+	@touch $@
+
+$(VENV)/test: $(VENV)/run requirements-test.lock
+	$(BIN)/pip install -q --require-hashes -r requirements-test.lock
+	@touch $@
+
+# --- Debian -----------------------------------------------------------------------------------------------------------
+
+DEMO_PACKAGES := prometheus prometheus-alertmanager
+TEST_PACKAGES := $(DEMO_PACKAGES) request-tracker5 rt5-standalone rt5-db-postgresql libdbd-sqlite3-perl \
+  chromium fonts-dejavu-core
+
+# --- What to do -------------------------------------------------------------------------------------------------------
+
+demo: $(VENV)/run
+	@.ci/packages $(DEMO_PACKAGES)
+	@exec $(BIN)/outcome-exporter demo
+
+check: $(VENV)/test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/outcome-exporter render --check
+	$(BIN)/pytest -q -m 'not real' $(TESTS)
+
+test: $(VENV)/test
+	@.ci/packages $(TEST_PACKAGES)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	@mkdir -p var
+	$(BIN)/pytest -q --junitxml=var/tests.xml; code=$$?; $(BIN)/python .ci/left_out.py var/tests.xml; exit $$code
+
+test-real: $(VENV)/test
+	@.ci/packages $(TEST_PACKAGES)
+	$(BIN)/pytest -q -rs -m real
+
+bench: $(VENV)/test
+	$(BIN)/python -m tests.bench.evaluation
+
+render: $(VENV)/run
+	$(BIN)/outcome-exporter render
+
+# uv writes every file's hash, for every system; it is used for nothing else.
+lock: $(VENV)/made
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile -q $(LOCK) pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q $(LOCK) --extra test pyproject.toml -o requirements-test.lock
+LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
+
+clean:
+	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
