@@ -1,0 +1,56 @@
+"""Pieces of PromQL that rules and panels share: replicas collapsed, parts summed, the Wilson interval of the sums."""
+
+from exporter.kpi import Kpi
+
+MIN_RECORDS = 5
+"""A mean over fewer records than this is no reason to alert: it has no interval that would say how sure it is."""
+
+
+def summed(metric: str, selector: str, by: str = "", *, last: str = "", function: str = "sum") -> str:
+    """A metric summed over its segments. An HA pair publishes everything twice, so replicas are collapsed first.
+
+    `last`: how far back the last sample may lie, so that one failed scrape does not restart `for`.
+    """
+    series = f"{metric}{selector}"
+    if last:
+        series = f"last_over_time({series}[{last}])"
+    grouping = f" by ({by})" if by else ""
+    return f"{function}{grouping} (max without (instance, pod) ({series}))"
+
+
+def ratio(numerator: str, denominator: str) -> str:
+    """One sum over another; nothing where there is nothing to divide by."""
+    return f"{numerator} / ({denominator} > 0)"
+
+
+def wilson(p: str, n: str, *, upper: bool) -> str:
+    """One end of the 95 % Wilson interval of a ratio `p` over `n` records; 1.96 squared is 3.8416."""
+    sign = "+" if upper else "-"
+    return (
+        f"(\n  {p} + 1.9208 / {n}\n  {sign} 1.96 * sqrt(({p} * (1 - {p}) + 0.9604 / {n}) / {n})\n)\n/ (1 + 3.8416 / {n})"
+    )
+
+
+def alerting(kpi: Kpi) -> bool:
+    """Whether a KPI has thresholds. Rules know how to compare ratios and durations, and refuse anything else."""
+    if kpi.threshold.warning is None and kpi.threshold.critical is None:
+        return False
+    if kpi.kind not in ("ratio", "duration") or kpi.better == "none":
+        raise ValueError(f"{kpi.name}: a threshold needs a ratio or a duration, and a better: of higher or lower")
+    return True
+
+
+def worse(kpi: Kpi) -> str:
+    """The comparison that holds when a KPI is on the wrong side of a threshold."""
+    return ">" if kpi.better == "lower" else "<"
+
+
+def lenient(kpi: Kpi) -> str:
+    """How the thresholds of a team's segments become one: the one hardest to breach."""
+    return "max" if kpi.better == "lower" else "min"
+
+
+def alert_name(kpi: Kpi) -> str:
+    """No-show rate -> OutcomeNoShowRateHigh."""
+    words = "".join(c if c.isalnum() else " " for c in kpi.title).split()
+    return "Outcome" + "".join(w[0].upper() + w[1:] for w in words) + ("High" if kpi.better == "lower" else "Low")

@@ -1,0 +1,183 @@
+"""The catalogue -> alerts/kpi.rules.yaml: for every KPI with thresholds, recording rules and one alert."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from exporter.kpi import Kpi
+from exporter.render.promql import MIN_RECORDS, alert_name, alerting, lenient, ratio, summed, wilson, worse
+
+RUNBOOK_URL = "https://runbooks.example.com/outcome-exporter/alerts/README.md"
+DASHBOARD_URL = "https://grafana.example.com"
+"""Placeholders: hosts that cannot exist. `render --runbook-url` and `--dashboard-url` set the real ones."""
+
+LAST = "10m"  # a few failed scrapes; two intervals of the longest scrape interval that works, and some
+HEAD = """\
+# Made by `outcome-exporter render` from exporter/kpis/*.yaml. Do not edit: change the KPI, render, commit both.
+#
+# A rule looks at the team as a whole, in one window. Replicas are collapsed before anything is summed. A ratio is
+# compared by the end of its 95 % Wilson interval, so 1 of 2 alerts nobody; a mean needs {min_records} records.
+# Severity comes from the threshold series: one rule serves warning and critical, and every team's own threshold.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Urls:
+    """Where the links in annotations lead."""
+
+    runbook: str = RUNBOOK_URL
+    dashboard: str = DASHBOARD_URL
+
+    def of(self, alert: str) -> str:
+        """The runbook heading of an alert; anchors of rendered Markdown are lower case."""
+        return f"{self.runbook}#{alert.lower()}"
+
+    def panel(self) -> str:
+        """The view, with the alert's own team and window chosen."""
+        return (
+            f"{self.dashboard}/d/outcome-core-operations?var-job={{{{ $labels.job | urlquery }}}}"
+            "&var-team={{ $labels.team | urlquery }}&var-window={{ $labels.window }}"
+        )
+
+
+@dataclass(frozen=True)
+class Names:
+    """The recorded series of one KPI, as selectors."""
+
+    kpi: Kpi
+
+    def series(self, name: str) -> str:
+        """A recorded series in the window that the KPI's alert looks at."""
+        return f'{name}{{window="{self.kpi.window}"}}'
+
+    @property
+    def numerator(self) -> str:
+        return f"team_window:{self.kpi.stem}_numerator:sum"
+
+    @property
+    def denominator(self) -> str:
+        return f"team_window:{self.kpi.stem}_denominator:sum"
+
+    @property
+    def value(self) -> str:
+        return f"team_window:{self.kpi.metric}:{'ratio' if self.kpi.kind == 'ratio' else 'mean'}"
+
+    @property
+    def bound(self) -> str:
+        return f"team_window:{self.kpi.metric}:{'lower' if self.kpi.better == 'lower' else 'upper'}"
+
+    @property
+    def threshold(self) -> str:
+        return f"team_window_severity:{self.kpi.metric}_threshold:{lenient(self.kpi)}"
+
+    @property
+    def owner(self) -> str:
+        return f"job_kpi_owner:{self.kpi.metric}_owner:group"
+
+
+def kpi_rules(kpis: Mapping[str, Kpi], urls: Urls = Urls()) -> str:  # noqa: B008 - frozen, so it can be shared
+    """The text of alerts/kpi.rules.yaml."""
+    groups = [group(kpi, kpis, urls) for kpi in kpis.values() if alerting(kpi)]
+    body = yaml.dump({"groups": groups}, Dumper=Readable, sort_keys=False, allow_unicode=True, width=1000)
+    return HEAD.format(min_records=MIN_RECORDS) + body
+
+
+def group(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
+    """All rules of one KPI, in the order they build on each other."""
+    return {
+        "name": "outcome-" + kpi.name.replace("_", "-"),
+        "interval": "1m",
+        "rules": [*recordings(kpi), alert(kpi, kpis, urls)],
+    }
+
+
+def recordings(kpi: Kpi) -> Iterable[dict[str, str]]:
+    """What the alert is built on: parts, value, bound, thresholds, owner."""
+    names, window = Names(kpi), f'{{window="{kpi.window}"}}'
+    for name, part in ((names.numerator, "numerator"), (names.denominator, "denominator")):
+        yield {"record": name, "expr": summed(f"{kpi.stem}_{part}", window, "job, team, window", last=LAST)}
+    n = names.series(names.denominator)
+    yield {"record": names.value, "expr": ratio(names.series(names.numerator), n)}
+    if kpi.kind == "ratio":
+        bound = wilson(names.series(names.value), n, upper=kpi.better == "higher")
+        yield {"record": names.bound, "expr": bound}
+    thresholds = f"{kpi.metric}_threshold{window}"
+    yield {
+        "record": names.threshold,
+        "expr": f"{lenient(kpi)} by (job, team, window, severity) (last_over_time({thresholds}[{LAST}]))",
+    }
+    # Two owners at once (a change half rolled out) would make the join fail, and the alert with it: then none is named.
+    owners = f'group by (job, kpi_owner) (last_over_time(outcome_kpi_info{{kpi="{kpi.name}"}}[{LAST}]))'
+    yield {"record": names.owner, "expr": f"{owners}\nunless on (job)\ncount by (job) (\n  {owners}\n) > 1"}
+
+
+def alert(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
+    """The alert: its value is the plain ratio or mean, its severity that of the threshold breached."""
+    name = alert_name(kpi)
+    return {
+        "alert": name,
+        "expr": expression(kpi),
+        "for": kpi.for_,
+        "keep_firing_for": "1h",
+        "labels": {"kpi": kpi.name},
+        "annotations": {
+            "summary": f"{kpi.title} is {'above' if kpi.better == 'lower' else 'below'} its threshold.",
+            "description": description(kpi, kpis),
+            "runbook_url": urls.of(name),
+            "dashboard_url": urls.panel(),
+        },
+    }
+
+
+def expression(kpi: Kpi) -> str:
+    """Breach, with severity from the threshold and the owner where exactly one is known."""
+    names = Names(kpi)
+    value, threshold = names.series(names.value), names.series(names.threshold)
+    against = f"{worse(kpi)} on (job, team, window) group_right ()\n  {threshold}"
+    if kpi.kind == "ratio":
+        sure = f"{names.series(names.bound)}\n  {against}"
+    else:
+        sure = f"on (job, team, window)\n  {names.series(names.denominator)} >= {MIN_RECORDS}"
+    return (
+        f"(\n  {value}\n  {against}\n  and {sure}\n)\n* on (job) group_left (kpi_owner)\n"
+        f"(\n  {names.owner}\n  or on (job)\n  group by (job) ({threshold})\n)"
+    )
+
+
+def description(kpi: Kpi, kpis: Mapping[str, Kpi]) -> str:
+    """Team, value, number of records, threshold, and what to look at: all a woken person needs to decide."""
+    names, shape = Names(kpi), "humanizePercentage" if kpi.kind == "ratio" else "humanizeDuration"
+    segment = ("job", "team", "window")
+    what = "of" if kpi.kind == "ratio" else "mean of"
+    count = looked_up(names.denominator, segment, "humanize")
+    threshold = looked_up(names.threshold, (*segment, "severity"), shape)
+    guards = ", ".join(kpis[guard].title for guard in kpi.guard)
+    return (
+        f"{kpi.title} of team {{{{ $labels.team }}}} is {{{{ $value | {shape} }}}} over {{{{ $labels.window }}}} "
+        f"({what} {count} records); the {{{{ $labels.severity }}}} threshold is {threshold}. "
+        f"Look first at the segments of that team on the dashboard, and beside it at: {guards}."
+    )
+
+
+def looked_up(name: str, labels: Iterable[str], shape: str) -> str:
+    """Template text that asks for another series of the same segment; empty where there is none."""
+    labels = tuple(labels)
+    selector = name + "{" + ",".join(f"{label}=%q" for label in labels) + "}"
+    values = " ".join(f"$labels.{label}" for label in labels)
+    return f"{{{{ with query (printf `{selector}` {values}) }}}}{{{{ . | first | value | {shape} }}}}{{{{ end }}}}"
+
+
+class Readable(yaml.SafeDumper):
+    """YAML as a person would write it: texts of several lines as blocks, lists indented."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - as overridden
+        super().increase_indent(flow, indentless=False)
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+Readable.add_representer(str, _text)
