@@ -1,8 +1,8 @@
 """What a record's column may hold, and how a platform's word becomes that: ValueError where it cannot."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -11,10 +11,39 @@ from exporter.records import RECORDS, Record, instant
 
 Kind = Literal["text", "boolean", "integer", "number", "instant", "texts"]
 KINDS: Mapping[Any, Kind] = {str: "text", bool: "boolean", int: "integer", float: "number", datetime: "instant"}
+KIND_NAMES: Mapping[Kind, str] = {
+    "text": "a text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "instant": "a time with its offset, such as 2026-03-31T10:00:00Z",
+    "texts": "a list of texts",
+}
 LONGEST = 100
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 BOUNDS = {"csat": (0.0, 1.0), "effort": (0.0, 1.0), "sentiment": (-1.0, 1.0)}
+UNITS = {"milliseconds": 0.001, "seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
 SIGNED = frozenset({"value", "amount"})  # money may be taken back; lengths and counts are never below zero
+
+
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """Where one column's value comes from: a `field` of the platform's item, or a constant `value`."""
+
+    map: Mapping[str, Scalar | None] = field(default_factory=dict)  # their word -> ours; other words pass
+    field: str | None = None  # a dotted path
+    value: Scalar | None = None
+    match: str | None = None  # the whole text must match; its first group is the value
+    scale: tuple[float, float] | None = None  # their worst and best
+    unit: Literal["milliseconds", "seconds", "minutes", "hours", "days"] | None = None
+    default: Scalar | None = None  # where nothing is found
+
+
+Rules = Mapping[str, Sequence[Rule]]
+"""Column -> alternatives: the first that finds something wins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,12 @@ lists by the `name`, `key`, `id` or `field` of an element, by position, or in ev
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
-from exporter.column import COLUMNS, Column, cleaned
+from exporter.column import COLUMNS, KIND_NAMES, UNITS, Column, Rule, Rules, Scalar, cleaned
 from exporter.records import SEGMENTS, Json, Read, Record, person_columns, record_name
-
-Scalar = str | int | float | bool
 
 LABELS: Mapping[str, tuple[str, ...]] = {
     "request": (*SEGMENTS, "kind", "channel", "category", "request_type", "priority", "handled_by"),
@@ -31,24 +29,6 @@ UNMAPPED = frozenset({"id", "source", "url"})
 
 NAMES = ("name", "key", "id", "field")
 VALUES = ("value", "values", "name", "display_value", "displayName", "label", "title", "text")
-UNITS = {"milliseconds": 0.001, "seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
-    """Where one column's value comes from: a `field` of the item, or a constant `value`."""
-
-    map: Mapping[str, Scalar | None] = field(default_factory=dict)  # their word -> ours; other words pass
-    field: str | None = None  # a dotted path
-    value: Scalar | None = None
-    match: str | None = None  # the whole text must match; its first group is the value
-    scale: tuple[float, float] | None = None  # their worst and best
-    unit: str | None = None
-    default: Scalar | None = None  # where nothing is found
-
-
-Rules = Mapping[str, Sequence[Rule]]
-"""Column -> alternatives: the first that finds something wins."""
 
 Find = Callable[[Json], Any]
 
@@ -109,6 +89,35 @@ def _hashed(name: str, person: Callable[[str], str]) -> str | None:
     name = name.strip()
     # A mail address is one person however it is written; other ids may tell A from a.
     return person(name.lower() if "@" in name else name) if name else None
+
+
+def faults(rule: Rule, column: Column) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is wrong with a rule for a column: the keys that lead to it, and words."""
+    if (rule.field is None) == (rule.value is None):
+        yield (), "give either field (where to look in the platform's item) or value (a constant)"
+    if rule.field is not None and not all(rule.field.split(".")):
+        yield ("field",), "this path has an empty part; write it like CustomFields.Team"
+    if rule.match is not None:
+        try:
+            re.compile(rule.match)
+        except re.error as error:
+            yield ("match",), f"this is not a regular expression: {error}"
+    if (rule.scale or rule.unit) and column.kind not in ("number", "integer", "instant"):
+        yield ("scale" if rule.scale else "unit",), f"{column.name} is not a number"
+    if rule.scale and (rule.scale[0] == rule.scale[1] or column.high == float("inf")):
+        yield ("scale",), "a scale goes from the worst to the best value, and only for csat, effort and sentiment"
+    constants = [
+        (("value",), rule.value),
+        (("default",), rule.default),
+        *((("map", k), v) for k, v in rule.map.items()),
+    ]
+    for keys, constant in constants:
+        if constant is not None:
+            try:
+                column.read(constant)
+            except (ValueError, TypeError, OverflowError, OSError):
+                words = f"one of {', '.join(sorted(column.words))}" if column.words else KIND_NAMES[column.kind]
+                yield keys, f"{column.name} cannot be this; it is {words}"
 
 
 def _filler(rules: Rules, record: type[Record]) -> Filler:

@@ -1,0 +1,211 @@
+"""The config file -> frozen dataclasses. Every mistake is found in one reading, each with its line and path."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from exporter import duration, strict
+from exporter.credential import Credentials
+from exporter.evaluate import Plan
+from exporter.kpi import Kpi
+from exporter.records import RECORDS
+from exporter.secret import Secret, SecretError, from_environment
+from exporter.section import Limits, Log, Whole
+from exporter.segments import LABELS
+from exporter.setting import SettingReader
+from exporter.shape import Checker
+from exporter.source import Reader, Source
+from exporter.strict import At, Mistakes
+
+DEFAULT_LABELS: Mapping[str, tuple[str, ...]] = {
+    "request": ("team", "category"),
+    "incident": ("team", "service", "severity"),
+    "change": ("team", "service", "environment"),
+    "run": ("workflow", "team"),
+    "workflow": ("team",),
+    "booking": ("team", "channel"),
+    "cost": ("team", "workflow", "kind"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSettings:
+    """Where the records are kept, and for how long."""
+
+    path: Path
+    retention_seconds: int
+    threads: int
+    memory_limit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtlpSettings:
+    """Where the figures are pushed to."""
+
+    endpoint: str
+    headers: Mapping[str, Secret]
+    interval_seconds: int
+    compression: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A config without mistakes."""
+
+    file: Path
+    store: StoreSettings
+    plan: Plan  # what to evaluate: KPIs, windows, labels, time-outs of runs
+    sources: tuple[Source, ...]
+    limits: Limits
+    evaluation_interval_seconds: int
+    otlp: OtlpSettings | None
+    log: Log
+    warnings: tuple[str, ...] = ()  # worth a line in the log, but no reason not to start
+
+
+def load(
+    path: Path | str,
+    catalogue: Mapping[str, Kpi],
+    connectors: Mapping[str, ModuleType],
+    environ: Mapping[str, str] = os.environ,
+) -> Config:
+    """The config in a file. Raises strict.Mistakes with everything that is wrong."""
+    document, mistakes = strict.read(path)
+    checker = Checker(document, mistakes)
+    if document.data is None:
+        checker.wrong((), "this file is empty; it needs at least sources, see deploy/config.example.yaml")
+    elif not isinstance(document.data, dict):
+        checker.wrong((), "this is not a mapping; write sources: and so on, see deploy/config.example.yaml")
+    else:
+        config = _Loader(checker, Path(path), environ).config(document.data, catalogue, connectors)
+        if config and not checker.mistakes:
+            return config
+    raise Mistakes(checker.mistakes)
+
+
+@dataclass
+class _Loader:
+    checker: Checker
+    path: Path
+    environ: Mapping[str, str]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def credentials(self) -> Credentials:
+        return Credentials(checker=self.checker, folder=self.path.parent, environ=self.environ, warn=self.warn)
+
+    def warn(self, at: At, message: str) -> None:
+        self.warnings.append(str(self.checker.document.mistake(at, message)))
+
+    def config(
+        self, data: Mapping[str, Any], catalogue: Mapping[str, Kpi], connectors: Mapping[str, ModuleType]
+    ) -> Config | None:
+        whole = self.checker.read(Whole, data, ())
+        if whole is None:
+            return None
+        sources = self._sources(data, connectors)
+        labels = self._labels(whole)
+        windows = self._windows(whole)
+        self._fits(windows, sources, catalogue)
+        settings = SettingReader(self.checker, labels, catalogue).settings(data.get("kpis"))
+        otlp = self._otlp(whole)
+        return Config(
+            file=self.path,
+            store=StoreSettings(
+                path=self.path.parent / whole.store.path,
+                retention_seconds=whole.store.retention,
+                threads=whole.store.threads,
+                memory_limit=whole.store.memory_limit,
+            ),
+            plan=Plan(
+                settings=settings,
+                windows=windows,
+                labels=labels,
+                run_timeout=whole.run_timeout,
+                workflow_timeouts={name: each.run_timeout for name, each in whole.workflows.items()},
+            ),
+            sources=tuple(sources),
+            limits=whole.limits,
+            evaluation_interval_seconds=whole.evaluation_interval,
+            otlp=otlp,
+            log=whole.log,
+            warnings=tuple(self.warnings),
+        )
+
+    def _sources(self, data: Mapping[str, Any], connectors: Mapping[str, ModuleType]) -> list[Source]:
+        entries = data.get("sources")
+        if not isinstance(entries, list) or not entries:
+            self.checker.wrong(("sources",), "name at least one source: a list of name, type and what the type needs")
+            return []
+        reader = Reader(checker=self.checker, credentials=self.credentials, connectors=connectors)
+        lines: dict[str, int] = {}
+        for i, entry in enumerate(entries):
+            name = entry.get("name") if isinstance(entry, dict) else None
+            if isinstance(name, str) and name in lines:
+                self.checker.wrong(("sources", i, "name"), f"line {lines[name]} has a source of this name already")
+            elif isinstance(name, str):
+                lines[name] = self.checker.document.line(("sources", i, "name"))
+        found = [reader.source(entry, ("sources", i)) for i, entry in enumerate(entries)]
+        return [source for source in found if source]
+
+    def _labels(self, whole: Whole) -> dict[str, tuple[str, ...]]:
+        """Record -> the columns that become labels."""
+        for record, names in whole.labels.items():
+            if record not in RECORDS:
+                self.checker.unknown("record", record, list(RECORDS), ("labels", record))
+                continue
+            for i, name in enumerate(names):
+                at: At = ("labels", record, i)
+                if name not in LABELS[record]:
+                    self.checker.unknown(f"label of {record}", name, LABELS[record], at)
+                elif name in names[:i]:
+                    self.checker.wrong(at, f"{name} is already there; keep it once")
+        return {**DEFAULT_LABELS, **{record: names for record, names in whole.labels.items() if record in RECORDS}}
+
+    def _windows(self, whole: Whole) -> list[tuple[str, int]]:
+        """(name, seconds), shortest first."""
+        for i, window in enumerate(whole.windows):
+            at: At = ("windows", i)
+            if window % 3600:
+                self.checker.wrong(at, "a window is a number of whole hours; write it like 12h or 7d")
+            elif window in whole.windows[:i]:
+                self.checker.wrong(at, f"{duration.text(window)} is already there; keep it once")
+            elif window > whole.store.retention:
+                self.checker.wrong(at, f"this is longer than store.retention, {duration.text(whole.store.retention)}")
+        return [(duration.text(window), window) for window in sorted(whole.windows)]
+
+    def _fits(self, windows: list[tuple[str, int]], sources: list[Source], catalogue: Mapping[str, Kpi]) -> None:
+        """What is allowed, but hardly meant."""
+        names, longest = {name for name, _ in windows}, windows[-1]
+        missing = sorted({kpi.window for kpi in catalogue.values()} - names)
+        if missing:
+            self.warn(
+                ("windows",), f"{', '.join(missing)} is left out, though alerts look at it; they will stay silent"
+            )
+        for i, source in enumerate(sources):
+            if source.initial_history_seconds < longest[1]:
+                message = f"shorter than the longest window: figures over {longest[0]} will be too small at first"
+                self.warn(("sources", i, "initial_history"), message)
+
+    def _otlp(self, whole: Whole) -> OtlpSettings | None:
+        otlp = whole.otlp
+        if otlp is None:
+            return None
+        headers: dict[str, Secret] = {}
+        for part, given in (("headers", otlp.headers), ("header_files", otlp.header_files)):
+            for name, text in given.items():
+                at: At = ("otlp", part, name)
+                if name in headers:
+                    self.checker.wrong(at, "this header is already given; keep one of the two")
+                try:
+                    files = part == "header_files"
+                    found = self.credentials.secret_file(text, at) if files else from_environment(text, self.environ)
+                    headers[name] = found
+                except SecretError as error:
+                    self.checker.wrong(at, str(error))
+        return OtlpSettings(
+            endpoint=otlp.endpoint, headers=headers, interval_seconds=otlp.interval, compression=otlp.compression
+        )

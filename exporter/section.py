@@ -1,0 +1,166 @@
+"""What the config file may say, section by section. A field is a key; deploy/config.example.yaml explains each."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from exporter import duration
+from exporter.column import Rule
+
+
+class Section(BaseModel):
+    """A part of the config; never changed once read."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+def _length(shortest: str = "1s", longest: str = "36500d") -> BeforeValidator:
+    """A length of time within bounds, as seconds."""
+
+    def read(value: Any) -> int:
+        length = duration.seconds(value if isinstance(value, str) else "")
+        if length < duration.seconds(shortest):
+            raise ValueError(f"this is too short; at least {shortest}")
+        if length > duration.seconds(longest):
+            raise ValueError(f"this is too long; at most {longest}")
+        return length
+
+    return BeforeValidator(read)
+
+
+def _matching(pattern: str, otherwise: str) -> AfterValidator:
+    """A text of a certain form."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(otherwise)
+        return value
+
+    return AfterValidator(check)
+
+
+def _amount(value: Any) -> Any:
+    """A number, or a length of time as its seconds."""
+    return duration.seconds(value) if isinstance(value, str) else value
+
+
+def _several(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+Length = Annotated[int, _length()]
+Pause = Annotated[int, _length("5s", "1d")]  # between two polls, evaluations, exports
+Count = Annotated[int, Field(ge=1)]
+Text = Annotated[str, Field(min_length=1)]
+Level = Annotated[float, BeforeValidator(_amount)]
+Columns = Mapping[str, Annotated[tuple[Rule, ...], BeforeValidator(_several), Field(min_length=1)]]
+Name = Annotated[
+    str, _matching(r"[a-z0-9][a-z0-9_-]{0,62}", "a name has only a to z, 0 to 9, _ and -, at most 63 of them")
+]
+Header = Annotated[str, _matching(r"[A-Za-z0-9-]{1,100}", "this is not the name of a header, such as X-Api-Key")]
+Memory = Annotated[str, _matching(r"[1-9][0-9]*(MB|GB)", "write the size like 256MB or 1GB")]
+Address = Annotated[str, _matching(r"https?://[^\s/@?#]+(/[^\s?#]*)?", "write the address like https://collector:4318")]
+
+
+class Store(Section):
+    path: Text = "outcome.duckdb"
+    retention: Annotated[int, _length("1d")] = 400 * 86400
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    memory_limit: Memory = "256MB"
+
+
+class Limits(Section):
+    series_per_metric: Count = 1000
+    series: Count = 20_000
+    values_per_label: Count = 50
+
+
+class Otlp(Section):
+    endpoint: Address
+    headers: Mapping[str, str] = {}  # secrets: ${NAME} only
+    header_files: Mapping[str, Text] = {}
+    interval: Pause = 60
+    compression: Literal["gzip", "none"] = "gzip"
+
+
+class Log(Section):
+    level: Literal["debug", "info", "warn", "error"] = "info"
+    format: Literal["logfmt", "json"] = "logfmt"
+
+
+class Workflow(Section):
+    run_timeout: Length
+
+
+class Levels(Section):
+    """Where a KPI is worth a ticket (warning), and where it is worth waking somebody (critical)."""
+
+    warning: Level | None = None
+    critical: Level | None = None
+
+
+class LevelsOf(Levels):
+    """The same, for one segment."""
+
+    match: Annotated[Mapping[str, Text], Field(min_length=1)]
+
+
+class KpiSection(Section):
+    """What every KPI may be told; its own parameters stand beside these."""
+
+    enabled: bool = True
+    owner: Text | None = None
+    escalation: Text | None = None
+    cadence: Text | None = None
+    threshold: Levels = Levels()
+    thresholds_by: tuple[LevelsOf, ...] = ()
+
+
+class SourceSection(Section):
+    """What every source may be told; the options of its connector stand beside these."""
+
+    name: Name
+    type: str
+    url: str | None = None
+    api_key: str | None = None
+    api_key_file: Text | None = None
+    token: str | None = None
+    token_file: Text | None = None
+    username: Text | None = None
+    password: str | None = None
+    password_file: Text | None = None
+    header: Header | None = None
+    interval: Pause = 60
+    initial_history: Length = 90 * 86400
+    max_staleness: Length | None = None
+    timeout: Annotated[int, _length("1s", "10m")] = 30
+    rate: Annotated[float, Field(gt=0)] | None = None
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    proxy: str | None = None
+    ca_file: Text | None = None
+    max_response_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
+    segments: Columns = {}
+    fields: Columns = {}
+
+
+class Whole(Section):
+    """The whole file, but for sources and KPIs, whose keys depend on their type and name."""
+
+    store: Store = Store()
+    windows: Annotated[tuple[Length, ...], Field(min_length=1, max_length=4)] = (
+        86400,
+        7 * 86400,
+        30 * 86400,
+        90 * 86400,
+    )
+    labels: Mapping[str, tuple[str, ...]] = {}
+    sources: Any = ()
+    kpis: Any = {}
+    limits: Limits = Limits()
+    evaluation_interval: Pause = 60
+    run_timeout: Length = 86400
+    workflows: Mapping[str, Workflow] = {}
+    otlp: Otlp | None = None
+    log: Log = Log()

@@ -1,0 +1,143 @@
+"""The section `kpis` of the config + the catalogue -> what to evaluate: parameters, thresholds, owners."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from exporter import duration, expression
+from exporter.column import COLUMNS
+from exporter.evaluate import Setting, labels_of
+from exporter.kpi import Kpi, Param, Threshold
+from exporter.records import RECORDS
+from exporter.section import KpiSection, Levels
+from exporter.segments import LABELS
+from exporter.shape import Checker
+from exporter.strict import At
+
+FLAGS = {"request": ("self_service", "legacy_path")}
+"""Record -> the yes-or-no columns of its facts that stay as they are from the beginning to the end."""
+
+
+@dataclass(frozen=True)
+class SettingReader:
+    """Reads the KPIs of one config; notes what is wrong."""
+
+    checker: Checker
+    labels: Mapping[str, Sequence[str]]
+    catalogue: Mapping[str, Kpi]
+
+    def settings(self, data: Any) -> tuple[Setting, ...]:
+        """Every KPI that is not switched off, as configured."""
+        given: Mapping[str, Any] = {}
+        if isinstance(data, dict):
+            given = data
+        elif data is not None:
+            self.checker.wrong(("kpis",), "this is not a mapping; write the name of a KPI: and its settings below it")
+        for name in given:
+            if name not in self.catalogue:
+                self.checker.unknown("KPI", name, list(self.catalogue), ("kpis", name))
+        settings = (self._setting(kpi, given.get(name), ("kpis", name)) for name, kpi in self.catalogue.items())
+        return tuple(setting for setting in settings if setting)
+
+    def _setting(self, kpi: Kpi, data: Any, at: At) -> Setting | None:
+        if data is not None and not isinstance(data, dict):
+            self.checker.wrong(at, "this is not a mapping; write owner: ... or threshold: ... and so on below it")
+        data = data if isinstance(data, dict) else {}
+        common = set(KpiSection.model_fields)
+        for key in data:
+            if key not in common and key not in kpi.params:
+                self.checker.unknown(f"key for {kpi.name}", key, [*common, *kpi.params], (*at, key))
+        section = self.checker.read(KpiSection, {key: value for key, value in data.items() if key in common}, at)
+        params = {name: self._param(kpi, name, param, data, (*at, name)) for name, param in kpi.params.items()}
+        if section is None or not section.enabled:
+            return None
+        threshold = _merged(kpi.threshold, section.threshold)
+        if section.threshold.model_fields_set:
+            self._sound(kpi, threshold, section.threshold, (*at, "threshold"))
+        return Setting(
+            kpi=kpi,
+            params={name: sql for name, sql in params.items() if sql is not None},
+            threshold=threshold,
+            thresholds_by=tuple(self._by_segment(kpi, section, threshold, at)),
+            owner=section.owner or kpi.owner,
+            escalation=section.escalation or kpi.escalation,
+            cadence=section.cadence or kpi.cadence,
+        )
+
+    def _param(self, kpi: Kpi, name: str, param: Param, data: Mapping[str, Any], at: At) -> str | None:
+        """A parameter's value as SQL."""
+        value = data.get(name, param.default)
+        if value is None:
+            return "null"
+        try:
+            return _sql(param, value, predicate_columns(kpi.record))
+        except ValueError as error:
+            self.checker.wrong(at, str(error))
+            return None
+
+    def _by_segment(
+        self, kpi: Kpi, section: KpiSection, threshold: Threshold, at: At
+    ) -> Iterator[tuple[Mapping[str, str], Threshold]]:
+        known = labels_of(kpi, self.labels)
+        seen: list[Mapping[str, str]] = []
+        for i, entry in enumerate(section.thresholds_by):
+            place: At = (*at, "thresholds_by", i)
+            for label in entry.match:
+                if label not in known:
+                    self.checker.unknown(f"label of {kpi.name}", label, known, (*place, "match", label))
+            if entry.match in seen:
+                self.checker.wrong((*place, "match"), "this segment has thresholds already; keep them in one place")
+            if not entry.model_fields_set & {"warning", "critical"}:
+                self.checker.wrong(place, "give warning, critical or both")
+            seen.append(entry.match)
+            merged = _merged(threshold, entry)
+            self._sound(kpi, merged, entry, place)
+            yield dict(entry.match), merged
+
+    def _sound(self, kpi: Kpi, threshold: Threshold, written: Levels, at: At) -> None:
+        """Whether thresholds can be of this KPI, and critical is worse than warning."""
+        warning, critical = threshold.warning, threshold.critical
+        if kpi.better == "none" and (warning is not None or critical is not None):
+            self.checker.wrong(at, f"{kpi.name} is neither good nor bad by itself, so it has no thresholds")
+            return
+        for key in ("warning", "critical"):
+            level = getattr(written, key)
+            if level is not None and kpi.name.endswith("_ratio") and kpi.kind == "ratio" and not 0 <= level <= 1:
+                self.checker.wrong((*at, key), "a ratio is between 0 and 1; write 0.15 for 15 %")
+                return
+        if warning is None or critical is None or warning == critical:
+            return
+        if (critical < warning) == (kpi.better == "lower"):
+            side = "above" if kpi.better == "lower" else "below"
+            place = (*at, "critical") if written.critical is not None else (*at, "warning")
+            self.checker.wrong(
+                place, f"critical is worse than warning ({warning:g}), so {side} it: {kpi.better} is better"
+            )
+
+
+def predicate_columns(record: str) -> dict[str, expression.Kind]:
+    """What a user's condition may look at: what describes a record, never what becomes of it."""
+    columns = COLUMNS[RECORDS[record]]
+    names = (*LABELS[record], *FLAGS.get(record, ()))
+    return {name: "boolean" if columns[name].kind == "boolean" else "text" for name in names}
+
+
+def _sql(param: Param, value: Any, columns: Mapping[str, expression.Kind]) -> str:
+    if param.type == "predicate":
+        if not isinstance(value, str):
+            raise ValueError("this is not a condition; put quotes around it")
+        return expression.predicate(value, columns).sql
+    if param.type == "duration":
+        return str(duration.seconds(value if isinstance(value, str) else ""))
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("this is not a number")
+    return repr(float(value))
+
+
+def _merged(below: Threshold, above: Levels) -> Threshold:
+    """Thresholds with those written in the config over them."""
+    written: dict[str, Any] = {
+        key: getattr(above, key) for key in ("warning", "critical") if key in above.model_fields_set
+    }
+    return below.model_copy(update=written)

@@ -1,0 +1,129 @@
+"""A document's data against the type it should have: every mistake, with its line, path and the nearest known word."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, to_json
+
+from exporter.strict import At, Document, Mistake, did_you_mean
+
+T = TypeVar("T")
+
+WORDS = {
+    "missing": "this key is missing",
+    "string_type": "this is not a text; put quotes around it",
+    "bool_type": "this is neither true nor false",
+    "int_type": "this is not a whole number",
+    "int_from_float": "this is not a whole number",
+    "float_type": "this is not a number",
+    "finite_number": "this is not a finite number",
+    "list_type": "this is not a list; write [one, two]",
+    "tuple_type": "this is not a list; write [one, two]",
+    "dict_type": "this is not a mapping; write key: value",
+    "mapping_type": "this is not a mapping; write key: value",
+    "model_type": "this is not a mapping; write key: value",
+    "dataclass_type": "this is not a mapping; write key: value",
+    "greater_than": "this must be more than {gt}",
+    "greater_than_equal": "this must be at least {ge}",
+    "less_than": "this must be less than {lt}",
+    "less_than_equal": "this must be at most {le}",
+    "too_short": "too few: at least {min_length} wanted",
+    "too_long": "too many: at most {max_length} allowed",
+    "string_too_short": "this is empty",
+    "value_error": "{error}",
+}
+"""pydantic's kind of error -> our words. Never the value: it may be a secret."""
+
+
+class Checker:
+    """Reads parts of one document and gathers what is wrong with them."""
+
+    def __init__(self, document: Document, mistakes: Sequence[Mistake] = ()) -> None:
+        self.document = document
+        self.mistakes = list(mistakes)
+        self._known = {(mistake.line, mistake.path) for mistake in mistakes}
+
+    def wrong(self, at: At, message: str) -> None:
+        """Notes a mistake, unless the place already has one: the first is the cause."""
+        mistake = self.document.mistake(at, message)
+        if (mistake.line, mistake.path) not in self._known:
+            self._known.add((mistake.line, mistake.path))
+            self.mistakes.append(mistake)
+
+    def read(self, shape: type[T], data: Any, at: At) -> T | None:
+        """The data as `shape`, after noting what is wrong; faulty keys are left out, so that the rest can be read."""
+        data = self._known_keys(shape, data, at)
+        try:
+            return TypeAdapter(shape).validate_json(to_json(data), strict=True)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)
+        for item in found:
+            self._translate(item, at)
+        faulty = {item["loc"][0] for item in found if item["loc"]}
+        if not isinstance(data, dict) or not faulty & data.keys():
+            return None
+        return self.read(shape, {key: value for key, value in data.items() if key not in faulty}, at)
+
+    def unknown(self, what: str, word: str, known: Sequence[str], at: At) -> None:
+        """Notes a word that is not among the known ones."""
+        self.wrong(at, f"there is no {what} {word!r}; {did_you_mean(word, known)}")
+
+    def _translate(self, item: ErrorDetails, at: At) -> None:
+        for part in item["loc"]:
+            # pydantic's names for the branches of a union are no part of the document.
+            if (*at, part) in self.document.lines or item["type"] == "missing":
+                at = (*at, part)
+        context: dict[str, Any] = dict(item.get("ctx", {}))
+        if item["type"] in ("literal_error", "enum"):
+            allowed = context["expected"].replace(" or ", ", ").replace("'", "")
+            self.wrong(at, f"this word is not known here; known: {allowed}")
+            return
+        words = WORDS.get(item["type"])
+        self.wrong(at, words.format_map(context) if words else item["msg"].lower())
+
+    def _known_keys(self, shape: Any, data: Any, at: At) -> Any:
+        """The data without keys that the shape does not have; these are noted."""
+        keys = _keys(shape)
+        if keys is not None and isinstance(data, dict):
+            for key in data:
+                if key not in keys:
+                    self.unknown("key", key, list(keys), (*at, key))
+            return {key: self._known_keys(keys[key], value, (*at, key)) for key, value in data.items() if key in keys}
+        inner = _inner(shape)
+        if inner is not None and isinstance(data, dict):
+            return {key: self._known_keys(inner, value, (*at, key)) for key, value in data.items()}
+        if inner is not None and isinstance(data, list):
+            return [self._known_keys(inner, value, (*at, i)) for i, value in enumerate(data)]
+        return data
+
+
+def _keys(shape: Any) -> Mapping[str, Any] | None:
+    """The keys that a shape has, and the shape of each; None where it is none with fixed keys."""
+    for each in _branches(shape):
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            return {field.alias or name: field.annotation for name, field in each.model_fields.items()}
+        if isinstance(each, type) and is_dataclass(each):
+            hints = get_type_hints(each)
+            return {field.name: hints[field.name] for field in fields(each)}
+    return None
+
+
+def _inner(shape: Any) -> Any:
+    """The shape of what a list or mapping holds."""
+    for each in _branches(shape):
+        origin = get_origin(each)
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            return get_args(each)[1]
+        if isinstance(origin, type) and issubclass(origin, Sequence):
+            return get_args(each)[0]
+    return None
+
+
+def _branches(shape: Any) -> Sequence[Any]:
+    """A shape, or the members of a union."""
+    if hasattr(shape, "__metadata__"):
+        shape = get_args(shape)[0]
+    return get_args(shape) if get_origin(shape) in (Union, UnionType) else [shape]
