@@ -1,0 +1,253 @@
+"""Metrics about the exporter itself: its sources, evaluations, store and exports. One registry, apart from the KPIs."""
+
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+REASONS = ("auth", "rate_limited", "unavailable", "not_understood", "gone", "store", "bug")
+"""Why a poll can fail. "store" and "bug" are ours; the others are the source's."""
+
+SKIPS = ("unknown_or_missing", "bad_value", "bad_shape")
+"""Why an item can be left out, as the HTTP client counts it."""
+
+
+class Health:
+    """Every metric, made once. Labels known from the config stand at 0 from the start."""
+
+    def __init__(self, *, version: str, revision: str = "unknown") -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # the library does not type it
+        registry = self.registry = CollectorRegistry()
+        build = Info("outcome_exporter_build", "What is running.", registry=registry)
+        build.info({"version": version, "revision": revision, "pythonversion": platform.python_version()})
+        self.sources = SourceMetrics(registry)
+        self.evaluation = EvaluationMetrics(registry)
+        self.store = StoreMetrics(registry)
+        self.reload = ReloadMetrics(registry)
+        self.otlp = OtlpMetrics(registry)
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What the config says about a source, as far as labels need it."""
+
+    kind: str
+    records: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+class SourceMetrics:
+    """One set of series for each configured source."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._watched: dict[str, Watched] = {}
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"outcome_source_{name}", text, ["source", *labels], registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"outcome_source_{name}", text, ["source", *labels], registry=registry)
+
+        self._up = gauge("up", "Whether the last poll of the source brought everything.", "kind")
+        self._last_success = gauge(
+            "last_success_timestamp_seconds", "When the last poll that brought everything began; 0 if there was none."
+        )
+        self._interval = gauge("poll_interval_seconds", "How often the source is to be polled.")
+        self._duration = gauge("poll_duration_seconds", "How long the last poll took.")
+        self._polls = counter("polls", "Polls that have ended, well or badly.")
+        self._failures = counter("poll_failures", "Polls that have failed.", "reason")
+        self._requests = counter("requests", "HTTP requests by status, or timeout or error.", "code")
+        self._rate_limited = counter("rate_limited", "Answers that said: asked too often.")
+        self._records = counter("records", "Records read, those that had not changed included.", "record")
+        self._skipped = counter("items_skipped", "Items left out because they could not be read.", "reason")
+        self._unread = counter("values_unread", "Values of mapped columns that could not be read.", "column")
+        self._watermark = gauge(
+            "watermark_timestamp_seconds", "Newest time in the records that is not in the future; 0 if none.", "record"
+        )
+        self._complete = gauge("backfill_complete", "Whether the first full sync is done.")
+        self._synced = gauge("first_sync_items", "Records read so far by the first full sync; stays when it is done.")
+        self._expected = gauge("first_sync_items_expected", "Items the first full sync will bring; 0 if not known.")
+
+    def watch(
+        self, source: str, *, kind: str, interval_seconds: float, records: Iterable[str], columns: Iterable[str] = ()
+    ) -> None:
+        """Brings a source's series into being; for a source already there only what the config changed is changed."""
+        now = Watched(kind, tuple(records), tuple(columns))
+        before = self._watched.get(source)
+        if before and before != now:
+            self._up.remove(source, before.kind)
+            for record in set(before.records) - set(now.records):
+                self._records.remove(source, record)
+                self._watermark.remove(source, record)
+            for column in set(before.columns) - set(now.columns):
+                self._unread.remove(source, column)
+        self._watched[source] = now
+        self._interval.labels(source).set(interval_seconds)
+        for metric in (self._last_success, self._duration, self._complete, self._synced, self._expected):
+            metric.labels(source)
+        self._polls.labels(source)
+        self._rate_limited.labels(source)
+        self._requests.labels(source, "200")
+        self._up.labels(source, kind)
+        for reason in REASONS:
+            self._failures.labels(source, reason)
+        for reason in SKIPS:
+            self._skipped.labels(source, reason)
+        for record in now.records:
+            self._records.labels(source, record)
+            self._watermark.labels(source, record)
+        for column in now.columns:
+            self._unread.labels(source, column)
+
+    def forget(self, source: str) -> None:
+        """Removes the series of a source that is no longer configured."""
+        if self._watched.pop(source, None):
+            for metric in vars(self).values():
+                if isinstance(metric, Gauge | Counter):
+                    metric.remove_by_labels({"source": source})
+
+    def observer(self, source: str) -> "SourceObserver":
+        """What the HTTP client and the mapping report to."""
+        return SourceObserver(self, source)
+
+    def stood(self, source: str, *, complete: bool, last_success: datetime | None) -> None:
+        """How the source stood in the store when its polling began."""
+        self._complete.labels(source).set(complete)
+        self._last_success.labels(source).set(last_success.timestamp() if last_success else 0)
+
+    def read(self, source: str, records: Mapping[str, int], watermarks: Mapping[str, datetime]) -> None:
+        """A page has been stored."""
+        for record, count in records.items():
+            self._records.labels(source, record).inc(count)
+        for record, moment in watermarks.items():
+            self._watermark.labels(source, record).set(moment.timestamp())
+
+    def progress(self, source: str, items: int, expected: int | None) -> None:
+        """How far the first full sync is."""
+        self._synced.labels(source).set(items)
+        self._expected.labels(source).set(expected or 0)
+
+    def succeeded(self, source: str, at: datetime, seconds: float) -> None:
+        self._ended(source, seconds, well=True)
+        self.stood(source, complete=True, last_success=at)
+
+    def failed(self, source: str, reason: str, seconds: float) -> None:
+        self._ended(source, seconds, well=False)
+        self._failures.labels(source, reason).inc()
+
+    def _ended(self, source: str, seconds: float, *, well: bool) -> None:
+        self._up.labels(source, self._watched[source].kind).set(well)
+        self._polls.labels(source).inc()
+        self._duration.labels(source).set(seconds)
+
+
+class SourceObserver:
+    """Counts for one source."""
+
+    def __init__(self, metrics: SourceMetrics, source: str) -> None:
+        self._metrics = metrics
+        self._source = source
+
+    def request(self, code: str) -> None:
+        self._metrics._requests.labels(self._source, code).inc()
+
+    def rate_limited(self) -> None:
+        self._metrics._rate_limited.labels(self._source).inc()
+
+    def skipped(self, reason: str) -> None:
+        self._metrics._skipped.labels(self._source, reason).inc()
+
+    def unread(self, column: str) -> None:
+        self._metrics._unread.labels(self._source, column).inc()
+
+
+class EvaluationMetrics:
+    """The turning of records into figures."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._duration = Gauge("outcome_evaluation_duration_seconds", "How long the last one took.", registry=registry)
+        self._last = Gauge(
+            "outcome_evaluation_last_timestamp_seconds", "The instant of the figures shown now.", registry=registry
+        )
+        self._failures = Counter("outcome_evaluation_failures", "Evaluations that have failed.", registry=registry)
+        self._series = Gauge("outcome_series", "KPI series published.", registry=registry)
+        self._folded = Gauge(
+            "outcome_series_folded",
+            "Values of a label that are published together as other.",
+            ["kpi", "label"],
+            registry=registry,
+        )
+
+    def succeeded(self, at: datetime, seconds: float, *, series: int, folded: Mapping[tuple[str, str], int]) -> None:
+        """`folded`: (kpi, label) -> values folded into `other`; give every pair there is, with 0 where none was."""
+        self._duration.set(seconds)
+        self._last.set(at.timestamp())
+        self._series.set(series)
+        self._folded.clear()
+        for (kpi, label), values in folded.items():
+            self._folded.labels(kpi, label).set(values)
+
+    def failed(self, seconds: float) -> None:
+        self._duration.set(seconds)
+        self._failures.inc()
+
+
+class StoreMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._records = Gauge("outcome_store_records", "Records in the store.", ["record"], registry=registry)
+        self._size = Gauge("outcome_store_size_bytes", "Bytes of the store on disk.", registry=registry)
+        self._deleted = Counter(
+            "outcome_store_records_deleted", "Records deleted because they were too old.", registry=registry
+        )
+
+    def stands(self, counts: Mapping[str, int], size: int) -> None:
+        for record, count in counts.items():
+            self._records.labels(record).set(count)
+        self._size.set(size)
+
+    def deleted(self, count: int) -> None:
+        self._deleted.inc(count)
+
+
+class ReloadMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._well = Gauge(
+            "outcome_config_last_reload_successful", "Whether the last load of the config was.", registry=registry
+        )
+        self._last = Gauge(
+            "outcome_config_last_reload_success_timestamp_seconds", "When it last was.", registry=registry
+        )
+
+    def succeeded(self, at: datetime) -> None:
+        self._well.set(1)
+        self._last.set(at.timestamp())
+
+    def failed(self) -> None:
+        self._well.set(0)
+
+
+class OtlpMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._exports = Counter("outcome_otlp_exports", "Exports tried over OTLP.", registry=registry)
+        self._failures = Counter("outcome_otlp_export_failures", "Exports that have failed.", registry=registry)
+
+    def exported(self) -> None:
+        self._exports.inc()
+
+    def failed(self) -> None:
+        self._exports.inc()
+        self._failures.inc()

@@ -1,0 +1,291 @@
+"""When to ask: interval, back-off, cursor, log-once.
+
+One task for each source; none of them can bring the others down.
+"""
+
+import asyncio
+import logging
+import traceback
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import random
+from types import ModuleType
+from typing import Any
+
+from exporter import segments
+from exporter.client import Client, HttpSettings
+from exporter.connectors.contract import Page
+from exporter.failure import RateLimited, SourceError
+from exporter.health import Health
+from exporter.records import Record, record_name
+from exporter.store import Store, StoreError
+
+logger = logging.getLogger("exporter.poll")
+
+SHORTEST_WAIT_SECONDS = 1.0
+FIRST_BACK_OFF_SECONDS = 15.0
+LONGEST_BACK_OFF_SECONDS = 300.0  # or the interval, where that is longer
+AFTER_REFUSAL_SECONDS = 900.0  # going on with a refused credential may lock the account
+LONGEST_OBEYED_SECONDS = 86400.0  # a platform that says "not before next year" is mistaken
+STOP_SECONDS = 10.0
+
+RecordTypes = tuple[type[Record], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A source as configured. Two that are equal need no new task after a reload."""
+
+    name: str
+    type: str
+    connector: ModuleType
+    options: Any
+    http: HttpSettings
+    mapping: segments.Fillers = field(compare=False)  # compiled anew at every load; the fingerprint tells of a change
+    records: RecordTypes  # what it really feeds
+    interval_seconds: float
+    initial_history_seconds: float
+    max_staleness_seconds: float
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a poll went. `reason` is None where it brought everything."""
+
+    records: int = 0
+    changed: int = 0
+    reason: str | None = None
+    text: str = ""
+    until: datetime | None = None  # not to be asked again before
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a first full sync is; `expected` is None where the platform does not say."""
+
+    source: str
+    records: int
+    expected: int | None
+
+
+Show = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFreshness:
+    """Whether what a source has brought is whole and recent: what evaluation may build on."""
+
+    source: str
+    complete: bool
+    last_success: datetime | None
+    max_staleness_seconds: float
+
+    def stale(self, at: datetime) -> bool:
+        """Whether the source has not answered for too long."""
+        return self.last_success is None or at - self.last_success > timedelta(seconds=self.max_staleness_seconds)
+
+
+async def poll_once(
+    source: Source,
+    store: Store,
+    health: Health,
+    at: datetime,
+    *,
+    show: Show | None = None,
+    writer: Executor | None = None,
+) -> Outcome:
+    """One poll that begins at `at`. What goes wrong is told in the outcome; nothing but cancellation is raised."""
+    watch(health, source)
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    poll = _Poll(source, store, health, at, show=show, writer=writer)
+    try:
+        await poll.run()
+    except Exception as error:  # noqa: BLE001 - a fault in one source must not reach the others
+        reason, text = _fault(error)
+        health.sources.failed(source.name, reason, clock() - began)
+        return Outcome(
+            poll.records, poll.changed, reason, text, error.until if isinstance(error, RateLimited) else None
+        )
+    health.sources.succeeded(source.name, at, clock() - began)
+    return Outcome(poll.records, poll.changed)
+
+
+def watch(health: Health, source: Source) -> None:
+    """Brings the source's series into being."""
+    columns = {name for filler in source.mapping.values() for _, name, _, _ in filler.mapped}
+    health.sources.watch(
+        source.name,
+        kind=source.type,
+        interval_seconds=source.interval_seconds,
+        records=[record_name(record_type) for record_type in source.records],
+        columns=sorted(columns),
+    )
+
+
+def _fault(error: Exception) -> tuple[str, str]:
+    """Reason and text. The text of an error that is not ours may quote what was read, so it is not repeated."""
+    if isinstance(error, SourceError):
+        return error.reason, str(error)
+    if isinstance(error, StoreError):
+        return "store", str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return "bug", f"unexpected {type(error).__name__} at {place.name}:{place.lineno}"
+
+
+class _Poll:
+    """One poll under way: a page is stored while the next is fetched."""
+
+    def __init__(
+        self, source: Source, store: Store, health: Health, at: datetime, *, show: Show | None, writer: Executor | None
+    ) -> None:
+        self.source, self.store, self.metrics, self.at = source, store, health.sources, at
+        self.show, self.writer = show, writer
+        self.observer = health.sources.observer(source.name)
+        self.records = self.changed = 0
+        self.first = True
+        self.expected: int | None = None
+        self.watermarks: dict[str, datetime] = {}
+
+    async def run(self) -> None:
+        source, at = self.source, self.at
+        state = await self._in_thread(self.store.begin, source.name, source.fingerprint)
+        self.first = not state.complete
+        self.watermarks = await self._in_thread(self.store.newest, source.name, at)
+        self.metrics.stood(source.name, complete=state.complete, last_success=state.last_success)
+        since = at - timedelta(seconds=source.initial_history_seconds)
+        async with Client(source.http, at=at, since=since, observe=self.observer) as client:
+            await self._store_all(source.connector.poll(client, source.options, state.cursor))
+        await self._in_thread(self.store.succeeded, source.name, at)
+
+    async def _store_all(self, pages: AsyncIterator[Page]) -> None:
+        storing: asyncio.Task[None] | None = None
+        async with aclosing(pages):  # type: ignore[type-var] # a connector's poll is an async generator
+            try:
+                async for page in pages:
+                    if storing:
+                        await asyncio.shield(storing)
+                    storing = asyncio.create_task(self._store(page))
+                if storing:
+                    await asyncio.shield(storing)
+            finally:
+                # However this ends, nothing may still be written for this poll when the next one begins.
+                if storing:
+                    await asyncio.gather(storing, return_exceptions=True)
+
+    async def _store(self, page: Page) -> None:
+        counts, changed = await self._in_thread(self._write, page)
+        self.records += len(page.reads)
+        self.changed += changed
+        self.expected = page.total if page.total is not None else self.expected
+        self.metrics.read(self.source.name, counts, self.watermarks)
+        if self.first:
+            self.metrics.progress(self.source.name, self.records, self.expected)
+            if self.show:
+                self.show(Progress(self.source.name, self.records, self.expected))
+
+    def _write(self, page: Page) -> tuple[Mapping[str, int], int]:
+        """In the writer's thread."""
+        source, person, unread = self.source, self.store.person, self.observer.unread
+        records = [segments.apply(read, source.mapping, person, unread) for read in page.reads]
+        changed = self.store.write(source.name, records, page.cursor, gone=page.gone)
+        for name, moment in self.store.newest_of(records, self.at).items():
+            self.watermarks[name] = max(moment, self.watermarks.get(name, moment))
+        return Counter(record_name(type(record)) for record in records), changed
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self.writer, function, *arguments)
+
+
+class Poller:
+    """Keeps every source polled. `clock` and `sleep` are passed in so that tests need not wait."""
+
+    def __init__(
+        self,
+        store: Store,
+        health: Health,
+        *,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random,
+        show: Show | None = None,
+    ) -> None:
+        self._store, self._health = store, health
+        self._clock, self._sleep, self._jitter, self._show = clock, sleep, jitter, show
+        self._tasks: dict[str, tuple[Source, asyncio.Task[None]]] = {}
+        self._writer = ThreadPoolExecutor(1, "store-writer")
+
+    async def apply(self, sources: Sequence[Source]) -> None:
+        """Polls these sources from now on. One that is configured as before goes on undisturbed."""
+        wanted = {source.name: source for source in sources}
+        ending = [name for name, (source, _) in self._tasks.items() if wanted.get(name) != source]
+        await self._end([self._tasks.pop(name)[1] for name in ending])
+        for name in set(ending) - set(wanted):
+            self._health.sources.forget(name)
+        for name, source in wanted.items():
+            if name not in self._tasks:
+                watch(self._health, source)
+                self._tasks[name] = source, asyncio.create_task(self._keep_polled(source), name=f"poll {name}")
+
+    async def stop(self) -> None:
+        """Breaks off; a page that is being stored is stored. What was not fetched is fetched after the next start."""
+        await self._end([task for _, task in self._tasks.values()])
+        self._tasks.clear()
+        self._writer.shutdown(wait=False, cancel_futures=True)
+
+    def freshness(self) -> list[SourceFreshness]:
+        """How every source stands, as the store knows it. May be called from any thread."""
+        found = []
+        for name, (source, _) in list(self._tasks.items()):
+            state = self._store.source(name)
+            # Under another fingerprint what is stored is not yet what is configured.
+            complete = state.complete and state.fingerprint == source.fingerprint
+            found.append(SourceFreshness(name, complete, state.last_success, source.max_staleness_seconds))
+        return found
+
+    async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+
+    async def _keep_polled(self, source: Source) -> None:
+        failures = 0
+        clock = asyncio.get_running_loop().time
+        while True:
+            began = clock()
+            outcome = await poll_once(
+                source, self._store, self._health, self._clock(), show=self._show, writer=self._writer
+            )
+            failures = failures + 1 if outcome.reason else _well_again(source, failures)
+            wait = self._wait(source, outcome, failures, clock() - began)
+            if failures == 1:
+                logger.warning(
+                    "source %s: %s: %s; asking again in %.0f s", source.name, outcome.reason, outcome.text, wait
+                )
+            await self._sleep(wait)
+
+    def _wait(self, source: Source, outcome: Outcome, failures: int, took: float) -> float:
+        """Seconds until the next poll, with up to a tenth more so that sources do not march in step."""
+        interval = source.interval_seconds
+        if outcome.reason is None:
+            wait = interval - took
+        elif outcome.until:
+            wait = min(LONGEST_OBEYED_SECONDS, (outcome.until - self._clock()).total_seconds())
+        elif outcome.reason == "auth":
+            wait = max(AFTER_REFUSAL_SECONDS, interval)
+        else:
+            longest = max(LONGEST_BACK_OFF_SECONDS, interval)
+            wait = min(longest, FIRST_BACK_OFF_SECONDS * 2 ** min(failures - 1, 10))
+        return max(SHORTEST_WAIT_SECONDS, wait) * (1 + self._jitter() / 10)
+
+
+def _well_again(source: Source, failures: int) -> int:
+    if failures:
+        logger.info("source %s: well again after %d failed polls", source.name, failures)
+    return 0
