@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from exporter import duration
 from exporter.column import Rule
+from exporter.shape import ONE_OR_MORE
 
 
 class Section(BaseModel):
@@ -46,16 +47,12 @@ def _amount(value: Any) -> Any:
     return duration.seconds(value) if isinstance(value, str) else value
 
 
-def _several(value: Any) -> Any:
-    return [value] if isinstance(value, dict) else value
-
-
 Length = Annotated[int, _length()]
 Pause = Annotated[int, _length("5s", "1d")]  # between two polls, evaluations, exports
 Count = Annotated[int, Field(ge=1)]
 Text = Annotated[str, Field(min_length=1)]
 Level = Annotated[float, BeforeValidator(_amount)]
-Columns = Mapping[str, Annotated[tuple[Rule, ...], BeforeValidator(_several), Field(min_length=1)]]
+Columns = Mapping[str, Annotated[tuple[Rule, ...], ONE_OR_MORE, Field(min_length=1)]]
 Name = Annotated[
     str, _matching(r"[a-z0-9][a-z0-9_-]{0,62}", "a name has only a to z, 0 to 9, _ and -, at most 63 of them")
 ]
@@ -132,7 +129,7 @@ class SourceSection(Section):
     password: str | None = None
     password_file: Text | None = None
     header: Header | None = None
-    interval: Pause = 60
+    interval: Pause | None = None
     initial_history: Length = 90 * 86400
     max_staleness: Length | None = None
     timeout: Annotated[int, _length("1s", "10m")] = 30

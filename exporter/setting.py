@@ -47,7 +47,7 @@ class SettingReader:
         common = set(KpiSection.model_fields)
         for key in data:
             if key not in common and key not in kpi.params:
-                self.checker.unknown(f"key for {kpi.name}", key, [*common, *kpi.params], (*at, key))
+                self.checker.unknown("key", key, [*common, *kpi.params], (*at, key))
         section = self.checker.read(KpiSection, {key: value for key, value in data.items() if key in common}, at)
         params = {name: self._param(kpi, name, param, data, (*at, name)) for name, param in kpi.params.items()}
         if section is None or not section.enabled:

@@ -12,6 +12,9 @@ from exporter.strict import At, Document, Mistake, did_you_mean
 
 T = TypeVar("T")
 
+ONE_OR_MORE = "one or more"
+"""Marks, in Annotated, a list that may be written as its only element."""
+
 WORDS = {
     "missing": "this key is missing",
     "string_type": "this is not a text; put quotes around it",
@@ -62,10 +65,10 @@ class Checker:
             found = error.errors(include_url=False, include_input=False)
         for item in found:
             self._translate(item, at)
-        faulty = {item["loc"][0] for item in found if item["loc"]}
-        if not isinstance(data, dict) or not faulty & data.keys():
-            return None
-        return self.read(shape, {key: value for key, value in data.items() if key not in faulty}, at)
+        remaining = data
+        for item in found:
+            remaining = _without(remaining, item["loc"])
+        return None if remaining == data else self.read(shape, remaining, at)
 
     def unknown(self, what: str, word: str, known: Sequence[str], at: At) -> None:
         """Notes a word that is not among the known ones."""
@@ -86,6 +89,8 @@ class Checker:
 
     def _known_keys(self, shape: Any, data: Any, at: At) -> Any:
         """The data without keys that the shape does not have; these are noted."""
+        if ONE_OR_MORE in getattr(shape, "__metadata__", ()) and not isinstance(data, list):
+            return [self._known_keys(_inner(shape), data, at)]
         keys = _keys(shape)
         if keys is not None and isinstance(data, dict):
             for key in data:
@@ -98,6 +103,26 @@ class Checker:
         if inner is not None and isinstance(data, list):
             return [self._known_keys(inner, value, (*at, i)) for i, value in enumerate(data)]
         return data
+
+
+def _without(data: Any, path: Sequence[str | int]) -> Any:
+    """The data without the innermost key on a path; positions in lists are kept, as mistakes name them."""
+    place, owner, key = data, None, ""
+    for part in path:
+        if isinstance(place, dict) and part in place:
+            owner, key = place, str(part)
+            place = place[part]
+        elif isinstance(place, list) and isinstance(part, int) and part < len(place):
+            place = place[part]
+        else:
+            break
+    return _copied(data, owner, key) if owner is not None else data
+
+
+def _copied(data: Any, owner: Any, key: str) -> Any:
+    if isinstance(data, dict):
+        return {k: _copied(v, owner, key) for k, v in data.items() if not (data is owner and k == key)}
+    return [_copied(each, owner, key) for each in data] if isinstance(data, list) else data
 
 
 def _keys(shape: Any) -> Mapping[str, Any] | None:

@@ -18,6 +18,7 @@ from exporter.shape import Checker
 from exporter.strict import At
 
 WITHOUT_URL = frozenset({"files"})
+INTERVALS = {"files": 30}  # seconds, where not 60
 SHORTEST_STALENESS = 3600
 
 
@@ -33,7 +34,7 @@ class Source:
     connector: ModuleType
     options: Any
     http: HttpSettings
-    mapping: Fillers
+    mapping: Fillers = dataclasses.field(repr=False)
     records: RecordTypes  # what it feeds
     interval_seconds: int
     initial_history_seconds: int
@@ -92,8 +93,9 @@ class Reader:
         self, section: SourceSection, connector: ModuleType, options: Any, http: HttpSettings, at: At
     ) -> Source:
         records = _fed(connector, options)
-        staleness = section.max_staleness or max(3 * section.interval, SHORTEST_STALENESS)
-        if staleness < section.interval:
+        interval = section.interval or INTERVALS.get(section.type, 60)
+        staleness = section.max_staleness or max(3 * interval, SHORTEST_STALENESS)
+        if staleness < interval:
             self.checker.wrong((*at, "max_staleness"), "this is shorter than interval; write at least 3 times interval")
         return Source(
             name=section.name,
@@ -103,7 +105,7 @@ class Reader:
             http=http,
             mapping=compiled(self._mapping(section, records, at), records),
             records=records,
-            interval_seconds=section.interval,
+            interval_seconds=interval,
             initial_history_seconds=section.initial_history,
             max_staleness_seconds=staleness,
             fingerprint=_fingerprint(section, options, http.url),
