@@ -175,6 +175,19 @@ def sample_names(registry: CollectorRegistry) -> frozenset[str]:
     return frozenset(name for each in registry.collect() for name in (each.name, *(s.name for s in each.samples)))
 
 
+def own_families(registry: CollectorRegistry) -> tuple[Family, ...]:
+    """What a registry has now in the shape of figures, for those who are pushed to; a label may be missing in some."""
+    found: dict[tuple[str, tuple[str, ...]], list[tuple[tuple[str, ...], float]]] = {}
+    helps: dict[str, str] = {}
+    for each in registry.collect():
+        for sample in each.samples:
+            helps[sample.name] = each.documentation
+            found.setdefault((sample.name, tuple(sample.labels)), []).append(
+                (tuple(sample.labels.values()), sample.value)
+            )
+    return tuple(Family(name, helps[name], "gauge", labels, tuple(had)) for (name, labels), had in found.items())
+
+
 def check(snapshot: Snapshot, *, taken: frozenset[str] = frozenset()) -> None:
     """Refuse what would break a scrape: Prometheus drops repeated samples, and a bad line fails the whole scrape."""
     names = set(taken)

@@ -1,0 +1,275 @@
+"""The same samples -> OTLP over HTTP, for those who push rather than scrape. Off unless it is configured.
+
+Names and labels are those of /metrics, and units are empty, so that no translator adds a suffix. A distribution goes
+out as the gauges `_bucket` (with `le`), `_gsum` and `_gcount`, just as Prometheus stores it: OTLP's own histogram would
+claim to be a count of what has happened since the start, and the panels would need two queries.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from math import inf
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter, ObservableGauge
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    MetricExportResult,
+    MetricsData,
+    PeriodicExportingMetricReader,
+)
+from opentelemetry.sdk.resources import Resource
+
+from exporter.stats import Distribution, Family
+
+log = logging.getLogger(__name__)
+
+COMPRESSIONS = {"gzip": Compression.Gzip, "none": Compression.NoCompression}
+NO_REASON = "no answer in time"
+MOST_SERIES = 1_000_000
+"""Per instrument. Past 2000 the SDK would put all that follow into one series, silently; the evaluation has limits."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OtlpSettings:
+    """Where and how to push. `instance` is a name that outlives a restart: a host or a pod, not a random one."""
+
+    endpoint: str  # with its path, as https://collector:4318/v1/metrics
+    instance: str
+    version: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    resource: Mapping[str, str] = field(default_factory=dict)
+    interval_seconds: float = 60.0
+    timeout_seconds: float = 10.0  # for one request, retries included
+    compression: Literal["gzip", "none"] = "gzip"
+    batch_size: int = 5000  # samples in one request, about 250 KB before compression
+    ca_file: str | None = None
+
+
+class Otlp:
+    """Pushes the newest families in a thread of its own, from start to stop().
+
+    `own` gives the exporter's own metrics; it is called in that thread before every push.
+    `attempted` and `failed` count pushes; they too are called in that thread.
+    """
+
+    def __init__(
+        self,
+        settings: OtlpSettings,
+        *,
+        attempted: Callable[[], None],
+        failed: Callable[[], None],
+        own: Callable[[], Iterable[Family]] = tuple,
+    ) -> None:
+        self._own = own
+        self._observations: dict[str, list[Observation]] = {}
+        self._own_observations: dict[str, list[Observation]] = {}
+        self._known: set[str] = set()
+        self._lock = threading.Lock()
+        self._silence = _Silence()
+        outage = Outage(settings, attempted, failed, self._silence)
+        # The reader's own timer is off: the exporter's own metrics must be read before each push, and it has no place
+        # for that.
+        self._reader = PeriodicExportingMetricReader(
+            _Exporter(settings, outage),
+            export_interval_millis=inf,
+            cardinality_limits={ObservableGauge: MOST_SERIES, ObservableCounter: MOST_SERIES},
+        )
+        self._provider = MeterProvider([self._reader], resource=_resource(settings), shutdown_on_exit=False)
+        self._meter = self._provider.get_meter("outcome_exporter", settings.version)
+        self._interval = settings.interval_seconds
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="otlp", daemon=True)
+        self._thread.start()
+
+    async def swap(self, families: Iterable[Family]) -> None:
+        """From now on push these: the families of a snapshot that has been published."""
+        await asyncio.to_thread(self._swap, tuple(families))
+
+    async def push(self) -> None:
+        """Push now rather than at the next interval."""
+        await asyncio.to_thread(self._push)
+
+    async def stop(self, timeout_seconds: float = 5.0) -> None:
+        """Push once more, and end. A collector that does not answer is waited for no longer than this."""
+        self._stopping.set()
+        await asyncio.to_thread(self._thread.join, timeout_seconds)
+        await asyncio.to_thread(self._provider.shutdown)
+        self._silence.close()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._interval):
+            self._push()
+        self._push()
+
+    def _push(self) -> None:
+        try:
+            self._own_observations = self._observed(self._own())
+            self._reader.collect()
+        except Exception:
+            # The thread must outlive whatever happens in one round.
+            log.exception("this push was given up")
+
+    def _swap(self, families: Iterable[Family]) -> None:
+        self._observations = self._observed(families)
+
+    def _observed(self, families: Iterable[Family]) -> dict[str, list[Observation]]:
+        found: dict[str, list[Observation]] = {}
+        for family in families:
+            for name, labels, value in samples(family):
+                found.setdefault(name, []).append(Observation(value, labels))
+            with self._lock:
+                self._meet(family)
+        return found
+
+    def _meet(self, family: Family) -> None:
+        """An instrument for every name, once: what vanishes later is merely not observed any more."""
+        for name in names(family):
+            if name not in self._known:
+                self._known.add(name)
+                # Only the exporter's own metrics count what has happened; figures are corrected later, down too.
+                counts = name.endswith("_total")
+                create = self._meter.create_observable_counter if counts else self._meter.create_observable_gauge
+                create(name, callbacks=[partial(self._observe, name)], unit="", description=family.help)
+
+    def _observe(self, name: str, _options: CallbackOptions) -> Iterable[Observation]:
+        return self._observations.get(name) or self._own_observations.get(name) or ()
+
+
+class Outage:
+    """Counts pushes; one line when they begin to fail, one when they work again."""
+
+    def __init__(
+        self, settings: OtlpSettings, attempted: Callable[[], None], failed: Callable[[], None], silence: "_Silence"
+    ) -> None:
+        self._host = urlsplit(settings.endpoint).hostname
+        self._interval = settings.interval_seconds
+        self._attempted = attempted
+        self._failed = failed
+        self._silence = silence
+        self._failures = 0
+
+    def told(self, *, succeeded: bool) -> None:
+        """What became of a push."""
+        self._attempted()
+        if succeeded and self._failures:
+            log.info("pushing to %s works again, after %d failed", self._host, self._failures)
+            self._failures = 0
+            self._silence.reason = NO_REASON
+        elif not succeeded:
+            self._failed()
+            self._failures += 1
+            if self._failures == 1:
+                log.error(
+                    "pushing to %s fails: %s; it is tried again every %g s without further notice",
+                    *(self._host, self._silence.reason, self._interval),
+                )
+
+
+class _Exporter(OTLPMetricExporter):
+    def __init__(self, settings: OtlpSettings, outage: Outage) -> None:
+        super().__init__(
+            endpoint=settings.endpoint,
+            headers=dict(settings.headers),
+            timeout=settings.timeout_seconds,
+            compression=COMPRESSIONS[settings.compression],
+            certificate_file=settings.ca_file,
+            max_export_batch_size=settings.batch_size,
+            # A gauge has no temporality on the wire. In the SDK, delta makes it forget the label sets of the push
+            # before; otherwise it would keep every one there has ever been.
+            preferred_temporality={
+                ObservableGauge: AggregationTemporality.DELTA,
+                ObservableCounter: AggregationTemporality.CUMULATIVE,
+            },
+        )
+        self._outage = outage
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any
+    ) -> MetricExportResult:
+        result = super().export(metrics_data, timeout_millis, **kwargs)
+        self._outage.told(succeeded=result is MetricExportResult.SUCCESS)
+        return result
+
+
+class _Silence(logging.Handler):
+    """Takes what the SDK logs: a line or more for every failed request, some with a traceback. Keeps why it failed."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.reason = NO_REASON
+        self._logger = logging.getLogger("opentelemetry")
+        self._propagated = self._logger.propagate
+        self._logger.propagate = False
+        self._logger.addHandler(self)
+
+    def close(self) -> None:
+        self._logger.removeHandler(self)
+        self._logger.propagate = self._propagated
+        super().close()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not record.name.startswith("opentelemetry.exporter"):
+            log.warning("OpenTelemetry SDK: %s", record.getMessage())
+        elif told := [_plain(each) for each in _arguments(record) if each not in (None, "metrics")]:
+            self.reason = " ".join(told)
+
+
+def _arguments(record: logging.LogRecord) -> Iterator[Any]:
+    # The wait until the next try is a float; a status code is an int, its reason a text, no connection an exception.
+    if isinstance(record.args, tuple):
+        yield from (each for each in record.args if not isinstance(each, float))
+
+
+def _plain(argument: Any) -> str:
+    """Without what an exception quotes: the URL may hold a key."""
+    return type(argument).__name__ if isinstance(argument, BaseException) else str(argument)
+
+
+def _resource(settings: OtlpSettings) -> Resource:
+    return Resource.create(
+        {
+            **settings.resource,
+            "service.name": "outcome-exporter",
+            "service.instance.id": settings.instance,
+            "service.version": settings.version,
+        }
+    )
+
+
+def names(family: Family) -> tuple[str, ...]:
+    """The names a family goes out under."""
+    suffixes = ("_bucket", "_gcount", "_gsum") if family.kind == "gaugehistogram" else ("",)
+    return tuple(family.name + suffix for suffix in suffixes)
+
+
+def samples(family: Family) -> Iterator[tuple[str, dict[str, str], float]]:
+    """(name, labels, value) of every sample, as /metrics has them."""
+    for values, value in family.samples:
+        labels = dict(zip(family.labels, values, strict=True))
+        if isinstance(value, Distribution):
+            for upper, count in value.buckets:
+                yield f"{family.name}_bucket", {**labels, "le": bound(upper)}, float(count)
+            yield f"{family.name}_gcount", labels, float(value.count)
+            yield f"{family.name}_gsum", labels, value.sum
+        else:
+            yield family.name, labels, float(value)
+
+
+def bound(upper: float) -> str:
+    """A bucket bound written as Go writes it, and so as /metrics has it: 60.0, 1e+06, +Inf."""
+    if upper == inf:
+        return "+Inf"
+    text = repr(float(upper))
+    point = text.find(".")
+    if upper > 0 and point > 6:
+        digits = f"{text[0]}.{text[1:point]}{text[point + 1 :]}".rstrip("0.")
+        return f"{digits}e+{point - 1:02d}"
+    return text
