@@ -163,7 +163,8 @@ def longest(settings: Sequence[Setting]) -> dict[str, str]:
     for setting in settings:
         for name, param in setting.kpi.params.items():
             if param.type == "duration":
-                found.setdefault(name, []).extend([float(setting.params[name])] if name in setting.params else [])
+                given = setting.params.get(name, "null")
+                found.setdefault(name, []).extend([] if given == "null" else [float(given)])
     return {name: str(max(values)) if values else "null" for name, values in found.items()}
 
 

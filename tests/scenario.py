@@ -1,6 +1,6 @@
 """Reads a scenario file, feeds its records to a real store, and gives the samples that come out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,9 @@ def records(name: str, rows: list[dict[str, Any]]) -> list[Record]:
     kind = RECORDS[name]
     hints = get_type_hints(kind)
     times = {f.name for f in fields(kind) if "datetime" in str(hints[f.name])}
-    return [kind(**{key: at(value) if key in times and value else value for key, value in row.items()}) for row in rows]
+    converted = ({key: at(value) if key in times and value else value for key, value in row.items()} for row in rows)
+    make: Callable[..., Record] = kind
+    return [make(**row) for row in converted]
 
 
 def params(declared: Kpi, given: Mapping[str, Any]) -> dict[str, str]:

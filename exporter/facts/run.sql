@@ -16,16 +16,16 @@ chained as (
     lead(begin_at) over in_order as next_at,
     first_value(started_at) over in_order as first_started_at,
     first_value(queued_at) over in_order as first_queued_at,
-    coalesce(bool_or(fault = 'business') over earlier, false) as business_before,
-    coalesce(bool_or(fault = 'application') over earlier, false) as application_before,
-    coalesce(bool_or(human_override) over earlier, false) as overridden_before
+    min(end_at) filter (where fault = 'business') over earlier as business_at,
+    min(end_at) filter (where fault = 'application') over earlier as application_at,
+    min(end_at) filter (where human_override) over earlier as overridden_at
   from attempts
   where begin_at is not null
   window in_order as (partition by source, root order by coalesce(attempt, 1), begin_at, id),
     earlier as (partition by source, root order by coalesce(attempt, 1), begin_at, id rows between unbounded preceding and 1 preceding)
 ),
 moments as (
-  select *, [begin_at, end_at, timeout_at, next_at] as turns, unnest(moments(from_at, to_at, turns)) as moment
+  select *, [begin_at, end_at, timeout_at, next_at, business_at, application_at, overridden_at] as turns, unnest(moments(from_at, to_at, turns)) as moment
   from chained
   where coalesce(end_at, timeout_at, to_at) >= since or next_at >= since
 ),
@@ -42,9 +42,9 @@ select source, id, url, moment, next_moment(moment, turns) as until, root as roo
   finished and status = 'failed' as failed,
   timed_out or (finished and status = 'abandoned') as abandoned,
   nth > 1 or coalesce(attempt, 1) > 1 as retried,
-  business_before or (finished and fault = 'business') as business_exception,
-  application_before or (finished and fault = 'application') as application_exception,
-  overridden_before or (finished and coalesce(human_override, false)) as overridden,
+  coalesce(business_at <= moment, false) or (finished and fault = 'business') as business_exception,
+  coalesce(application_at <= moment, false) or (finished and fault = 'application') as application_exception,
+  coalesce(overridden_at <= moment, false) or (finished and coalesce(human_override, false)) as overridden,
   case when finished and finished_at is not null then epoch(finished_at - first_started_at) end as run_seconds,
   epoch(first_started_at - first_queued_at) as queue_seconds
 from stood;

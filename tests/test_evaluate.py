@@ -1,0 +1,358 @@
+"""What holds for every KPI, whatever the records."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exporter import kpi
+from exporter.evaluate import Evaluation, Feed, Figure, Plan, Setting, evaluate
+from exporter.kpi import Threshold
+from exporter.records import Booking, Change, Cost, Incident, Record, Request, Run, record_name
+from exporter.series import Limits, series
+from exporter.store import Store
+from tests.scenario import WINDOWS, params
+
+AT = datetime(2026, 3, 31, tzinfo=UTC)
+LABELS = {
+    "request": ["team", "category"],
+    "incident": ["team"],
+    "change": ["team"],
+    "run": ["workflow", "team"],
+    "booking": ["team"],
+    "cost": ["team"],
+}
+
+
+def plan(labels: Mapping[str, Sequence[str]] = LABELS) -> Plan:
+    return Plan(
+        settings=[
+            Setting(kpi=k, params=params(k, {"failure_window": "4h"}), threshold=k.threshold)
+            for k in kpi.catalogue().values()
+        ],
+        windows=sorted(WINDOWS.items(), key=lambda item: item[1]),
+        labels=labels,
+    )
+
+
+FEEDS = [Feed(source="s", records=frozenset(LABELS))]
+
+
+def evaluated(
+    folder: Path, pages: Sequence[Sequence[Record]], at: datetime, labels: Mapping[str, Sequence[str]] = LABELS
+) -> Evaluation:
+    path = folder / "store.duckdb"
+    path.unlink(missing_ok=True)
+    with Store.open(path) as store:
+        for page in pages:
+            store.write("s", page, {})
+        reader = store.reader()
+        found = evaluate(reader, plan(labels), at, FEEDS)
+        reader.close()
+        return found
+
+
+def history(seed: int, count: int = 400) -> list[Record]:
+    """Records of every kind whose times lie around AT, some of them missing."""
+    rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
+
+    def later(begin: datetime | None, days: float) -> datetime | None:
+        return begin + timedelta(seconds=rng.randint(1, int(days * 86400))) if begin and rng.random() < 0.8 else None
+
+    def begin() -> datetime:
+        return AT - timedelta(seconds=rng.randint(-5 * 86400, 100 * 86400))
+
+    records: list[Record] = []
+    for i in range(count):
+        team, name = rng.choice(["it", "hr", None]), str(i)
+        t = begin()
+        end = later(t, 6)
+        ended = rng.choice(["resolved", "abandoned"])
+        records.append(
+            Request(
+                id=name,
+                team=team,
+                opened_at=t,
+                requester=rng.choice(["ann", "ben", "cat", None]),
+                category=rng.choice(["a", "b", None]),
+                first_response_at=later(t, 1),
+                escalated_at=later(t, 9) if rng.random() < 0.3 else None,
+                resolved_at=end if ended == "resolved" else None,
+                abandoned_at=end if ended == "abandoned" else None,
+                outcome=ended if end else "open",
+                handled_by=rng.choice(["automation", "human", "assisted", None]),
+                self_service=rng.choice([True, False, None]),
+                reopen_count=rng.choice([0, 1, None]),
+            )  # fmt: skip
+        )
+        t = begin()
+        records.append(
+            Incident(
+                id=name,
+                team=team,
+                opened_at=t,
+                acknowledged_at=later(t, 1),
+                resolved_at=later(t, 3),
+                service=rng.choice(["x", "y"]),
+                recurrence_key=rng.choice(["k", "l", None]),
+                caused_by=rng.choice([str(rng.randint(0, count)), None, None]),
+            )
+        )
+        t = begin()
+        records.append(
+            Change(
+                id=name,
+                team=team,
+                requested_at=t,
+                deployed_at=later(t, 9),
+                result=rng.choice(["succeeded", "succeeded", "failed", "rolled_back", "cancelled"]),
+                service=rng.choice(["x", "y"]),
+            )
+        )
+        t = begin()
+        records.append(
+            Booking(
+                id=name,
+                team=team,
+                booked_at=t,
+                starts_at=later(t, 9),
+                outcome=rng.choice(["attended", "no_show", "unknown", "cancelled"]),
+            )
+        )
+        t = begin()
+        for attempt in range(1, rng.randint(2, 4)):
+            finished = later(t, 2)
+            records.append(
+                Run(
+                    id=f"{name}/{attempt}",
+                    root_id=name,
+                    attempt=attempt,
+                    team=team,
+                    workflow=rng.choice(["v", "w"]) if attempt < 0 else f"w{i % 5}",
+                    started_at=t,
+                    finished_at=finished,
+                    status=rng.choice(["succeeded", "failed", "cancelled", "abandoned"]) if finished else "running",
+                    exception=rng.choice(["none", "business", "application", None]),
+                    human_override=rng.choice([True, False, None]),
+                )  # fmt: skip
+            )
+            t = (finished or t) + timedelta(seconds=rng.randint(1, 2 * 86400))
+    records.append(
+        Cost(
+            id="1",
+            team="it",
+            period_start=AT - timedelta(days=50),
+            period_end=AT + timedelta(days=10),
+            amount=600.0,
+            currency="EUR",
+            kind="licence",
+        )
+    )
+    return records
+
+
+def as_told(record: Record, at: datetime) -> Record | None:
+    """What the platform would have said of a record at an earlier instant; None where there was nothing to say yet."""
+
+    def past(moment: datetime | None) -> datetime | None:
+        return moment if moment and moment <= at else None
+
+    match record:
+        case (
+            Request(opened_at=begin)
+            | Incident(opened_at=begin)
+            | Run(started_at=begin)
+            | Booking(booked_at=begin)
+            | Change(requested_at=begin)
+        ) if begin and begin > at:
+            return None
+        case Request():
+            ended = past(record.resolved_at) or past(record.abandoned_at)
+            return replace(
+                record, first_response_at=past(record.first_response_at), escalated_at=past(record.escalated_at), resolved_at=past(record.resolved_at),
+                abandoned_at=past(record.abandoned_at), outcome=record.outcome if ended else "open",
+            )  # fmt: skip
+        case Incident():
+            return replace(record, acknowledged_at=past(record.acknowledged_at), resolved_at=past(record.resolved_at))
+        case Change():
+            return record if past(record.deployed_at) else replace(record, deployed_at=None, result="pending")
+        case Run():
+            return (
+                record
+                if past(record.finished_at)
+                else replace(record, finished_at=None, status="running", exception=None, human_override=None)
+            )
+        case Booking():
+            return record if past(record.starts_at) else replace(record, outcome="upcoming")
+    return record
+
+
+@pytest.mark.parametrize("days", [1, 17, 45])
+def test_a_past_instant_gives_what_a_store_of_that_time_gave(tmp_path: Path, days: int) -> None:
+    records = history(days)
+    at = AT - timedelta(days=days, seconds=days * 977)
+    told = [old for record in records if (old := as_told(record, at))]
+
+    then = evaluated(tmp_path, [told], at)
+
+    assert len(then.figures) > 500
+    assert len(then.absent) == 0
+    assert sorted(then.figures, key=str) == sorted(evaluated(tmp_path, [records], at).figures, key=str)
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**16), size=st.integers(1, 50))
+def test_order_repetition_and_splitting_of_pages_do_not_matter(tmp_path: Path, seed: int, size: int) -> None:
+    records = history(seed, 20)
+    shuffled = records + records[: len(records) // 2]
+    random.Random(seed).shuffle(shuffled)  # noqa: S311 - reproducible, not secret
+    pages = [shuffled[i : i + size] for i in range(0, len(shuffled), size)]
+
+    assert sorted(evaluated(tmp_path, [records], AT).figures, key=str) == sorted(
+        evaluated(tmp_path, pages, AT).figures, key=str
+    )
+
+
+def totals(
+    figures: Sequence[Figure], also: Sequence[str] = ("handled_by", "kind", "currency", "workflow")
+) -> dict[tuple[str, str | None, tuple[object, ...]], tuple[float, float]]:
+    """Numerators and denominators summed over team and category."""
+    sums: dict[tuple[str, str | None, tuple[object, ...]], tuple[float, float]] = {}
+    for f in figures:
+        key = (
+            f.kpi,
+            f.window,
+            tuple(sorted(pair for pair in f.segment if pair[0] in also and f.kpi != "consecutive_failures")),
+        )
+        n, d = sums.get(key, (0.0, 0.0))
+        sums[key] = (
+            (max(n, f.numerator), 0.0)
+            if f.kpi == "consecutive_failures"
+            else (n + f.numerator, d + (f.denominator or 0.0))
+        )
+    return {key: (round(n, 6), d) for key, (n, d) in sums.items() if n or d}
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**16))
+def test_segments_add_up_to_the_whole(tmp_path: Path, seed: int) -> None:
+    records = history(seed, 60)
+    whole = {record: [] for record in LABELS} | {"run": ["workflow"]}
+
+    expected = totals(evaluated(tmp_path, [records], AT, whole).figures)
+
+    assert expected
+    assert expected == totals(evaluated(tmp_path, [records], AT).figures)
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**16))
+def test_what_no_window_reaches_changes_nothing(tmp_path: Path, seed: int) -> None:
+    records = history(seed, 40)
+    end = AT - timedelta(days=200)
+    ancient = [
+        Request(id="old", opened_at=end, resolved_at=end, outcome="resolved", requester="ann", category="a", team="it"),
+        Run(id="old", workflow="w1", started_at=end, finished_at=end, status="succeeded", team="it"),
+        Change(id="old", deployed_at=end, result="failed", team="it"),
+        Booking(id="old", starts_at=end, outcome="no_show", team="it"),
+        Incident(id="old", opened_at=end, resolved_at=end, team="it", recurrence_key="m"),
+    ]
+
+    assert sorted(evaluated(tmp_path, [records], AT).figures, key=str) == sorted(
+        evaluated(tmp_path, [records, ancient], AT).figures, key=str
+    )
+
+
+def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
+    feeds = [
+        Feed(source="a", records=frozenset({"run"}), complete=False),
+        Feed(source="b", records=frozenset({"booking"}), stale=True),
+        Feed(source="c", records=frozenset({"request"})),
+        Feed(source="d", records=frozenset({"change"})),
+        Feed(source="e", records=frozenset({"incident"}), complete=False),
+    ]
+    with Store.open(tmp_path / "store.duckdb") as store:
+        store.write("b", [Booking(id="1", starts_at=AT, outcome="no_show")], {})
+        reader = store.reader()
+        found = evaluate(reader, plan(), AT, feeds)
+        reader.close()
+
+    assert found.figures == ()
+    assert found.absent["completion_ratio"] == "initial_sync"
+    assert found.absent["no_show_ratio"] == "stale_source"
+    assert found.absent["backlog"] == "no_records"
+    assert found.absent["spend"] == "no_source"
+    # It is better with incidents, so it waits for a source of them that is not through yet.
+    assert found.absent["rollback_ratio"] == "initial_sync"
+    assert set(found.absent) == set(kpi.catalogue())
+
+
+def test_a_source_that_left_the_config_counts_no_longer(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store.duckdb") as store:
+        for source in ("stays", "left"):
+            store.write(source, [Booking(id="1", starts_at=AT, outcome="no_show", team=source)], {})
+        reader = store.reader()
+        found = evaluate(reader, plan(), AT, [Feed(source="stays", records=frozenset({"booking"}))])
+        reader.close()
+
+    assert {("team", "stays")} == {pair for figure in found.figures for pair in figure.segment}
+
+
+def many(tmp_path: Path, teams: int) -> Evaluation:
+    bookings = [
+        Booking(id=f"{team}-{i}", starts_at=AT, outcome="no_show" if i % 3 else "attended", team=f"team{team:03}")
+        for team in range(teams)
+        for i in range(team % 7 + 1)
+    ]
+    return evaluated(tmp_path, [bookings], AT)
+
+
+def test_crowded_segments_are_folded_and_sums_stay(tmp_path: Path) -> None:
+    evaluation = many(tmp_path, 120)
+
+    made = series(evaluation, plan(), Limits(values_per_label=20))
+    family = next(f for f in made.snapshot.families if f.name == "outcome_no_show_denominator")
+    kept = {values[1] for values, _ in family.samples}
+
+    assert len(kept) == 21
+    assert "other" in kept
+    assert made.folded["no_show_ratio", "team"] == 100
+    expected = sum(f.denominator or 0 for f in evaluation.figures if f.kpi == "no_show_ratio" and f.window == "7d")
+    assert expected == sum(float(str(value)) for values, value in family.samples if values[0] == "7d")
+
+
+def test_series_stay_within_both_budgets(tmp_path: Path) -> None:
+    evaluation = many(tmp_path, 200)
+
+    made = series(evaluation, plan(), Limits(series_per_metric=100, series=500, values_per_label=1000))
+
+    assert made.count <= 500
+    assert all(len(family.samples) <= 100 for family in made.snapshot.families)
+    assert made.folded["no_show_ratio", "team"] > 150
+
+
+def test_the_most_specific_threshold_wins(tmp_path: Path) -> None:
+    chosen = plan()
+    special = [
+        replace(s, thresholds_by=[({"team": "it"}, Threshold(critical=0.9)), ({"team": "it", "window": "x"}, Threshold(critical=0.1))])
+        if s.kpi.name == "no_show_ratio" else s
+        for s in chosen.settings
+    ]  # fmt: skip
+    bookings = [Booking(id=team, starts_at=AT, outcome="no_show", team=team) for team in ("it", "hr")]
+    made = series(evaluated(tmp_path, [bookings], AT), replace(chosen, settings=special), Limits())
+
+    family = next(f for f in made.snapshot.families if f.name == "outcome_no_show_ratio_threshold")
+    found = {(values[1], values[2]): value for values, value in family.samples if values[0] == "7d"}
+
+    assert found == {("it", "warning"): 0.15, ("it", "critical"): 0.9, ("hr", "warning"): 0.15, ("hr", "critical"): 0.3}
+
+
+def test_every_record_type_of_the_catalogue_has_facts_and_a_store_table() -> None:
+    used = {name for k in kpi.catalogue().values() for name in (*k.needs, *k.uses)}
+
+    assert used == {record_name(type(record)) for record in history(1, 1)}
