@@ -145,7 +145,7 @@ class Client:
         next_in: str,
         next_as: str,
     ) -> AsyncIterator[list[Json]]:
-        """Lists linked by a token: `next_in` names it in the answer, `next_as` in the next question (`json`: a POST)."""
+        """Lists linked by a token: `next_in` names it in the answer, `next_as` in the next question (POST: `json`)."""
         seen: set[str] = set()
         place: dict[str, Json] = {}
         while True:

@@ -82,7 +82,7 @@ class N8n:
         }
 
     def end(self, execution: int, at: datetime, status: str = "success", *, business: bool = False) -> None:
-        """The execution ends: success, error, canceled or crashed. An error is a rejection (business) or an accident."""
+        """The execution ends: success, error, canceled or crashed. An error is a rejection (business) or accident."""
         row = self.executions[execution]
         row |= {"status": status, "stoppedAt": stamp(at), "finished": status == "success", "waitTill": None}
         if status == "success" and row["retryOf"]:
