@@ -79,8 +79,12 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
         async for rows, states[file.key] in in_thread(batches):
             function = partial(read, reading, kind == "csv", file.path, unread)
             reads = await asyncio.to_thread(client.each, rows, function)
-            yield Page(reads, {"files": dict(states), "unread": list(unread)})
-    yield Page([], {"files": states, "unread": list(unread)})
+            yield Page(reads, told(states, unread))
+    yield Page([], told(states, unread))
+
+
+def told(states: Mapping[str, State], unread: Iterable[str]) -> Cursor:
+    return {"files": {key: list(state) for key, state in states.items()}, "unread": list(unread)}
 
 
 class Reading(NamedTuple):

@@ -1,0 +1,75 @@
+"""Files for the contract suite: two of JSON Lines, one of CSV, one of Parquet, in one glob."""
+
+import csv
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from exporter.connectors.files import Options
+from tests.connectors.world import AT, World
+
+
+def rows(first: int, count: int) -> list[dict[str, Any]]:
+    """Requests opened an hour apart; every third one is still open."""
+    made = []
+    for number in range(first, first + count):
+        opened_at = AT - timedelta(hours=100 - number)
+        ended = number % 3 > 0
+        made.append(
+            {
+                "id": f"r{number}",
+                "opened_at": opened_at.isoformat(),
+                "resolved_at": (opened_at + timedelta(minutes=20)).isoformat() if ended else None,
+                "outcome": "resolved" if ended else "open",
+                "channel": "chat",
+                "requester": f"user{number % 4}@customer.test",
+            }
+        )
+    return made
+
+
+def write_lines(path: Path, items: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(item) + "\n" for item in items))
+
+
+def write_csv(path: Path, items: list[dict[str, Any]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(items[0]))
+        writer.writeheader()
+        writer.writerows(items)
+
+
+def world(folder: Path) -> World:
+    write_lines(folder / "a.jsonl", rows(0, 12))
+    write_csv(folder / "b.csv", rows(12, 7))
+    write_lines(folder / "source.ndjson", rows(19, 6))
+    duckdb.execute(
+        f"copy (select * replace (opened_at::timestamptz as opened_at) from read_json('{folder}/source.ndjson')) "
+        f"to '{folder}/c.parquet'"
+    )
+    (folder / "source.ndjson").rename(folder / "d.ndjson.1")
+    for number, path in enumerate(sorted(folder.iterdir())):
+        os.utime(path, (AT.timestamp() - 7200 + number, AT.timestamp() - 7200 + number))
+
+    def change(key: str, column: str, value: Any) -> str:
+        items = rows(0, 12)
+        next(item for item in items if item["id"] == key)[column] = value
+        write_lines(folder / "a.jsonl", items)
+        return key
+
+    def delete() -> str:
+        write_lines(folder / "a.jsonl", [item for item in rows(0, 12) if item["id"] != "r3"])
+        return "r3"
+
+    return World(
+        app=None,
+        options=Options(path=f"{folder}/*", record="request", page_size=5),
+        unknown_word=lambda: change("r4", "outcome", "pondering"),
+        missing_time=lambda: change("r4", "opened_at", None),
+        delete=delete,
+        quiet_requests=0,
+    )
