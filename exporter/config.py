@@ -160,7 +160,9 @@ class _Loader:
             for i, name in enumerate(names):
                 at: At = ("labels", record, i)
                 if name not in LABELS[record]:
-                    self.checker.unknown(f"label of {record}", name, LABELS[record], at)
+                    self.checker.wrong(
+                        at, f"{name!r} cannot be a label; labels of {record}: {', '.join(LABELS[record])}"
+                    )
                 elif name in names[:i]:
                     self.checker.wrong(at, f"{name} is already there; keep it once")
         return {**DEFAULT_LABELS, **{record: names for record, names in whole.labels.items() if record in RECORDS}}
@@ -174,7 +176,11 @@ class _Loader:
             elif window in whole.windows[:i]:
                 self.checker.wrong(at, f"{duration.text(window)} is already there; keep it once")
             elif window > whole.store.retention:
-                self.checker.wrong(at, f"this is longer than store.retention, {duration.text(whole.store.retention)}")
+                message = (
+                    f"the window {duration.text(window)} is longer than the {duration.text(whole.store.retention)}"
+                )
+                at = at if at in self.checker.document.lines else ("store", "retention")
+                self.checker.wrong(at, f"{message} that records are kept; keep them at least as long")
         return [(duration.text(window), window) for window in sorted(whole.windows)]
 
     def _fits(self, windows: list[tuple[str, int]], sources: list[Source], catalogue: Mapping[str, Kpi]) -> None:

@@ -47,7 +47,10 @@ def predicate(text: str, columns: Mapping[str, Kind]) -> Expression:
     """A yes-or-no condition over `columns` (name -> kind); ExpressionError where it is anything else."""
     scope = _Scope(columns, set())
     try:
-        term = scope.term(_parsed(text))
+        parsed = _parsed(text)
+        if parsed.find(exp.Query):
+            raise ExpressionError(f"a query within a condition is not allowed; {EXAMPLE}")
+        term = scope.term(parsed)
     except RecursionError:
         raise ExpressionError("this is nested too deeply; write it more simply") from None
     if term.kind not in ("boolean", "null"):
@@ -265,14 +268,8 @@ def _regexp_matches(scope: _Scope, node: Node) -> Term:
 
 _BOTH = ("this", "expression")
 _COMPARISONS = {
-    exp.EQ: "=",
-    exp.NEQ: "<>",
-    exp.LT: "<",
-    exp.LTE: "<=",
-    exp.GT: ">",
-    exp.GTE: ">=",
-    exp.NullSafeEQ: "IS NOT DISTINCT FROM",
-    exp.NullSafeNEQ: "IS DISTINCT FROM",
+    **dict(zip((exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE), ("=", "<>", "<", "<=", ">", ">="), strict=True)),
+    **dict(zip((exp.NullSafeEQ, exp.NullSafeNEQ), ("IS NOT DISTINCT FROM", "IS DISTINCT FROM"), strict=True)),
 }
 _ARITHMETIC = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 

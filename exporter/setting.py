@@ -111,9 +111,7 @@ class SettingReader:
         if (critical < warning) == (kpi.better == "lower"):
             side = "above" if kpi.better == "lower" else "below"
             place = (*at, "critical") if written.critical is not None else (*at, "warning")
-            self.checker.wrong(
-                place, f"critical is worse than warning ({warning:g}), so {side} it: {kpi.better} is better"
-            )
+            self.checker.wrong(place, f"critical must be {side} warning, {warning:g}: {kpi.better} is better")
 
 
 def predicate_columns(record: str) -> dict[str, expression.Kind]:

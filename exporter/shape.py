@@ -8,7 +8,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
-from exporter.strict import At, Document, Mistake, did_you_mean
+from exporter.strict import At, Document, Mistake, did_you_mean, path_text
 
 T = TypeVar("T")
 
@@ -29,10 +29,10 @@ WORDS = {
     "mapping_type": "this is not a mapping; write key: value",
     "model_type": "this is not a mapping; write key: value",
     "dataclass_type": "this is not a mapping; write key: value",
-    "greater_than": "this must be more than {gt}",
-    "greater_than_equal": "this must be at least {ge}",
-    "less_than": "this must be less than {lt}",
-    "less_than_equal": "this must be at most {le}",
+    "greater_than": "this must be more than {gt:g}",
+    "greater_than_equal": "this must be at least {ge:g}",
+    "less_than": "this must be less than {lt:g}",
+    "less_than_equal": "this must be at most {le:g}",
     "too_short": "too few: at least {min_length} wanted",
     "too_long": "too many: at most {max_length} allowed",
     "string_too_short": "this is empty",
@@ -73,6 +73,13 @@ class Checker:
     def unknown(self, what: str, word: str, known: Sequence[str], at: At) -> None:
         """Notes a word that is not among the known ones."""
         self.wrong(at, f"there is no {what} {word!r}; {did_you_mean(word, known)}")
+
+    def clean(self, at: At) -> bool:
+        """Whether nothing is wrong at or below a place."""
+        path = path_text(at)
+        return not any(
+            mistake.path == path or mistake.path.startswith((f"{path}.", f"{path}[")) for mistake in self.mistakes
+        )
 
     def _translate(self, item: ErrorDetails, at: At) -> None:
         for part in item["loc"]:

@@ -34,7 +34,7 @@ class Source:
     connector: ModuleType
     options: Any
     http: HttpSettings
-    mapping: Fillers = dataclasses.field(repr=False)
+    mapping: Fillers = dataclasses.field(repr=False, compare=False)  # the fingerprint tells of a change
     records: RecordTypes  # what it feeds
     interval_seconds: int
     initial_history_seconds: int
@@ -124,7 +124,8 @@ class Reader:
                     continue
                 for i, rule in enumerate(alternatives):
                     inside = (*place, i) if (*place, i) in self.checker.document.lines else place
-                    for key, message in faults(rule, columns[name]):
+                    sound = self.checker.clean(inside)
+                    for key, message in faults(rule, columns[name]) if sound else ():
                         self.checker.wrong((*inside, *key), message)
         return {**section.segments, **section.fields} if len(self.checker.mistakes) == before else {}
 

@@ -116,7 +116,7 @@ def parse(text: str, file: str) -> tuple[Document, list[Mistake]]:
         line = text.count("\n", 0, error.position) + 1
         raise Mistakes([Mistake(file, line, "", f"character {error.character:#x} is not allowed in YAML")]) from None
     except yaml.MarkedYAMLError as error:
-        raise Mistakes([Mistake(file, _line(error.problem_mark), "", f"this is not YAML: {error.problem}")]) from None
+        raise Mistakes([Mistake(file, _line(error.problem_mark), "", _fault(error))]) from None
     return Document(data, file, builder.lines), builder.mistakes
 
 
@@ -128,10 +128,16 @@ def path_text(at: At) -> str:
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """The advice after an unknown word: the nearest known one, or all that are known."""
     words = sorted(known)
-    near = get_close_matches(str(word).lower(), words, n=1, cutoff=0.6)
+    near = get_close_matches(str(word).lower(), words, n=1, cutoff=0.7)
     if near:
         return f"did you mean {near[0]!r}?"
     return f"known: {', '.join(words)}" if words else "nothing is known here"
+
+
+def _fault(error: yaml.MarkedYAMLError) -> str:
+    if "stream end" in str(error.problem) or "end of stream" in str(error.problem):
+        return "this is not YAML: the file ends inside a quote or bracket"
+    return f"this is not YAML: {error.problem}"
 
 
 def _unreadable(error: OSError) -> str:
