@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ TEXT = Format("text/plain", "0.0.4")
 OPENMETRICS = Format("application/openmetrics-text", "1.0.0")
 
 
+@lru_cache(256)  # a server sees the same few headers again and again
 def format_for(accept: str) -> Format:
     """The format an Accept header wants most; text where it wants neither, since a scrape always gets an answer."""
     wanted: list[tuple[float, int, Format]] = []
@@ -37,6 +39,7 @@ def format_for(accept: str) -> Format:
     return best if quality > 0 else TEXT
 
 
+@lru_cache(256)
 def gzip_wanted(accept_encoding: str) -> bool:
     """Whether an Accept-Encoding header wants gzip at least as much as no encoding."""
     qualities = {name: quality for name, _, quality in _ranges(accept_encoding)}

@@ -30,10 +30,9 @@ web_response.SERVER_SOFTWARE = "outcome-exporter"  # type: ignore[attr-defined] 
 IDLE_SECONDS = (
     130.0  # above the longest sensible scrape interval, 2 minutes; also how long a request may take to arrive
 )
-SEND_SECONDS = 60.0  # a scraper that takes longer gave up long ago
 SHUTDOWN_SECONDS = 3.0
 ASK_SECONDS = 30.0
-CHUNK = 64 * 1024
+CHUNK = 256 * 1024
 
 Answer = Callable[[Mapping[str, str]], Awaitable[Json]]
 """Answers a path with JSON; takes the query. Raises Refusal for a request that cannot be answered."""
@@ -63,6 +62,7 @@ class Surface:
     reload: Callable[[], Awaitable[str | None]]  # None, or why the old configuration stays
     lifecycle: bool = False
     telemetry_path: str = "/metrics"
+    send_seconds: float = 60.0  # a scraper that takes longer to read gave up long ago
     open_health: bool = False  # /-/healthy and /-/ready need no password
     routes: Mapping[str, Answer] = field(default_factory=dict)  # on every address
     local_routes: Mapping[str, Answer] = field(default_factory=dict)  # on the socket beside the store only
@@ -241,14 +241,14 @@ class Handlers:
             | ({"Content-Encoding": "gzip"} if gzip else {})
         )
         response.content_length = len(content)
-        await _send(request, response, content)
+        await _send(request, response, content, self._surface.send_seconds)
         return response
 
 
-async def _send(request: web.Request, response: web.StreamResponse, content: bytes) -> None:
+async def _send(request: web.Request, response: web.StreamResponse, content: bytes, seconds: float) -> None:
     """In chunks, so that a scraper that does not read costs a chunk of memory and not a copy of everything."""
     try:
-        async with asyncio.timeout(SEND_SECONDS):
+        async with asyncio.timeout(seconds):
             await response.prepare(request)
             view = memoryview(content) if request.method != "HEAD" else memoryview(b"")
             for start in range(0, len(view), CHUNK):

@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from exporter.negotiation import OPENMETRICS, TEXT, Format
-from exporter.publish import BadSnapshotError, Publisher, check, render
+from exporter.publish import BadSnapshotError, Publisher, check, own_families, render
 from exporter.stats import Distribution, Family, Snapshot
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
@@ -142,9 +142,22 @@ async def test_the_gzip_body_is_one_member_with_the_same_bytes(stage: Stage, for
 
 
 async def test_before_the_first_snapshot_a_scrape_has_the_exporters_own_metrics_only(stage: Stage) -> None:
-    assert b"outcome_polls_total" in stage.publisher.body(TEXT).plain
+    body = stage.publisher.body(TEXT)
+
+    assert b"outcome_polls_total" in body.plain
+    assert body.plain == gzip.decompress(body.gzip)
     assert b"ratio" not in stage.publisher.body(TEXT).plain
     assert (stage.publisher.at, stage.publisher.series) == (None, 0)
+
+
+async def test_the_exporters_own_metrics_can_be_had_as_families(stage: Stage) -> None:
+    Gauge("outcome_up", "Up.", registry=stage.registry).set(1)
+    expected = (
+        Family("outcome_polls_total", "How often a source was asked.", "gauge", ("source",), ((("desk",), 0.0),)),
+        Family("outcome_up", "Up.", "gauge", (), (((), 1.0),)),
+    )
+
+    assert expected == own_families(stage.registry)
 
 
 async def test_scrapers_of_the_same_second_get_the_very_same_bytes(stage: Stage) -> None:

@@ -7,6 +7,7 @@ import logging
 import socket
 import stat
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from aiohttp import ClientSession, TCPConnector
 from prometheus_client import CollectorRegistry, Gauge
 
 from exporter import listen
+from exporter.negotiation import TEXT
 from exporter.page import Line, ago
 from exporter.publish import Publisher
 from exporter.server import Refusal, Server, Surface, ask
@@ -230,7 +232,7 @@ async def test_the_landing_page_shows_the_sources_escaped_and_has_no_script(stag
     page = body.decode()
 
     assert "Version 1.2.3" in page
-    assert "2026-03-31 09:30 UTC (5 minutes ago), 3 series" in page
+    assert '2026-03-31 09:30 UTC <span class="age">(5 minutes ago)</span>, 3 series' in page
     assert "&lt;b&gt;flows&lt;/b&gt;" in page
     assert "✗ failing: auth" in page
     assert "<script" not in page
@@ -301,6 +303,20 @@ async def test_scrapers_that_never_read_and_half_requests_do_not_hold_up_others(
         writer.transport.abort()
 
     assert (status, gzip.decompress(body).count(b"outcome_x_ratio{")) == (200, 20000)
+
+
+async def test_a_scraper_that_takes_too_long_to_read_is_cut_off(stage: Stage) -> None:
+    await stage.start(send_seconds=0.0)
+    await figures(stage, 100_000)
+    reader, writer = await asyncio.open_connection("127.0.0.1", stage.port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    head, _, begun = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).partition(b"\r\n\r\n")
+    with suppress(ConnectionResetError):
+        begun += await asyncio.wait_for(reader.read(-1), 10)
+    writer.close()
+
+    assert head.startswith(b"HTTP/1.1 200 OK")
+    assert len(begun) < len(stage.publisher.body(TEXT).plain)
 
 
 async def test_stopping_closes_at_once_though_connections_are_kept_alive(stage: Stage, http: ClientSession) -> None:
