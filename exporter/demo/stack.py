@@ -1,4 +1,4 @@
-"""The demo's Prometheus and Alertmanager: found on the PATH, run with the shipped rules but shorter waits, then stopped.
+"""The demo's Prometheus and Alertmanager: found on the PATH, run with the shipped rules but shorter waits, and stopped.
 
 The shipped files are read, never changed: what runs is a copy in the demo's folder.
 """
@@ -17,6 +17,7 @@ import aiohttp
 from aiohttp import web
 
 from exporter import strict
+from exporter.demo.serving import serving
 
 FOR = "10s"
 """How long a breach must last in the demo before its alert fires; the shipped rules wait 30 minutes to an hour."""
@@ -144,19 +145,6 @@ async def ready(url: str, process: asyncio.subprocess.Process, log: Path, *, wit
 
 def last_words(log: Path) -> str:
     return " | ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
-
-
-@asynccontextmanager
-async def serving(app: web.Application, port: int = 0) -> AsyncIterator[str]:
-    """Serves an application on loopback; gives its address."""
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, shutdown_timeout=1)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 def receiver(alerted: Callable[[str, Mapping[str, Any]], None]) -> web.Application:

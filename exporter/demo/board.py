@@ -1,0 +1,170 @@
+"""The demo's table of figures, read from what the exporter serves: as anybody could who scrapes it."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.table import Table
+
+from exporter.kpi import Kpi
+from exporter.stats import wilson
+
+WINDOW = "7d"
+SHOWN = (
+    "deflection_ratio",
+    "abandonment_ratio",
+    "escalation_ratio",
+    "recontact_ratio",
+    "first_response_seconds",
+    "resolution_seconds",
+    "backlog",
+    "completion_ratio",
+    "exception_ratio",
+    "consecutive_failures",
+    "no_show_ratio",
+    "attendance_ratio",
+    "mttr_seconds",
+    "lead_time_seconds",
+    "change_failure_ratio",
+    "spend",
+    "cost_per_run",
+)
+LEAST = 20  # a team with fewer records is not called the worst
+
+SAMPLE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (\S+)")
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Samples by name: (labels, value)."""
+
+    samples: Mapping[str, list[tuple[Labels, float]]]
+
+    @staticmethod
+    def parse(text: str) -> "Metrics":
+        """The samples of an exposition in the text format."""
+        samples: dict[str, list[tuple[Labels, float]]] = defaultdict(list)
+        for line in text.splitlines():
+            match = SAMPLE.fullmatch(line)
+            if match:
+                samples[match[1]].append((dict(LABEL.findall(match[2] or "")), float(match[3])))
+        return Metrics(samples)
+
+    def by(self, name: str, *labels: str, **wanted: str) -> dict[tuple[str, ...], float]:
+        """The sums of a metric by some labels, of the samples whose other labels are as wanted."""
+        sums: dict[tuple[str, ...], float] = defaultdict(float)
+        for found, value in self.samples.get(name, ()):
+            if wanted.items() <= found.items():
+                sums[tuple(found.get(label, "") for label in labels)] += value
+        return sums
+
+
+def complete(metrics: Metrics) -> bool:
+    """Whether every source has been read once, and figures were made of it."""
+    waiting = {labels["reason"] for labels, _ in metrics.samples.get("outcome_kpi_absent", ())}
+    sources = metrics.samples.get("outcome_source_backfill_complete", ())
+    return bool(sources) and all(value for _, value in sources) and "initial_sync" not in waiting
+
+
+def figures(metrics: Metrics, kpis: Mapping[str, Kpi]) -> Table:
+    """The figures of the last seven days, all teams together and the worst team."""
+    table = Table("KPI", f"last {WINDOW}", "n", "threshold", "worst team", "n", "", box=None, pad_edge=False)
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    for name in SHOWN:
+        if name in kpis:
+            for row in rows(metrics, kpis[name]):
+                table.add_row(*row)
+    return table
+
+
+def rows(metrics: Metrics, kpi: Kpi) -> Iterable[tuple[str, ...]]:
+    """A KPI's line, or one for each currency."""
+    if kpi.kind == "derived" or kpi.unit == "currency":
+        return money(metrics, kpi)
+    if kpi.kind in ("ratio", "duration"):
+        return [shared(metrics, kpi)]
+    found = metrics.by(kpi.metric, "team")
+    if not found:
+        return [(kpi.title, "-", "", "", "", "", "")]
+    worst = max(found, key=lambda team: found[team])
+    total = found[worst] if kpi.aggregate == "max" else sum(found.values())
+    return [(kpi.title, number(total), "", "", worst[0], number(found[worst]), "")]
+
+
+def money(metrics: Metrics, kpi: Kpi) -> list[tuple[str, ...]]:
+    """Money is never added up over currencies."""
+    if kpi.kind != "derived":
+        found = metrics.by(kpi.metric, "currency", window=WINDOW)
+        return [(kpi.title, f"{value:,.0f} {currency}", "", "", "", "", "") for (currency,), value in found.items()]
+    above = metrics.by(f"{kpi.stem}_numerator", "currency", window=WINDOW)
+    below = metrics.by(f"{kpi.stem}_denominator", "currency", window=WINDOW)
+    return [(kpi.title, f"{above[key] / n:,.2f} {key[0]}", number(n), "", "", "", "") for key, n in below.items() if n]
+
+
+def shared(metrics: Metrics, kpi: Kpi) -> tuple[str, ...]:
+    """The line of a KPI that is a quotient: summed before it is divided, never a mean of quotients."""
+    above = metrics.by(f"{kpi.stem}_numerator", "team", window=WINDOW)
+    below = {team: n for team, n in metrics.by(f"{kpi.stem}_denominator", "team", window=WINDOW).items() if n}
+    if not below:
+        return (kpi.title, "-", "0", "", "", "", "")
+    show = percent if kpi.kind == "ratio" else length
+    sign = -1 if kpi.better == "higher" else 1
+    judged = {team: above[team] / n for team, n in below.items() if n >= LEAST} or {max(below): 0.0}
+    worst = max(judged, key=lambda team: sign * judged[team])
+    limit = f"{'<' if sign < 0 else '>'} {show(kpi.threshold.warning)}" if kpi.threshold.warning is not None else ""
+    return (
+        kpi.title,
+        show(sum(above.values()) / sum(below.values())),
+        number(sum(below.values())),
+        limit,
+        f"{worst[0]} {show(above[worst] / below[worst])}",
+        number(below[worst]),
+        breach(kpi, above[worst], below[worst]),
+    )
+
+
+def breach(kpi: Kpi, above: float, below: float) -> str:
+    """How bad it is, with 95 % certainty: the end of the interval that speaks for the team is compared."""
+    lower, upper = wilson(above, below) if kpi.kind == "ratio" else (above / below, above / below)
+    for severity in ("critical", "warning"):
+        level = getattr(kpi.threshold, severity)
+        if level is not None and (lower > level if kpi.better == "lower" else upper < level):
+            return severity.upper()
+    return ""
+
+
+def freshness(metrics: Metrics, now: datetime) -> Table:
+    """How old what the figures are made of is."""
+    table = Table("source", "last answer", "newest event", "records read", box=None, pad_edge=False)
+    newest = metrics.samples.get("outcome_source_watermark_timestamp_seconds", ())
+    read = metrics.by("outcome_source_records_total", "source")
+    for (source,), moment in sorted(metrics.by("outcome_source_last_success_timestamp_seconds", "source").items()):
+        event = max((value for labels, value in newest if labels["source"] == source), default=0.0)
+        table.add_row(source, ago(moment, now), ago(event, now), number(read.get((source,), 0.0)))
+    return table
+
+
+def ago(moment: float, now: datetime) -> str:
+    return f"{length(max(0.0, now.timestamp() - moment))} ago" if moment else "never"
+
+
+def percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+def length(seconds: float) -> str:
+    """A length of time as people say it."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}"

@@ -1,0 +1,87 @@
+"""The demo's world: fake platforms and record files, filled with four months of history and kept going."""
+
+import heapq
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+from aiohttp import web
+
+from exporter.demo.fakes.n8n import N8n
+from exporter.demo.fakes.prefect import Prefect
+from exporter.demo.fakes.request_tracker import RequestTracker
+from exporter.demo.files import Files
+from exporter.demo.platforms import N8nTeller, PrefectTeller, TrackerTeller
+from exporter.demo.simulation import Simulation
+from exporter.demo.stories import Execution, Filed, Story, Ticket, begins_at, turns
+
+DAYS = 120
+PREFECT_PASSWORD = "demo"  # noqa: S105 - of a fake on loopback
+
+
+class Platform(Protocol):
+    def app(self) -> web.Application: ...
+
+
+class World:
+    """What the organisation's platforms hold; `advance` tells them what has happened since."""
+
+    def __init__(self, simulation: Simulation, records: Path, days: int = DAYS) -> None:
+        self.now = simulation.end
+        since = simulation.end - timedelta(days=days)
+        self.n8n, self.tracker = N8n(), RequestTracker(superuser=True)
+        self.prefect = Prefect(password=f"exporter:{PREFECT_PASSWORD}")
+        self._n8n, self._prefect = N8nTeller(self.n8n, since), PrefectTeller(self.prefect, since)
+        self._tracker = TrackerTeller(self.tracker)
+        self._files = Files(records)
+        self._coming: list[tuple[datetime, int, Story]] = []  # a heap of instants at which a story goes on
+        self._number = count()
+        begun = [record for story in simulation.history(days) if (record := self._admit(story))]
+        self._files.tell(begun, self.now)
+        self._live = simulation.live()
+        self._next = next(self._live)
+        self.advance(self.now)
+
+    @property
+    def platforms(self) -> Mapping[str, Platform]:
+        """Name in the config -> the fake that serves it."""
+        return {"n8n": self.n8n, "prefect": self.prefect, "request-tracker": self.tracker}
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Name in the config -> what its fake wants to be shown."""
+        return {"n8n": self.n8n.key, "prefect": PREFECT_PASSWORD, "request-tracker": self.tracker.token}
+
+    def advance(self, now: datetime) -> int:
+        """Tells the platforms everything up to `now`; how many things that was."""
+        self.now, told = now, 0
+        filed: dict[str, Filed] = {}
+        while self._next[0] <= now:
+            begun = self._admit(self._next[1])
+            filed |= {begun.id: begun} if begun else {}
+            self._next = next(self._live)
+        while self._coming and self._coming[0][0] <= now:
+            at, _, story = heapq.heappop(self._coming)
+            told += 1
+            if isinstance(story, Ticket):
+                self._tracker.tell(story, at)
+            elif isinstance(story, Execution):
+                self._tell_run(story, at)
+            else:
+                filed[story.id] = story
+        self._files.tell(filed.values(), now)
+        return told
+
+    def _tell_run(self, run: Execution, at: datetime) -> None:
+        teller = self._n8n if run.workflow.platform == "n8n" else self._prefect
+        teller.tell(run, at)
+
+    def _admit(self, story: Story) -> Filed | None:
+        """Notes when a story goes on. A record that has begun is given back, to be told as it stands."""
+        served = isinstance(story, Ticket | Execution)
+        for at in turns(story):
+            if served or at > self.now:
+                heapq.heappush(self._coming, (at, next(self._number), story))
+        return story if not isinstance(story, Ticket | Execution) and begins_at(story) <= self.now else None
