@@ -256,11 +256,14 @@ class _Builder:
         key = self._scalar(loader, loader.get_event(), (*at, event.value))
         if not isinstance(key, str) and len(self.mistakes) == known:
             self._wrong((*at, event.value), event.start_mark, f"a key is a text; write '{event.value}' in quotes")
-        return str(event.value)
+        return str(event.value).encode(errors="replace").decode()
 
     def _scalar(self, loader: _Events, event: yaml.ScalarEvent, at: At) -> Any:
         """The value of a word; a word that YAML 1.1 would turn into something else is a mistake."""
         text = event.value
+        if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+            self._wrong(at, event.start_mark, "half a character (a lone surrogate) is no text")
+            return ""
         if event.style is not None or event.tag is not None:
             return text
         if text in WORDS:
