@@ -53,9 +53,8 @@ class Faults:
 
 
 def question(request: web.Request) -> str:
-    """What is asked for, wherever in the list."""
-    places = ("cursor", "offset", "page", "start")
-    return request.path + "".join(f"&{name}={value}" for name, value in request.query.items() if name not in places)
+    """Which list is asked for, wherever in it: places may be in parameters of their own, in the query or in the body."""
+    return " ".join([request.path, *sorted(set(request.query) - {"cursor", "offset", "page", "start"})])
 
 
 async def cut(request: web.Request, body: bytes) -> web.StreamResponse:
