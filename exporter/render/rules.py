@@ -77,7 +77,7 @@ class Names:
         return f"job_kpi_owner:{self.kpi.metric}_owner:group"
 
 
-def kpi_rules(kpis: Mapping[str, Kpi], urls: Urls = Urls()) -> str:  # noqa: B008 - frozen, so it can be shared
+def kpi_rules(kpis: Mapping[str, Kpi], urls: Urls = Urls()) -> str:
     """The text of alerts/kpi.rules.yaml."""
     groups = [group(kpi, kpis, urls) for kpi in kpis.values() if alerting(kpi)]
     body = yaml.dump({"groups": groups}, Dumper=Readable, sort_keys=False, allow_unicode=True, width=1000)

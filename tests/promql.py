@@ -1,0 +1,213 @@
+"""What the house forbids in PromQL, checked on the parsed expression; used for rules and for panels alike."""
+
+import re
+from collections.abc import Iterator
+
+import promql_parser as promql
+
+from exporter.health import Health
+from exporter.kpi import catalogue
+from exporter.segments import LABELS
+from exporter.series import LABEL_NAMES, absent, info
+
+COUNTER_FUNCTIONS = ("rate", "irate", "increase")
+IDEMPOTENT = ("max", "min", "group")  # two equal replicas change nothing in these
+
+Path = tuple[promql.Expr, ...]
+"""An expression with everything around it, outermost first."""
+
+
+def own_metrics() -> dict[str, str]:
+    """Metric -> type, of what the exporter says about itself."""
+    found = {"up": "gauge", "ALERTS": "gauge"}
+    for family in Health(version="0").registry.collect():
+        suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+        found[family.name + suffix] = family.type
+    return found
+
+
+def kpi_metrics() -> dict[str, bool]:
+    """Metric -> whether it carries `window`, of everything published for KPIs."""
+    found = {info(()).name: False, absent({}).name: False}
+    for kpi in catalogue().values():
+        for name in (*kpi.series, f"{kpi.metric}_threshold"):
+            found |= {name: kpi.windowed} if not name.endswith("_distribution") else {f"{name}_bucket": True}
+    return found
+
+
+def ready_made() -> set[str]:
+    """Series that hold for a single segment only."""
+    divided = [kpi for kpi in catalogue().values() if kpi.kind in ("ratio", "mean", "duration", "derived")]
+    return {kpi.metric + suffix for kpi in divided for suffix in ("", "_lower", "_upper")}
+
+
+def known_labels() -> set[str]:
+    """Every label that a series may have, ours and Prometheus' own."""
+    published = {LABEL_NAMES.get(label, label) for labels in LABELS.values() for label in labels}
+    of_kpis = {label for kpi in catalogue().values() for label in (*kpi.labels, *kpi.numerator_labels)}
+    ours = {"window", "severity", "le", "kpi", "kpi_owner", "reason", "source", "kind", "record", "label"}
+    return published | of_kpis | ours | {"job", "instance", "pod", "alertname", "alertstate", "version"}
+
+
+def children(node: promql.Expr) -> list[promql.Expr]:
+    """The expressions directly inside an expression."""
+    if isinstance(node, promql.BinaryExpr):
+        return [node.lhs, node.rhs]
+    if isinstance(node, promql.Call):
+        return [arg for arg in node.args if isinstance(arg, promql.Expr)]
+    if isinstance(node, promql.MatrixSelector):
+        return [node.vector_selector]
+    if isinstance(node, promql.AggregateExpr | promql.ParenExpr | promql.UnaryExpr | promql.SubqueryExpr):
+        return [node.expr]
+    return []
+
+
+def paths(node: promql.Expr, above: Path = ()) -> Iterator[Path]:
+    """Every expression inside one, each with what is around it."""
+    here = (*above, node)
+    yield here
+    for child in children(node):
+        yield from paths(child, here)
+
+
+def faults(text: str, recorded: frozenset[str] = frozenset()) -> list[str]:
+    """Everything forbidden in an expression, in words; `recorded` are the names that rules make."""
+    try:
+        tree = promql.parse(text)
+    except ValueError as error:
+        return [f"does not parse: {error}"]
+    return [fault for path in paths(tree) for fault in _faults_at(path, recorded)]
+
+
+def _faults_at(path: Path, recorded: frozenset[str]) -> Iterator[str]:
+    node = path[-1]
+    if isinstance(node, promql.VectorSelector):
+        yield from _selector(node, path, recorded)
+    elif isinstance(node, promql.AggregateExpr):
+        yield from _aggregation(node)
+    elif isinstance(node, promql.BinaryExpr):
+        yield from _operation(node, path)
+    elif isinstance(node, promql.SubqueryExpr):
+        yield "a subquery: record the inner expression instead"
+
+
+def _selector(node: promql.VectorSelector, path: Path, recorded: frozenset[str]) -> Iterator[str]:
+    name, own, kpis = node.name or "", own_metrics(), kpi_metrics()
+    matchers = {m.name: m for m in node.matchers.matchers}
+    if name not in own and name not in kpis and name not in recorded:
+        yield f"{name}: no such metric"
+    windowed = kpis.get(name, False) or (name in recorded and "window" in name.split(":")[0].split("_"))
+    if windowed and ("window" not in matchers or matchers["window"].op != promql.MatchOp.Equal):
+        yield f"{name}: window is not pinned"
+    for matcher in matchers.values():
+        if matcher.name not in known_labels():
+            yield f"{name}: no such label: {matcher.name}"
+        if matcher.op in (promql.MatchOp.Re, promql.MatchOp.NotRe):
+            if matcher.value.startswith("^") or matcher.value.endswith("$"):
+                yield f"{name}: a regex is anchored already: {matcher.value}"
+            if not re.search(r"[.*+?|\[\](){}\\^$]", matcher.value):
+                yield f"{name}: a regex without a pattern: {matcher.value}"
+    functions = [outer.func.name for outer in path if isinstance(outer, promql.Call)]
+    counted = any(function in COUNTER_FUNCTIONS for function in functions)
+    if counted and own.get(name) != "counter":
+        yield f"{name}: a rate of what is no counter"
+    if own.get(name) == "counter" and not counted:
+        yield f"{name}: a counter outside rate or increase"
+    around = [str(outer.op) for outer in path if isinstance(outer, promql.AggregateExpr)]
+    if around and name in ready_made() and {"sum", "avg"} & set(around):
+        yield f"{name}: ratios and means cannot be added; divide sums of their parts"
+    if around and around[-1] not in IDEMPOTENT and not counted and ":" not in name:
+        yield f"{name}: {around[-1]} over replicas that are not collapsed"
+
+
+def _aggregation(node: promql.AggregateExpr) -> Iterator[str]:
+    if str(node.op) == "avg":
+        yield "avg: divide sums instead"
+    if str(node.op) in ("topk", "bottomk"):
+        yield f"{node.op}: a set that changes by itself"
+    for label in node.modifier.labels if node.modifier else ():
+        if label not in known_labels():
+            yield f"no such label: {label}"
+    for path in paths(node.expr):
+        if isinstance(path[-1], promql.BinaryExpr) and str(path[-1].op) == "/" and not _safe(path[-1].rhs):
+            yield "a division inside an aggregation without > 0: one NaN poisons the whole"
+
+
+def _operation(node: promql.BinaryExpr, path: Path) -> Iterator[str]:
+    left, right = _kept(node.lhs), _kept(node.rhs)
+    matching = node.modifier.matching if node.modifier else None
+    if matching and matching.type == promql.LabelModifierType.Include:
+        for side in (left, right):
+            if side is not None and not set(matching.labels) <= side:
+                yield f"{node.op}: joined on {matching.labels}, but a side keeps only {sorted(side)}"
+    elif matching is None and left is not None and right is not None and left != right:
+        yield f"{node.op}: sides with different labels, {sorted(left)} and {sorted(right)}"
+    if str(node.op) == "/" and not _safe(node.rhs) and not any(_filtered(outer) for outer in path):
+        yield "a division without > 0: 0/0 is NaN"
+
+
+def _kept(node: promql.Expr) -> set[str] | None:
+    """The labels that an aggregation keeps; None where that cannot be told."""
+    while isinstance(node, promql.ParenExpr):
+        node = node.expr
+    if isinstance(node, promql.AggregateExpr):
+        by = node.modifier
+        if by is None or by.type == promql.AggModifierType.By:
+            return set(by.labels) if by else set()
+        return None
+    if isinstance(node, promql.BinaryExpr) and isinstance(node.rhs, promql.NumberLiteral):
+        return _kept(node.lhs)
+    return None
+
+
+def _safe(divisor: promql.Expr) -> bool:
+    """Whether a divisor cannot be 0: a number, or anything filtered by > 0, or 1 plus something."""
+    while isinstance(divisor, promql.ParenExpr):
+        divisor = divisor.expr
+    if isinstance(divisor, promql.NumberLiteral):
+        return divisor.val != 0
+    if not isinstance(divisor, promql.BinaryExpr):
+        return False
+    return _positive(divisor) or (str(divisor.op) == "+" and _safe(divisor.lhs))
+
+
+def _positive(node: promql.Expr) -> bool:
+    return (
+        isinstance(node, promql.BinaryExpr)
+        and str(node.op) == ">"
+        and isinstance(node.rhs, promql.NumberLiteral)
+        and not node.modifier
+    )
+
+
+def _filtered(node: promql.Expr) -> bool:
+    """Whether an operand keeps rows with nothing to divide by out: a recorded ratio, or a division by (... > 0)."""
+    for path in paths(node):
+        inner = path[-1]
+        if isinstance(inner, promql.VectorSelector) and (inner.name or "").endswith(":ratio"):
+            return True
+        if isinstance(inner, promql.BinaryExpr) and str(inner.op) == "/" and _positive(_bare(inner.rhs)):
+            return True
+    return False
+
+
+def _bare(node: promql.Expr) -> promql.Expr:
+    while isinstance(node, promql.ParenExpr):
+        node = node.expr
+    return node
+
+
+def compares(text: str) -> bool:
+    """Whether an expression has a comparison, or asks for absence: what makes an alert one."""
+    for path in paths(promql.parse(text)):
+        node = path[-1]
+        if isinstance(node, promql.BinaryExpr) and str(node.op) in (">", "<", ">=", "<=", "==", "!=", "unless"):
+            return True
+        if isinstance(node, promql.Call) and node.func.name == "absent":
+            return True
+    return False
+
+
+def asks_absent(text: str) -> bool:
+    """Whether an expression is true when something is missing."""
+    return any(isinstance(p[-1], promql.Call) and p[-1].func.name == "absent" for p in paths(promql.parse(text)))
