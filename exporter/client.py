@@ -5,6 +5,7 @@ A `Client` is made for one poll of one source. Nothing it says (errors, repr) ho
 
 import asyncio
 import base64
+import os
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -98,6 +99,7 @@ class Client:
         self.at = at
         self.since = since
         self.skipped: Counter[str] = Counter()
+        self.clock_offset_seconds: float | None = None  # the platform's clock minus ours, as far as it tells
         self._settings = settings
         self._observe = observe
         self._http = http
@@ -251,10 +253,12 @@ class Client:
         """Counts the answer, and raises unless it is a 200."""
         status = response.status
         self._count(str(status))
-        if status == 200:
-            return
         # No clock is read here: the time of day is when the poll began plus the time it has taken.
         now = self.at + timedelta(seconds=asyncio.get_running_loop().time() - self._began)
+        with suppress(KeyError, ValueError):
+            self.clock_offset_seconds = (parsedate_to_datetime(response.headers["Date"]) - now).total_seconds()
+        if status == 200:
+            return
         delay, text = failure.retry_after(response.headers, now), f"{where}: HTTP {status}"
         if status == 429:
             if self._observe:
@@ -294,7 +298,6 @@ def fault(error: Exception) -> str:
         return "the server's certificate is not trusted; name its authority in ca_file"
     if isinstance(error, aiohttp.ClientPayloadError):
         return "the answer broke off"
-    if isinstance(error, aiohttp.InvalidURL):
-        return "the address is not a URL"
-    cause = getattr(getattr(error, "os_error", error), "strerror", None)
-    return f"{type(error).__name__}: {cause}" if cause else type(error).__name__
+    cause = getattr(error, "os_error", error)  # its text may hold the address; its number does not
+    number = cause.errno if isinstance(cause, OSError) else None
+    return f"{type(error).__name__}: {os.strerror(number)}" if number and number > 0 else type(error).__name__

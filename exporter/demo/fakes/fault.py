@@ -53,7 +53,7 @@ class Faults:
 
 
 def question(request: web.Request) -> str:
-    """Which list is asked for, wherever in it: places may be in parameters of their own, in the query or in the body."""
+    """Which list is asked for, wherever in it: a place may be a parameter, or part of a query or of the body."""
     return " ".join([request.path, *sorted(set(request.query) - {"cursor", "offset", "page", "start"})])
 
 

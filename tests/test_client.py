@@ -1,0 +1,483 @@
+"""HTTP out, against a server on loopback that does as it is told."""
+
+import asyncio
+import json
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer, unused_port
+
+from exporter.client import (
+    Auth,
+    AuthFailed,
+    Client,
+    Gone,
+    HttpSettings,
+    NotUnderstood,
+    RateLimited,
+    SourceError,
+    Unavailable,
+)
+from exporter.demo.fakes.fault import Faults, Trouble
+from exporter.failure import retry_after
+from exporter.records import Run
+
+AT = datetime(2026, 3, 31, tzinfo=UTC)
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+SECRET = "s3cret-t0ken"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Counts:
+    """An observer that remembers."""
+
+    codes: list[str] = field(default_factory=list)
+    limited: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    def request(self, code: str) -> None:
+        self.codes.append(code)
+
+    def rate_limited(self) -> None:
+        self.limited += 1
+
+    def skipped(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+@asynccontextmanager
+async def served(handler: Handler, *, faults: Faults | None = None, **settings: Any) -> AsyncIterator[Client]:
+    app = web.Application(middlewares=[faults.middleware()] if faults else [])
+    app.router.add_route("*", "/{path:.*}", handler)
+    async with (
+        TestServer(app) as server,
+        Client(
+            HttpSettings(**{"url": str(server.make_url("/")), "retry_wait_seconds": 0.001, **settings}),
+            at=AT,
+            since=SINCE,
+        ) as client,
+    ):
+        yield client
+
+
+async def items(_request: web.Request) -> web.Response:
+    return web.json_response({"data": [1, 2, 3]})
+
+
+async def mirror(request: web.Request) -> web.Response:
+    sent = await request.read()
+    return web.json_response(
+        {
+            "method": request.method,
+            "path": request.path,
+            "query": dict(request.query),
+            "headers": {key.lower(): value for key, value in request.headers.items()},
+            "body": json.loads(sent) if sent else None,
+        }
+    )
+
+
+async def test_a_get_sends_path_and_query() -> None:
+    async with served(mirror) as client:
+        answer = await client.get("/executions", {"limit": 5, "status": "a b"})
+
+        assert answer["method"] == "GET"
+        assert answer["path"] == "/executions"
+        assert answer["query"] == {"limit": "5", "status": "a b"}
+        assert answer["headers"]["accept"] == "application/json"
+
+
+async def test_a_post_sends_json_with_its_length() -> None:
+    async with served(mirror) as client:
+        answer = await client.post("/filter", {"limit": 5})
+
+        assert answer["body"] == {"limit": 5}
+        assert "content-length" in answer["headers"]
+        assert answer["headers"]["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("auth", "header", "value"),
+    [
+        (Auth.bearer(SECRET), "authorization", f"Bearer {SECRET}"),
+        (Auth.token(SECRET), "authorization", f"token {SECRET}"),
+        (Auth.basic("admin", "pw"), "authorization", "Basic YWRtaW46cHc="),
+        (Auth("X-N8N-API-KEY", SECRET), "x-n8n-api-key", SECRET),
+    ],
+)
+async def test_the_credential_is_one_header(auth: Auth, header: str, value: str) -> None:
+    async with served(mirror, auth=auth) as client:
+        answer = await client.get("/")
+
+        assert value == answer["headers"][header]
+
+
+async def test_nothing_is_sent_without_a_credential() -> None:
+    async with served(mirror) as client:
+        answer = await client.get("/")
+
+        assert "authorization" not in answer["headers"]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "error", "reason"),
+    [
+        (401, AuthFailed, "auth"),
+        (403, AuthFailed, "auth"),
+        (302, AuthFailed, "auth"),
+        (404, Gone, "gone"),
+        (410, Gone, "gone"),
+        (429, RateLimited, "rate_limited"),
+        (500, Unavailable, "unavailable"),
+        (502, Unavailable, "unavailable"),
+        (400, NotUnderstood, "not_understood"),
+        (422, NotUnderstood, "not_understood"),
+        (204, NotUnderstood, "not_understood"),
+        ("garbage", NotUnderstood, "not_understood"),
+        ("half", NotUnderstood, "not_understood"),
+        ("cut", Unavailable, "unavailable"),
+    ],
+)
+async def test_an_answer_that_is_none_is_named(trouble: Trouble, error: type[SourceError], reason: str) -> None:
+    async with served(items, faults=Faults(after=trouble), auth=Auth.bearer(SECRET)) as client:
+        with pytest.raises(error) as caught:
+            await client.get("/executions", {"name": "private"})
+
+        assert reason == caught.value.reason
+        assert "GET /executions" in str(caught.value)
+        for private in (SECRET, "private", "made-up trouble", "127.0.0.1"):
+            assert private not in repr(caught.value) + str(caught.value.__cause__)
+
+
+async def test_what_passes_is_tried_again() -> None:
+    faults = Faults()
+    faults.coming.extend([500, 429, "cut", None])
+    async with served(items, faults=faults) as client:
+        assert await client.get("/") == {"data": [1, 2, 3]}
+        assert len(faults.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("trouble", "times"), [(503, 4), (429, 4), ("cut", 4), (401, 1), (400, 1), (404, 1), ("garbage", 1)]
+)
+async def test_only_what_may_pass_is_tried_again(trouble: Trouble, times: int) -> None:
+    faults = Faults(after=trouble)
+    async with served(items, faults=faults) as client:
+        with pytest.raises(SourceError):
+            await client.get("/")
+
+        assert times == len(faults.requests)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_short_wait_is_sat_out(status: int) -> None:
+    faults = Faults(retry_after="1")
+    faults.coming.append(status)
+    async with served(items, faults=faults) as client:
+        began = asyncio.get_running_loop().time()
+        await client.get("/")
+
+        assert 1 <= asyncio.get_running_loop().time() - began < 5
+
+
+async def test_a_long_wait_is_handed_to_the_poller() -> None:
+    faults = Faults(after=429, retry_after="900")
+    async with served(items, faults=faults) as client:
+        with pytest.raises(RateLimited) as caught:
+            await client.get("/")
+
+        assert len(faults.requests) == 1
+        assert timedelta(minutes=15) <= caught.value.until - AT < timedelta(minutes=16)
+
+
+async def test_an_unstated_wait_is_a_minute() -> None:
+    async with served(items, faults=Faults(after=429)) as client:
+        with pytest.raises(RateLimited) as caught:
+            await client.get("/")
+
+        assert timedelta(minutes=1) <= caught.value.until - AT < timedelta(minutes=2)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Retry-After": "0"}, 0),
+        ({"Retry-After": " 7 "}, 7),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "-3"}, None),
+        ({"Retry-After": "1e9"}, None),
+        ({"Retry-After": "²"}, None),
+        ({"Retry-After": "99999999999999999999"}, None),
+        ({"Retry-After": format_datetime(AT + timedelta(seconds=90), usegmt=True)}, 90),
+        ({"Retry-After": format_datetime(AT - timedelta(seconds=90), usegmt=True)}, 0),
+        ({"Retry-After": "Tue, 31 Mar 2026 00:01:30 -0000"}, 90),
+        # The platform's clock is a day ahead of ours: what counts is how far apart its two dates are.
+        (
+            {
+                "Retry-After": format_datetime(AT + timedelta(days=1, seconds=20), usegmt=True),
+                "Date": format_datetime(AT + timedelta(days=1), usegmt=True),
+            },
+            20,
+        ),
+    ],
+)
+def test_retry_after_is_read_in_both_forms(headers: dict[str, str], seconds: float | None) -> None:
+    assert seconds == retry_after(headers, AT)
+
+
+async def test_no_answer_in_time_is_unavailable() -> None:
+    async def slow(_request: web.Request) -> web.Response:
+        await asyncio.sleep(30)
+        return web.json_response({})
+
+    async with served(slow, timeout_seconds=0.05, attempts=2) as client:
+        with pytest.raises(Unavailable, match=r"no answer within 0\.05 s"):
+            await client.get("/")
+
+
+async def test_nobody_there_is_unavailable() -> None:
+    settings = HttpSettings(url=f"http://127.0.0.1:{unused_port()}", attempts=2, retry_wait_seconds=0.001)
+    async with Client(settings, at=AT, since=SINCE) as client:
+        with pytest.raises(Unavailable) as caught:
+            await client.get("/health")
+
+        assert "127.0.0.1" not in str(caught.value)
+
+
+async def test_an_answer_is_given_up_when_it_is_too_large() -> None:
+    sent = 0
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while sent < 1000:
+            await response.write(b"x" * 100_000)
+            sent += 1
+        return response
+
+    async with served(endless, max_response_bytes=1_000_000) as client:
+        with pytest.raises(NotUnderstood, match="larger than 1000000 bytes"):
+            await client.get("/")
+
+        assert sent < 1000
+
+
+async def test_the_size_counts_after_decompression() -> None:
+    async def bomb(_request: web.Request) -> web.Response:
+        response = web.Response(body=b"0" * 5_000_000)
+        response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    async with served(bomb, max_response_bytes=1_000_000) as client:
+        with pytest.raises(NotUnderstood, match="larger"):
+            await client.get("/")
+
+
+async def test_json_nested_too_deeply_is_not_understood() -> None:
+    async def deep(_request: web.Request) -> web.Response:
+        return web.Response(body=b"[" * 200_000 + b"]" * 200_000)
+
+    async with served(deep) as client:
+        with pytest.raises(NotUnderstood):
+            await client.get("/")
+
+
+async def linked(request: web.Request) -> web.Response:
+    """Three pages linked by a token, which may come in the query or in the body."""
+    body = await request.json() if request.can_read_body else dict(request.query)
+    page = int(body.get("token", 0))
+    return web.json_response({"rows": [page], "next": str(page + 1) if page < 2 else None, "kept": body["kind"]})
+
+
+@pytest.mark.parametrize("question", [{"params": {"kind": "a"}}, {"json": {"kind": "a"}}])
+async def test_pages_follow_a_token(question: dict[str, Any]) -> None:
+    async with served(linked) as client:
+        pages = client.pages("/list", **question, items="rows", next_in="next", next_as="token")
+
+        assert [page async for page in pages] == [[0], [1], [2]]
+
+
+async def test_a_repeated_token_is_not_followed_for_ever() -> None:
+    async def stuck(_request: web.Request) -> web.Response:
+        return web.json_response({"data": [1], "next": "again"})
+
+    async with served(stuck) as client:
+        pages = client.pages("/list", items="data", next_in="next", next_as="cursor")
+        with pytest.raises(NotUnderstood, match="repeats"):
+            [page async for page in pages]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 7])
+@pytest.mark.parametrize("as_body", [False, True])
+async def test_offset_pages_bring_every_item_once(count: int, as_body: bool) -> None:
+    async def by_offset(request: web.Request) -> web.Response:
+        question = await request.json() if as_body else request.query
+        start = int(question["offset"])
+        return web.json_response(list(range(count))[start : start + int(question["limit"])])
+
+    async with served(by_offset) as client:
+        pages = client.offset_pages("/list", json={} if as_body else None, limit=3)
+
+        assert list(range(count)) == [item async for page in pages for item in page]
+
+
+async def test_a_page_that_repeats_by_offset_is_not_read_for_ever() -> None:
+    async def stuck(_request: web.Request) -> web.Response:
+        return web.json_response([1, 2])
+
+    async with served(stuck) as client:
+        with pytest.raises(NotUnderstood, match="repeats"):
+            [page async for page in client.offset_pages("/list", limit=2)]
+
+
+@pytest.mark.parametrize("answer", [{"data": {}}, {"rows": []}, [1], "text", None])
+async def test_an_answer_without_a_list_is_not_understood(answer: Any) -> None:
+    async def other(_request: web.Request) -> web.Response:
+        return web.json_response(answer)
+
+    async with served(other) as client:
+        with pytest.raises(NotUnderstood):
+            [page async for page in client.pages("/list", items="data", next_in="next", next_as="cursor")]
+
+
+async def test_an_item_that_cannot_be_read_is_skipped_and_counted() -> None:
+    def record(item: Any) -> Run | None:
+        if item["mode"] == "test":
+            return None
+        return Run(id=item["id"].strip(), attempt=int(item["attempt"]))
+
+    rows = [
+        {"mode": "work", "id": "1", "attempt": "1"},
+        {"mode": "test"},
+        {"mode": "work", "id": "2"},
+        {"mode": "work", "id": "3", "attempt": "many"},
+        {"mode": "work", "id": 4, "attempt": "1"},
+        ["no", "object"],
+    ]
+    counts = Counts()
+    async with Client(HttpSettings(url="http://unused"), at=AT, since=SINCE, observe=counts) as client:
+        reads = client.each(rows, record)
+
+        assert [(Run(id="1", attempt=1), rows[0])] == [(read.record, read.item) for read in reads]
+        assert client.skipped == {"unknown_or_missing": 1, "bad_value": 1, "bad_shape": 2}
+        assert counts.reasons == ["unknown_or_missing", "bad_value", "bad_shape", "bad_shape"]
+
+
+async def test_every_answer_is_counted_by_its_code() -> None:
+    counts, faults = Counts(), Faults()
+    faults.coming.extend([500, 429])
+    app = web.Application(middlewares=[faults.middleware()])
+    app.router.add_get("/", items)
+    async with TestServer(app) as server:
+        settings = HttpSettings(url=str(server.make_url("/")), retry_wait_seconds=0.001)
+        async with Client(settings, at=AT, since=SINCE, observe=counts) as client:
+            await client.get("/")
+
+    assert counts.codes == ["500", "429", "200"]
+    assert counts.limited == 1
+
+
+async def test_no_more_than_so_many_at_a_time() -> None:
+    now = most = 0
+
+    async def busy(_request: web.Request) -> web.Response:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.01)
+        now -= 1
+        return web.json_response({})
+
+    async with served(busy, concurrency=2) as client:
+        await client.gather(range(10), lambda number: client.get(f"/{number}"))
+
+        assert most == 2
+
+
+async def test_gathering_keeps_the_order_and_stops_at_the_first_error() -> None:
+    async def by_number(request: web.Request) -> web.Response:
+        number = int(request.path[1:])
+        return web.json_response(number, status=404 if number == 3 else 200)
+
+    async with served(by_number) as client:
+        assert await client.gather([2, 0, 1], lambda number: client.get(f"/{number}")) == [2, 0, 1]
+        with pytest.raises(Gone):
+            await client.gather(range(6), lambda number: client.get(f"/{number}"))
+
+
+async def test_a_rate_is_kept() -> None:
+    async with served(items, rate=50) as client:
+        began = asyncio.get_running_loop().time()
+        await client.gather(range(10), lambda _number: client.get("/"))
+
+        assert asyncio.get_running_loop().time() - began >= 9 / 50 * 0.9
+
+
+async def test_a_proxy_is_used() -> None:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", mirror)
+    async with TestServer(app) as server:
+        settings = HttpSettings(url="http://platform.example.test/api", proxy=str(server.make_url("/")))
+        async with Client(settings, at=AT, since=SINCE) as client:
+            answer = await client.get("/runs")
+
+    assert answer["headers"]["host"] == "platform.example.test"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate that vouches for itself, with its key."""
+    path = tmp_path / "certificate.pem"
+    command = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout {path} -out {path}.only -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run([*command.split(), *names], check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.only").read_text())
+    return path
+
+
+async def test_a_certificate_is_trusted_only_through_its_authority(certificate: Path) -> None:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
+    app = web.Application()
+    app.router.add_get("/", items)
+    server = TestServer(app, scheme="https")
+    await server.start_server(ssl=tls)
+    settings = HttpSettings(url=str(server.make_url("/")), attempts=1)
+    async with Client(settings, at=AT, since=SINCE) as client:
+        with pytest.raises(Unavailable, match="certificate is not trusted"):
+            await client.get("/")
+    async with Client(replace(settings, ca_file=str(certificate)), at=AT, since=SINCE) as client:
+        answer = await client.get("/")
+    await server.close()
+
+    assert answer == {"data": [1, 2, 3]}
+
+
+async def test_nothing_secret_is_shown() -> None:
+    settings = HttpSettings(
+        url=f"http://user:{SECRET}@host/api", auth=Auth.bearer(SECRET), proxy=f"http://user:{SECRET}@proxy"
+    )
+    async with Client(settings, at=AT, since=SINCE) as client:
+        assert SECRET not in repr(settings) + repr(client) + repr(settings.auth)
+        assert client.url == "http://host/api"
+
+
+async def test_a_lent_session_is_left_open() -> None:
+    async with aiohttp.ClientSession() as lent:
+        async with Client(HttpSettings(url="http://unused"), http=lent, at=AT, since=SINCE):
+            pass
+
+        assert not lent.closed
