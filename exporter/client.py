@@ -9,9 +9,10 @@ import os
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Protocol, Self, TypeVar
 
 import aiohttp
@@ -255,7 +256,7 @@ class Client:
         self._count(str(status))
         # No clock is read here: the time of day is when the poll began plus the time it has taken.
         now = self.at + timedelta(seconds=asyncio.get_running_loop().time() - self._began)
-        with suppress(KeyError, ValueError):
+        with suppress(KeyError, ValueError, TypeError):  # no date, or none that can be read
             self.clock_offset_seconds = (parsedate_to_datetime(response.headers["Date"]) - now).total_seconds()
         if status == 200:
             return

@@ -245,9 +245,8 @@ class OtlpMetrics:
         self._exports = Counter("outcome_otlp_exports", "Exports tried over OTLP.", registry=registry)
         self._failures = Counter("outcome_otlp_export_failures", "Exports that have failed.", registry=registry)
 
-    def exported(self) -> None:
+    def attempted(self) -> None:
         self._exports.inc()
 
     def failed(self) -> None:
-        self._exports.inc()
         self._failures.inc()

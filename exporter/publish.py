@@ -17,7 +17,7 @@ from itertools import pairwise
 from math import inf, isfinite
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
@@ -117,6 +117,12 @@ def render(snapshot: Snapshot, registry: CollectorRegistry) -> Rendering:
     return Rendering(snapshot.at, sum(len(each.samples) for each in collected.collect()), parts)
 
 
+def text(snapshot: Snapshot, registry: CollectorRegistry) -> bytes:
+    """The whole exposition once, in the text format that a textfile collector reads."""
+    rendering = render(snapshot, registry)
+    return rendering.parts[TEXT].plain + _expose(registry, TEXT)
+
+
 class Collected(Collector):
     """Metrics made beforehand, in the shape the client's renderers ask for."""
 
@@ -136,11 +142,13 @@ def metric(family: Family) -> Metric:
             if not isinstance(value, Distribution):
                 gauge.add_metric(labels, value)
         return gauge
-    histogram = GaugeHistogramMetricFamily(family.name, family.help, labels=family.labels)
+    # Its sum and count are published already, as the numerator and denominator of the mean: buckets only.
+    histogram = Metric(family.name, family.help, "gaugehistogram")
     for labels, value in samples:
         if isinstance(value, Distribution):
-            buckets = [(_bound(bound), float(count)) for bound, count in value.buckets]
-            histogram.add_metric(labels, buckets, value.sum)
+            named = dict(zip(family.labels, labels, strict=True))
+            for bound, count in value.buckets:
+                histogram.add_sample(f"{family.name}_bucket", {**named, "le": _bound(bound)}, float(count))
     return histogram
 
 

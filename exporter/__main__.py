@@ -1,0 +1,241 @@
+"""The command line: run, once, check, kpis, demo, render."""
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+
+from exporter import __version__, logs, strict
+from exporter.app import Options, now, serve
+from exporter.config import Config
+from exporter.figures import evaluated, fed, once, open_store, read, stored_freshness
+from exporter.listen import ListenError
+from exporter.probe import probe
+from exporter.publish import text
+from exporter.report import rows
+from exporter.screen import kpi_table, progress
+from exporter.server import ask
+from exporter.store import StoreError
+
+LISTEN = "127.0.0.1:10042"
+
+config_file = click.option(
+    "--config.file", "config_path", type=click.Path(path_type=Path), default="outcome.yaml", show_default=True,
+    envvar="OUTCOME_CONFIG_FILE", help="The config file.",
+)  # fmt: skip
+log_level = click.option(
+    "--log.level", "level", type=click.Choice(["debug", "info", "warn", "error"]), help="Least important level to log."
+)
+log_format = click.option("--log.format", "style", type=click.Choice(["logfmt", "json"]), help="Form of log lines.")
+
+
+class Instant(click.ParamType[datetime]):
+    """A moment with its offset from UTC, or a date, whose first instant in UTC is meant."""
+
+    name = "instant"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no instant; write it like 2026-03-31T12:00:00Z or 2026-03-31", param, ctx)
+        if moment.tzinfo is None:
+            if len(value) > 10:
+                self.fail(f"{value!r} has no offset from UTC; end it with Z or +01:00", param, ctx)
+            moment = moment.replace(tzinfo=UTC)
+        if moment > now():
+            self.fail(f"{value!r} is in the future; nothing is known of it yet", param, ctx)
+        return moment.astimezone(UTC)
+
+
+def fail(message: object, status: int = 1) -> NoReturn:
+    """Ends the program with a message instead of a traceback."""
+    click.echo(f"outcome-exporter: {message}" if "\n" not in str(message) else str(message), err=True)
+    sys.exit(status)
+
+
+def loaded(path: Path, level: str | None = None, style: str | None = None) -> Config:
+    """The config; ends the program with every mistake where there are any."""
+    try:
+        config = read(path)
+    except strict.Mistakes as mistakes:
+        for mistake in mistakes.mistakes:
+            click.echo(str(mistake), err=True)
+        count = len(mistakes.mistakes)
+        fail(f"{count} mistake{'s' if count > 1 else ''} in the config; nothing was started")
+    logs.start(level or config.log.level, "json" if (style or config.log.format) == "json" else "logfmt")
+    return config
+
+
+def guarded(work: Callable[[], Any]) -> Any:
+    """Runs something whose known faults end the program with their text."""
+    try:
+        return work()
+    except (StoreError, ListenError, strict.Mistakes) as error:
+        fail(error)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="outcome-exporter")
+def main() -> None:
+    """Is our automation paying off? Outcomes of automation and service tools as Prometheus and OTLP metrics."""
+
+
+@main.command()
+@config_file
+@click.option("--config.check", "check_only", is_flag=True, help="Only check the config; exit 1 with all its mistakes.")
+@click.option(
+    "--web.listen-address", "addresses", multiple=True, help=f"host:port to listen on; repeatable. [{LISTEN}]"
+)
+@click.option(
+    "--web.telemetry-path", "telemetry_path", default="/metrics", show_default=True, help="Path of the metrics."
+)
+@click.option(
+    "--web.config.file", "web_file", type=click.Path(path_type=Path), help="TLS and users, exporter-toolkit form."
+)
+@click.option("--web.enable-lifecycle", "lifecycle", is_flag=True, help="Allow a reload by POST to /-/reload.")
+@log_level
+@log_format
+def run(
+    config_path: Path, check_only: bool, addresses: tuple[str, ...], telemetry_path: str, web_file: Path | None,
+    lifecycle: bool, level: str | None, style: str | None,
+) -> None:  # fmt: skip
+    """Poll, evaluate and publish until stopped. SIGHUP reloads the config."""
+    config = loaded(config_path, level, style)
+    if check_only:
+        _say_sound(config)
+        return
+    options = Options(
+        addresses=addresses or (LISTEN,), telemetry_path=telemetry_path, web_file=web_file, lifecycle=lifecycle
+    )
+    with progress() as show:
+        guarded(lambda: asyncio.run(serve(config_path, options, show=show)))
+
+
+@main.command("once")
+@config_file
+@click.option("--at", "at", type=Instant(), help="Evaluate at this instant instead of now.")
+@click.option(
+    "--output", "output", type=click.Path(path_type=Path), help="Write here, atomically, instead of printing."
+)
+@click.option("--no-poll", "no_poll", is_flag=True, help="Ask no source; evaluate what is stored.")
+@log_level
+@log_format
+def once_command(
+    config_path: Path, at: datetime | None, output: Path | None, no_poll: bool, level: str | None, style: str | None
+) -> None:
+    """Poll every source to its end, evaluate, print the exposition."""
+    config = loaded(config_path, level, style)
+
+    def work() -> None:
+        with open_store(config) as store, progress() as show:
+            found = asyncio.run(once(config, store, now, at=at, polls=not no_poll, show=show))
+        _write(text(found.made.snapshot, found.health.registry), output)
+        if found.failed:
+            fail("; ".join(f"source {name}: {why}" for name, why in found.failed.items()))
+
+    guarded(work)
+
+
+def _write(content: bytes, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        # Beside the target, so that the rename is atomic; a name that textfile collectors pass over.
+        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
+            file.write(content)
+        Path(file.name).chmod(0o644)
+        Path(file.name).replace(output)
+    except OSError as error:
+        fail(f"{output}: cannot be written: {error.strerror}; give a file in a folder you may write to")
+
+
+@main.command()
+@config_file
+@click.option("--live", is_flag=True, help="Also ask every source: credentials, clock, coverage of fields.")
+def check(config_path: Path, live: bool) -> None:
+    """Check the config, and with --live the sources too."""
+    config = loaded(config_path)
+    _say_sound(config)
+    if live and not asyncio.run(probe(config.sources, now(), Console(soft_wrap=True))):
+        fail("not every source answered as it should")
+
+
+def _say_sound(config: Config) -> None:
+    for warning in config.warnings:
+        click.echo(warning, err=True)
+    sources = f"{len(config.sources)} source{'s' if len(config.sources) != 1 else ''}"
+    click.echo(f"{config.file}: sound: {sources}, {len(config.plan.settings)} KPIs")
+
+
+@main.command()
+@config_file
+@click.option("--window", default="7d", show_default=True, help="The window to show.")
+@click.option("--json", "as_json", is_flag=True, help="All windows, as JSON.")
+def kpis(config_path: Path, window: str, as_json: bool) -> None:
+    """What is known now, with sample sizes and freshness; from the running exporter, or from the store at rest."""
+    config = loaded(config_path)
+    names = [name for name, _ in config.plan.windows]
+    if window not in names:
+        fail(f"--window {window}: not a window of the config; choose of {', '.join(names)}")
+    found = guarded(lambda: asyncio.run(ask(config.store.path, "/api/v1/kpis")))
+    if found is None:
+        found = guarded(lambda: _at_rest(config))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        kpi_table(found, window, now())
+
+
+def _at_rest(config: Config) -> list[dict[str, Any]]:
+    with open_store(config) as store:
+        sources = fed(config, stored_freshness(config, store))
+        moment = now()
+        return rows(evaluated(config, store, moment, sources, fresh_at=moment), config.plan, sources)
+
+
+@main.command()
+@click.option(
+    "--directory", type=click.Path(path_type=Path), default="var/demo", show_default=True, help="Its own folder."
+)
+@click.option("--seed", default=1, show_default=True, help="Another seed makes another organisation.")
+@log_level
+def demo(directory: Path, seed: int, level: str | None) -> None:
+    """Show it all on a simulated organisation, with real Prometheus and Alertmanager where they are installed."""
+    from exporter.demo import main as show  # noqa: PLC0415 - nothing else needs the simulation
+
+    async def run_exporter(config: Path, listen: str) -> None:
+        await serve(config, Options(addresses=[listen]))
+
+    logs.start(level or "warn", "logfmt")
+    try:
+        guarded(lambda: asyncio.run(show.demo(directory, seed, run_exporter=run_exporter, now=now)))
+    except show.DemoError as error:
+        fail(error)
+
+
+@main.command()
+@click.option("--check", "check_only", is_flag=True, help="Change nothing; exit 1 where a made file is out of date.")
+def render(check_only: bool) -> None:
+    """Make rules, dashboards and reference from the KPI declarations, in a checkout of the project."""
+    from exporter.render import render as render_all  # noqa: PLC0415 - not needed at run time
+
+    stale = render_all(Path.cwd(), check=check_only)
+    for name in stale:
+        click.echo(f"{name}: {'out of date, run make render' if check_only else 'made'}")
+    if check_only and stale:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    main()

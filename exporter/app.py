@@ -1,0 +1,263 @@
+"""The whole story: load the config, open the store, poll, evaluate, publish, stop."""
+
+import asyncio
+import logging
+import platform
+import signal
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from exporter import __version__, report, strict
+from exporter.config import Config
+from exporter.evaluate import Evaluation
+from exporter.figures import Clock, evaluated, fed, open_store, read
+from exporter.health import Health
+from exporter.otlp import Otlp, OtlpSettings
+from exporter.page import Line
+from exporter.poll import Poller, Show, SourceFreshness
+from exporter.publish import Publisher
+from exporter.report import Fed
+from exporter.series import Series, series
+from exporter.server import Server, Surface
+from exporter.store import StoreError
+from exporter.web import Gate
+
+log = logging.getLogger(__name__)
+
+EAGER_SECONDS = 2.0  # how often to evaluate while a first sync is under way
+RETAIN_EVERY = timedelta(hours=6)
+
+
+def now() -> datetime:
+    """The one clock of the program."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line says about listening."""
+
+    addresses: Sequence[str]
+    telemetry_path: str = "/metrics"
+    web_file: Path | None = None
+    lifecycle: bool = False
+
+
+class App:
+    """The running exporter."""
+
+    def __init__(self, path: Path, config: Config, options: Options, *, clock: Clock = now, show: Show | None = None):
+        self.path, self.config, self.options, self.clock = path, config, options, clock
+        self.store = open_store(config)
+        self.health = Health(version=__version__)
+        self.poller = Poller(self.store, self.health, clock=clock, show=show)
+        self.publisher = Publisher(
+            self.health.registry, seconds=time.monotonic, refused=lambda: self.health.evaluation.failed(0.0)
+        )
+        self.otlp: Otlp | None = None
+        self.evaluation: Evaluation | None = None
+        self.urls: list[str] = []
+        self._stopping = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._retained_at: datetime | None = None
+        self._reloading = asyncio.Lock()
+
+    async def run(self, ready: Callable[["App"], Awaitable[None]] | None = None) -> None:
+        """From start to stop(); `ready` is called once the first figures are published."""
+        async with AsyncExitStack() as stack:
+            stack.callback(self.store.close)
+            gate = Gate(self.options.web_file)
+            server = Server(self._surface(), gate)
+            self.urls = await server.start(self.options.addresses, self.config.store.path)
+            stack.push_async_callback(server.stop)
+            stack.push_async_callback(self.poller.stop)
+            self._start_otlp()
+            stack.push_async_callback(self._stop_otlp)
+            self.health.reload.succeeded(self.clock())
+            for warning in self.config.warnings:
+                log.warning("%s", warning)
+            log.info("listening on %s", ", ".join(self.urls))
+            await self.poller.apply(self.config.sources)
+            evaluating = asyncio.create_task(self._keep_evaluated(ready))
+            await asyncio.wait(
+                [evaluating, asyncio.create_task(self._stopping.wait())], return_when=asyncio.FIRST_COMPLETED
+            )
+            evaluating.cancel()
+            with suppress(asyncio.CancelledError):
+                await evaluating
+            log.info("stopping")
+
+    def stop(self) -> None:
+        """Ends run()."""
+        self._stopping.set()
+
+    async def reload(self) -> str | None:
+        """Reads the config again; None where it is in force now, else why the old one stays."""
+        async with self._reloading:
+            try:
+                config = await asyncio.to_thread(read, self.path)
+                if config.store != self.config.store:
+                    raise ValueError("store: a change of the store needs a restart")
+            except (strict.Mistakes, ValueError) as error:
+                self.health.reload.failed()
+                log.error("the config is not reloaded, the old one stays: %s", error)
+                return str(error)
+            await self.poller.apply(config.sources)
+            pushes_elsewhere = config.otlp != self.config.otlp
+            self.config = config
+            if pushes_elsewhere:
+                await self._stop_otlp()
+                self._start_otlp()
+            self.health.reload.succeeded(self.clock())
+            self._changed.set()
+            log.info("config reloaded")
+            return None
+
+    async def _keep_evaluated(self, ready: Callable[["App"], Awaitable[None]] | None) -> None:
+        while True:
+            began = time.monotonic()
+            eager = await self._evaluate()
+            if self.evaluation and ready:
+                await ready(self)
+                ready = None
+            interval = EAGER_SECONDS if eager else self.config.evaluation_interval_seconds
+            # An evaluation that takes long must not take the machine.
+            wait = max(interval - (time.monotonic() - began), time.monotonic() - began, 0.1)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), wait)
+            self._changed.clear()
+
+    async def _evaluate(self) -> bool:
+        """One evaluation, published; whether a first sync was still under way. Nothing it meets ends the process."""
+        began, at = time.monotonic(), self.clock()
+        try:
+            sources, evaluation, made = await asyncio.to_thread(self._figures, at)
+            if await self.publisher.swap(made.snapshot):
+                self.evaluation = evaluation
+                seconds = time.monotonic() - began
+                self.health.evaluation.succeeded(at, seconds, series=made.count, folded=made.folded)
+                if self.otlp:
+                    await self.otlp.swap(made.snapshot.families)
+            await asyncio.to_thread(self._keep_house, at)
+            return not all(each.freshness.complete for each in sources)
+        except Exception as error:
+            self.health.evaluation.failed(time.monotonic() - began)
+            if isinstance(error, StoreError):
+                log.error("no evaluation: %s", error)
+            else:
+                log.exception("no evaluation")
+            return False
+
+    def _figures(self, at: datetime) -> tuple[list[Fed], Evaluation, Series]:
+        config = self.config
+        sources = fed(config, self.poller.freshness())
+        evaluation = evaluated(config, self.store, at, sources, fresh_at=at)
+        return sources, evaluation, series(evaluation, config.plan, config.limits)
+
+    def _keep_house(self, at: datetime) -> None:
+        if self._retained_at is None or at - self._retained_at > RETAIN_EVERY:
+            self._retained_at = at
+            self.health.store.deleted(self.store.retain(at - timedelta(seconds=self.config.store.retention_seconds)))
+        self.health.store.stands(self.store.counts(), self.store.size())
+
+    def _start_otlp(self) -> None:
+        if self.config.otlp:
+            self.otlp = Otlp(
+                otlp_settings(self.config),
+                attempted=self.health.otlp.attempted,
+                failed=self.health.otlp.failed,
+            )
+
+    async def _stop_otlp(self) -> None:
+        if self.otlp:
+            await self.otlp.stop()
+            self.otlp = None
+
+    def _surface(self) -> Surface:
+        return Surface(
+            publisher=self.publisher,
+            version=__version__,
+            now=self.clock,
+            ready=lambda: self.evaluation is not None and not self._stopping.is_set(),
+            state=self._state,
+            sources=self._lines,
+            kpis=self._kpis,
+            reload=self.reload,
+            lifecycle=self.options.lifecycle,
+            telemetry_path=self.options.telemetry_path,
+        )
+
+    def _state(self) -> str:
+        if self._stopping.is_set():
+            return "stopping"
+        return "running" if self.evaluation else "starting: the first evaluation is under way"
+
+    def _lines(self) -> list[Line]:
+        kinds = {source.name: source.type for source in self.config.sources}
+        at = self.clock()
+        return [
+            Line(
+                name=each.source,
+                kind=kinds.get(each.source, ""),
+                state=standing(each, at),
+                healthy=each.complete and not each.stale(at),
+                last_success_at=each.last_success,
+            )
+            for each in self.poller.freshness()
+        ]
+
+    def _kpis(self) -> list[dict[str, Any]]:
+        if self.evaluation is None:
+            return []
+        return report.rows(self.evaluation, self.config.plan, fed(self.config, self.poller.freshness()))
+
+
+def standing(freshness: SourceFreshness, at: datetime) -> str:
+    """How a source stands, in words."""
+    if not freshness.complete:
+        return "first sync under way"
+    return "stale" if freshness.stale(at) else "fresh"
+
+
+def otlp_settings(config: Config) -> OtlpSettings:
+    """The config's section otlp as the pusher takes it."""
+    otlp = config.otlp
+    if otlp is None:
+        raise ValueError("otlp is not configured")
+    return OtlpSettings(
+        endpoint=otlp.endpoint,
+        instance=platform.node() or "host",
+        version=__version__,
+        headers={name: secret.reveal() for name, secret in otlp.headers.items()},
+        interval_seconds=float(otlp.interval_seconds),
+        compression="gzip" if otlp.compression == "gzip" else "none",
+    )
+
+
+async def serve(path: Path, options: Options, *, show: Show | None = None) -> None:
+    """`run`: until SIGTERM or SIGINT; SIGHUP reloads. Raises strict.Mistakes, StoreError or listen.ListenError."""
+    app = App(path, read(path), options, show=show)
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[str | None]] = set()
+
+    def reload() -> None:
+        task = asyncio.create_task(app.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    def stop() -> None:
+        app.stop()
+        # A second signal ends the process at once.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    await app.run()

@@ -1,0 +1,101 @@
+"""The figures of a store, and how fresh the sources under them are; `once`, which polls, evaluates and ends."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from exporter import __version__, kpi
+from exporter.config import Config, load
+from exporter.connectors import CONNECTORS
+from exporter.evaluate import Evaluation, Feed, evaluate
+from exporter.health import Health
+from exporter.poll import Show, SourceFreshness, poll_once
+from exporter.records import record_name
+from exporter.report import Fed
+from exporter.series import Series, series
+from exporter.store import Store
+
+Clock = Callable[[], datetime]
+"""Gives the present instant, aware; made in app.py."""
+
+
+def read(path: Path) -> Config:
+    """The config in a file, checked against the shipped catalogue and connectors. Raises strict.Mistakes."""
+    return load(path, kpi.catalogue(), CONNECTORS)
+
+
+def open_store(config: Config) -> Store:
+    """Raises StoreError."""
+    settings = config.store
+    return Store.open(settings.path, threads=settings.threads, memory_limit=settings.memory_limit)
+
+
+def fed(config: Config, freshness: Sequence[SourceFreshness]) -> list[Fed]:
+    """Each source with the records it feeds."""
+    records = {source.name: frozenset(map(record_name, source.records)) for source in config.sources}
+    return [Fed(each, records[each.source]) for each in freshness if each.source in records]
+
+
+def stored_freshness(config: Config, store: Store) -> list[SourceFreshness]:
+    """How the sources stand in a store that nobody is polling into."""
+    found = []
+    for source in config.sources:
+        state = store.source(source.name)
+        complete = state.complete and state.fingerprint == source.fingerprint
+        found.append(SourceFreshness(source.name, complete, state.last_success, source.max_staleness_seconds))
+    return found
+
+
+def evaluated(config: Config, store: Store, at: datetime, sources: Sequence[Fed], *, fresh_at: datetime) -> Evaluation:
+    """All figures at an instant; `fresh_at`: the instant at which sources are judged to be stale or not."""
+    feeds = [
+        Feed(
+            source=each.freshness.source,
+            records=each.records,
+            complete=each.freshness.complete,
+            stale=each.freshness.stale(fresh_at),
+        )
+        for each in sources
+    ]
+    reader = store.reader()
+    try:
+        return evaluate(reader, config.plan, at, feeds)
+    finally:
+        reader.close()
+
+
+@dataclass(frozen=True)
+class Once:
+    """What `once` found: figures ready to be printed, and which sources failed, why."""
+
+    evaluation: Evaluation
+    made: Series
+    health: Health
+    failed: Mapping[str, str]
+
+
+async def once(
+    config: Config, store: Store, clock: Clock, *, at: datetime | None, polls: bool, show: Show | None = None
+) -> Once:
+    """Polls every source to its end, all at once, then evaluates at `at` (the present where it is None)."""
+    health = Health(version=__version__)
+    health.reload.succeeded(clock())
+    failed: dict[str, str] = {}
+    if polls:
+        began = clock()
+        outcomes = await asyncio.gather(
+            *(poll_once(source, store, health, began, show=show) for source in config.sources)
+        )
+        pairs = zip(config.sources, outcomes, strict=True)
+        failed = {source.name: outcome.text for source, outcome in pairs if outcome.reason}
+    moment = at or clock()
+    sources = fed(config, stored_freshness(config, store))
+    began_at = time.monotonic()
+    evaluation = evaluated(config, store, moment, sources, fresh_at=clock() if polls or at is None else moment)
+    made = series(evaluation, config.plan, config.limits)
+    health.evaluation.succeeded(moment, time.monotonic() - began_at, series=made.count, folded=made.folded)
+    health.store.stands(store.counts(), store.size())
+    return Once(evaluation, made, health, failed)

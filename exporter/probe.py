@@ -1,0 +1,117 @@
+"""`check --live`: asks each source a little, stores nothing, and tells what it found."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+
+from rich.console import Console
+from rich.table import Table
+
+from exporter import segments
+from exporter.client import Client
+from exporter.failure import SourceError
+from exporter.records import SEGMENTS, Record, record_name
+from exporter.source import Source
+
+PAGES = 4
+SECONDS = 60.0
+TOLERATED_OFFSET = 60.0
+HISTORY = timedelta(days=30)
+PLUMBING = {"id", "source", "url"}
+
+
+@dataclass
+class Probe:
+    """What a source said. `coverage`: record -> column -> share of the records that have it."""
+
+    source: str
+    fault: str | None = None
+    records: Counter[str] = field(default_factory=Counter)
+    filled: dict[str, Counter[str]] = field(default_factory=dict)
+    skipped: int = 0
+    future: int = 0  # records with a time that lies ahead: a sign of a wrong time zone
+    newest: datetime | None = None
+    clock_offset_seconds: float | None = None
+
+    @property
+    def well(self) -> bool:
+        """Whether there is nothing that somebody should look at before going live."""
+        return self.fault is None and abs(self.clock_offset_seconds or 0.0) <= TOLERATED_OFFSET
+
+    def add(self, record: Record, at: datetime) -> None:
+        """Counts one record."""
+        name = record_name(type(record))
+        self.records[name] += 1
+        values = {f.name: getattr(record, f.name) for f in fields(record)}
+        self.filled.setdefault(name, Counter()).update(key for key, value in values.items() if value not in (None, ()))
+        moments = [v for key, v in values.items() if isinstance(v, datetime) and key not in ("starts_at", "ends_at")]
+        self.future += any(moment > at + timedelta(minutes=5) for moment in moments)
+        past = [moment for moment in moments if moment <= at]
+        self.newest = max([*past, *([self.newest] if self.newest else [])], default=None)
+
+
+async def ask(source: Source, at: datetime) -> Probe:
+    """The first pages of a source, as one poll from nothing would get them."""
+    found = Probe(source.name)
+    client = Client(source.http, at=at, since=at - HISTORY)
+    try:
+        async with (
+            asyncio.timeout(SECONDS),
+            client,
+            aclosing(source.connector.poll(client, source.options, {})) as pages,
+        ):
+            count = 0
+            async for page in pages:
+                for read in page.reads:
+                    found.add(segments.apply(read, source.mapping, lambda text: text), at)
+                count += 1
+                if count == PAGES:
+                    break
+    except SourceError as error:
+        found.fault = str(error)
+    except TimeoutError:
+        found.fault = f"no end of the first {PAGES} pages within {SECONDS:.0f} s"
+    except Exception as error:  # noqa: BLE001 - told, like any other finding
+        found.fault = f"unexpected {type(error).__name__}: this is a fault of the exporter"
+    found.skipped = client.skipped.total()
+    found.clock_offset_seconds = client.clock_offset_seconds
+    return found
+
+
+async def probe(sources: Sequence[Source], at: datetime, console: Console) -> bool:
+    """Asks all sources at once and prints a report; whether all is well."""
+    found = await asyncio.gather(*(ask(source, at) for source in sources))
+    for each in found:
+        tell(each, console)
+    return all(each.well for each in found)
+
+
+def tell(found: Probe, console: Console) -> None:
+    """A few lines for each source, and a table of how well its records are filled."""
+    console.print(f"{found.source}: {found.fault or 'answers'}", style="bold", markup=False)
+    if found.clock_offset_seconds is not None:
+        far = abs(found.clock_offset_seconds) > TOLERATED_OFFSET
+        note = "; set the clocks right, or fresh records look old or lie in the future" if far else ""
+        console.print(f"  clock: {found.clock_offset_seconds:+.0f} s against this machine{note}", markup=False)
+    if found.newest:
+        console.print(f"  newest time: {found.newest:%Y-%m-%d %H:%M:%S} UTC", markup=False)
+    if found.future:
+        console.print(f"  {found.future} records have a time in the future: is the time zone right?", markup=False)
+    if found.skipped:
+        console.print(f"  {found.skipped} items could not be read and were left out", markup=False)
+    for name, count in sorted(found.records.items()):
+        table = Table(box=None, title=f"  {name}: of {count} records, have", title_justify="left", show_header=False)
+        for column, share in shares(found, name):
+            table.add_row("   ", column, f"{share:.0%}")
+        console.print(table)
+
+
+def shares(found: Probe, name: str) -> list[tuple[str, float]]:
+    """(column, share of the records that have it), fullest first; segments always, others where any has it."""
+    filled, count = found.filled[name], found.records[name]
+    columns = dict.fromkeys([*SEGMENTS, *(column for column, _ in filled.most_common())])
+    pairs = [(column, filled[column] / count) for column in columns if column not in PLUMBING]
+    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))

@@ -1,0 +1,74 @@
+"""What is known now, for people and programs: one row per KPI and window, segments added up, with n and freshness."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from exporter.evaluate import Evaluation, Figure, Plan, Setting
+from exporter.kpi import Kpi
+from exporter.poll import SourceFreshness
+from exporter.series import unit
+from exporter.stats import wilson
+
+SPLITS = ("currency", "handled_by", "kind")
+"""Labels that figures are not added up over: two currencies make no sum, and people are not compared by a mixture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """A source beside the records it feeds."""
+
+    freshness: SourceFreshness
+    records: frozenset[str]
+
+
+def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[Fed]) -> list[dict[str, Any]]:
+    """A row for each KPI, window and split; a KPI without figures has one row that says why."""
+    grouped: dict[str, list[Figure]] = {}
+    for figure in evaluation.figures:
+        grouped.setdefault(figure.kpi, []).append(figure)
+    found: list[dict[str, Any]] = []
+    for setting in plan.settings:
+        common = _common(setting, evaluation.at, sources)
+        if setting.kpi.name in evaluation.absent:
+            found.append(common | {"absent": evaluation.absent[setting.kpi.name]})
+        for (window, split), (n, d) in _totals(setting.kpi, grouped.get(setting.kpi.name, ())).items():
+            found.append(common | {"window": window, "split": dict(split)} | _value(setting.kpi, n, d))
+    return found
+
+
+def _common(setting: Setting, at: datetime, sources: Iterable[Fed]) -> dict[str, Any]:
+    kpi = setting.kpi
+    concerned = [fed.freshness.last_success for fed in sources if fed.records & {*kpi.needs, *kpi.uses}]
+    known = [moment for moment in concerned if moment]
+    return {
+        "kpi": kpi.name,
+        "title": kpi.title,
+        "unit": kpi.unit or unit(kpi),
+        "better": kpi.better,
+        "owner": setting.owner,
+        "threshold": setting.threshold.model_dump(),
+        "at": at.isoformat(),
+        # As fresh as the source that answered longest ago.
+        "fresh_at": min(known).isoformat() if known and len(known) == len(concerned) else None,
+    }
+
+
+def _totals(
+    kpi: Kpi, figures: Iterable[Figure]
+) -> dict[tuple[str | None, tuple[tuple[str, str], ...]], tuple[float, float | None]]:
+    sums: dict[tuple[str | None, tuple[tuple[str, str], ...]], tuple[float, float | None]] = {}
+    for figure in figures:
+        key = figure.window, tuple(pair for pair in figure.segment if pair[0] in SPLITS)
+        n, d = sums.get(key, (0.0, None))
+        both = max(n, figure.numerator) if kpi.aggregate == "max" else n + figure.numerator
+        sums[key] = both, d if figure.denominator is None else (d or 0.0) + figure.denominator
+    return sums
+
+
+def _value(kpi: Kpi, n: float, d: float | None) -> dict[str, Any]:
+    if d is None:
+        return {"value": n}
+    lower, upper = wilson(n, d) if kpi.kind == "ratio" and d else (None, None)
+    return {"value": n / d if d else None, "numerator": n, "n": d, "lower": lower, "upper": upper}
