@@ -1,7 +1,7 @@
 """The same samples -> OTLP over HTTP, for those who push rather than scrape. Off unless it is configured.
 
 Names and labels are those of /metrics, and units are empty, so that no translator adds a suffix. A distribution goes
-out as the gauges `_bucket` (with `le`), `_gsum` and `_gcount`, just as Prometheus stores it: OTLP's own histogram would
+out as the gauge `_bucket` (with `le`), just as Prometheus stores it: OTLP's own histogram would
 claim to be a count of what has happened since the start, and the panels would need two queries.
 """
 
@@ -246,8 +246,7 @@ def _resource(settings: OtlpSettings) -> Resource:
 
 def names(family: Family) -> tuple[str, ...]:
     """The names a family goes out under."""
-    suffixes = ("_bucket", "_gcount", "_gsum") if family.kind == "gaugehistogram" else ("",)
-    return tuple(family.name + suffix for suffix in suffixes)
+    return (family.name + ("_bucket" if family.kind == "gaugehistogram" else ""),)
 
 
 def samples(family: Family) -> Iterator[tuple[str, dict[str, str], float]]:
@@ -257,8 +256,6 @@ def samples(family: Family) -> Iterator[tuple[str, dict[str, str], float]]:
         if isinstance(value, Distribution):
             for upper, count in value.buckets:
                 yield f"{family.name}_bucket", {**labels, "le": bound(upper)}, float(count)
-            yield f"{family.name}_gcount", labels, float(value.count)
-            yield f"{family.name}_gsum", labels, value.sum
         else:
             yield family.name, labels, float(value)
 

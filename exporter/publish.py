@@ -201,7 +201,7 @@ def check(snapshot: Snapshot, *, taken: frozenset[str] = frozenset()) -> None:
     names = set(taken)
     for family in snapshot.families:
         histogram = family.kind == "gaugehistogram"
-        own = {family.name + suffix for suffix in (("", "_bucket", "_gsum", "_gcount") if histogram else ("",))}
+        own = {family.name + suffix for suffix in (("", "_bucket") if histogram else ("",))}
         if names & own:
             raise BadSnapshotError(f"{family.name}: a name that is used twice: {', '.join(sorted(names & own))}")
         names |= own

@@ -136,7 +136,7 @@ async def test_what_is_pushed_is_what_is_scraped(receiver: Receiver, pushing: Ca
     await otlp.push()
 
     assert scraped(RATIO, SPREAD) == receiver.series()
-    assert len(receiver.series()) == 2 + 5
+    assert len(receiver.series()) == 2 + 3
 
 
 async def test_units_are_empty_help_is_kept_and_the_resource_is_stable(
