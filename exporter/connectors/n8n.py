@@ -1,6 +1,7 @@
 """n8n: an execution is a run.
 
-API      Public REST API v1, header X-N8N-API-KEY; the key of an owner or admin: others silently see less.
+API      Public REST API v1, header X-N8N-API-KEY; the key of an owner or admin: others silently see less. Scopes:
+         execution:list, execution:read, workflow:list, workflow:read.
 Polls    What runs or waits; the executions, newest first, back over the last ids; by id what was open and is in
          neither, the origin of retries and the data of failures (only the kind is kept); now and then the workflows.
 Cursor   newest: the highest id stored. open: ids that had not ended. facts: what was asked about the last retries and
@@ -19,7 +20,7 @@ from typing import Literal
 
 from exporter.client import Client, Gone, NotUnderstood
 from exporter.connectors.contract import Cursor, Page
-from exporter.connectors.n8n_records import DESCRIPTION, MODES, OPEN, description, kind, run, workflow
+from exporter.connectors.n8n_records import DESCRIPTION, MODES, OPEN, description, kind, project, run, team, workflow
 from exporter.records import Json, Run, Workflow, instant
 
 RECORDS = (Run, Workflow)
@@ -42,9 +43,10 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     web, old = options.web_url or client.url, cursor.get("workflows", {})
     about, read_at = dict(old), instant(cursor.get("read_at"))
     if not read_at or client.at - read_at >= timedelta(seconds=options.inventory_seconds):
-        about, read_at = {}, client.at
+        about, read_at, projects = {}, client.at, dict[str, str]()
         async for items in pages(client, options, "/workflows", excludePinnedData="true"):
-            reads = client.each(items, lambda item: workflow(item, web))
+            await name_projects(client, options, items, projects)
+            reads = client.each(items, lambda item: workflow(item, projects, web))
             about |= {read.record.id: {word: read.item[word] for word in DESCRIPTION} for read in reads}
             yield Page(reads, cursor)
         yield Page([], cursor, gone=[(Workflow, known) for known in old if known not in about])
@@ -63,6 +65,15 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     recent = {key: fact for key, fact in facts.items() if int(key) > newest - options.overlap or key in still}
     places = {"newest": newest, "open": sorted(still, key=int), "facts": recent}
     yield Page([], {**places, "workflows": about, "read_at": read_at.isoformat()})
+
+
+async def name_projects(client: Client, options: Options, items: list[Json], names: dict[str, str]) -> None:
+    """The list of workflows tells a project's id, one workflow of it tells its name."""
+    first = {
+        project(item).get("id", ""): item["id"] for item in items if project(item).get("id", "") not in ("", *names)
+    }
+    found = await client.gather([*first.values()], lambda key: one(client, options, f"/workflows/{key}"))
+    names |= {key: team(item) or key for key, item in zip(first, found, strict=True)}
 
 
 async def batches(client: Client, options: Options, known: int, unseen: set[str]) -> AsyncIterator[list[Json]]:
@@ -91,7 +102,7 @@ async def learn(
     """Asks for what the lists leave out: new workflows' names, where retries began, of what kind failures are."""
     new = sorted({item["workflowId"] for item in items} - about.keys())
     names = await client.gather(new, lambda key: one(client, options, f"/workflows/{key}"))
-    about |= {key: description(found or {"id": key}) for key, found in zip(new, names, strict=True)}
+    about |= {key: description(found or {"id": key}, {}) for key, found in zip(new, names, strict=True)}
     odd = [item for item in items if item["mode"] == "retry" or item["status"] == "error"]
     odd = [item for item in odd if facts.get(item["id"], {}).get("status") != item["status"]]
     found = await client.gather(odd, lambda item: fact(client, options, item))

@@ -65,9 +65,9 @@ def kind(execution: Json) -> ExceptionKind | None:
     return None
 
 
-def workflow(item: Json, web: str) -> Read:
+def workflow(item: Json, projects: Mapping[str, str], web: str) -> Read:
     """A workflow, with the words that its executions are described by too."""
-    described = description(item)
+    described = description(item, projects)
     record = Workflow(
         id=item["id"],
         url=f"{web}/workflow/{item['id']}",
@@ -81,12 +81,26 @@ def workflow(item: Json, web: str) -> Read:
     return Read(record, {**item, **described})
 
 
-def description(item: Json) -> Json:
-    """A workflow's name, tags and project. A personal project is called after a person, so its id stands for it."""
-    projects = [shared["project"] for shared in item.get("shared") or () if shared.get("project")]
-    named = [each["name"] if each["type"] != "personal" else f"personal:{each['id']}" for each in projects]
+def description(item: Json, projects: Mapping[str, str]) -> Json:
+    """A workflow's name, tags and project (its name, where `projects` or the item tells it)."""
     tags = [tag["name"] for tag in item.get("tags") or ()]
-    return {"workflow_name": item.get("name") or item["id"], "tags": tags, "project": named[0] if named else None}
+    its = project(item)
+    named = team(item) or projects.get(its.get("id", ""), its.get("id"))
+    return {"workflow_name": item.get("name") or item["id"], "tags": tags, "project": named}
+
+
+def project(item: Json) -> dict[str, str]:
+    """The project a workflow belongs to: in lists only its id, of a single workflow also its name and type."""
+    with suppress(AttributeError, IndexError, KeyError, TypeError):
+        shared = item["shared"][0]
+        return {"id": shared["projectId"], **(shared.get("project") or {})}
+    return {}
+
+
+def team(item: Json) -> str | None:
+    """The name of a workflow's project. A personal one is called after a person, so its id has to do."""
+    its = project(item)
+    return its.get("name") if its.get("type") == "team" else None
 
 
 def dependencies(nodes: list[Json]) -> tuple[str, ...]:

@@ -168,13 +168,18 @@ class N8n:
         if "cursor" in request.query:
             place = json.loads(base64.b64decode(request.query["cursor"]))
             limit, offset = place["limit"], place["offset"]
-        rows = list(self.workflows.values())
+        rows = [{**row, "shared": [listed(shared) for shared in row["shared"]]} for row in self.workflows.values()]
         following = {"limit": limit, "offset": offset + limit} if len(rows) > offset + limit else None
         return web.json_response({"data": rows[offset : offset + limit], "nextCursor": encoded(following)})
 
     async def _workflow(self, request: web.Request) -> web.Response:
         row = self.workflows.get(request.match_info["id"])
         return web.json_response(row) if row else message(404, "Not Found")
+
+
+def listed(shared: dict[str, Any]) -> dict[str, Any]:
+    """Lists tell a project's id only."""
+    return {key: value for key, value in shared.items() if key != "project"}
 
 
 def stamp(at: datetime) -> str:
