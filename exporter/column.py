@@ -69,6 +69,15 @@ class Column:
         }
         return readers[self.kind]
 
+    @property
+    def holds(self) -> str:
+        """What it may hold, in words."""
+        if self.words:
+            return f"one of {', '.join(sorted(self.words))}"
+        if self.name in BOUNDS:
+            return f"a number from {self.low:g} to {self.high:g}"
+        return KIND_NAMES[self.kind]
+
     def _word(self, value: Any) -> str | None:
         text = _text(value)
         if text is None or text in self.words:

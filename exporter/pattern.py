@@ -4,7 +4,7 @@ import re
 import warnings
 
 MOST_REPEATS = 1000  # RE2 refuses more
-ESCAPES = re.compile(r"\\(?![dDwWsSbB]|[^A-Za-z0-9])")
+ESCAPES = re.compile(r"\\(?![dDwWsSbB]|[!-/:-@\[-^`{-~])")
 GROUPS = re.compile(r"\(\?(?!:|i\))")
 REPEATS = re.compile(r"\{(\d*),?(\d*)\}")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
-from exporter.column import COLUMNS, KIND_NAMES, UNITS, Column, Rule, Rules, Scalar, cleaned
+from exporter.column import COLUMNS, UNITS, Column, Rule, Rules, Scalar, cleaned
 from exporter.records import SEGMENTS, Json, Read, Record, person_columns, record_name
 
 LABELS: Mapping[str, tuple[str, ...]] = {
@@ -104,7 +104,7 @@ def faults(rule: Rule, column: Column) -> Iterator[tuple[tuple[str, ...], str]]:
             yield ("match",), f"this is not a regular expression: {error}"
     if (rule.scale or rule.unit) and column.kind not in ("number", "integer", "instant"):
         yield ("scale" if rule.scale else "unit",), f"{column.name} is not a number"
-    if rule.scale and (rule.scale[0] == rule.scale[1] or column.high == float("inf")):
+    elif rule.scale and (rule.scale[0] == rule.scale[1] or column.high == float("inf")):
         yield ("scale",), "a scale goes from the worst to the best value, and only for csat, effort and sentiment"
     constants = [
         (("value",), rule.value),
@@ -116,8 +116,7 @@ def faults(rule: Rule, column: Column) -> Iterator[tuple[tuple[str, ...], str]]:
             try:
                 column.read(constant)
             except (ValueError, TypeError, OverflowError, OSError):
-                words = f"one of {', '.join(sorted(column.words))}" if column.words else KIND_NAMES[column.kind]
-                yield keys, f"{column.name} cannot be this; it is {words}"
+                yield keys, f"{column.name} cannot be this; it is {column.holds}"
 
 
 def _filler(rules: Rules, record: type[Record]) -> Filler:
