@@ -24,7 +24,7 @@ labels:
   change: [team, service]
   run: [team, workflow]
   booking: [team, channel]
-  cost: [team, kind]
+  cost: [kind]
 
 sources:
   - name: n8n

@@ -11,11 +11,11 @@ from aiohttp import web
 
 from exporter.demo.fakes.n8n import N8n
 from exporter.demo.fakes.prefect import Prefect
-from exporter.demo.fakes.request_tracker import RequestTracker
 from exporter.demo.files import Files
 from exporter.demo.platforms import N8nTeller, PrefectTeller, TrackerTeller
 from exporter.demo.simulation import Simulation
 from exporter.demo.stories import Execution, Filed, Story, Ticket, begins_at, turns
+from exporter.demo.tracker import IndexedTracker
 
 DAYS = 120
 PREFECT_PASSWORD = "demo"  # noqa: S105 - of a fake on loopback
@@ -31,7 +31,7 @@ class World:
     def __init__(self, simulation: Simulation, records: Path, days: int = DAYS) -> None:
         self.now = simulation.end
         since = simulation.end - timedelta(days=days)
-        self.n8n, self.tracker = N8n(), RequestTracker(superuser=True)
+        self.n8n, self.tracker = N8n(), IndexedTracker(superuser=True)
         self.prefect = Prefect(password=f"exporter:{PREFECT_PASSWORD}")
         self._n8n, self._prefect = N8nTeller(self.n8n, since), PrefectTeller(self.prefect, since)
         self._tracker = TrackerTeller(self.tracker)
