@@ -76,7 +76,8 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
             batches = csv_rows(file, state, options.page_size, reading.check, options.delimiter)
         else:
             batches = parquet(file, options.page_size, reading)
-        async for rows, states[file.key] in in_thread(batches):
+        async for rows, reached in in_thread(batches, file.path):
+            states[file.key] = reached
             function = partial(read, reading, kind == "csv", file.path, unread)
             reads = await asyncio.to_thread(client.each, rows, function)
             yield Page(reads, told(states, unread))
@@ -101,7 +102,7 @@ class Reading(NamedTuple):
             raise NotUnderstood(f"{where}: unknown column {unknown[0]!r}; known: {', '.join(self.columns)}")
 
 
-async def in_thread(batches: Batches) -> AsyncIterator[tuple[list[Row], State]]:
+async def in_thread(batches: Batches, path: Path) -> AsyncIterator[tuple[list[Row], State]]:
     """The batches, each read in a thread: disks and network shares can take their time."""
     try:
         while batch := await asyncio.to_thread(next, batches, None):
@@ -109,7 +110,7 @@ async def in_thread(batches: Batches) -> AsyncIterator[tuple[list[Row], State]]:
     except FileNotFoundError:
         return  # moved since it was listed
     except OSError as error:
-        raise Unavailable(f"{error.filename or 'a file'}: {error.strerror}") from error
+        raise Unavailable(f"{path}: {error.strerror}") from error
     finally:
         with suppress(ValueError):  # cancelled while a thread is in it: it ends by itself
             batches.close()
@@ -138,7 +139,13 @@ def reader(column: Column) -> Callable[[Any], Any]:
         return plain
     if column.kind == "texts":
         return lambda value: column.read(value.split(";") if isinstance(value, str) else value)
-    return column.read
+    return column.read if column.kind != "integer" else lambda value: countable(column.read(value))
+
+
+def countable(number: int) -> int:
+    if number >= 2**63:
+        raise ValueError("more than the store can hold")
+    return number
 
 
 def plain(value: Any) -> str:

@@ -85,8 +85,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
 async def newest_transaction(client: Client) -> int:
     path = "/REST/2.0/transactions"
     answer = await client.get(path, {"query": CHANGES, "orderby": "id", "order": "DESC", "per_page": 1})
-    items = listed(path, answer, "items")
-    return int(items[0]["id"]) if items else 0
+    return max(numbers(path, listed(path, answer, "items"), "id"), default=0)
 
 
 async def search(client: Client, what: str, query: str, size: int = 100, after: int = 0) -> AsyncIterator[list[Json]]:

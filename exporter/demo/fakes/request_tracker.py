@@ -114,7 +114,7 @@ class RequestTracker:
         del self.tickets[ticket]
         self.transactions = {key: each for key, each in self.transactions.items() if each.ticket != ticket}
 
-    def _add(  # noqa: PLR0917 - the columns of a transaction in RT's order
+    def _add(
         self,
         ticket: int,
         kind: str,
