@@ -16,7 +16,9 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from exporter.client import Client, Gone, NotUnderstood
 from exporter.connectors.contract import Cursor, Page
@@ -32,9 +34,13 @@ class Options:
 
     api_path: str = "/api/v1"
     web_url: str = ""  # where people open n8n, if not at the configured url
-    page_size: int = 250  # n8n answers 400 above 250
-    overlap: int = 200  # ids read again at every poll: a run enters the list only when it ends
-    inventory_seconds: int = 3600  # how old the list of workflows may be; it brings every node of every workflow
+    page_size: Annotated[int, Field(ge=1, le=250)] = 250  # n8n answers 400 above 250
+    overlap: Annotated[int, Field(ge=0, le=5000)] = (
+        200  # ids read again at every poll: a run enters the list only when it ends
+    )
+    inventory_seconds: Annotated[int, Field(ge=60)] = (
+        3600  # how old the list of workflows may be; it brings every node of every workflow
+    )
     exceptions: Literal["read", "unread"] = "read"  # ask for a failed run's data, which says of which kind it is
     modes: tuple[str, ...] = ()  # further modes that count as runs, such as "manual"
 

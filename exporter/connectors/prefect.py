@@ -14,6 +14,9 @@ Checked  Recorded answers of 3.8.8; a real 3.8.8 in the tests.
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
 
 from exporter.client import Client, NotUnderstood, listed
 from exporter.connectors.contract import Cursor, Page
@@ -43,8 +46,10 @@ class Options:
     """What can be set for one server or workspace."""
 
     web_url: str = ""  # where people open Prefect, if not where the url says
-    page_size: int = 200  # Prefect answers 422 above 200
-    overlap_seconds: int = 3600  # how far back ends are read again: the clock of the worker stamps them
+    page_size: Annotated[int, Field(ge=1, le=200)] = 200  # Prefect answers 422 above 200
+    overlap_seconds: Annotated[int, Field(ge=0)] = (
+        3600  # how far back ends are read again: the clock of the worker stamps them
+    )
     business_states: tuple[str, ...] = ("BusinessException", "Rejected")  # names of states
     business_messages: tuple[str, ...] = ("BusinessException",)  # words in the message of a failure
     failed_states: tuple[str, ...] = ("RolledBack",)  # names of COMPLETED states that are failures
