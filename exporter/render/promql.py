@@ -26,7 +26,8 @@ def ratio(numerator: str, denominator: str) -> str:
 def wilson(p: str, n: str, *, upper: bool) -> str:
     """One end of the 95 % Wilson interval of a ratio `p` over `n` records; 1.96 squared is 3.8416."""
     sign = "+" if upper else "-"
-    return f"(\n  {p} + 1.9208 / {n}\n  {sign} 1.96 * sqrt(({p} * (1 - {p}) + 0.9604 / {n}) / {n})\n)\n/ (1 + 3.8416 / {n})"
+    margin = f"1.96 * sqrt(({p} * (1 - {p}) + 0.9604 / {n}) / {n})"
+    return f"(\n  {p} + 1.9208 / {n}\n  {sign} {margin}\n)\n/ (1 + 3.8416 / {n})"
 
 
 def alerting(kpi: Kpi) -> bool:

@@ -1,0 +1,212 @@
+"""dashboards/views/*.yaml + the catalogue -> dashboards/*.json, in the classic form that Grafana 10 to 13 read."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from exporter.kpi import Kpi
+from exporter.render import panels
+from exporter.render.panels import DATASOURCE, Panel
+from exporter.render.promql import alerting
+from exporter.render.rules import RUNBOOK_URL
+from exporter.render.view import Row, Shown, View, Written
+
+COLUMNS = 24
+LINK = (
+    "/d/{uid}?${{datasource:queryparam}}&${{job:queryparam}}&${{window:queryparam}}"
+    "&var-team={team}&${{__url_time_range}}"
+)
+
+
+def dashboard(written: View, kpis: Mapping[str, Kpi], *, windows: tuple[str, ...], runbook: str = RUNBOOK_URL) -> str:
+    """The text of a dashboard's JSON file."""
+    placed: list[Panel] = []
+    top, ids = 0, iter(range(1, 1000))
+    for row in written.rows:
+        heading = {"id": next(ids), "type": "row", "title": row.title, "collapsed": row.closed, "panels": []}
+        placed.append(heading | {"gridPos": {"h": 1, "w": COLUMNS, "x": 0, "y": top}})
+        made, bottom = laid_out(row, top + 1, written.uid, kpis, runbook)
+        made = [{"id": next(ids)} | panel for panel in made]
+        if row.closed:
+            placed[-1]["panels"] = made
+            top += 1
+        else:
+            placed += made
+            top = bottom
+    return json.dumps(frame(written, windows) | {"panels": placed}, indent=2, sort_keys=True) + "\n"
+
+
+def laid_out(row: Row, top: int, uid: str, kpis: Mapping[str, Kpi], runbook: str) -> tuple[list[Panel], int]:
+    """The panels of a row from left to right, line by line; and where the next row begins."""
+    made: list[Panel] = []
+    x = height = 0
+    for shown in row.panels:
+        if x + shown.width > COLUMNS:
+            top, x, height = top + height, 0, 0
+        where = {"h": shown.height, "w": shown.width, "x": x, "y": top}
+        made.append(panel_of(shown, uid, kpis, runbook) | {"gridPos": where})
+        x, height = x + shown.width, max(height, shown.height)
+    return made, top + height
+
+
+def panel_of(shown: Shown, uid: str, kpis: Mapping[str, Kpi], runbook: str) -> Panel:
+    """What a place on a view shows."""
+    link = LINK.format(uid=uid, team="${__data.fields.Team}")
+    if shown.headline:
+        return panels.headline(kpis[shown.headline], kpis, runbook)
+    if shown.trend:
+        return panels.trend(kpis[shown.trend])
+    if shown.spread:
+        return panels.spread(kpis[shown.spread])
+    if shown.by_team:
+        return panels.by_team([kpis[name] for name in shown.by_team], link)
+    if shown.breaches:
+        return panels.breaches([kpi for kpi in kpis.values() if alerting(kpi)], link)
+    if not shown.panel:
+        raise ValueError("a place on a view shows nothing")
+    return written_panel(shown.panel)
+
+
+def written_panel(written: Written) -> Panel:
+    """A panel as the view spells it out."""
+    tabular = written.type == "table"
+    targets = [
+        panels.target(query.expr, query.legend, i, instant=written.type != "timeseries", table=tabular)
+        for i, query in enumerate(written.queries)
+    ]
+    common = {"unit": written.unit, "noValue": written.no_value}
+    if tabular:
+        made = panels.table(written.title, written.description, targets, written.columns, **common)
+    elif written.type == "stat":
+        made = panels.stat(written.title, written.description, targets, **common, thresholds=steps(written.alarm_above))
+    else:
+        made = panels.timeseries(written.title, written.description, targets, **common)
+    made["fieldConfig"]["overrides"] = [
+        *(panels.override(name, unit=unit) for name, unit in written.units.items()),
+        *(panels.override(name, mappings=[texts(given)]) for name, given in written.texts.items()),
+    ]
+    return made
+
+
+def steps(alarm_above: float | None) -> Panel:
+    """Blue, and orange above a limit."""
+    above = [] if alarm_above is None else [{"color": panels.ORANGE, "value": alarm_above}]
+    return {"mode": "absolute", "steps": [{"color": panels.BLUE, "value": None}, *above]}
+
+
+def texts(given: Mapping[str, str]) -> Panel:
+    """Words in place of numbers."""
+    return {
+        "type": "value",
+        "options": {number: {"text": text, "index": i} for i, (number, text) in enumerate(given.items())},
+    }
+
+
+def frame(written: View, windows: tuple[str, ...]) -> Panel:
+    """Everything of a dashboard but its panels."""
+    alerts = 'ALERTS{alertname=~"Outcome.+", alertstate="firing", job=~"$job", team=~"$team|"}'
+    built_in = {"type": "grafana", "uid": "-- Grafana --"}
+    return {
+        "id": None,
+        "uid": written.uid,
+        "title": written.title,
+        "description": written.description,
+        "tags": ["outcome"],
+        "editable": False,
+        "schemaVersion": 42,
+        "refresh": "5m",
+        "timezone": "browser",
+        "graphTooltip": 1,
+        "time": {"from": "now-30d", "to": "now"},
+        "links": [
+            {
+                "type": "dashboards",
+                "title": "Outcome dashboards",
+                "tags": ["outcome"],
+                "asDropdown": True,
+                "icon": "external link",
+                "includeVars": True,
+                "keepTime": True,
+                "targetBlank": False,
+                "tooltip": "",
+                "url": "",
+            }
+        ],
+        "annotations": {
+            "list": [
+                {
+                    "builtIn": 1,
+                    "datasource": built_in,
+                    "enable": True,
+                    "hide": True,
+                    "name": "Annotations & Alerts",
+                    "iconColor": "rgba(0, 211, 255, 1)",
+                    "type": "dashboard",
+                },
+                {
+                    "datasource": DATASOURCE,
+                    "enable": True,
+                    "iconColor": panels.ORANGE,
+                    "name": "Alerts",
+                    "expr": alerts,
+                    "step": "5m",
+                    "titleFormat": "{{alertname}}",
+                    "tagKeys": "team,severity",
+                },
+            ]
+        },
+        "templating": {"list": variables(windows)},
+    }
+
+
+def variables(windows: tuple[str, ...]) -> list[Panel]:
+    """Data source, job, team, window."""
+
+    def asked(name: str, query: str) -> Panel:
+        return {
+            "type": "query",
+            "name": name,
+            "label": name.title(),
+            "datasource": DATASOURCE,
+            "query": query,
+            "definition": query,
+            "refresh": 2,
+            "includeAll": True,
+            "multi": True,
+            "allValue": ".+",
+            "sort": 1,
+            "current": {"text": ["All"], "value": ["$__all"]},
+        }
+
+    figures = '{__name__=~"outcome_(.+_denominator|backlog|requests|incidents)", job=~"$job"}'
+    chosen = "7d" if "7d" in windows else windows[0]
+    return [
+        {"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus"},
+        asked("job", "label_values(outcome_exporter_build_info, job)"),
+        asked("team", f"label_values({figures}, team)"),
+        {
+            "type": "custom",
+            "name": "window",
+            "label": "Window",
+            "query": ",".join(windows),
+            "current": {"text": chosen, "value": chosen},
+            "options": [{"text": window, "value": window, "selected": window == chosen} for window in windows],
+        },
+    ]
+
+
+def queries(shown: Mapping[str, Any], variables: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(panel title, PromQL) of every query of a dashboard, `$name`, `${name}` and `${name:format}` replaced."""
+    known = {"__rate_interval": "5m", "__interval": "1m", "__range": "30d"} | dict(variables)
+
+    def filled(expr: str) -> str:
+        return re.sub(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))", lambda match: known[match[1] or match[2]], expr)
+
+    return [(panel["title"], filled(target["expr"])) for panel in every_panel(shown) for target in panel["targets"]]
+
+
+def every_panel(shown: Mapping[str, Any]) -> Iterator[Panel]:
+    """All panels with queries, those in closed rows too."""
+    for panel in shown["panels"]:
+        yield from (every_panel(panel) if panel["type"] == "row" else (panel,))

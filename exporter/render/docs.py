@@ -1,0 +1,136 @@
+"""The catalogue -> exporter/kpis/README.md: what every figure means, and every series it is published as."""
+
+from collections.abc import Iterator, Mapping
+
+from exporter.duration import text as length
+from exporter.kpi import BUCKETS, Kpi
+from exporter.render.promql import alert_name, alerting
+from exporter.series import LABEL_NAMES, unit
+
+HEAD = """\
+<!-- Made by `outcome-exporter render` from exporter/kpis/*.yaml. Do not edit: change the KPI, render, commit both. -->
+# KPI catalogue
+
+What each figure means. A KPI is declared once, in a file here; series, alert, panels and this page are made from it.
+To add one: copy a neighbour in its file, run `outcome-exporter render`, and give it a scenario in `tests/scenarios/`.
+
+- **Window.** A figure covers the time `(instant - window, instant]`, ending now; label `window` says which.
+  Never add windows up.
+- **Placed by** names the time that puts a record into a window. Nothing later than the instant is seen.
+- **Adding segments up.** Divide sums: `sum(numerator) / sum(denominator)`. An average of ratios is another figure.
+- **No data, no sample.** Where there is nothing to divide by there is no ratio: neither 0 nor NaN.
+  `outcome_kpi_absent{{kpi,reason}}` says why a whole KPI has none.
+- **Labels** are `window`, the segment labels configured for the record, and those listed with the KPI. Some leave under
+  another name, for Prometheus has its own use for theirs: {renamed}.
+- **Guard**: the figure to read beside it, because this one can be improved by harming that one.
+- **Bounds**: `_lower` and `_upper` end the 95 % Wilson interval of a ratio; alerts compare them, so 1 of 2 is no alert.
+- **Thresholds** can be set in the configuration, for all or by segment; those below are the defaults.
+"""
+
+
+def catalogue_page(kpis: Mapping[str, Kpi]) -> str:
+    """The text of exporter/kpis/README.md."""
+    renamed = ", ".join(f"`{name}` as `{out}`" for name, out in LABEL_NAMES.items())
+    lines = [HEAD.format(renamed=renamed), *contents(kpis)]
+    for facts in dict.fromkeys(kpi.facts for kpi in kpis.values()):
+        lines += [
+            "",
+            f"## {facts}",
+            "",
+            f"Declared in [{facts}.yaml]({facts}.yaml), counted over [{facts}.sql](../facts/{facts}.sql).",
+        ]
+        for kpi in kpis.values():
+            if kpi.facts == facts:
+                lines += ["", *section(kpi, kpis)]
+    return "\n".join(lines) + "\n"
+
+
+def contents(kpis: Mapping[str, Kpi]) -> Iterator[str]:
+    """A line for each KPI."""
+    yield "| KPI | series | better | alert |"
+    yield "|---|---|---|---|"
+    for kpi in kpis.values():
+        alert = f"[{alert_name(kpi)}](../../alerts/README.md#{alert_name(kpi).lower()})" if alerting(kpi) else ""
+        yield f"| [{kpi.title}](#{anchor(kpi.title)}) | `{kpi.metric}` | {kpi.better} | {alert} |"
+
+
+def section(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[str]:
+    """Everything about one KPI."""
+    yield f"### {kpi.title}"
+    yield ""
+    yield kpi.help
+    yield ""
+    yield "| | |"
+    yield "|---|---|"
+    for name, value in rows(kpi, kpis):
+        yield f"| {name} | {value.replace('|', chr(92) + '|')} |"
+
+
+def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
+    """What is said of a KPI, as (name, value)."""
+    yield "name", f"`{kpi.name}`, a {kpi.kind}, in {kpi.unit or unit(kpi)}"
+    yield "formula", formula(kpi)
+    if kpi.placed_by:
+        yield "placed by", f"`{kpi.placed_by}`"
+    yield "needs", ", ".join(f"`{record}`" for record in kpi.needs) + " records" + used(kpi)
+    yield "series", " ".join(f"`{name}`" for name in kpi.series)
+    yield "labels", labels(kpi)
+    yield "better", kpi.better
+    yield "guard", ", ".join(f"[{kpis[name].title}](#{anchor(kpis[name].title)})" for name in kpi.guard)
+    if alerting(kpi):
+        yield "thresholds", f"{thresholds(kpi)}, looked at over {kpi.window}, for {kpi.for_}; `{kpi.metric}_threshold`"
+        yield "alert", f"[{alert_name(kpi)}](../../alerts/README.md#{alert_name(kpi).lower()})"
+    if kpi.params:
+        yield "parameters", ", ".join(parameter(name, param.type, param.default) for name, param in kpi.params.items())
+    if kpi.kind == "duration":
+        yield "buckets", " ".join(length(int(bound)) for bound in BUCKETS) + " and more"
+
+
+def formula(kpi: Kpi) -> str:
+    """How it is computed, in the words of the declaration."""
+    if kpi.kind in ("ratio", "derived"):
+        return (
+            f"records with `{kpi.numerator}` / records with `{kpi.denominator}`"
+            if kpi.kind == "ratio"
+            else (f"`{kpi.numerator}` / `{kpi.denominator}`")
+        )
+    where = "" if kpi.where == "true" else f" where `{kpi.where}`"
+    if kpi.kind in ("mean", "duration"):
+        return f"mean of `{kpi.value}`{where}"
+    what = f"{'largest' if kpi.aggregate == 'max' else 'sum of'} `{kpi.value}`" if kpi.value else "number of records"
+    return what + where + (" / days of the window" if kpi.per == "day" else "")
+
+
+def labels(kpi: Kpi) -> str:
+    """The labels beside those configured for its record."""
+    own = [f"`{LABEL_NAMES.get(label, label)}`" for label in kpi.labels]
+    window = ["`window`"] if kpi.windowed else []
+    text = ", ".join([*window, f"those configured for `{kpi.record}`", *own])
+    if kpi.numerator_labels:
+        text += f"; on the numerator also {', '.join(f'`{label}`' for label in kpi.numerator_labels)}"
+    return text
+
+
+def used(kpi: Kpi) -> str:
+    """Records that are taken in where they are fed."""
+    return f"; takes in {', '.join(f'`{record}`' for record in kpi.uses)} where fed" if kpi.uses else ""
+
+
+def thresholds(kpi: Kpi) -> str:
+    """Both levels, in the reader's unit."""
+    levels = kpi.threshold.model_dump(exclude_none=True)
+    side = "above" if kpi.better == "lower" else "below"
+    return ", ".join(
+        f"{name} {side} {length(int(level)) if kpi.kind == 'duration' else f'{level:.0%}'}"
+        for name, level in levels.items()
+    )
+
+
+def parameter(name: str, kind: str, default: str | float | None) -> str:
+    """A value the configuration may set."""
+    return f"`{name}` ({kind}, {'off unless set' if default is None else f'default `{default}`'})"
+
+
+def anchor(title: str) -> str:
+    """The anchor that rendered Markdown gives a heading."""
+    return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c in "-_")

@@ -1,0 +1,101 @@
+"""What a view may say: rows of panels, most of them KPIs in one form; dashboards/views/*.yaml are read here."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from exporter import strict
+from exporter.kpi import Kpi
+
+
+class Frozen(BaseModel):
+    """A part of a view that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Query(Frozen):
+    """One expression of a written panel."""
+
+    expr: str
+    legend: str = ""
+
+
+class Written(Frozen):
+    """A panel that shows no KPI, written out in the view."""
+
+    type: Literal["stat", "table", "timeseries"]
+    title: str
+    description: str
+    unit: str
+    no_value: str
+    queries: tuple[Query, ...]
+    columns: Mapping[str, str] = {}
+    units: Mapping[str, str] = {}  # by the name of a field
+    texts: Mapping[str, Mapping[str, str]] = {}  # by the name of a field: value -> text
+    alarm_above: float | None = None
+
+
+class Shown(Frozen):
+    """One place on a view: a KPI in one form, or a written panel."""
+
+    width: int
+    height: int
+    headline: str | None = None
+    trend: str | None = None
+    spread: str | None = None
+    by_team: tuple[str, ...] | None = None
+    breaches: Literal["every KPI with thresholds"] | None = None
+    panel: Written | None = None
+
+
+class Row(Frozen):
+    """Panels under one heading. A closed row shows its panels when it is opened."""
+
+    title: str
+    closed: bool = False
+    panels: tuple[Shown, ...]
+
+
+class View(Frozen):
+    """A dashboard as it is written."""
+
+    uid: str
+    title: str
+    description: str
+    rows: tuple[Row, ...]
+
+
+VIEW: TypeAdapter[View] = TypeAdapter(View)
+FORMS = ("headline", "trend", "spread", "by_team", "breaches", "panel")
+
+
+def view(path: Path, kpis: Mapping[str, Kpi]) -> View:
+    """A view, or strict.Mistakes naming file, line and fault."""
+    document = strict.load(path)
+    try:
+        found = VIEW.validate_python(document.data)
+    except ValidationError as error:
+        listed = [document.mistake(tuple(item["loc"]), str(item["msg"])) for item in error.errors()]
+        raise strict.Mistakes(listed) from None
+    mistakes = [
+        document.mistake(("rows", i, "panels", j), fault)
+        for i, row in enumerate(found.rows)
+        for j, shown in enumerate(row.panels)
+        for fault in faults(shown, kpis)
+    ]
+    if mistakes:
+        raise strict.Mistakes(mistakes)
+    return found
+
+
+def faults(shown: Shown, kpis: Mapping[str, Kpi]) -> Iterator[str]:
+    """What is wrong with a place on a view."""
+    forms = shown.model_fields_set & set(FORMS)
+    if len(forms) != 1:
+        yield f"a place shows exactly one of {', '.join(FORMS)}; this one shows {', '.join(sorted(forms)) or 'none'}"
+    for name in (shown.headline, shown.trend, shown.spread, *(shown.by_team or ())):
+        if name and name not in kpis:
+            yield f"{name!r} is no KPI of the catalogue"

@@ -1,0 +1,358 @@
+"""Dashboards: the lint of grafana/dashboard-linter and ours, Grafana's own schema, and what the queries answer."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, pairwise
+from math import sqrt
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import promql_parser as promql
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.kpi import catalogue
+from exporter.render import WINDOWS
+from exporter.render.dashboards import every_panel, queries
+from exporter.stats import Z95, wilson
+from tests.json_schema import faults as schema_faults
+from tests.promql import compares, faults, kpi_metrics, paths
+
+ROOT = Path(__file__).parents[1]
+PATHS = sorted((ROOT / "dashboards").glob("*.json"))
+SHOWN = {path.stem: json.loads(path.read_text()) for path in PATHS}
+SCHEMA = ROOT.parent / "shared/grafana/dashboard.json"
+VARIABLES = {"job": ".+", "team": ".+", "window": "7d", "datasource": "prometheus"}
+FALSE_ALARMS = (
+    r"fieldConfig\.defaults\.links\[",  # the schema takes links of data for links between dashboards
+    r"annotations\.list\[\d+\]: (expr|step|titleFormat|tagKeys) is not known",  # Prometheus' own fields
+    r"overrides\[\d+\]\.(matcher\.options|properties\[\d+\]\.value): .+ is no object",  # of any type, really
+)
+UNITS = {"percentunit", "s", "short"}
+LINE = 24
+
+dashboards = pytest.mark.parametrize("shown", SHOWN.values(), ids=SHOWN.keys())
+
+
+def excluded(rule: str, title: str) -> bool:
+    """Whether dashboards/.lint excuses a dashboard from a rule, with a reason."""
+    entry = yaml.safe_load((ROOT / "dashboards/.lint").read_text())["exclusions"].get(rule)
+    return bool(entry and entry["reason"] and {"dashboard": title} in entry["entries"])
+
+
+def panels(shown: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return list(every_panel(shown))
+
+
+def variable(shown: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found: list[Mapping[str, Any]] = [v for v in shown["templating"]["list"] if v["name"] == name]
+    assert len(found) == 1, f"{len(found)} variables are called {name}"
+    return found[0]
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every text in a document."""
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings(item)
+    elif isinstance(value, str):
+        yield value
+
+
+def test_every_view_has_its_dashboard_and_the_other_way_round() -> None:
+    views = {path.stem for path in (ROOT / "dashboards/views").glob("*.yaml")}
+
+    assert {path.stem for path in PATHS} == views
+    assert "core-operations" in views
+    assert SHOWN["core-operations"]["uid"] == "outcome-core-operations"
+
+
+@dashboards
+def test_it_is_a_classic_dashboard_that_nobody_edits_in_place(shown: Mapping[str, Any]) -> None:
+    assert shown["schemaVersion"] == 42
+    assert shown["id"] is None
+    assert shown["editable"] is False
+    assert re.fullmatch(r"outcome-[a-z-]{1,32}", shown["uid"])
+    assert "outcome" in shown["tags"]
+    assert shown["description"] != ""
+    assert {"version", "__inputs", "__requires"} & set(shown) == set()
+
+
+@dashboards
+def test_variables_are_as_dashboard_linter_wants_them(shown: Mapping[str, Any]) -> None:
+    source = variable(shown, "datasource")
+
+    assert [v["name"] for v in shown["templating"]["list"] if v["type"] == "datasource"] == ["datasource"]
+    assert (source["label"], source["query"]) == ("Data source", "prometheus")
+    for name in ("job", "team"):
+        asked = variable(shown, name)
+        assert (asked["type"], asked["label"], asked["multi"], asked["allValue"]) == ("query", name.title(), True, ".+")
+        assert asked["datasource"]["uid"] == "${datasource}"
+        assert asked["refresh"] == 2, "on time range change"
+        selector = re.fullmatch(r"label_values\((.+), \w+\)", asked["query"])
+        assert selector is not None
+        assert "does not parse" not in " ".join(faults(selector[1].replace("$job", ".+")))
+    assert variable(shown, "window")["query"].split(",") == list(WINDOWS)
+    assert "instance" in [v["name"] for v in shown["templating"]["list"]] or excluded(
+        "template-instance-rule", shown["title"]
+    )
+
+
+@dashboards
+def test_every_panel_says_what_it_shows_and_in_which_unit(shown: Mapping[str, Any]) -> None:
+    for panel in panels(shown):
+        defaults = panel["fieldConfig"]["defaults"]
+        assert panel["title"].strip() != ""
+        assert len(panel["description"]) > 40, panel["title"]
+        assert panel["datasource"]["uid"] == "${datasource}", panel["title"]
+        assert panel["targets"] != [], panel["title"]
+        assert defaults["unit"] in UNITS, panel["title"]
+        assert "noValue" in defaults, panel["title"]
+        for target in panel["targets"]:
+            assert target["datasource"]["uid"] == "${datasource}", panel["title"]
+        assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
+
+
+@dashboards
+def test_every_query_keeps_the_rules_of_the_house(shown: Mapping[str, Any]) -> None:
+    found = {(title, fault) for title, expr in queries(shown, VARIABLES) for fault in faults(expr)}
+
+    assert found == set()
+
+
+@dashboards
+def test_every_query_asks_for_the_chosen_job_and_team(shown: Mapping[str, Any]) -> None:
+    chosen = VARIABLES | {"job": "chosen-job.+", "team": "chosen-team.+"}
+    for title, expr in queries(shown, chosen):
+        found = [path[-1] for path in paths(promql.parse(expr)) if isinstance(path[-1], promql.VectorSelector)]
+        assert found != [], title
+        for selector in found:
+            asked = {matcher.name: matcher.value for matcher in selector.matchers.matchers}
+            of_kpi = selector.name in kpi_metrics() and not selector.name.startswith("outcome_kpi_")
+            assert asked["job"] == chosen["job"], title
+            assert asked.get("team") == (chosen["team"] if of_kpi else None), title
+    assert excluded("target-instance-rule", shown["title"])
+
+
+@dashboards
+def test_rates_are_over_the_interval_that_grafana_chooses(shown: Mapping[str, Any]) -> None:
+    expressions = [target["expr"] for panel in panels(shown) for target in panel["targets"]]
+
+    assert [e for e in expressions if re.search(r"\b(rate|irate|increase)\(", e) and "$__rate_interval" not in e] == []
+
+
+@dashboards
+def test_nothing_of_one_installation_is_in_it(shown: Mapping[str, Any]) -> None:
+    sources = [part["datasource"]["uid"] for part in walk(shown) if isinstance(part.get("datasource"), dict)]
+
+    assert len(sources) > 50
+    assert set(sources) == {"${datasource}", "-- Grafana --"}
+
+
+def walk(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Every mapping in a document."""
+    if isinstance(value, dict):
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from walk(item)
+
+
+@dashboards
+def test_panels_have_ids_of_their_own_and_do_not_overlap(shown: Mapping[str, Any]) -> None:
+    ids = [panel["id"] for panel in (*shown["panels"], *panels(shown)) if "id" in panel]
+    everything = {id(panel): panel for panel in (*shown["panels"], *panels(shown))}.values()
+
+    assert len({panel["id"] for panel in everything}) == len(everything) > 10, ids
+    closed = [row["panels"] for row in shown["panels"] if row["type"] == "row" and row["collapsed"]]
+    for group in (shown["panels"], *closed):
+        for a, b in combinations([panel["gridPos"] for panel in group], 2):
+            apart = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
+            assert apart or a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"], (a, b)
+        assert all(0 <= place["x"] <= place["x"] + place["w"] <= LINE for place in (p["gridPos"] for p in group))
+    tops = [row["gridPos"]["y"] for row in shown["panels"] if row["type"] == "row"]
+    assert all(above < below for above, below in pairwise(tops))
+
+
+@dashboards
+def test_what_is_seen_at_first_is_little_and_begins_with_whether_to_believe_it(shown: Mapping[str, Any]) -> None:
+    visible = [panel for panel in shown["panels"] if panel["type"] != "row"]
+
+    assert 3 <= len(visible) <= 10
+    assert all(
+        "outcome_source_" in p["targets"][0]["expr"] or "kpi_absent" in p["targets"][0]["expr"] for p in visible[:3]
+    )
+    assert all(p["gridPos"]["w"] >= 4 and p["gridPos"]["h"] >= 4 for p in panels(shown) if p["type"] == "stat")
+
+
+@dashboards
+def test_no_ratio_stands_without_the_number_of_records_and_its_guard(shown: Mapping[str, Any]) -> None:
+    kpis = {kpi.title: kpi for kpi in catalogue().values()}
+    headlines = [panel for panel in panels(shown) if panel["type"] == "stat" and panel["title"] in kpis]
+
+    assert len(headlines) >= 6
+    for panel in headlines:
+        kpi, legends = kpis[panel["title"]], [target["legendFormat"] for target in panel["targets"]]
+        assert "n" in legends
+        assert "target" in legends
+        assert {catalogue()[name].title for name in kpi.guard} <= set(legends)
+
+
+@dashboards
+def test_states_are_told_in_words_and_thresholds_by_dashes(shown: Mapping[str, Any]) -> None:
+    colours = {text for text in strings(shown) if text in ("green", "semi-dark-green", "dark-green")}
+    dashed = [
+        rule["matcher"]["options"]
+        for panel in panels(shown)
+        for rule in panel["fieldConfig"]["overrides"]
+        if any(p["id"] == "custom.lineStyle" for p in rule["properties"])
+    ]
+
+    assert colours == set(), "blue, orange and red can be told apart by more people"
+    assert {"warning threshold", "critical threshold"} <= set(dashed)
+    assert "Within target" in set(strings(shown))
+
+
+def test_every_kpi_with_thresholds_is_in_the_table_of_breaches() -> None:
+    table = next(panel for panel in panels(SHOWN["core-operations"]) if panel["title"] == "Beyond a threshold")
+    expr = table["targets"][0]["expr"]
+
+    assert compares(queries({"panels": [table]}, VARIABLES)[0][1])
+    assert {kpi.title for kpi in catalogue().values() if kpi.threshold.warning is not None} == set(
+        re.findall(r'"kpi", "([^"]+)"', expr)
+    )
+
+
+@pytest.mark.skipif(not SCHEMA.is_file(), reason="Grafana's schema of dashboards is not beside the checkout")
+@dashboards
+def test_grafana_schema_accepts_it(shown: Mapping[str, Any]) -> None:
+    schema = json.loads(SCHEMA.read_text())
+    found = list(schema_faults(dict(shown) | {"panels": []}, schema, schema))
+    for panel in (*shown["panels"], *panels(shown)):
+        kind = "RowPanel" if panel["type"] == "row" else "Panel"
+        found += schema_faults(dict(panel) | {"panels": []} if kind == "RowPanel" else panel, {"$ref": kind}, schema)
+
+    assert [fault for fault in found if not any(re.search(pattern, fault) for pattern in FALSE_ALARMS)] == []
+
+
+def series(
+    stem: str, n: float, d: float, metric: str, levels: Mapping[str, float], team: str = "it"
+) -> Iterator[dict[str, str]]:
+    """Input of one figure on two replicas."""
+    for instance in ("a:1", "b:1"):
+        labels = f'job="o",instance="{instance}",team="{team}",window="7d"'
+        yield {"series": f"{stem}_numerator{{{labels}}}", "values": f"{n}x10"}
+        yield {"series": f"{stem}_denominator{{{labels}}}", "values": f"{d}x10"}
+        for severity, level in levels.items():
+            yield {"series": f'{metric}_threshold{{{labels},severity="{severity}"}}', "values": f"{level}x10"}
+
+
+def answers(
+    tmp_path: Path, inputs: Sequence[Mapping[str, str]], expr: str, samples: Sequence[Mapping[str, Any]]
+) -> str:
+    """What promtool complains of when a query has to answer with samples."""
+    check = {"expr": expr, "eval_time": "5m", "exp_samples": list(samples)}
+    document = {"evaluation_interval": "1m", "tests": [{"input_series": list(inputs), "promql_expr_test": [check]}]}
+    path = tmp_path / "panel.test.yaml"
+    path.write_text(yaml.safe_dump(document))
+    done = subprocess.run(["promtool", "test", "rules", path], capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def query(title: str, legend: str = "") -> str:
+    """One query of the view, by panel and legend, for everything and 7d."""
+    for panel in panels(SHOWN["core-operations"]):
+        for i, target in enumerate(panel["targets"]):
+            if panel["title"] == title and target["legendFormat"] == legend:
+                return queries({"panels": [panel]}, VARIABLES)[i][1]
+    raise AssertionError(f"{title} has no query {legend}")
+
+
+promtool = pytest.mark.skipif(which("promtool") is None, reason="promtool is not installed")
+NO_SHOW = ("outcome_no_show", "outcome_no_show_ratio", {"warning": 0.15, "critical": 0.3}, "No-show rate")
+COMPLETION = ("outcome_completion", "outcome_completion_ratio", {"warning": 0.9, "critical": 0.75}, "Completion rate")
+MTTR = ("outcome_mttr_seconds", "outcome_mttr_seconds", {"warning": 14400, "critical": 28800}, "Mean time to restore")
+
+
+@promtool
+@pytest.mark.parametrize(
+    ("kpi", "numerator", "denominator", "state"),
+    [
+        (NO_SHOW, 10, 100, 0),
+        (NO_SHOW, 1, 2, 1),
+        (NO_SHOW, 30, 100, 2),
+        (NO_SHOW, 45, 100, 3),
+        (COMPLETION, 95, 100, 0),
+        (COMPLETION, 17, 19, 1),
+        (COMPLETION, 80, 100, 2),
+        (COMPLETION, 50, 100, 3),
+        (MTTR, 10 * 3600, 10, 0),
+        (MTTR, 2 * 86400, 2, 1),
+        (MTTR, 50 * 3600, 10, 2),
+        (MTTR, 100 * 3600, 10, 3),
+    ],
+)
+def test_a_headline_says_how_it_stands_against_its_target(
+    tmp_path: Path, kpi: tuple[str, str, Mapping[str, float], str], numerator: float, denominator: float, state: int
+) -> None:
+    stem, metric, levels, title = kpi
+    inputs = list(series(stem, numerator, denominator, metric, levels))
+
+    assert answers(tmp_path, inputs, query(title, "target"), [{"labels": "{}", "value": state}]) == ""
+
+
+@promtool
+def test_without_a_critical_threshold_a_headline_still_warns(tmp_path: Path) -> None:
+    inputs = list(series("outcome_no_show", 45, 100, "outcome_no_show_ratio", {"warning": 0.15}))
+
+    assert answers(tmp_path, inputs, query("No-show rate", "target"), [{"labels": "{}", "value": 2}]) == ""
+
+
+@promtool
+def test_with_nothing_to_divide_by_a_headline_says_nothing(tmp_path: Path) -> None:
+    inputs = list(series("outcome_no_show", 0, 0, "outcome_no_show_ratio", {"warning": 0.15, "critical": 0.3}))
+
+    assert answers(tmp_path, inputs, query("No-show rate", "target"), []) == ""
+    assert answers(tmp_path, inputs, query("No-show rate", "rate"), []) == ""
+    assert answers(tmp_path, inputs, query("No-show rate", "n"), [{"labels": "{}", "value": 0}]) == ""
+
+
+@promtool
+def test_the_table_of_breaches_has_teams_that_are_surely_beyond_and_no_others(tmp_path: Path) -> None:
+    mttr, both = "outcome_mttr_seconds", {"warning": 14400, "critical": 28800}
+    inputs = [
+        *series("outcome_no_show", 30, 100, "outcome_no_show_ratio", {"warning": 0.15, "critical": 0.3}, "it"),
+        *series("outcome_no_show", 1, 2, "outcome_no_show_ratio", {"warning": 0.15, "critical": 0.3}, "tiny"),
+        *series("outcome_no_show", 30, 100, "outcome_no_show_ratio", {"warning": 0.5}, "lenient"),
+        *series("outcome_completion", 45, 100, "outcome_completion_ratio", {"warning": 0.9, "critical": 0.75}, "it"),
+        *series(mttr, 216000, 10, mttr, both, "it"),
+        *series(mttr, 172800, 2, mttr, {"warning": 14400}, "tiny"),
+    ]
+    expected = [
+        {"labels": '{kpi="No-show rate",team="it",severity="warning"}', "value": 1},
+        {"labels": '{kpi="Completion rate",team="it",severity="warning"}', "value": 0.5},
+        {"labels": '{kpi="Completion rate",team="it",severity="critical"}', "value": 0.4},
+        {"labels": '{kpi="Mean time to restore",team="it",severity="warning"}', "value": 0.5},
+    ]
+
+    assert answers(tmp_path, inputs, f"round({query('Beyond a threshold')}, 0.0001)", expected) == ""
+
+
+@given(n=st.integers(1, 5000), share=st.floats(0, 1), level=st.floats(0.01, 0.99))
+def test_a_level_outside_the_wilson_interval_is_one_further_off_than_its_own_error(
+    n: int, share: float, level: float
+) -> None:
+    numerator = round(n * share)
+    lower, upper = wilson(numerator, n)
+    distance, error = numerator / n - level, Z95 * sqrt(level * (1 - level) / n)
+
+    if abs(abs(distance) - error) > 1e-9:  # on the very edge rounding decides
+        assert (lower > level) == (distance > error)
+        assert (upper < level) == (-distance > error)

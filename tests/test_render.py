@@ -1,0 +1,134 @@
+"""Made files: fresh, written only where they differ, and complete both ways with the catalogue."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from exporter.kpi import catalogue
+from exporter.render import render
+from exporter.render.promql import alert_name
+from exporter.strict import Mistakes
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder with the views and nothing made yet."""
+    shutil.copytree(ROOT / "dashboards/views", tmp_path / "dashboards/views")
+    return tmp_path
+
+
+def test_made_files_are_as_render_would_make_them() -> None:
+    assert render(ROOT, check=True) == []
+
+
+def test_check_names_what_is_stale_and_writes_nothing(elsewhere: Path) -> None:
+    stale = render(elsewhere, check=True)
+
+    assert {"alerts/kpi.rules.yaml", "exporter/kpis/README.md", "dashboards/core-operations.json"} <= set(stale)
+    assert [path for path in elsewhere.rglob("*") if path.is_file() and "views" not in path.parts] == []
+
+
+def test_render_writes_what_is_stale_and_then_nothing_is(elsewhere: Path) -> None:
+    first = render(elsewhere, check=False)
+    second = render(elsewhere, check=False)
+
+    assert len(first) >= 3
+    assert second == []
+    assert (elsewhere / "alerts/kpi.rules.yaml").read_text() == (ROOT / "alerts/kpi.rules.yaml").read_text()
+
+
+def test_a_file_changed_by_hand_is_found_and_made_again(elsewhere: Path) -> None:
+    render(elsewhere, check=False)
+    path = elsewhere / "exporter/kpis/README.md"
+    path.write_text(path.read_text() + "\nA word of mine.\n")
+
+    assert render(elsewhere, check=True) == ["exporter/kpis/README.md"]
+    assert render(elsewhere, check=False) == ["exporter/kpis/README.md"]
+    assert render(elsewhere, check=True) == []
+
+
+def test_links_can_be_set(elsewhere: Path) -> None:
+    render(elsewhere, check=False, runbook_url="https://wiki.test/run", dashboard_url="https://grafana.test")
+    rules = (elsewhere / "alerts/kpi.rules.yaml").read_text()
+    dashboard = (elsewhere / "dashboards/core-operations.json").read_text()
+
+    assert "https://wiki.test/run#outcomenoshowratehigh" in rules
+    assert "https://grafana.test/d/" in rules
+    assert "https://wiki.test/run#outcomenoshowratehigh" in dashboard
+    assert "example.com" not in rules + dashboard
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("headline: no_show_ratio", "headlines: no_show_ratio", "Extra inputs are not permitted"),
+        ("width: 4, height: 10", "width: four, height: 10", "valid integer"),
+        ("type: table", "type: cake", "'stat', 'table' or 'timeseries'"),
+    ],
+)
+def test_a_mistake_in_a_view_names_file_and_line(elsewhere: Path, before: str, after: str, message: str) -> None:
+    path = elsewhere / "dashboards/views/core-operations.yaml"
+    text = path.read_text()
+    path.write_text(text.replace(before, after, 1))
+    line = text[: text.index(before)].count("\n") + 1
+
+    with pytest.raises(Mistakes) as found:
+        render(elsewhere, check=True)
+
+    assert message in str(found.value)
+    assert abs(int(re.search(r"core-operations\.yaml:(\d+):", str(found.value))[1]) - line) <= 1  # type: ignore[index] # it has one
+
+
+def test_a_place_on_a_view_that_shows_nothing_is_refused(elsewhere: Path) -> None:
+    path = elsewhere / "dashboards/views/core-operations.yaml"
+    path.write_text(path.read_text().replace("{headline: no_show_ratio, ", "{"))
+
+    with pytest.raises(Mistakes, match="shows exactly one of"):
+        render(elsewhere, check=True)
+
+
+def test_a_kpi_that_does_not_exist_is_refused(elsewhere: Path) -> None:
+    path = elsewhere / "dashboards/views/core-operations.yaml"
+    path.write_text(path.read_text().replace("trend: reopen_ratio", "trend: reopened_ratio"))
+
+    with pytest.raises(Mistakes, match=r"core-operations\.yaml:\d+: .*reopened_ratio.* is no KPI"):
+        render(elsewhere, check=True)
+
+
+def test_the_catalogue_page_has_every_kpi_with_its_series_and_its_alert() -> None:
+    page = (ROOT / "exporter/kpis/README.md").read_text()
+    sections = dict(zip(*[iter(re.split(r"^### (.+)$", page, flags=re.MULTILINE)[1:])] * 2, strict=True))
+
+    assert page.splitlines()[0].startswith("<!-- Made by")
+    assert sorted(sections) == sorted(kpi.title for kpi in catalogue().values())
+    for kpi in catalogue().values():
+        text = sections[kpi.title]
+        assert kpi.help in text
+        assert all(f"`{name}`" in text for name in (kpi.name, *kpi.series, *kpi.params))
+        assert all(catalogue()[guard].title in text for guard in kpi.guard)
+        assert (alert_name(kpi) in text) == (kpi.threshold.warning is not None)
+
+
+def test_links_on_the_catalogue_page_lead_somewhere() -> None:
+    folder = ROOT / "exporter/kpis"
+    page = (folder / "README.md").read_text()
+    links = re.findall(r"\]\(([^)]+)\)", page)
+    headings = {title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", page, flags=re.MULTILINE)}
+
+    assert len(links) > 50
+    assert [link for link in links if not link.startswith("#") and not (folder / link.split("#")[0]).is_file()] == []
+    assert {link[1:] for link in links if link.startswith("#")} <= headings
+
+
+def test_links_in_the_runbook_lead_somewhere() -> None:
+    page = (ROOT / "alerts/README.md").read_text()
+    links = re.findall(r"\]\(([^)]+)\)", page)
+    headings = {title.lower() for title in re.findall(r"^#+ (.+)$", page, flags=re.MULTILINE)}
+
+    assert len(links) > 5
+    assert [link for link in links if not link.startswith("#") and not (ROOT / "alerts" / link).exists()] == []
+    assert {link[1:] for link in links if link.startswith("#")} <= headings
