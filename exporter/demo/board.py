@@ -9,6 +9,7 @@ from datetime import datetime
 from rich.table import Table
 
 from exporter.kpi import Kpi
+from exporter.screen import length
 from exporter.stats import wilson
 
 WINDOW = "7d"
@@ -31,6 +32,7 @@ SHOWN = (
     "spend",
     "cost_per_run",
 )
+FEWEST = 5  # records that a mean is judged by, as in the alerts
 LEAST = 20  # a team with fewer records is not called the worst
 
 SAMPLE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (\S+)")
@@ -74,8 +76,9 @@ def complete(metrics: Metrics) -> bool:
 def figures(metrics: Metrics, kpis: Mapping[str, Kpi]) -> Table:
     """The figures of the last seven days, all teams together and the worst team."""
     table = Table("KPI", f"last {WINDOW}", "n", "threshold", "worst team", "n", "", box=None, pad_edge=False)
-    for column in table.columns[1:4]:
-        column.justify = "right"
+    for column in table.columns:
+        column.no_wrap = True
+        column.justify = "right" if column.header in (f"last {WINDOW}", "n", "threshold") else "left"
     for name in SHOWN:
         if name in kpis:
             for row in rows(metrics, kpis[name]):
@@ -131,6 +134,8 @@ def shared(metrics: Metrics, kpi: Kpi) -> tuple[str, ...]:
 
 def breach(kpi: Kpi, above: float, below: float) -> str:
     """How bad it is, with 95 % certainty: the end of the interval that speaks for the team is compared."""
+    if kpi.kind != "ratio" and below < FEWEST:
+        return ""
     lower, upper = wilson(above, below) if kpi.kind == "ratio" else (above / below, above / below)
     for severity in ("critical", "warning"):
         level = getattr(kpi.threshold, severity)
@@ -156,14 +161,6 @@ def ago(moment: float, now: datetime) -> str:
 
 def percent(share: float) -> str:
     return f"{share:.1%}"
-
-
-def length(seconds: float) -> str:
-    """A length of time as people say it."""
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def number(value: float) -> str:

@@ -22,6 +22,7 @@ CHECKOUT = Path(__file__).parents[2]
 MARK = ".outcome-exporter-demo"
 READY_SECONDS = 300
 AGAIN_SECONDS = 60
+WIDTH = 104  # of the widest table
 
 RunExporter = Callable[[Path, str], Awaitable[None]]
 """Runs the exporter on a config file, listening on host:port, until it is stopped by a signal or cancelled."""
@@ -40,9 +41,10 @@ async def demo(
     console: Console | None = None,
 ) -> None:
     """Runs everything until the exporter ends or this is cancelled; then nothing of it is left but files."""
-    console = console or Console(highlight=False)
+    width = max(WIDTH, shutil.get_terminal_size().columns)
+    console = console or Console(highlight=False, soft_wrap=True, width=width)
     folder = empty(directory)
-    console.print(f"Simulating an organisation (seed {seed}); everything below is made up.")
+    console.print(f"Simulating an organisation and its history (seed {seed}). Everything below is made up.")
     world = await asyncio.to_thread(World, Simulation(seed, now()), folder / "records")
     async with AsyncExitStack() as running:
         addresses = {
@@ -52,17 +54,26 @@ async def demo(
         config = configuration.write(folder, addresses, world.secrets)
         listen = f"127.0.0.1:{free_port()}"
         say = Teller(console, f"http://{listen}", now)
-        tasks = [
-            asyncio.create_task(live(world, now)),
-            asyncio.create_task(beside(folder, listen, addresses, config, say)),
-        ]
-        try:
-            await run_exporter(config, listen)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        say.line("Reading it: the first figures come when every source has been read once.")
+        await together(
+            run_exporter(config, listen),
+            live(world, now),
+            beside(folder, listen, addresses, config, say),
+        )
     console.print("The demo has ended.")
+
+
+async def together(first: Awaitable[None], *others: Awaitable[None]) -> None:
+    """Runs all of them until the first ends, or one of them fails; then none of them runs any more."""
+    tasks = [asyncio.ensure_future(each) for each in (first, *others)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def empty(directory: Path) -> Path:
@@ -149,5 +160,5 @@ class Teller:
         """One line for an alert that has arrived at Alertmanager's receiver."""
         labels = alert["labels"]
         severity = str(labels.get("severity", "")).upper()
-        about = alert["annotations"].get("description") or alert["annotations"].get("summary", "")
-        self.line(f"ALERT {alert['status']} {severity} {labels['alertname']}: {about}")
+        sentence = alert["annotations"].get("description", "").partition(". ")[0]
+        self.line(f"ALERT {alert['status']} {severity} {labels['alertname']}: {sentence}")
