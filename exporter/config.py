@@ -111,7 +111,7 @@ class _Loader:
         windows = self._windows(whole)
         self._fits(windows, sources, catalogue)
         settings = SettingReader(self.checker, labels, catalogue).settings(data.get("kpis"))
-        otlp = self._otlp(whole)
+        otlp = self._otlp(whole, data.get("otlp"))
         return Config(
             file=self.path,
             store=StoreSettings(
@@ -196,22 +196,27 @@ class _Loader:
                 message = f"shorter than the longest window: figures over {longest[0]} will be too small at first"
                 self.warn(("sources", i, "initial_history"), message)
 
-    def _otlp(self, whole: Whole) -> OtlpSettings | None:
-        otlp = whole.otlp
-        if otlp is None:
-            return None
+    def _otlp(self, whole: Whole, data: Any) -> OtlpSettings | None:
+        """As written, even where the rest of the section is wrong: every mistake is to be found."""
         headers: dict[str, Secret] = {}
-        for part, given in (("headers", otlp.headers), ("header_files", otlp.header_files)):
-            for name, text in given.items():
+        for part in ("headers", "header_files"):
+            given = data.get(part) if isinstance(data, dict) else None
+            for name, text in given.items() if isinstance(given, dict) else ():
                 at: At = ("otlp", part, name)
                 if name in headers:
                     self.checker.wrong(at, "this header is already given; keep one of the two")
                 try:
-                    files = part == "header_files"
-                    found = self.credentials.secret_file(text, at) if files else from_environment(text, self.environ)
-                    headers[name] = found
+                    headers[name] = self._header(part, str(text), at)
                 except SecretError as error:
                     self.checker.wrong(at, str(error))
+        otlp = whole.otlp
+        if otlp is None:
+            return None
         return OtlpSettings(
             endpoint=otlp.endpoint, headers=headers, interval_seconds=otlp.interval, compression=otlp.compression
+        )
+
+    def _header(self, part: str, text: str, at: At) -> Secret:
+        return (
+            self.credentials.secret_file(text, at) if part == "header_files" else from_environment(text, self.environ)
         )

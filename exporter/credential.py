@@ -83,10 +83,10 @@ class Credentials:
         if ("username" in data) != ("password" in kinds):
             self.checker.wrong(at, "username and password_file belong together; give both")
         if api_key:
-            header = data.get("header") or API_KEY_HEADERS.get(data.get("type", ""))
+            header = data.get("header") or API_KEY_HEADERS.get(str(data.get("type")))
             return Auth(str(header), api_key.reveal()) if header else Auth.bearer(api_key.reveal())
         if token:
-            return TOKEN_SCHEMES.get(data.get("type", ""), Auth.bearer)(token.reveal())
+            return TOKEN_SCHEMES.get(str(data.get("type")), Auth.bearer)(token.reveal())
         return Auth.basic(str(data.get("username")), password.reveal()) if password else Auth()
 
     def secret(self, data: Mapping[str, Any], key: str, at: At) -> Secret | None:

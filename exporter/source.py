@@ -59,7 +59,7 @@ class Reader:
         connector = self.connectors.get(kind) if isinstance(kind, str) else None
         if isinstance(kind, str) and connector is None:
             self.checker.unknown("connector", kind, list(self.connectors), (*at, "type"))
-        if "url" not in data and kind not in WITHOUT_URL:
+        if "url" not in data and str(kind) not in WITHOUT_URL:
             self.checker.wrong((*at, "url"), "this key is missing; write the address of the platform")
         common = set(SourceSection.model_fields)
         own = {_key(field.name): field.name for field in dataclasses.fields(connector.Options)} if connector else {}

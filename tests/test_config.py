@@ -1,0 +1,455 @@
+"""The config file: what is read from it, and every mistake that can be in it."""
+
+import dataclasses
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from exporter import config, duration, kpi, strict
+from exporter.column import Rule
+from exporter.config import Config
+from exporter.connectors import CONNECTORS
+from exporter.evaluate import Feed, evaluate
+from exporter.kpi import Threshold
+from exporter.records import RECORDS, Read, Request, Run
+from exporter.secret import Secret
+from exporter.section import KpiSection, SourceSection, Whole
+from exporter.segments import LABELS, apply
+from exporter.setting import predicate_columns
+from exporter.store import Store
+from exporter.strict import Mistakes
+
+AT = datetime(2026, 3, 31, tzinfo=UTC)
+CONFIGS = Path(__file__).parent / "configs"
+EXAMPLE = Path(__file__).parent.parent / "deploy" / "config.example.yaml"
+ENVIRON = {"KNOWN": "open"}
+FILES = 'sources:\n  - {name: a, type: files, record: request, path: "requests.jsonl"}\n'
+N8N = "sources:\n  - name: a\n    type: n8n\n    url: https://n8n.example.com\n"
+
+
+def load(path: Path | str, environ: Mapping[str, str] = ENVIRON) -> Config:
+    return config.load(path, kpi.catalogue(), CONNECTORS, environ)
+
+
+def mistakes(path: Path | str, environ: Mapping[str, str] = ENVIRON) -> list[str]:
+    try:
+        load(path, environ)
+    except Mistakes as error:
+        return [str(mistake) for mistake in error.mistakes]
+    return []
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Any:
+    """Writes a config file and loads it."""
+
+    def read(text: str, environ: Mapping[str, str] = ENVIRON) -> Config:
+        path = tmp_path / "config.yaml"
+        path.write_text(text)
+        return load(path, environ)
+
+    return read
+
+
+def expected_mistakes(path: Path) -> list[str]:
+    """The comment at the top of a config: a line for each mistake, in order."""
+    lines = path.read_text().splitlines()
+    return [
+        line.removeprefix("# ") for line in lines[: next((i for i, x in enumerate(lines) if x[:2] != "# "), len(lines))]
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (CONFIGS / "invalid").iterdir()))
+def test_a_broken_config_says_exactly_what_is_wrong(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CONFIGS / "invalid")
+
+    assert mistakes(name) == expected_mistakes(Path(name))
+
+
+def test_most_broken_configs_have_one_mistake_and_each_another_one() -> None:
+    found = [expected_mistakes(path) for path in sorted((CONFIGS / "invalid").iterdir())]
+    single = {messages[0].partition(": ")[2] for messages in found if len(messages) == 1}
+
+    assert len(single) >= 80
+    assert [len(messages) for messages in found if len(messages) != 1] == [20]
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "valid").iterdir()), ids=lambda path: path.name)
+def test_a_sound_config_has_no_mistake(path: Path) -> None:
+    assert mistakes(path) == []
+
+
+def test_the_least_config_has_the_defaults() -> None:
+    found = load(CONFIGS / "valid" / "smallest.yaml")
+    source = found.sources[0]
+
+    assert found.plan.windows == [("1d", 86400), ("7d", 604800), ("30d", 2592000), ("90d", 7776000)]
+    assert found.plan.labels == config.DEFAULT_LABELS
+    assert [setting.kpi.name for setting in found.plan.settings] == list(kpi.catalogue())
+    assert found.store == config.StoreSettings(
+        path=CONFIGS / "valid" / "outcome.duckdb", retention_seconds=400 * 86400, threads=1, memory_limit="256MB"
+    )
+    assert (found.evaluation_interval_seconds, found.otlp, found.warnings) == (60, None, ())
+    assert (source.interval_seconds, source.max_staleness_seconds, source.initial_history_seconds) == (
+        30,
+        3600,
+        7776000,
+    )
+    assert (source.records, source.options.path) == ((Request,), str(CONFIGS / "valid" / "requests.jsonl"))
+
+
+def test_a_typical_config_is_read_as_it_says() -> None:
+    found = load(CONFIGS / "valid" / "typical.yaml")
+    by_name = {setting.kpi.name: setting for setting in found.plan.settings}
+    automation = found.sources[1]
+
+    assert [window for window, _ in found.plan.windows] == ["1d", "7d", "30d", "90d"]
+    assert found.store.path == CONFIGS / "valid" / "var" / "outcome.duckdb"
+    assert (found.plan.run_timeout, found.plan.workflow_timeouts) == (43200, {"Nightly": 259200})
+    assert "requests" not in by_name
+    assert by_name["no_show_ratio"].owner == "revenue-operations"
+    assert by_name["no_show_ratio"].threshold == Threshold(warning=0.15, critical=0.30)
+    assert by_name["no_show_ratio"].thresholds_by == (({"team": "emea"}, Threshold(warning=0.15, critical=0.35)),)
+    assert by_name["mttr_seconds"].threshold == Threshold(warning=14400, critical=86400)
+    assert by_name["deflection_ratio"].params == {
+        "recontact_window": "172800",
+        "eligible": """((("category" IN ('password', 'access')) OR "self_service"))""",
+    }
+    assert by_name["recontact_ratio"].params == {"recontact_window": "259200"}
+    assert (automation.interval_seconds, automation.max_staleness_seconds) == (1800, 5400)
+    assert automation.http.auth.header == "X-N8N-API-KEY"
+
+
+def test_a_mapping_in_the_config_fills_segments() -> None:
+    source = load(CONFIGS / "valid" / "typical.yaml").sources[1]
+    record = apply(Read(Run(id="1"), {"tags": [{"name": "team:it"}]}), source.mapping, str)
+
+    assert record == Run(id="1", team="it", region="emea")
+
+
+def test_an_aliased_mapping_works_for_both_sources() -> None:
+    east, west = load(CONFIGS / "valid" / "aliases.yaml").sources
+
+    assert [apply(Read(Run(id="1"), {"tags": ["team:it"]}), each.mapping, str) for each in (east, west)] == [
+        Run(id="1", team="it")
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "header", "value"),
+    [
+        ("n8n", 'api_key: "${KNOWN}"', "X-N8N-API-KEY", "open"),
+        ("n8n", 'api_key: "${KNOWN}"\n    header: X-Other', "X-Other", "open"),
+        ("n8n", "api_key_file: key", "X-N8N-API-KEY", "sesame"),
+        ("prefect", "api_key_file: key", "Authorization", "Bearer sesame"),
+        ("prefect", "token_file: key", "Authorization", "Bearer sesame"),
+        ("request-tracker", "token_file: key", "Authorization", "token sesame"),
+        ("prefect", "username: me\n    password_file: key", "Authorization", "Basic bWU6c2VzYW1l"),
+        ("prefect", "rate: 5", "", ""),
+    ],
+)
+def test_credentials_become_the_header_the_platform_wants(
+    written: Any, tmp_path: Path, kind: str, text: str, header: str, value: str
+) -> None:
+    (tmp_path / "key").write_text("sesame\n")
+    (tmp_path / "key").chmod(0o600)
+    found = written(N8N.replace("n8n\n", f"{kind}\n") + f"    {text}\n")
+
+    assert (found.sources[0].http.auth.header, found.sources[0].http.auth.value) == (header, value)
+    assert found.warnings == ()
+
+
+def test_secrets_are_never_printed(written: Any, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sesame")
+    otlp = "otlp: {endpoint: 'https://c.example.com', headers: {A: '${KNOWN}'}, header_files: {B: key}}\n"
+    found = written(N8N + "    api_key_file: key\n" + otlp, {"KNOWN": "abracadabra"})
+
+    assert [secret.reveal() for secret in found.otlp.headers.values()] == ["abracadabra", "sesame"]
+    assert re.findall("sesame|abracadabra", f"{found!r} {found} {found.warnings}") == []
+    assert f"{Secret('sesame')} {Secret('sesame')!r}" == "*** ***"
+
+
+@pytest.mark.parametrize("word", ["api_key", "token", "password"])
+def test_a_written_secret_is_refused_and_not_repeated(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(N8N + f"    username: me\n    {word}: sesame-0x5\n    proxy: http://me:sesame-0x5@proxy\n")
+    found = mistakes(path)
+
+    assert len(found) >= 2
+    assert "sesame" not in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "is empty; write the secret into it"),
+        (b" \n", "is empty; write the secret into it"),
+        (b"one\ntwo\n", "holds more than one line of text; a secret is one line"),
+        (b"\xff\xfe", "is not text"),
+    ],
+)
+def test_a_secret_file_without_a_secret_is_refused(tmp_path: Path, content: bytes, expected: str) -> None:
+    (tmp_path / "key").write_bytes(content)
+    path = tmp_path / "c.yaml"
+    path.write_text(N8N + "    api_key_file: key\n")
+
+    assert mistakes(path) == [f"{path}:5: sources[0].api_key_file: {tmp_path / 'key'} {expected}"]
+
+
+def test_a_secret_file_that_everybody_may_read_is_only_warned_of(written: Any, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sesame")
+    (tmp_path / "key").chmod(0o644)
+
+    assert written(N8N + "    api_key_file: key\n").warnings == (
+        f"{tmp_path / 'config.yaml'}:5: sources[0].api_key_file: everybody on this machine may read "
+        f"{tmp_path / 'key'}; chmod 600 it",
+    )
+
+
+def test_credentials_over_plain_http_are_warned_of_except_on_this_machine(written: Any) -> None:
+    def warned(url: str) -> int:
+        return len(written(N8N.replace("https://n8n.example.com", url) + "    api_key: '${KNOWN}'\n").warnings)
+
+    assert [warned(url) for url in ("http://n8n.example.com", "http://localhost.example.com")] == [1, 1]
+    assert [
+        warned(url) for url in ("https://n8n", "http://localhost:5678", "http://127.0.0.1", "http://[::1]:1/x")
+    ] == [0] * 4
+
+
+def test_a_window_that_alerts_look_at_and_a_short_history_are_warned_of(written: Any) -> None:
+    found = written(N8N + "    initial_history: 7d\nwindows: [30d]\n")
+
+    assert [warning.partition("config.yaml:")[2] for warning in found.warnings] == [
+        "6: windows: 7d is left out, though alerts look at it; they will stay silent",
+        "5: sources[0].initial_history: shorter than the longest window: figures over 30d will be too small at first",
+    ]
+
+
+def test_a_url_may_come_from_the_environment(written: Any) -> None:
+    text = N8N.replace("https://n8n.example.com", '"${URL}"')
+
+    assert written(text, {"URL": "https://me:x@n8n.example.com"}).sources[0].http.url == "https://me:x@n8n.example.com"
+
+
+def test_the_fingerprint_tells_whether_what_was_fetched_still_fits(written: Any) -> None:
+    def fingerprint(text: str, environ: Mapping[str, str] = ENVIRON) -> str:
+        return str(written(N8N + text, environ).sources[0].fingerprint)
+
+    plain = fingerprint("")
+    same = ["    interval: 2h\n", "    rate: 5\n", "    api_key: '${KNOWN}'\n", "    max_staleness: 9h\n"]
+    other = [
+        "    overlap: 9\n",
+        "    initial_history: 30d\n",
+        "    segments: {team: {value: it}}\n",
+        "    modes: [manual]\n",
+    ]
+
+    assert {fingerprint(text) for text in same} == {plain}
+    assert len({plain, *(fingerprint(text) for text in other)}) == 5
+    assert fingerprint(same[2], {"KNOWN": "another"}) == plain
+
+
+def test_two_readings_of_one_file_are_equal(written: Any) -> None:
+    text = N8N + "    segments: {team: {field: tags}}\n"
+
+    assert written(text).sources == written(text).sources
+
+
+def test_a_threshold_is_set_over_the_catalogue_key_by_key(written: Any) -> None:
+    def threshold(text: str) -> Threshold:
+        found = written(f"{FILES}kpis: {{no_show_ratio: {{threshold: {text}}}}}\n")
+        return next(s.threshold for s in found.plan.settings if s.kpi.name == "no_show_ratio")  # type: ignore[no-any-return]  # `written` is untyped
+
+    declared = kpi.catalogue()["no_show_ratio"].threshold
+
+    assert threshold("{critical: 0.9}") == Threshold(warning=declared.warning, critical=0.9)
+    assert threshold("{warning: null, critical: null}") == Threshold()
+    assert threshold("{}") == declared
+
+
+def test_a_word_of_the_environment_is_not_looked_for_elsewhere(written: Any) -> None:
+    found = written(f"{FILES}kpis: {{no_show_ratio: {{owner: '${{KNOWN}}'}}}}\n")
+
+    assert next(s.owner for s in found.plan.settings if s.kpi.name == "no_show_ratio") == "${KNOWN}"
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes(b"a: \xe9\n")
+
+    assert mistakes(tmp_path) == [f"{tmp_path}: this is a folder; name a file"]
+    assert mistakes(tmp_path / "none.yaml") == [f"{tmp_path / 'none.yaml'}: there is no such file"]
+    assert mistakes(tmp_path / "latin.yaml") == [
+        f"{tmp_path / 'latin.yaml'}:1: this is not UTF-8 text; save the file as UTF-8"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("1h30m", 5400), ("72h", 259200), ("400d", 34560000), ("1d1h1m1s", 90061)]
+)
+def test_a_length_of_time_is_read_in_seconds(text: str, seconds: int) -> None:
+    assert duration.seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "0s", "1.5h", "-1h", "1h ", "1m1h", "1w", "1H", "999999999d", "\u0665s"])
+def test_anything_else_is_no_length_of_time(text: str) -> None:
+    with pytest.raises(ValueError, match="write it like 30s, 1h30m, 72h or 7d"):
+        duration.seconds(text)
+
+
+@given(st.integers(1, duration.LONGEST_SECONDS))
+def test_a_length_of_time_is_written_as_it_is_read(seconds: int) -> None:
+    assert duration.seconds(duration.text(seconds)) == seconds
+
+
+# The example
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example as a user would have it: with the files and variables that it names."""
+    folder = tmp_path_factory.mktemp("example")
+    shutil.copy(EXAMPLE, folder)
+    for name in set(re.findall(r"(?:_file|Authorization): (\S+/\S+)", EXAMPLE.read_text())):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("sesame")
+        (folder / name).chmod(0o600)
+    return folder / EXAMPLE.name
+
+
+def example_environ() -> dict[str, str]:
+    return dict.fromkeys(re.findall(r'"\$\{(\w+)\}"', EXAMPLE.read_text()), "open")
+
+
+def test_the_example_is_sound(example: Path) -> None:
+    assert mistakes(example, example_environ()) == []
+    assert load(example, example_environ()).warnings == ()
+
+
+def keys_of(shape: Any, data: Any, at: str = "") -> Iterator[tuple[str, set[str], set[str]]]:
+    """(section, keys it may have, keys it has) for each section of fixed keys in the data."""
+    if isinstance(shape, type) and issubclass(shape, BaseModel):
+        yield at, set(shape.model_fields), set(data)
+        for name, field in shape.model_fields.items():
+            yield from keys_of(field.annotation, data.get(name), f"{at}.{name}")
+    elif data is not None:
+        for inner in getattr(shape, "__args__", ()):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                values = [data] if set(data) <= set(inner.model_fields) else data.values()
+                for value in values:
+                    yield from keys_of(inner, value, at)
+
+
+def test_the_example_has_every_key_of_every_section() -> None:
+    data = strict.load(EXAMPLE).data
+    found = list(keys_of(Whole, data))
+
+    assert [at for at, _, _ in found] == ["", ".store", ".limits", ".workflows", ".otlp", ".log"]
+    assert [(at, known) for at, known, _ in found] == [(at, has) for at, _, has in found]
+
+
+def test_the_example_has_every_key_of_every_source() -> None:
+    sources = strict.load(EXAMPLE).data["sources"]
+    own = {
+        kind: {field.name.removesuffix("_seconds") for field in dataclasses.fields(module.Options)}
+        for kind, module in CONNECTORS.items()
+    }
+    has = {kind: {key for source in sources if source["type"] == kind for key in source} for kind in CONNECTORS}
+
+    assert {kind: keys & has[kind] for kind, keys in own.items()} == own
+    assert set().union(*has.values()) == set(SourceSection.model_fields).union(*own.values())
+
+
+def test_the_example_has_every_key_of_a_mapping() -> None:
+    sources = strict.load(EXAMPLE).data["sources"]
+    rules = [rule for source in sources for part in ("segments", "fields") for rule in source.get(part, {}).values()]
+    keys = {key for rule in rules for each in (rule if isinstance(rule, list) else [rule]) for key in each}
+
+    assert keys == {field.name for field in dataclasses.fields(Rule)}
+
+
+def test_the_example_has_every_key_of_kpis_and_every_record() -> None:
+    data = strict.load(EXAMPLE).data
+    params = {(name, param) for name, each in kpi.catalogue().items() for param in each.params}
+    common = set(KpiSection.model_fields)
+    given = {(name, key) for name, each in data["kpis"].items() for key in each}
+
+    assert {key for _, key in given} & common == common
+    assert {(name, key) for name, key in given if key not in common} == params
+    assert set(data["labels"]) == set(RECORDS)
+
+
+def test_the_example_shows_the_defaults_where_it_says_so(example: Path) -> None:
+    plain, shown = load(CONFIGS / "valid" / "smallest.yaml"), load(example, example_environ())
+
+    assert shown.plan.labels == plain.plan.labels
+    assert (shown.plan.windows, shown.plan.run_timeout) == (plain.plan.windows, plain.plan.run_timeout)
+    assert (shown.limits, shown.log) == (plain.limits, plain.log)
+    assert dataclasses.replace(shown.store, path=plain.store.path) == plain.store
+
+
+# What the config offers is there
+
+
+def test_every_label_and_every_column_of_a_condition_is_in_the_facts(written: Any, tmp_path: Path) -> None:
+    labels = "".join(f"  {record}: [{', '.join(names)}]\n" for record, names in LABELS.items())
+    columns = predicate_columns("request")
+    condition = " and ".join(name if kind == "boolean" else f"{name} <> ''" for name, kind in columns.items())
+    found = written(f'{FILES}labels:\n{labels}kpis: {{deflection_ratio: {{eligible: "{condition}"}}}}\n')
+    everything = {name: "x" for name, kind in columns.items() if kind == "text"}
+    record = Request(
+        **{**everything, "kind": "ticket", "channel": "email", "handled_by": "automation"},  # type: ignore[arg-type]  # words
+        id="1",
+        opened_at=AT - timedelta(hours=2),
+        resolved_at=AT - timedelta(hours=1),
+        self_service=True,
+        legacy_path=True,
+    )
+    with Store.open(tmp_path / "store.duckdb") as store:
+        store.write("s", [record], {})
+        reader = store.reader()
+        evaluation = evaluate(reader, found.plan, AT, [Feed(source="s", records=frozenset(RECORDS))])
+        reader.close()
+    figure = next(figure for figure in evaluation.figures if figure.kpi == "deflection_ratio")
+
+    assert (figure.numerator, figure.denominator) == (1, 1)
+    assert {name for name, _ in figure.segment} >= set(LABELS["request"])
+
+
+JUNK: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 5, -1, 0.5, "", "x", "7d", "${NOPE}", [], ["x"], [[]], {}, {"a": 1}, {"field": "a"}, "\u00e9" * 200]
+)
+
+
+def places(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    yield at
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(each, (*at, key))
+
+
+def put(value: Any, at: tuple[str | int, ...], junk: Any) -> Any:
+    if not at:
+        return junk
+    if isinstance(value, dict):
+        return {key: put(each, at[1:], junk) if key == at[0] else each for key, each in value.items()}
+    return [put(each, at[1:], junk) if i == at[0] else each for i, each in enumerate(value)]
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_whatever_stands_in_a_config_it_is_read_or_its_mistakes_are_listed(example: Path, data: st.DataObject) -> None:
+    value = strict.load(example).data
+    at = data.draw(st.sampled_from(sorted(places(value), key=str)))
+    path = example.with_name("broken.yaml")
+    path.write_text(json.dumps(put(value, at, data.draw(JUNK))))
+    found = mistakes(path, example_environ())
+
+    assert all(re.match(rf"{re.escape(str(path))}:1: ", mistake) for mistake in found)
