@@ -1,12 +1,9 @@
 """Request Tracker's recorded answers: what the connector makes of 41 real tickets."""
 
-import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
-from pathlib import Path
 from statistics import mean, median
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -17,23 +14,19 @@ from exporter.connectors import request_tracker
 from exporter.connectors.request_tracker import Options
 from exporter.demo.fakes.request_tracker_sql import Column, condition
 from exporter.records import Request
+from tests.connectors.recording import Recording
 
-RECORDINGS = Path(__file__).parents[4] / "shared" / "recordings" / "request-tracker-5.0.3"
 HOUR = timedelta(hours=1)
 ACTIVE = ("new", "open", "stalled")
-
-pytestmark = pytest.mark.skipif(not RECORDINGS.is_dir(), reason="the recorded answers of Request Tracker are not here")
-
-
-def recorded(*numbers: int) -> list[dict[str, Any]]:
-    """The items of the answers with these numbers."""
-    files = [path for number in numbers for path in RECORDINGS.glob(f"{number:02}-*.json")]
-    return [item for path in files for item in json.loads(path.read_text())["body"]["items"]]
 
 
 def replayed() -> web.Application:
     """A server that answers our questions out of the recorded items, as they are."""
-    items = {"tickets": recorded(2, 3, 4), "transactions": recorded(39, 40, 41, 42, 43)}
+    recording = Recording("request-tracker-5.0.3")
+    numbers = {"tickets": (2, 3, 4), "transactions": (39, 40, 41, 42, 43)}
+    items = {
+        what: [item for body in recording.bodies(*files) for item in body["items"]] for what, files in numbers.items()
+    }
     columns = {name: Column(str, itemgetter(name)) for name in ("Status", "Type", "Field")}
     columns["id"] = Column(int, lambda item: int(item["id"]))
     columns["ObjectId"] = Column(int, lambda item: int(item["ObjectId"]))
