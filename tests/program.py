@@ -1,0 +1,90 @@
+"""Starts the real program as a user does, on a config file, and asks it over HTTP."""
+
+import asyncio
+import contextlib
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+@dataclass
+class Program:
+    """The running program."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    log: list[str] = field(default_factory=list)
+
+    async def get(self, path: str) -> str:
+        async with aiohttp.ClientSession() as http, http.get(self.url + path) as response:
+            return await response.text()
+
+    async def samples(self) -> Samples:
+        families = text_string_to_metric_families(await self.get("/metrics"))
+        return {(s.name, frozenset(s.labels.items())): float(s.value) for family in families for s in family.samples}
+
+    async def until(self, seen: Callable[[Samples], bool], seconds: float = 60) -> Samples:
+        """The samples, as soon as they are as expected; those of the last look where they never are."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not seen(samples := await self.samples()) and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.2)
+        return samples
+
+    async def stopped(self, number: int = signal.SIGTERM) -> int:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), 20)
+
+
+def value(samples: Samples, name: str, **labels: str) -> float | None:
+    """The sum of the samples that have these labels; None where there are none."""
+    found = [v for (n, have), v in samples.items() if n == name and labels.items() <= dict(have).items()]
+    return sum(found) if found else None
+
+
+async def command(*arguments: str, folder: Path) -> tuple[int, str, str]:
+    """Runs the program to its end: exit status, output, error output."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "exporter", *arguments, cwd=folder,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(process.communicate(), 120)
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+@asynccontextmanager
+async def running(config: Path, *options: str) -> AsyncIterator[Program]:
+    """The program from its first line to its end, listening on a free port."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "exporter", "run", "--config.file", str(config), "--web.listen-address", "127.0.0.1:0",
+        *options, cwd=config.parent, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    log: list[str] = []
+    listening = asyncio.get_running_loop().create_future()
+
+    async def read() -> None:
+        assert process.stderr
+        async for line in process.stderr:
+            log.append(line.decode().rstrip())
+            if (found := re.search(r"http://127\.0\.0\.1:\d+", log[-1])) and not listening.done():
+                listening.set_result(found[0])
+        if not listening.done():
+            listening.set_exception(RuntimeError("\n".join(log)))
+
+    reading = asyncio.create_task(read())
+    try:
+        yield Program(process, await asyncio.wait_for(listening, 30), log)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await reading
