@@ -143,9 +143,7 @@ class Teller:
         for name, address in others.items():
             self.line(f"{name:<20}{address}{'' if name[0].isupper() else '  (simulated)'}")
         self.line(f"Config              {config}")
-        self.line(
-            f"Alerts fire after {FOR} here; the shipped rules wait 30 minutes to an hour. Ctrl-C ends everything."
-        )
+        self.line(f"An alert about a KPI fires after {FOR} here; the shipped rules wait longer. Ctrl-C ends it all.")
 
     def figures(self, metrics: board.Metrics) -> None:
         now = self.now()

@@ -1,0 +1,357 @@
+"""The demo: what is simulated, what the fakes are told of it, and the whole of it from the command line."""
+
+import asyncio
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from exporter import config, strict
+from exporter.connectors import CONNECTORS
+from exporter.demo import board, configuration, main, stack
+from exporter.demo import organisation as org
+from exporter.demo.simulation import Simulation
+from exporter.demo.stories import TURNS, Execution, Story, Ticket, as_of, begins_at, turns
+from exporter.demo.world import World
+from exporter.kpi import catalogue
+from exporter.records import Booking, Request
+from exporter.stats import wilson
+
+END = datetime(2026, 3, 25, 15, 30, tzinfo=UTC)  # a Wednesday
+CHECKOUT = Path(__file__).parents[1]
+RULES = sorted((CHECKOUT / "alerts").glob("*.rules.yaml"))
+
+
+def simulated(seed: int = 1, end: datetime = END, days: int = 120) -> list[Story]:
+    return list(Simulation(seed, end).history(days))
+
+
+def test_the_same_seed_and_instant_tell_the_same_stories_and_another_seed_others() -> None:
+    once, again, other = simulated(days=20), simulated(days=20), simulated(seed=2, days=20)
+
+    assert once == again
+    assert once != other
+
+
+def test_live_stories_are_the_same_each_time_and_several_a_minute() -> None:
+    once = list(itertools.islice(Simulation(1, END).live(), 1000))
+    again = list(itertools.islice(Simulation(1, END).live(), 1000))
+    minutes = (once[-1][0] - once[0][0]) / timedelta(minutes=1)
+
+    assert once == again
+    assert 4 < len(once) / minutes < 12
+
+
+def test_history_is_as_large_as_promised() -> None:
+    stories = simulated()
+    requests = sum(isinstance(story, Request | Ticket) for story in stories)
+    attempts = sum(len(story.attempts) for story in stories if isinstance(story, Execution))
+    bookings = sum(isinstance(story, Booking) for story in stories)
+
+    assert 10_000 < requests < 20_000
+    assert 15_000 < attempts < 30_000
+    assert 2_000 < bookings < 3_500
+
+
+@pytest.mark.parametrize(("seed", "weekday"), [(1, 0), (2, 3), (3, 5), (4, 6)])
+def test_one_team_misses_meetings_and_one_escalates_beyond_doubt_on_any_day(seed: int, weekday: int) -> None:
+    end = END + timedelta(days=weekday)
+    stories = simulated(seed, end, days=40)
+    missed = {team.name: no_shows(stories, team.name, end) for team in org.TEAMS if team.meetings}
+    escalated = {team.name: escalations(stories, team.name, end) for team in org.TEAMS}
+    kpis = catalogue()
+
+    assert over(missed, kpis["no_show_ratio"].threshold.critical) == [org.NO_REMINDERS_TEAM]
+    assert over(missed, kpis["no_show_ratio"].threshold.warning) == [org.NO_REMINDERS_TEAM]
+    assert over(escalated, kpis["escalation_ratio"].threshold.critical) == [org.BAD_POLICY_TEAM]
+    assert over(escalated, kpis["escalation_ratio"].threshold.warning) == [org.BAD_POLICY_TEAM]
+
+
+def over(counts: dict[str, tuple[int, int]], level: float | None) -> list[str]:
+    """The teams whose share lies above a level with 95 % certainty."""
+    assert level is not None
+    return [team for team, (some, all_) in counts.items() if wilson(some, all_)[0] > level]
+
+
+def no_shows(stories: list[Story], team: str, end: datetime) -> tuple[int, int]:
+    bookings = [story for story in stories if isinstance(story, Booking) and story.team == team]
+    week = [b for b in bookings if b.starts_at and end - timedelta(days=7) < b.starts_at <= end]
+    held = [b for b in week if b.outcome in ("attended", "no_show")]
+    return sum(b.outcome == "no_show" for b in held), len(held)
+
+
+def escalations(stories: list[Story], team: str, end: datetime) -> tuple[int, int]:
+    ended: list[bool] = []
+    for story in stories:
+        at, escalated = None, False
+        if isinstance(story, Request) and story.team == team:
+            at, escalated = story.resolved_at or story.abandoned_at, story.escalated_at is not None
+        elif isinstance(story, Ticket) and story.team.name == team:
+            at, escalated = story.steps[-1].at, any(step.act == "move" for step in story.steps)
+        if at and end - timedelta(days=7) < at <= end:
+            ended.append(escalated)
+    return sum(ended), len(ended)
+
+
+def test_a_person_who_talked_to_the_bot_comes_back_by_ticket_within_72_hours_and_after() -> None:
+    stories = simulated(days=60)
+    solved = {
+        (story.requester, story.category): story.resolved_at
+        for story in stories
+        if isinstance(story, Request) and story.handled_by == "automation" and story.resolved_at
+    }
+    tickets = [story for story in stories if isinstance(story, Ticket) and (story.requester, story.topic) in solved]
+    waits = [begins_at(ticket) - solved[ticket.requester, ticket.topic] for ticket in tickets]
+
+    assert sum(timedelta(0) < wait <= timedelta(hours=72) for wait in waits) > 20
+    assert sum(timedelta(hours=72) < wait < timedelta(hours=200) for wait in waits) > 5
+
+
+def test_a_record_never_tells_what_is_still_to_come() -> None:
+    records = [story for story in simulated(days=10) if not isinstance(story, Ticket | Execution)]
+    for record in records:
+        for at in turns(record):
+            told = as_of(record, at)
+            known = [getattr(told, name) for name in TURNS[type(told)] if name != "ends_at"]
+
+            assert told.updated_at == at
+            assert all(moment <= at for moment in known if moment)
+
+
+def test_a_record_at_its_last_turn_is_the_whole_record() -> None:
+    records = [story for story in simulated(days=10) if not isinstance(story, Ticket | Execution)]
+    differing = [
+        record
+        for record in records
+        for name in ("outcome", "result", "handled_by", "csat", "cancelled_by")
+        if getattr(as_of(record, turns(record)[-1]), name, None) != getattr(record, name, None)
+    ]
+
+    assert differing == []
+
+
+def test_the_world_goes_on_and_says_so_on_every_platform(tmp_path: Path) -> None:
+    world = World(Simulation(1, END), tmp_path / "records", days=10)
+    conversations = tmp_path / "records" / "conversations.jsonl"
+    before = world.n8n.last_id, world.prefect.made, world.tracker.last_ticket, conversations.stat().st_size
+    told = world.advance(END + timedelta(hours=1))
+    after = world.n8n.last_id, world.prefect.made, world.tracker.last_ticket, conversations.stat().st_size
+
+    assert told > 200
+    assert all(b < a for b, a in zip(before, after, strict=True))
+
+
+def test_the_platforms_hold_nothing_from_the_future(tmp_path: Path) -> None:
+    world = World(Simulation(1, END), tmp_path / "records", days=10)
+    stamps = [row["startedAt"] for row in world.n8n.executions.values()]
+    stamps += [row["updated"] for row in world.prefect.runs.values()]
+    stamps += [row.created.isoformat() for row in world.tracker.transactions.values()]
+    for path in (tmp_path / "records").glob("*.jsonl"):
+        stamps += [json.loads(line)["updated_at"] for line in path.read_text().splitlines()]
+
+    assert len(stamps) > 2000
+    assert max(datetime.fromisoformat(stamp) for stamp in stamps) <= END
+
+
+def test_some_runs_hang_for_ever(tmp_path: Path) -> None:
+    world = World(Simulation(1, END), tmp_path / "records", days=10)
+    old = (END - timedelta(days=1)).isoformat()
+    hanging = [row for row in world.n8n.executions.values() if row["status"] == "running" and row["startedAt"] < old]
+    hanging += [r for r in world.prefect.runs.values() if r["state_type"] == "RUNNING" and r["start_time"] < old]
+
+    assert len(hanging) == 3
+
+
+def test_the_config_is_sound_and_its_secrets_are_for_nobody_else(tmp_path: Path) -> None:
+    world = World(Simulation(1, END), tmp_path / "records", days=1)
+    addresses = dict.fromkeys(world.platforms, "http://127.0.0.1:1")
+    path = configuration.write(tmp_path, addresses, world.secrets)
+    loaded = config.load(path, catalogue(), CONNECTORS, {})
+    modes = {file.stat().st_mode & 0o777 for file in (tmp_path / "secrets").iterdir()}
+
+    assert loaded.warnings == ()
+    assert {*world.platforms, *configuration.FILES} == {source.name for source in loaded.sources}
+    assert modes == {0o600}
+
+
+def test_only_the_waiting_of_kpi_alerts_is_shortened() -> None:
+    shipped = [rule for path in RULES for group in strict.load(path).data["groups"] for rule in group["rules"]]
+    ours = [
+        rule for path in RULES for group in stack.hurried(strict.load(path).data)["groups"] for rule in group["rules"]
+    ]
+    changed = {rule["for"] for rule, before in zip(ours, shipped, strict=True) if rule != before}
+    same = ("alert", "record", "expr", "labels", "annotations")
+
+    assert changed == {stack.FOR}
+    assert all(a.get(key) == b.get(key) for a, b in zip(ours, shipped, strict=True) for key in same)
+    assert all("kpi" in rule["labels"] for rule, before in zip(ours, shipped, strict=True) if rule != before)
+
+
+def test_every_receiver_of_the_shipped_alertmanager_becomes_the_demo_s_own() -> None:
+    shipped = {
+        "global": {"smtp_smarthost": "mail:25"},
+        "route": {"receiver": "queue", "group_wait": "5m", "routes": [{"receiver": "pager", "repeat_interval": "4h"}]},
+        "inhibit_rules": [{"equal": ["team"]}],
+        "receivers": [{"name": "queue", "email_configs": [{"to": "a@example.com"}]}, {"name": "pager"}],
+    }
+    made = stack.alertmanager_config(shipped, "http://127.0.0.1:1")
+
+    assert "global" not in made
+    assert made["inhibit_rules"] == shipped["inhibit_rules"]
+    assert made["route"]["group_wait"] == made["route"]["routes"][0]["group_wait"] == "1s"
+    assert made["receivers"] == [
+        {"name": "queue", "webhook_configs": [{"url": "http://127.0.0.1:1/queue"}]},
+        {"name": "pager", "webhook_configs": [{"url": "http://127.0.0.1:1/pager"}]},
+    ]
+
+
+def test_the_table_adds_up_before_it_divides() -> None:
+    metrics = board.Metrics.parse(
+        'outcome_no_show_numerator{window="7d",team="a\\"b",channel="web"} 30.0\n'
+        'outcome_no_show_denominator{window="7d",team="a\\"b",channel="web"} 40.0\n'
+        'outcome_no_show_numerator{window="7d",team="c",channel="web"} 0.0\n'
+        'outcome_no_show_denominator{window="7d",team="c",channel="web"} 100.0\n'
+        'outcome_no_show_denominator{window="30d",team="c",channel="web"} 900.0\n'
+        'outcome_no_show_denominator{window="7d",team="d",channel="web"} 60.0\n'
+        'outcome_no_show_numerator{window="7d",team="d",channel="web"} 0.0\n'
+    )
+
+    assert board.shared(metrics, catalogue()["no_show_ratio"]) == (
+        "No-show rate", "15.0%", "200", "> 15.0%", 'a\\"b 75.0%', "40", "CRITICAL",
+    )  # fmt: skip
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("the only copy")
+    with pytest.raises(main.DemoError, match="holds other files"):
+        main.empty(tmp_path)
+
+    assert (tmp_path / "thesis.txt").read_text() == "the only copy"
+
+
+def test_an_earlier_demo_s_folder_is_begun_anew(tmp_path: Path) -> None:
+    (main.empty(tmp_path) / "config.yaml").write_text("old")
+    main.empty(tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == [main.MARK]
+
+
+# --- The whole of it --------------------------------------------------------------------------------------------------
+
+
+class Running:
+    """A demo that runs as a program of its own, and what it has said."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process, self.said = process, ""
+
+    async def until(self, pattern: str, within: float) -> re.Match[str]:
+        """What it says, as soon as it does."""
+        assert self.process.stdout
+        async with asyncio.timeout(within):
+            while not (match := re.search(pattern, self.said)):
+                chunk = await self.process.stdout.read(4096)
+                assert chunk, f"it ended without saying {pattern!r}:\n{self.said}"
+                self.said += chunk.decode()
+        return match
+
+    async def end(self, number: int = signal.SIGINT) -> int:
+        """Its exit code after a signal; what it says meanwhile is read too."""
+        assert self.process.stdout
+        self.process.send_signal(number)
+        async with asyncio.timeout(30):
+            self.said += (await self.process.stdout.read()).decode()
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def running(folder: Path, path: str) -> AsyncIterator[Running]:
+    """The demo with a search path for programs."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "exporter", "demo", "--directory", str(folder),
+        cwd=CHECKOUT, env={**os.environ, "PATH": path},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        yield Running(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def children_of(folder: Path) -> list[str]:
+    """The command lines of programs that were given something in a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in command:
+            found.append(command)
+    return found
+
+
+async def test_without_prometheus_the_demo_says_so_shows_figures_and_ends_on_ctrl_c(tmp_path: Path) -> None:
+    async with running(tmp_path / "demo", path=str(tmp_path)) as demo:
+        await demo.until("Left out, because not installed: prometheus, alertmanager", within=120)
+        await demo.until(r"request-tracker +\d+ s ago", within=10)
+        address = (await demo.until(r"Exporter +(http://\S+)", within=1))[1]
+        async with aiohttp.ClientSession() as http, http.get(f"{address}/metrics") as response:
+            metrics = board.Metrics.parse(await response.text())
+        code = await demo.end()
+
+    assert code == 0
+    assert re.search(r"Escalation rate .* finance .* CRITICAL", demo.said)
+    assert re.search(r"No-show rate .* sales-us .* CRITICAL", demo.said)
+    assert metrics.by("outcome_source_up", "source") == dict.fromkeys(
+        ((name,) for name in ("n8n", "prefect", "request-tracker", *configuration.FILES)), 1.0
+    )
+    assert children_of(tmp_path / "demo") == []
+
+
+@pytest.mark.real
+async def test_with_prometheus_and_alertmanager_both_alerts_arrive_and_nothing_is_left_running(tmp_path: Path) -> None:
+    if stack.programs().missing:
+        pytest.skip(f"not installed: {', '.join(stack.programs().missing)}")
+    folder = tmp_path / "demo"
+    async with running(folder, path=os.environ["PATH"]) as demo:
+        await demo.until("ALERT firing CRITICAL OutcomeEscalationRateHigh: .*finance", within=150)
+        await demo.until("ALERT firing CRITICAL OutcomeNoShowRateHigh: .*sales-us", within=60)
+        address = (await demo.until(r"Prometheus +(http://\S+)", within=1))[1]
+        async with aiohttp.ClientSession() as http, http.get(f"{address}/api/v1/rules") as response:
+            groups = (await response.json())["data"]["groups"]
+        meanwhile = children_of(folder)
+        code = await demo.end()
+
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert code == 0
+    assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
+    assert len(meanwhile) >= 3
+    assert children_of(folder) == []
+
+
+@pytest.mark.real
+async def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
+    if stack.programs().missing or not shutil.which("setpriv"):
+        pytest.skip("not installed: prometheus, alertmanager and setpriv are needed")
+    folder = tmp_path / "demo"
+    async with running(folder, path=os.environ["PATH"]) as demo:
+        await demo.until(r"Prometheus +http://", within=120)
+        await demo.end(signal.SIGKILL)
+        async with asyncio.timeout(20):
+            while children_of(folder):  # noqa: ASYNC110 - other programs give no event
+                await asyncio.sleep(0.1)
+
+    assert children_of(folder) == []
