@@ -59,10 +59,8 @@ def predicate(text: str, columns: Mapping[str, Kind]) -> Expression:
 
 
 def _parsed(text: str) -> Node:
-    if len(text) > LONGEST:
-        raise ExpressionError(f"this is longer than {LONGEST} characters")
-    if "\0" in text:
-        raise ExpressionError("a zero character is not allowed")
+    if len(text) > LONGEST or "\0" in text:
+        raise ExpressionError(f"this is longer than {LONGEST} characters, or has a zero character in it")
     try:
         tokens = sqlglot.tokenize(text, dialect="duckdb")
         refused = _refused(tokens)

@@ -18,6 +18,10 @@ from exporter.shape import Checker
 from exporter.strict import At
 
 WITHOUT_URL = frozenset({"files"})
+HTTP_KEYS = {
+    *("url", "api_key", "api_key_file", "token", "token_file", "username", "password", "password_file", "header"),
+    *("timeout", "rate", "concurrency", "proxy", "ca_file", "max_response_bytes"),
+}
 INTERVALS = {"files": 30}  # seconds, where not 60
 SHORTEST_STALENESS = 3600
 
@@ -59,19 +63,23 @@ class Reader:
         connector = self.connectors.get(kind) if isinstance(kind, str) else None
         if isinstance(kind, str) and connector is None:
             self.checker.unknown("connector", kind, list(self.connectors), (*at, "type"))
-        if "url" not in data and str(kind) not in WITHOUT_URL:
+        local = isinstance(kind, str) and kind in WITHOUT_URL
+        if connector and not local and "url" not in data:
             self.checker.wrong((*at, "url"), "this key is missing; write the address of the platform")
-        common = set(SourceSection.model_fields)
+        common = set(SourceSection.model_fields) - (HTTP_KEYS if local else set())
         own = {_key(field.name): field.name for field in dataclasses.fields(connector.Options)} if connector else {}
         for key in data if connector else ():
             if key not in common and key not in own:
                 self.checker.unknown("key", key, [*common, *own], (*at, key))
         section = self.checker.read(SourceSection, {k: v for k, v in data.items() if k in common and k not in own}, at)
-        http = self.credentials.http(section or SourceSection.model_construct(), data, at)
-        if section is None or connector is None:
+        reached = {} if local else data
+        http = self.credentials.http(section or SourceSection.model_construct(), reached, at)
+        if connector is None:
             return None
         options = self._options(connector, {own[k]: (k, v) for k, v in data.items() if k in own}, at)
-        return self._source(section, connector, options, http, at) if options is not None else None
+        if section is None or options is None:
+            return None
+        return self._source(section, connector, options, http, at)
 
     def _options(self, connector: ModuleType, given: Mapping[str, tuple[str, Any]], at: At) -> Any:
         """The connector's own options; `given` is field -> (key, value)."""

@@ -5,7 +5,7 @@ Every mistake of a file is found in one reading, and each names file, line and p
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -276,8 +276,3 @@ class _Builder:
         if kind != "str":
             self._wrong(at, event.start_mark, SURPRISES[kind])  # without the text: it may be a secret
         return text
-
-
-def joined(words: Sequence[str]) -> str:
-    """`["a", "b", "c"]` -> "a, b or c"."""
-    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

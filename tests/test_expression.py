@@ -130,9 +130,9 @@ EXAMPLE = "write one condition over columns, such as category in ('password', 'a
         ("category = 'x", f"this is not SQL: a quote or bracket is not closed, or a sign is out of place; {EXAMPLE}"),
         ("category in ('x'", f"this is not SQL: expecting ) at column 16; {EXAMPLE}"),
         ("between", f"this is not SQL: something is missing before column 7; {EXAMPLE}"),
-        ("category = 'a\0b'", "a zero character is not allowed"),
+        ("category = 'a\0b'", "this is longer than 2000 characters, or has a zero character in it"),
         ("(" * 1500, "this is nested too deeply; write it more simply"),
-        ("self_service or " * 200 + "true", "this is longer than 2000 characters"),
+        ("self_service or " * 200 + "true", "this is longer than 2000 characters, or has a zero character in it"),
         ("regexp_matches(category, team)", "the pattern of regexp_matches is a text in quotes"),
         (
             "regexp_matches(category, '(')",
