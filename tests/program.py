@@ -35,7 +35,7 @@ class Program:
     async def until(self, seen: Callable[[Samples], bool], seconds: float = 60) -> Samples:
         """The samples, as soon as they are as expected; those of the last look where they never are."""
         deadline = asyncio.get_running_loop().time() + seconds
-        while not seen(samples := await self.samples()) and asyncio.get_running_loop().time() < deadline:
+        while not seen(samples := await self.samples()) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - seen from outside
             await asyncio.sleep(0.2)
         return samples
 
