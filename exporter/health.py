@@ -55,6 +55,7 @@ class SourceMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._watched: dict[str, Watched] = {}
+        self._newest: dict[str, dict[str, datetime]] = {}
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"outcome_source_{name}", text, ["source", *labels], registry=registry)
@@ -116,6 +117,7 @@ class SourceMetrics:
     def forget(self, source: str) -> None:
         """Removes the series of a source that is no longer configured."""
         if self._watched.pop(source, None):
+            self._newest.pop(source, None)
             for metric in vars(self).values():
                 if isinstance(metric, Gauge | Counter):
                     metric.remove_by_labels({"source": source})
@@ -123,6 +125,10 @@ class SourceMetrics:
     def observer(self, source: str) -> "SourceObserver":
         """What the HTTP client and the mapping report to."""
         return SourceObserver(self, source)
+
+    def watermarks(self, source: str) -> dict[str, datetime]:
+        """Record -> the newest time known, to be kept up by whoever reads the records; empty after a start."""
+        return self._newest.setdefault(source, {})
 
     def stood(self, source: str, *, complete: bool, last_success: datetime | None) -> None:
         """How the source stood in the store when its polling began."""
@@ -133,8 +139,8 @@ class SourceMetrics:
         """A page has been stored."""
         for record, count in records.items():
             self._records.labels(source, record).inc(count)
-        for record, moment in watermarks.items():
-            self._watermark.labels(source, record).set(moment.timestamp())
+        for record in watermarks.keys() & set(self._watched[source].records):
+            self._watermark.labels(source, record).set(watermarks[record].timestamp())
 
     def progress(self, source: str, items: int, expected: int | None) -> None:
         """How far the first full sync is."""

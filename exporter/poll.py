@@ -10,18 +10,18 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import random
-from types import ModuleType
 from typing import Any
 
 from exporter import segments
-from exporter.client import Client, HttpSettings
+from exporter.client import Client
 from exporter.connectors.contract import Page
-from exporter.failure import RateLimited, SourceError
+from exporter.failure import RateLimited, SourceError, Unavailable
 from exporter.health import Health
-from exporter.records import Record, record_name
+from exporter.records import record_name
+from exporter.source import Source
 from exporter.store import Store, StoreError
 
 logger = logging.getLogger("exporter.poll")
@@ -32,25 +32,6 @@ LONGEST_BACK_OFF_SECONDS = 300.0  # or the interval, where that is longer
 AFTER_REFUSAL_SECONDS = 900.0  # going on with a refused credential may lock the account
 LONGEST_OBEYED_SECONDS = 86400.0  # a platform that says "not before next year" is mistaken
 STOP_SECONDS = 10.0
-
-RecordTypes = tuple[type[Record], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """A source as configured. Two that are equal need no new task after a reload."""
-
-    name: str
-    type: str
-    connector: ModuleType
-    options: Any
-    http: HttpSettings
-    mapping: segments.Fillers = field(compare=False)  # compiled anew at every load; the fingerprint tells of a change
-    records: RecordTypes  # what it really feeds
-    interval_seconds: float
-    initial_history_seconds: float
-    max_staleness_seconds: float
-    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +89,9 @@ async def poll_once(
         await poll.run()
     except Exception as error:  # noqa: BLE001 - a fault in one source must not reach the others
         reason, text = _fault(error)
-        health.sources.failed(source.name, reason, clock() - began)
-        return Outcome(
-            poll.records, poll.changed, reason, text, error.until if isinstance(error, RateLimited) else None
-        )
+        took = clock() - began
+        health.sources.failed(source.name, reason, took)
+        return Outcome(poll.records, poll.changed, reason, text, _until(error, at + timedelta(seconds=took)))
     health.sources.succeeded(source.name, at, clock() - began)
     return Outcome(poll.records, poll.changed)
 
@@ -138,6 +118,13 @@ def _fault(error: Exception) -> tuple[str, str]:
     return "bug", f"unexpected {type(error).__name__} at {place.name}:{place.lineno}"
 
 
+def _until(error: Exception, now: datetime) -> datetime | None:
+    """The instant before which the platform does not want to be asked."""
+    if isinstance(error, RateLimited):
+        return error.until
+    return now + timedelta(seconds=error.delay) if isinstance(error, Unavailable) and error.delay else None
+
+
 class _Poll:
     """One poll under way: a page is stored while the next is fetched."""
 
@@ -150,14 +137,16 @@ class _Poll:
         self.records = self.changed = 0
         self.first = True
         self.expected: int | None = None
-        self.watermarks: dict[str, datetime] = {}
+        self.watermarks = health.sources.watermarks(source.name)
 
     async def run(self) -> None:
         source, at = self.source, self.at
         state = await self._in_thread(self.store.begin, source.name, source.fingerprint)
         self.first = not state.complete
-        self.watermarks = await self._in_thread(self.store.newest, source.name, at)
         self.metrics.stood(source.name, complete=state.complete, last_success=state.last_success)
+        if not self.watermarks:  # after a start; later they are kept in step page by page
+            self.watermarks |= await self._in_thread(self.store.newest, source.name, at)
+        self.metrics.read(source.name, {}, self.watermarks)
         since = at - timedelta(seconds=source.initial_history_seconds)
         async with Client(source.http, at=at, since=since, observe=self.observer) as client:
             await self._store_all(source.connector.poll(client, source.options, state.cursor))
@@ -273,15 +262,19 @@ class Poller:
     def _wait(self, source: Source, outcome: Outcome, failures: int, took: float) -> float:
         """Seconds until the next poll, with up to a tenth more so that sources do not march in step."""
         interval = source.interval_seconds
+        longest = max(LONGEST_BACK_OFF_SECONDS, interval)
+        back_off = min(longest, FIRST_BACK_OFF_SECONDS * 2 ** min(failures - 1, 10))
+        asked_for = (
+            min(LONGEST_OBEYED_SECONDS, (outcome.until - self._clock()).total_seconds()) if outcome.until else 0.0
+        )
         if outcome.reason is None:
             wait = interval - took
-        elif outcome.until:
-            wait = min(LONGEST_OBEYED_SECONDS, (outcome.until - self._clock()).total_seconds())
         elif outcome.reason == "auth":
             wait = max(AFTER_REFUSAL_SECONDS, interval)
+        elif outcome.reason == "rate_limited" and outcome.records:
+            wait = asked_for  # a long first sync comes in portions, as fast as the platform allows
         else:
-            longest = max(LONGEST_BACK_OFF_SECONDS, interval)
-            wait = min(longest, FIRST_BACK_OFF_SECONDS * 2 ** min(failures - 1, 10))
+            wait = max(back_off, asked_for)
         return max(SHORTEST_WAIT_SECONDS, wait) * (1 + self._jitter() / 10)
 
 

@@ -1,0 +1,504 @@
+"""The poller: cursor from the store, page by page into it, waits, log-once, reload, stop. Nobody waits for real."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from exporter.client import AuthFailed, Client, Gone, HttpSettings, NotUnderstood, RateLimited, Unavailable
+from exporter.column import Rule
+from exporter.connectors.contract import Cursor, Page
+from exporter.health import Health
+from exporter.poll import Outcome, Poller, Progress, SourceFreshness, poll_once
+from exporter.records import Read, Request, Run
+from exporter.segments import compiled
+from exporter.source import Source
+from exporter.store import Store
+
+AT = datetime(2026, 3, 31, tzinfo=UTC)
+DEADLINE_SECONDS = 20
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "store.duckdb") as store:
+        yield store
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health(version="0")
+
+
+@dataclass
+class Platform:
+    """A platform without a network: its pages, and what it says instead of the next one."""
+
+    pages: int = 3
+    trouble: Exception | None = None
+    trouble_after: int = 0  # pages
+    polls: list[dict[str, Any]] = field(default_factory=list)  # the cursor of each poll
+    clients: list[Client] = field(default_factory=list)
+    total: int | None = None
+    held: asyncio.Event | None = None  # waited for before the last page
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def poll(self, client: Client, _options: Any, cursor: Cursor) -> AsyncIterator[Page]:
+        self.polls.append(dict(cursor))
+        self.clients.append(client)
+        for number in range(cursor.get("page", 0), self.pages):
+            if self.trouble and number >= self.trouble_after:
+                raise self.trouble
+            if self.held and number == self.pages - 1:
+                self.reached.set()
+                await self.held.wait()
+            yield Page([self.read(number, n) for n in range(2)], {"page": number + 1}, total=self.total)
+        if self.trouble and self.trouble_after >= self.pages:
+            raise self.trouble
+
+    def read(self, page: int, n: int) -> Read:
+        began = AT - timedelta(days=1) + timedelta(minutes=page)
+        return Read(Run(id=f"{page}-{n}", status="succeeded", started_at=began), {"squad": "red"})
+
+
+def connector(platform: Platform) -> ModuleType:
+    module = ModuleType("connector")
+    module.RECORDS = (Run,)  # type: ignore[attr-defined] # a module made on the spot
+    module.poll = platform.poll  # type: ignore[attr-defined] # a module made on the spot
+    return module
+
+
+def source(platform: Platform, **more: Any) -> Source:
+    rules = {"team": [Rule(field="squad")], "attempt": [Rule(field="squad")]}
+    known = {
+        "name": "flows",
+        "type": "n8n",
+        "connector": connector(platform),
+        "options": None,
+        "http": HttpSettings(url="http://localhost"),
+        "mapping": compiled(rules, (Run,)),
+        "records": (Run,),
+        "interval_seconds": 60,
+        "initial_history_seconds": 86400,
+        "max_staleness_seconds": 3600,
+        "fingerprint": "print",
+    }
+    return Source(**{**known, **more})
+
+
+def value(health: Health, name: str, **labels: str) -> float | None:
+    return health.registry.get_sample_value(name, labels)
+
+
+@dataclass
+class Time:
+    """A clock that stands still until told otherwise, and sleep that ends when told so."""
+
+    at: datetime = AT
+    asked: asyncio.Queue[tuple[float, asyncio.Event]] = field(default_factory=asyncio.Queue)
+
+    def clock(self) -> datetime:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        over = asyncio.Event()
+        await self.asked.put((seconds, over))
+        await over.wait()
+
+    async def wait(self) -> float:
+        """Until a task wants to sleep; lets it sleep, and tells how long that was."""
+        seconds, over = await self.asleep()
+        self.at += timedelta(seconds=seconds)
+        over.set()
+        return seconds
+
+    async def asleep(self) -> tuple[float, asyncio.Event]:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            return await self.asked.get()
+
+
+@pytest.fixture
+async def make(store: Store, health: Health) -> AsyncIterator[Callable[..., tuple[Poller, Time]]]:
+    pollers = []
+
+    def made(jitter: float = 0.0, **more: Any) -> tuple[Poller, Time]:
+        time = Time()
+        pollers.append(Poller(store, health, clock=time.clock, sleep=time.sleep, jitter=lambda: jitter, **more))
+        return pollers[-1], time
+
+    yield made
+    for poller in pollers:
+        await poller.stop()
+
+
+# One poll
+
+
+async def test_a_poll_stores_every_page_and_its_cursor(store: Store, health: Health) -> None:
+    platform = Platform()
+
+    assert await poll_once(source(platform), store, health, AT) == Outcome(6, 6)
+    with store.reader() as reader:
+        stored = reader.execute("select id, source, team, attempt from run order by id limit 2").fetchall()
+    assert stored == [("0-0", "flows", "red", None), ("0-1", "flows", "red", None)]
+    assert store.source("flows").cursor == {"page": 3}
+    assert store.source("flows").last_success == AT
+    assert await poll_once(source(platform), store, health, AT) == Outcome(0, 0)
+    assert platform.polls == [{}, {"page": 3}]
+
+
+async def test_a_connector_is_told_when_the_poll_began_and_how_far_back_to_look(store: Store, health: Health) -> None:
+    platform = Platform()
+    await poll_once(source(platform, initial_history_seconds=7200), store, health, AT)
+
+    assert [(c.at, c.since) for c in platform.clients] == [(AT, AT - timedelta(hours=2))]
+
+
+async def test_a_poll_counts_what_it_did(store: Store, health: Health) -> None:
+    await poll_once(source(Platform()), store, health, AT)
+
+    assert value(health, "outcome_source_up", source="flows", kind="n8n") == 1
+    assert value(health, "outcome_source_last_success_timestamp_seconds", source="flows") == AT.timestamp()
+    assert value(health, "outcome_source_poll_interval_seconds", source="flows") == 60
+    assert value(health, "outcome_source_polls_total", source="flows") == 1
+    assert value(health, "outcome_source_poll_failures_total", source="flows", reason="auth") == 0
+    assert value(health, "outcome_source_records_total", source="flows", record="run") == 6
+    assert value(health, "outcome_source_values_unread_total", source="flows", column="attempt") == 6
+    assert value(health, "outcome_source_backfill_complete", source="flows") == 1
+    newest = AT - timedelta(days=1) + timedelta(minutes=2)
+    watermark = value(health, "outcome_source_watermark_timestamp_seconds", source="flows", record="run")
+    assert watermark == newest.timestamp()
+
+
+async def test_after_a_restart_the_metrics_know_what_was_stored_before(store: Store, health: Health) -> None:
+    await poll_once(source(Platform()), store, health, AT)
+    anew = Health(version="0")
+    await poll_once(
+        source(Platform(trouble=Unavailable("down"), trouble_after=3)), store, anew, AT + timedelta(hours=1)
+    )
+
+    assert value(anew, "outcome_source_last_success_timestamp_seconds", source="flows") == AT.timestamp()
+    assert value(anew, "outcome_source_backfill_complete", source="flows") == 1
+    newest = (AT - timedelta(days=1) + timedelta(minutes=2)).timestamp()
+    watermark = value(anew, "outcome_source_watermark_timestamp_seconds", source="flows", record="run")
+    assert watermark == newest
+
+
+async def test_the_first_full_sync_shows_how_far_it_is(store: Store, health: Health) -> None:
+    seen: list[Progress] = []
+    await poll_once(source(Platform(total=6)), store, health, AT, show=seen.append)
+    await poll_once(source(Platform(pages=4, total=2)), store, health, AT, show=seen.append)
+
+    assert seen == [Progress("flows", 2, 6), Progress("flows", 4, 6), Progress("flows", 6, 6)]
+    assert value(health, "outcome_source_first_sync_items", source="flows") == 6
+    assert value(health, "outcome_source_first_sync_items_expected", source="flows") == 6
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason", "text", "until"),
+    [
+        (AuthFailed("401"), "auth", "401", None),
+        (RateLimited("429", AT + timedelta(hours=1)), "rate_limited", "429", AT + timedelta(hours=1)),
+        (Unavailable("down"), "unavailable", "down", None),
+        (NotUnderstood("html"), "not_understood", "html", None),
+        (Gone("no list"), "gone", "no list", None),
+        (KeyError("secret token"), "bug", "unexpected KeyError at poll:", None),
+        (RecursionError("secret"), "bug", "unexpected RecursionError at poll:", None),
+    ],
+)
+async def test_what_came_before_a_fault_is_kept_and_the_poll_is_not_complete(
+    store: Store, health: Health, trouble: Exception, reason: str, text: str, until: datetime | None
+) -> None:
+    outcome = await poll_once(source(Platform(trouble=trouble, trouble_after=2)), store, health, AT)
+
+    assert (outcome.records, outcome.reason, outcome.until) == (4, reason, until)
+    assert outcome.text.startswith(text)
+    assert "secret" not in outcome.text
+    assert (store.source("flows").cursor, store.source("flows").complete) == ({"page": 2}, False)
+    assert value(health, "outcome_source_up", source="flows", kind="n8n") == 0
+    assert value(health, "outcome_source_poll_failures_total", source="flows", reason=reason) == 1
+    assert value(health, "outcome_source_polls_total", source="flows") == 1
+
+
+async def test_a_wait_that_the_platform_asks_for_reaches_the_outcome(store: Store, health: Health) -> None:
+    outcome = await poll_once(source(Platform(trouble=Unavailable("maintenance", 600.0))), store, health, AT)
+
+    assert outcome.until
+    assert timedelta(0) <= outcome.until - AT - timedelta(minutes=10) < timedelta(seconds=DEADLINE_SECONDS)
+
+
+async def test_a_store_that_cannot_be_used_is_a_failed_poll(store: Store, health: Health, tmp_path: Path) -> None:
+    store.close()
+    (tmp_path / "store.duckdb").write_bytes(b"overwritten by somebody")
+
+    outcome = await poll_once(source(Platform()), store, health, AT)
+    assert (outcome.reason, "not a database file" in outcome.text) == ("store", True)
+
+
+async def test_another_fingerprint_reads_everything_again(store: Store, health: Health) -> None:
+    platform = Platform()
+    await poll_once(source(platform), store, health, AT)
+    await poll_once(source(platform, fingerprint="another"), store, health, AT)
+
+    assert platform.polls == [{}, {}]
+
+
+async def test_a_page_is_being_stored_while_the_next_is_fetched_and_in_order(store: Store, health: Health) -> None:
+    platform = Platform(pages=40)
+    asked = asyncio.create_task(poll_once(source(platform), store, health, AT))
+    cursors = [0]
+    while not asked.done():
+        page = store.source("flows").cursor.get("page", 0)
+        cursors.append(page)
+        assert store.counts()["run"] >= 2 * page
+        await asyncio.sleep(0)
+
+    assert cursors == sorted(cursors)
+    assert asked.result() == Outcome(80, 80)
+
+
+async def test_real_http_is_counted_by_status(store: Store, health: Health) -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.json_response([{"id": "1"}, {"id": None}, {}])
+
+    async def poll(client: Client, _options: Any, _cursor: Cursor) -> AsyncIterator[Page]:
+        yield Page(client.each(await client.get("/runs"), lambda item: Run(id=item["id"].strip())), {})
+        await client.get("/nothing")
+
+    app = web.Application()
+    app.router.add_get("/runs", answer)
+    async with TestServer(app) as server:
+        settings = HttpSettings(url=str(server.make_url("")), retry_wait_seconds=0.001)
+        module = connector(Platform())
+        module.poll = poll  # type: ignore[attr-defined] # a module made on the spot
+        outcome = await poll_once(source(Platform(), connector=module, http=settings), store, health, AT)
+
+    assert (outcome.reason, outcome.records) == ("gone", 1)
+    assert value(health, "outcome_source_requests_total", source="flows", code="200") == 1
+    assert value(health, "outcome_source_requests_total", source="flows", code="404") == 1
+    assert value(health, "outcome_source_items_skipped_total", source="flows", reason="unknown_or_missing") == 1
+    assert value(health, "outcome_source_items_skipped_total", source="flows", reason="bad_shape") == 1
+
+
+# The loop
+
+Make = Callable[..., tuple[Poller, Time]]
+
+
+async def test_a_source_is_polled_at_its_interval_with_jitter(make: Make) -> None:
+    platform = Platform()
+    poller, time = make(jitter=0.5)
+    await poller.apply([source(platform)])
+    waits = [await time.wait() for _ in range(3)]
+
+    assert all(60 < wait <= 63 for wait in waits)  # the interval less the poll, and half a tenth more
+    assert platform.polls == [{}, {"page": 3}, {"page": 3}]
+
+
+async def test_the_wait_grows_while_a_source_is_down_and_starts_anew_when_it_is_well(make: Make) -> None:
+    platform = Platform(trouble=Unavailable("down"), trouble_after=9)
+    poller, time = make()
+    await poller.apply([source(platform)])
+    waits = [round(await time.wait()) for _ in range(7)]
+    platform.trouble = None
+    waits.append(round(await time.wait()))
+    platform.trouble = Unavailable("down")
+    waits.append(round(await time.wait()))
+
+    assert waits == [15, 30, 60, 120, 240, 300, 300, 60, 15]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "interval", "expected"),
+    [
+        (AuthFailed("401"), 60, [900, 900]),
+        (AuthFailed("401"), 3600, [3600, 3600]),
+        (RateLimited("429", AT + timedelta(minutes=20)), 60, [1200, 30]),
+        (RateLimited("429", AT + timedelta(days=400)), 60, [86400, 86400]),
+        (RateLimited("429", AT - timedelta(minutes=20)), 60, [15, 30]),
+        (Unavailable("down", 120.0), 60, [120, 120]),
+        (ValueError("bug"), 3600, [15, 30]),
+    ],
+    ids=["auth", "auth, long interval", "until", "until next year", "until the past", "retry after", "bug"],
+)
+async def test_how_long_a_source_is_left_alone(
+    make: Make, trouble: Exception, interval: int, expected: list[int]
+) -> None:
+    poller, time = make()
+    await poller.apply([source(Platform(trouble=trouble), interval_seconds=interval)])
+
+    assert [round(await time.wait()) for _ in expected] == expected
+
+
+async def test_a_limited_first_sync_goes_on_as_soon_as_it_may(make: Make, store: Store) -> None:
+    platform = Platform(pages=9)
+    poller, time = make()
+    platform.trouble, platform.trouble_after = RateLimited("429", AT + timedelta(seconds=20)), 2
+    await poller.apply([source(platform)])
+    waits = []
+    for pages in (4, 6, 8):
+        seconds, over = await time.asleep()
+        waits.append(round(seconds))
+        time.at += timedelta(seconds=seconds)
+        platform.trouble, platform.trouble_after = RateLimited("429", time.at + timedelta(seconds=20)), pages
+        over.set()
+    await time.asleep()
+
+    assert waits == [20, 20, 20]
+    assert store.source("flows").cursor == {"page": 8}
+
+
+async def test_one_line_when_a_source_goes_bad_and_one_when_it_is_well(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    platform = Platform()
+    poller, time = make()
+    with caplog.at_level(logging.INFO, "exporter.poll"):
+        await poller.apply([source(platform)])
+        for trouble in (Unavailable("HTTP 503"), AuthFailed("HTTP 401"), Unavailable("HTTP 503"), None, None):
+            _, over = await time.asleep()
+            platform.trouble, platform.trouble_after = trouble, 9
+            over.set()
+        await time.asleep()
+
+    lines = [(r.levelname, r.getMessage()) for r in caplog.records if r.name == "exporter.poll"]
+    assert lines == [
+        ("WARNING", "source flows: unavailable: HTTP 503; asking again in 15 s"),
+        ("INFO", "source flows: well again after 3 failed polls"),
+    ]
+
+
+async def test_a_bug_in_a_connector_is_one_line_without_what_was_read(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    poller, time = make()
+    await poller.apply([source(Platform(trouble=KeyError("hunter2")))])
+    await time.wait()
+    await time.wait()
+
+    assert "source flows: bug: unexpected KeyError at poll:" in caplog.text
+    assert "hunter2" not in caplog.text
+    assert len(caplog.records) == 1
+
+
+async def test_one_bad_source_does_not_disturb_another(make: Make, store: Store) -> None:
+    poller, time = make()
+    bad, good = Platform(trouble=RuntimeError("no")), Platform()
+    await poller.apply([source(bad, name="bad"), source(good, name="good")])
+    for _ in range(2):
+        await time.asleep()
+
+    assert (store.source("bad").complete, store.source("good").complete) == (False, True)
+
+
+async def test_freshness_tells_what_evaluation_may_build_on(make: Make) -> None:
+    platform = Platform(trouble=Unavailable("down"), trouble_after=1)
+    poller, time = make()
+    await poller.apply([source(platform)])
+    _, over = await time.asleep()
+    before = poller.freshness()
+    platform.trouble = None
+    over.set()
+    await time.asleep()
+
+    assert before == [SourceFreshness("flows", False, None, 3600)]
+    (after,) = poller.freshness()
+    assert after == SourceFreshness("flows", True, AT, 3600)
+    assert [before[0].stale(AT), after.stale(AT + timedelta(hours=1)), after.stale(AT + timedelta(seconds=3601))] == [
+        True,
+        False,
+        True,
+    ]
+
+
+async def test_a_source_configured_otherwise_is_incomplete_at_once(make: Make) -> None:
+    platform = Platform()
+    poller, time = make()
+    await poller.apply([source(platform)])
+    await time.asleep()
+    platform.held = asyncio.Event()
+    await poller.apply([source(platform, fingerprint="another")])
+
+    assert [each.complete for each in poller.freshness()] == [False]
+
+
+# Reload and stop
+
+
+async def test_a_reload_leaves_unchanged_sources_alone(make: Make, health: Health) -> None:
+    kept, changed, removed, added = Platform(), Platform(), Platform(), Platform()
+    stays = source(kept, name="kept")
+    will_change = source(changed, name="changed")
+    poller, time = make()
+    await poller.apply([stays, will_change, source(removed, name="removed")])
+    for _ in range(3):
+        await time.asleep()
+    same_again = replace(stays, mapping=compiled({"team": [Rule(field="squad")]}, (Run,)))
+    await poller.apply([same_again, replace(will_change, interval_seconds=90), source(added, name="added")])
+    for _ in range(2):
+        await time.asleep()
+
+    assert [len(each.polls) for each in (kept, changed, removed, added)] == [1, 2, 1, 1]
+    assert value(health, "outcome_source_poll_interval_seconds", source="changed") == 90
+    assert value(health, "outcome_source_polls_total", source="changed") == 2
+    assert value(health, "outcome_source_up", source="removed", kind="n8n") is None
+    assert value(health, "outcome_source_up", source="added", kind="n8n") == 1
+    assert [each.source for each in poller.freshness()] == ["kept", "changed", "added"]
+
+
+async def test_a_new_source_has_its_series_before_its_first_answer(make: Make, health: Health) -> None:
+    platform = Platform(pages=1, held=asyncio.Event())
+    poller, _ = make()
+    await poller.apply([source(platform)])
+
+    assert value(health, "outcome_source_up", source="flows", kind="n8n") == 0
+
+
+async def test_stopping_in_the_middle_of_a_poll_loses_nothing(make: Make, store: Store) -> None:
+    platform = Platform(pages=5, held=asyncio.Event())
+    poller, _ = make()
+    await poller.apply([source(platform)])
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await platform.reached.wait()
+        await poller.stop()
+    stopped = store.source("flows").cursor["page"]
+    again, time = make()
+    platform.held = None
+    await again.apply([source(platform)])
+    await time.asleep()
+
+    assert stopped == 4  # every page that had come
+    assert platform.polls == [{}, {"page": 4}]
+    assert store.counts()["run"] == 10
+
+
+async def test_stopping_while_sources_sleep_is_immediate(make: Make) -> None:
+    poller, time = make()
+    await poller.apply([source(Platform(), name=f"s{n}") for n in range(5)])
+    for _ in range(5):
+        await time.asleep()
+    began = asyncio.get_running_loop().time()
+    await poller.stop()
+
+    assert asyncio.get_running_loop().time() - began < 2
+    assert poller.freshness() == []
+
+
+async def test_records_that_a_platform_no_longer_has_go(store: Store, health: Health) -> None:
+    async def poll(_client: Client, _options: Any, _cursor: Cursor) -> AsyncIterator[Page]:
+        yield Page([], {"page": 3}, gone=[(Run, "0-0"), (Request, "0-1")])
+
+    await poll_once(source(Platform()), store, health, AT)
+    module = connector(Platform())
+    module.poll = poll  # type: ignore[attr-defined] # a module made on the spot
+    await poll_once(source(Platform(), connector=module), store, health, AT)
+
+    assert store.counts()["run"] == 5
