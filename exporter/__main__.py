@@ -17,12 +17,12 @@ from exporter import __version__, logs, strict
 from exporter.app import Options, now, serve
 from exporter.config import Config
 from exporter.figures import evaluated, fed, once, open_store, read, stored_freshness
-from exporter.listen import ListenError
 from exporter.probe import probe
 from exporter.publish import text
 from exporter.report import rows
 from exporter.screen import kpi_table, progress
 from exporter.server import ask
+from exporter.server.listen import ListenError
 from exporter.store import StoreError
 
 LISTEN = "127.0.0.1:10042"

@@ -18,14 +18,14 @@ from exporter.evaluate import Evaluation
 from exporter.figures import Clock, evaluated, fed, open_store, read
 from exporter.health import Health
 from exporter.otlp import Otlp, OtlpSettings
-from exporter.page import Line
 from exporter.poll import Poller, Show, SourceFreshness
 from exporter.publish import Publisher
 from exporter.report import Fed
 from exporter.series import Series, series
 from exporter.server import Server, Surface
+from exporter.server.gate import Gate
+from exporter.server.page import Line
 from exporter.store import StoreError
-from exporter.web import Gate
 
 log = logging.getLogger(__name__)
 

@@ -1,35 +1,17 @@
-"""One entry of `sources` in the config -> a source ready to be polled; every mistake is noted with its line."""
+"""A source as configured: all that polling it needs."""
 
-import dataclasses
-import hashlib
-import json
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from exporter import duration
 from exporter.client import HttpSettings
-from exporter.column import COLUMNS, Rules
-from exporter.credential import Credentials
-from exporter.records import RECORDS, SEGMENTS, Record
-from exporter.section import SourceSection
-from exporter.segments import UNMAPPED, Fillers, compiled, faults
-from exporter.shape import Checker
-from exporter.strict import At
-
-WITHOUT_URL = frozenset({"files"})
-HTTP_KEYS = {
-    *("url", "api_key", "api_key_file", "token", "token_file", "username", "password", "password_file", "header"),
-    *("timeout", "rate", "concurrency", "proxy", "ca_file", "max_response_bytes"),
-}
-INTERVALS = {"files": 30}  # seconds, where not 60
-SHORTEST_STALENESS = 3600
-
+from exporter.records import Record
+from exporter.segments import Fillers
 
 RecordTypes = tuple[type[Record], ...]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """All that polling one source needs."""
 
@@ -38,123 +20,9 @@ class Source:
     connector: ModuleType
     options: Any
     http: HttpSettings
-    mapping: Fillers = dataclasses.field(repr=False, compare=False)  # the fingerprint tells of a change
+    mapping: Fillers = field(repr=False, compare=False)  # the fingerprint tells of a change
     records: RecordTypes  # what it feeds
     interval_seconds: int
     initial_history_seconds: int
     max_staleness_seconds: int
     fingerprint: str  # another one: what was fetched so far no longer fits, fetch anew
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Reader:
-    """Reads the entries of one config."""
-
-    checker: Checker
-    credentials: Credentials
-    connectors: Mapping[str, ModuleType]
-
-    def source(self, data: Any, at: At) -> Source | None:
-        """The source of one entry, or None after noting what is wrong."""
-        if not isinstance(data, dict):
-            self.checker.wrong(at, "this is not a mapping; write name: ..., type: ... and so on")
-            return None
-        kind = data.get("type")
-        connector = self.connectors.get(kind) if isinstance(kind, str) else None
-        if isinstance(kind, str) and connector is None:
-            self.checker.unknown("connector", kind, list(self.connectors), (*at, "type"))
-        local = isinstance(kind, str) and kind in WITHOUT_URL
-        if connector and not local and "url" not in data:
-            self.checker.wrong((*at, "url"), "this key is missing; write the address of the platform")
-        common = set(SourceSection.model_fields) - (HTTP_KEYS if local else set())
-        own = {_key(field.name): field.name for field in dataclasses.fields(connector.Options)} if connector else {}
-        for key in data if connector else ():
-            if key not in common and key not in own:
-                self.checker.unknown("key", key, [*common, *own], (*at, key))
-        section = self.checker.read(SourceSection, {k: v for k, v in data.items() if k in common and k not in own}, at)
-        reached = {} if local else data
-        http = self.credentials.http(section or SourceSection.model_construct(), reached, at)
-        if connector is None:
-            return None
-        options = self._options(connector, {own[k]: (k, v) for k, v in data.items() if k in own}, at)
-        if section is None or options is None:
-            return None
-        return self._source(section, connector, options, http, at)
-
-    def _options(self, connector: ModuleType, given: Mapping[str, tuple[str, Any]], at: At) -> Any:
-        """The connector's own options; `given` is field -> (key, value)."""
-        values = {}
-        for field, (key, value) in given.items():
-            values[field] = value
-            if field != key:
-                try:
-                    values[field] = duration.seconds(value if isinstance(value, str) else "")
-                except ValueError as error:
-                    self.checker.wrong((*at, key), str(error))
-                    del values[field]
-        options: Any = self.checker.read(connector.Options, values, at)
-        if isinstance(getattr(options, "path", None), str):
-            options = dataclasses.replace(options, path=str(self.credentials.folder / options.path))
-        return options
-
-    def _source(
-        self, section: SourceSection, connector: ModuleType, options: Any, http: HttpSettings, at: At
-    ) -> Source:
-        records = _fed(connector, options)
-        interval = section.interval or INTERVALS.get(section.type, 60)
-        staleness = section.max_staleness or max(3 * interval, SHORTEST_STALENESS)
-        if staleness < interval:
-            self.checker.wrong((*at, "max_staleness"), "this is shorter than interval; write at least 3 times interval")
-        return Source(
-            name=section.name,
-            type=section.type,
-            connector=connector,
-            options=options,
-            http=http,
-            mapping=compiled(self._mapping(section, records, at), records),
-            records=records,
-            interval_seconds=interval,
-            initial_history_seconds=section.initial_history,
-            max_staleness_seconds=staleness,
-            fingerprint=_fingerprint(section, options, http.url),
-        )
-
-    def _mapping(self, section: SourceSection, records: RecordTypes, at: At) -> Rules:
-        """The checked mapping; empty where something is wrong with it."""
-        before = len(self.checker.mistakes)
-        columns = {name: column for record in records for name, column in COLUMNS[record].items()}
-        others = [name for name in columns if name not in SEGMENTS and name not in UNMAPPED]
-        for part, rules, known in (("segments", section.segments, SEGMENTS), ("fields", section.fields, others)):
-            for name, alternatives in rules.items():
-                place = (*at, part, name)
-                if name not in known:
-                    self.checker.unknown("segment" if part == "segments" else "column", name, known, place)
-                    continue
-                for i, rule in enumerate(alternatives):
-                    inside = (*place, i) if (*place, i) in self.checker.document.lines else place
-                    sound = self.checker.clean(inside)
-                    for key, message in faults(rule, columns[name]) if sound else ():
-                        self.checker.wrong((*inside, *key), message)
-        return {**section.segments, **section.fields} if len(self.checker.mistakes) == before else {}
-
-
-def _key(field: str) -> str:
-    """The key of an option: a length of time is written `overlap: 1h`, not `overlap_seconds: 3600`."""
-    return field.removesuffix("_seconds")
-
-
-def _fed(connector: ModuleType, options: Any) -> RecordTypes:
-    """The records a source feeds: those of its connector, or the one named by its option `record`."""
-    record = getattr(options, "record", None)
-    return (RECORDS[record],) if record else tuple(connector.RECORDS)
-
-
-def _fingerprint(section: SourceSection, options: Any, url: str) -> str:
-    meaning = {
-        "type": section.type,
-        "url": url,
-        "options": dataclasses.asdict(options),
-        "initial_history": section.initial_history,
-        "mapping": section.model_dump(include={"segments", "fields"}),
-    }
-    return hashlib.sha256(json.dumps(meaning, sort_keys=True, default=str).encode()).hexdigest()

@@ -17,14 +17,14 @@ from pydantic import BaseModel
 from exporter import config, duration, kpi, strict
 from exporter.column import Rule
 from exporter.config import Config
+from exporter.config.secret import Secret
+from exporter.config.section import KpiSection, SourceSection, Whole
+from exporter.config.setting import predicate_columns
 from exporter.connectors import CONNECTORS
 from exporter.evaluate import Feed, evaluate
 from exporter.kpi import Threshold
 from exporter.records import RECORDS, Read, Request, Run
-from exporter.secret import Secret
-from exporter.section import KpiSection, SourceSection, Whole
 from exporter.segments import LABELS, apply
-from exporter.setting import predicate_columns
 from exporter.store import Store
 from exporter.strict import Mistakes
 

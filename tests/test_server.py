@@ -16,13 +16,12 @@ import pytest
 from aiohttp import ClientSession, TCPConnector
 from prometheus_client import CollectorRegistry, Gauge
 
-from exporter import listen
 from exporter.negotiation import TEXT
-from exporter.page import Line, ago
 from exporter.publish import Publisher
-from exporter.server import Refusal, Server, Surface, ask
+from exporter.server import Refusal, Server, Surface, ask, listen
+from exporter.server.gate import Gate
+from exporter.server.page import Line, ago
 from exporter.stats import Family, Snapshot
-from exporter.web import Gate
 
 AT = datetime(2026, 3, 31, 9, 30, tzinfo=UTC)
 

@@ -19,8 +19,8 @@ from prometheus_client import CollectorRegistry
 from exporter import strict
 from exporter.publish import Publisher
 from exporter.server import Server, Surface
+from exporter.server.gate import Busy, Gate, load
 from exporter.stats import Distribution, Family, Snapshot
-from exporter.web import Busy, Gate, load
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 TLS = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n"

@@ -118,7 +118,7 @@ async def history(client: Client, options: Options, cursor: Cursor) -> AsyncIter
             raise NotUnderstood("/flow_runs/filter: the page repeats; the list would never end")
         latest = latest or (ends[0] if ends else instant(cursor.get("ended")))
         last = ends[-1] if ends else until
-        offset = offset + len(items) if last == until else 0  # more ends in one instant than fit a page
+        offset = 0  # more ends in one instant than fit a page
         until = last
         yield items, {"until": until and until.isoformat(), "latest": latest and latest.isoformat()}
         if len(items) < options.page_size:

@@ -36,6 +36,7 @@ FIELDS = {
 }
 CHANGES = "ObjectType = 'RT::Ticket' AND Type != 'EmailRecord' AND Type != 'CommentEmailRecord'"
 HISTORY = "Type = 'Correspond' OR Type = 'Comment' OR Type = 'Status' OR (Type = 'Set' AND Field = 'Queue')"
+EMPTY_PAGES = 100  # in a row; rows that the user may not see make some
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +44,7 @@ class Options:
     queues: tuple[str, ...] = ()  # names; none = every queue the user sees. Name the second line's too
     bots: tuple[str, ...] = ()  # users that are automation
     escalation_queues: tuple[str, ...] = ()  # a move to one of these is an escalation; none = every move is
-    statuses: Mapping[str, RequestOutcome] = field(
-        default_factory=dict
-    )  # of other lifecycles, beside new, open, stalled, resolved and rejected
+    statuses: Mapping[str, RequestOutcome] = field(default_factory=dict)  # of lifecycles other than RT's default
     page_size: Annotated[int, Field(ge=1, le=100)] = 100  # RT answers 100 to more
     overlap: Annotated[int, Field(ge=0, le=5000)] = 200  # transaction ids looked at again every poll
 
@@ -63,17 +62,19 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
         # RT reads a date in the user's own time zone; a day more covers every zone.
         since = f"{client.since - timedelta(days=1):%Y-%m-%d %H:%M:%S}"
         query = f"{wanted} AND (LastUpdated >= '{since}' OR Status = '__Active__')"
-        async for tickets in search(client, "tickets", query, size, cursor.get("after", 0)):
+        expected = None
+        async for tickets, left in search(client, "tickets", query, size, cursor.get("after", 0)):
+            expected = expected or left
             reads = await with_history(client, words, tickets)
-            yield Page(reads, {"newest": newest, "after": int(tickets[-1]["id"])})
+            yield Page(reads, {"newest": newest, "after": int(tickets[-1]["id"])}, total=expected)
         yield Page([], {"newest": newest, "seen": []})
     seen = set(cursor.get("seen", ()))
     floor = newest - options.overlap
-    async for transactions in search(client, "transactions", CHANGES, size, max(floor, 0)):
+    async for transactions, _ in search(client, "transactions", CHANGES, size, max(floor, 0)):
         ids, about = numbers("/transactions", transactions, "id"), numbers("/transactions", transactions, "ObjectId")
         changed = {ticket for id_, ticket in zip(ids, about, strict=True) if id_ not in seen}
         query = f"{wanted} AND {any_of('id', changed)}"
-        found = [t async for page in search(client, "tickets", query) for t in page] if changed else []
+        found = [t async for page, _ in search(client, "tickets", query) for t in page] if changed else []
         # Deleted, merged into another or moved to a queue that is not wanted: the search does not find it.
         gone = [(Request, str(id_)) for id_ in sorted(changed - {int(ticket["id"]) for ticket in found})]
         newest = max(newest, *ids)
@@ -88,8 +89,10 @@ async def newest_transaction(client: Client) -> int:
     return max(numbers(path, listed(path, answer, "items"), "id"), default=0)
 
 
-async def search(client: Client, what: str, query: str, size: int = 100, after: int = 0) -> AsyncIterator[list[Json]]:
-    """Pages of what the query finds above the id `after`, in order of id.
+async def search(
+    client: Client, what: str, query: str, size: int = 100, after: int = 0
+) -> AsyncIterator[tuple[list[Json], int | None]]:
+    """Pages of what the query finds above the id `after`, in order of id; with each, how many were left, if known.
 
     Each page is asked for by the last id, not by number: rows that leave the result meanwhile would shift the pages.
     """
@@ -101,13 +104,16 @@ async def search(client: Client, what: str, query: str, size: int = 100, after: 
         ids = numbers(path, items, "id")
         if ids != sorted(ids) or (ids and ids[0] <= after):
             raise NotUnderstood(f"{path}: the items are not in the order asked for; is this RT 5.0.2 or later?")
+        left = answer.get("total")
         if items:
-            yield items
+            yield items, left
         # Without a total (rights checked row by row), RT before 5.0.5 names no next page where there is one, and later
         # ones name one behind an empty page. Never "until empty" by number: past the end some answer the last page.
         following = bool(answer.get("next_page"))
-        if not following and (not items or answer.get("total") is not None):
+        if not following and (not items or left is not None):
             return
+        if page > EMPTY_PAGES:
+            raise NotUnderstood(f"{path}: {EMPTY_PAGES} empty pages, and still another is named")
         after, page = (ids[-1], 1) if items else (after, page + 1)
 
 
@@ -117,7 +123,7 @@ async def with_history(client: Client, words: Words, tickets: Sequence[Json]) ->
         return []
     history: dict[int, list[Json]] = defaultdict(list)
     query = f"ObjectType = 'RT::Ticket' AND {any_of('ObjectId', (int(t['id']) for t in tickets))} AND ({HISTORY})"
-    async for transactions in search(client, "transactions", query):
+    async for transactions, _ in search(client, "transactions", query):
         for about, transaction in zip(numbers("/transactions", transactions, "ObjectId"), transactions, strict=True):
             history[about].append(transaction)
     told = [ticket | {"Transactions": history[int(ticket["id"])]} for ticket in tickets]

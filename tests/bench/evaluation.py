@@ -1,6 +1,7 @@
+# ruff: noqa: E501 - the statements read best as they are
 """The whole catalogue on N requests and N runs, against one hand-written scan of each table; ratios of one run.
 
-    python -m tests.bench.evaluation [rows ...]
+python -m tests.bench.evaluation [rows ...]
 """
 
 import sys

@@ -19,8 +19,8 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from exporter.negotiation import OPENMETRICS, TEXT
 from exporter.publish import Publisher, render
 from exporter.server import Server, Surface
+from exporter.server.gate import Gate
 from exporter.stats import Family, Snapshot
-from exporter.web import Gate
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 CASES = {

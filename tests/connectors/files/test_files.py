@@ -6,11 +6,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.client import Client, HttpSettings, NotUnderstood, Unavailable
@@ -47,10 +51,9 @@ class Folder:
 
     async def poll(self, pattern: str = "*", *, pages: int = 1_000_000, **options: Any) -> int:
         """Polls and stores, at most so many pages; how many rows came."""
-        settings = HttpSettings(url="")
         rows = 0
         chosen = Options(**{"path": str(self.path / pattern), "record": "request", **options})
-        async with Client(settings, at=AT, since=AT) as client:
+        async with Client(HttpSettings(url=""), at=AT, since=AT) as client:
             async for page in files.poll(client, chosen, self.cursor):
                 self.stored |= {read.record.id: read.record for read in page.reads}
                 self.items += [read.item for read in page.reads]
@@ -396,6 +399,29 @@ async def test_columns_are_renamed_or_passed_over_and_the_row_is_handed_on_as_it
     assert folder.items == [{"key": 17, "opened_at": None, "department": "it", "notes": "x"}]
 
 
+LINES = '"two\nlines"'
+TEXTS = {
+    "a.csv": "id,category\n" + "".join(f"r{number},{LINES if number % 2 else 'billing'}\n" for number in range(9)),
+    "a.jsonl": "".join(line(f"r{number}", category="b\u00fcro" * number) for number in range(9)),
+}
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS))
+@given(cuts=st.sets(st.integers(1, 300), max_size=6), page_size=st.integers(1, 4))
+@settings(max_examples=40, deadline=None)
+async def test_however_a_file_grows_each_row_is_read_once(name: str, cuts: set[int], page_size: int) -> None:
+    whole = TEXTS[name].encode()
+    with TemporaryDirectory() as path:
+        folder, rows = Folder(Path(path)), 0
+        for began, ended in pairwise([0, *sorted(cut for cut in cuts if cut < len(whole)), len(whole)]):
+            folder.write(name, whole[began:ended], ago=5, append=True)
+            rows += await folder.poll(page_size=page_size)
+
+    assert rows == 9
+    assert set(folder.stored) == {f"r{number}" for number in range(9)}
+    assert folder.skipped == 0
+
+
 def test_a_mapping_to_a_column_that_is_not_there_is_a_mistake_of_the_configuration() -> None:
     with pytest.raises(ValidationError, match=r"request has no 'colour'; it has .*opened_at"):
         TypeAdapter(Options).validate_python({"path": "x", "record": "request", "columns": {"a": "colour"}})
@@ -498,8 +524,8 @@ async def test_many_rows_come_in_pages(folder: Folder) -> None:
 
 async def test_a_file_written_to_while_it_is_read_is_read_to_its_end_by_the_next_poll(folder: Folder) -> None:
     folder.write("a.jsonl", "".join(line(str(number)) for number in range(10)), ago=5)
-    settings, options = HttpSettings(url=""), Options(path=str(folder.path / "*"), record="request", page_size=4)
-    async with Client(settings, at=AT, since=AT) as client:
+    options = Options(path=str(folder.path / "*"), record="request", page_size=4)
+    async with Client(HttpSettings(url=""), at=AT, since=AT) as client:
         async for page in files.poll(client, options, {}):
             folder.stored |= {read.record.id: read.record for read in page.reads}
             folder.cursor = page.cursor

@@ -221,6 +221,26 @@ async def test_a_server_that_ignores_the_question_is_not_read_for_ever() -> None
             await Desk(tracker, str(server.make_url("")).rstrip("/")).poll()
 
 
+async def test_empty_pages_without_end_are_not_read_for_ever() -> None:
+    async def empty(_: web.Request) -> web.Response:
+        return web.json_response({"items": [], "total": None, "next_page": "/REST/2.0/tickets?page=2"})
+
+    app = web.Application()
+    app.router.add_get("/REST/2.0/{what}", empty)
+    async with TestServer(app) as server:
+        with pytest.raises(NotUnderstood):
+            await Desk(RequestTracker(), str(server.make_url("")).rstrip("/")).poll()
+
+
+async def test_the_first_sync_says_how_many_tickets_it_will_bring(desk: Desk) -> None:
+    many(desk.tracker, 12)
+    settings = HttpSettings(url=desk.url, auth=Auth.token(desk.tracker.token))
+    async with Client(settings, at=AT, since=AT - timedelta(days=1)) as client:
+        totals = [page.total async for page in request_tracker.poll(client, Options(page_size=5, overlap=0), {})]
+
+    assert totals == [12, 12, 12, None]
+
+
 async def test_an_item_without_an_id_is_not_understood() -> None:
     async def odd(_: web.Request) -> web.Response:
         return web.json_response({"items": [{"type": "ticket"}], "total": 1})

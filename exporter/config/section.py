@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from exporter import duration
 from exporter.column import Rule
-from exporter.shape import ONE_OR_MORE
+from exporter.config.shape import ONE_OR_MORE
 
 
 class Section(BaseModel):

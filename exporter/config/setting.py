@@ -7,12 +7,12 @@ from typing import Any
 
 from exporter import duration, expression
 from exporter.column import COLUMNS
+from exporter.config.section import KpiSection, Levels
+from exporter.config.shape import Checker
 from exporter.evaluate import Setting, labels_of
 from exporter.kpi import Kpi, Param, Threshold
 from exporter.records import RECORDS
-from exporter.section import KpiSection, Levels
 from exporter.segments import LABELS
-from exporter.shape import Checker
 from exporter.strict import At
 
 FLAGS = {"request": ("self_service", "legacy_path")}

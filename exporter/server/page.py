@@ -26,7 +26,7 @@ class Pages:
 
     def __init__(self) -> None:
         self._environment = Environment(
-            loader=PackageLoader("exporter", "templates"),
+            loader=PackageLoader("exporter.server", "templates"),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,

@@ -8,16 +8,18 @@ from types import ModuleType
 from typing import Any
 
 from exporter import duration, strict
-from exporter.credential import Credentials
+from exporter.config.credential import Credentials
+from exporter.config.entry import Reader
+from exporter.config.secret import Secret, SecretError, from_environment
+from exporter.config.section import Log, Whole
+from exporter.config.setting import SettingReader
+from exporter.config.shape import Checker
 from exporter.evaluate import Plan
 from exporter.kpi import Kpi
 from exporter.records import RECORDS
-from exporter.secret import Secret, SecretError, from_environment
-from exporter.section import Limits, Log, Whole
 from exporter.segments import LABELS
-from exporter.setting import SettingReader
-from exporter.shape import Checker
-from exporter.source import Reader, Source
+from exporter.series import Limits
+from exporter.source import Source
 from exporter.strict import At, Mistakes
 
 DEFAULT_LABELS: Mapping[str, tuple[str, ...]] = {
@@ -128,7 +130,7 @@ class _Loader:
                 workflow_timeouts={name: each.run_timeout for name, each in whole.workflows.items()},
             ),
             sources=tuple(sources),
-            limits=whole.limits,
+            limits=Limits(**whole.limits.model_dump()),
             evaluation_interval_seconds=whole.evaluation_interval,
             otlp=otlp,
             log=whole.log,

@@ -11,12 +11,12 @@ from pathlib import Path
 import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector, web, web_response
 
-from exporter import listen
 from exporter.negotiation import format_for, gzip_wanted
-from exporter.page import Line, Pages
 from exporter.publish import Publisher
 from exporter.records import Json
-from exporter.web import Busy, Gate
+from exporter.server import listen
+from exporter.server.gate import Busy, Gate
+from exporter.server.page import Line, Pages
 
 log = logging.getLogger(__name__)
 

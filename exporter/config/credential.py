@@ -1,16 +1,17 @@
 """How a source is reached, from its entry in the config: address, credentials, certificates. Secrets stay unprinted."""
 
 import re
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exporter import secret
 from exporter.client import Auth, HttpSettings
-from exporter.secret import Secret, SecretError
-from exporter.section import SourceSection
-from exporter.shape import Checker
+from exporter.config import secret
+from exporter.config.secret import Secret, SecretError
+from exporter.config.section import SourceSection
+from exporter.config.shape import Checker
 from exporter.strict import At
 
 API_KEY_HEADERS = {"n8n": "X-N8N-API-KEY"}  # where an API key does not go into Authorization: Bearer
@@ -68,7 +69,7 @@ class Credentials:
         if not isinstance(data.get(key), str):
             return None
         path = self.folder / data[key]
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file() raises for a name that is too long
             self.checker.wrong((*at, key), f"there is no file {path}")
         return str(path)
 
