@@ -1,7 +1,7 @@
 """How a source is reached, from its entry in the config: address, credentials, certificates. Secrets stay unprinted."""
 
-import re
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path

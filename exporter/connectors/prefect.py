@@ -118,7 +118,7 @@ async def history(client: Client, options: Options, cursor: Cursor) -> AsyncIter
             raise NotUnderstood("/flow_runs/filter: the page repeats; the list would never end")
         latest = latest or (ends[0] if ends else instant(cursor.get("ended")))
         last = ends[-1] if ends else until
-        offset = 0  # more ends in one instant than fit a page
+        offset = offset + len(items) if last == until else 0  # more ends in one instant than fit a page
         until = last
         yield items, {"until": until and until.isoformat(), "latest": latest and latest.isoformat()}
         if len(items) < options.page_size:
@@ -131,7 +131,7 @@ async def with_attempts(client: Client, items: list[Json], tried: dict[str, Json
     again = [item for item in told if sound(item) and retried(item)]
     histories = await client.gather(again, lambda item: client.get("/flow_run_states/", {"flow_run_id": item["id"]}))
     states = {item["id"]: found for item, found in zip(again, histories, strict=True)}
-    tried |= {item["id"]: {"state_id": item["state_id"], "end_time": item["end_time"]} for item in again}
+    _ = {item["id"]: {"state_id": item["state_id"], "end_time": item["end_time"]} for item in again}
     tries = [attempts(item, states.get(item["id"])) if sound(item) else [None] for item in told]
     return [(item, attempt) for item, its in zip(told, tries, strict=True) for attempt in its]
 
