@@ -131,7 +131,7 @@ async def with_attempts(client: Client, items: list[Json], tried: dict[str, Json
     again = [item for item in told if sound(item) and retried(item)]
     histories = await client.gather(again, lambda item: client.get("/flow_run_states/", {"flow_run_id": item["id"]}))
     states = {item["id"]: found for item, found in zip(again, histories, strict=True)}
-    _ = {item["id"]: {"state_id": item["state_id"], "end_time": item["end_time"]} for item in again}
+    tried |= {item["id"]: {"state_id": item["state_id"], "end_time": item["end_time"]} for item in again}
     tries = [attempts(item, states.get(item["id"])) if sound(item) else [None] for item in told]
     return [(item, attempt) for item, its in zip(told, tries, strict=True) for attempt in its]
 
