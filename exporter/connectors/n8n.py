@@ -8,7 +8,8 @@ Cursor   newest: the highest id stored. open: ids that had not ended. facts: wha
          failures. workflows, read_at: names, tags and projects.
 Blind    Runs that are not saved, or pruned between two polls. Time in queue. Who pressed retry; approvals and other
          human decisions. Retries of a single node. When a crashed run died. The kind of a failure whose data is not
-         shown. A renamed workflow begins a new series; workflows of one name share one.
+         shown. Before 1.112, a run that more than `overlap` newer ones have passed when it ends. A renamed workflow
+         begins a new series; workflows of one name share one.
 Checked  Recorded answers of 2.40.7; a real 2.40.7 in the tests, on demand.
 """
 

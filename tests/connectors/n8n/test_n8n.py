@@ -224,9 +224,10 @@ async def test_an_old_version_is_read_as_far_as_it_tells() -> None:
     crashed, running, waits = (n8n.start(flow, BEGAN) for _ in range(3))
     n8n.end(crashed, BEGAN, "crashed")
     n8n.wait(waits, BEGAN)
+    n8n.end(n8n.start(flow, BEGAN), BEGAN)
     poller = Poller(n8n)
     await poller.poll()
-    n8n.end(running, AT)
+    n8n.end(running, AT)  # never seen while it ran, and not the newest when it ends
     await poller.poll()
 
     assert poller.run(crashed).status == "failed"
