@@ -97,14 +97,12 @@ class Client:
         since: datetime,
         observe: Observer | None = None,
     ) -> None:
-        self.at = at
-        self.since = since
+        self.at, self.since = at, since
         self.skipped: Counter[str] = Counter()
         self.clock_offset_seconds: float | None = None  # the platform's clock minus ours, as far as it tells
         self._settings = settings
         self._observe = observe
-        self._http = http
-        self._lent = http is not None
+        self._http, self._lent = http, http is not None
         self._began = asyncio.get_running_loop().time()
         self._places = asyncio.Semaphore(settings.concurrency)
         # One request each 1/rate seconds, without the burst that a bucket of a whole second would allow.
@@ -149,8 +147,7 @@ class Client:
         next_as: str,
     ) -> AsyncIterator[list[Json]]:
         """Lists linked by a token: `next_in` names it in the answer, `next_as` in the next question (POST: `json`)."""
-        seen: set[str] = set()
-        place: dict[str, Json] = {}
+        seen, place = set[str](), dict[str, Json]()
         while True:
             answer = await self._answer(path, *placed(params, json, place))
             yield listed(path, answer, items)
@@ -185,8 +182,7 @@ class Client:
             try:
                 result = function(item)
             except tuple(SKIPPED) as error:
-                reason = next(reason for kind, reason in SKIPPED.items() if isinstance(error, kind))
-                self.skipped[reason] += 1
+                self.skipped[reason := next(word for kind, word in SKIPPED.items() if isinstance(error, kind))] += 1
                 if self._observe:
                     self._observe.skipped(reason)
                 continue
