@@ -15,7 +15,7 @@ import glob
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from functools import partial
 from math import isnan
 from pathlib import Path
@@ -94,6 +94,15 @@ class Reading(NamedTuple):
     record: type[Record]
     columns: Mapping[str, tuple[str, Callable[[Any], Any]]]  # their name -> ours and what reads a value; "" is passed
     times: Collection[str]  # as they name them
+    blank: Mapping[str, Any]  # every column of the record, as it is when nothing is said
+    setters: Sequence[Callable[[Record, Any], None]]
+
+    def made(self, found: Mapping[str, Any]) -> Record:
+        """A record, slot by slot: calling the dataclass would be a third of the time spent on a row."""
+        record = object.__new__(self.record)
+        for setter, value in zip(self.setters, {**self.blank, **found}.values(), strict=True):
+            setter(record, value)
+        return record
 
     def check(self, given: Collection[str], where: str) -> None:
         """A name nobody knows is a mistake of the whole file: a figure would silently be missing."""
@@ -130,7 +139,9 @@ def meaning(options: Options) -> Reading:
     ours = {name: name for name in columns} | dict(options.columns)
     readers = {name: reader(column) for name, column in columns.items()} | {"": plain}
     times = [theirs for theirs, name in ours.items() if name and columns[name].kind == "instant"]
-    return Reading(record, {theirs: (name, readers[name]) for theirs, name in ours.items()}, times)
+    blank = {each.name: None if each.default is MISSING else each.default for each in fields(record)}
+    setters = [getattr(record, name).__set__ for name in blank]
+    return Reading(record, {theirs: (name, readers[name]) for theirs, name in ours.items()}, times, blank, setters)
 
 
 def reader(column: Column) -> Callable[[Any], Any]:
@@ -167,7 +178,7 @@ def read(reading: Reading, empty_is_none: bool, path: Path, unread: deque[str], 
                 found[ours] = reader(value)
         if found.get("id") is None:
             raise KeyError("id")
-        return Read(reading.record(**found), values)
+        return Read(reading.made(found), values)
     except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError, OSError, msgspec.MsgspecError) as error:
         kind = type(error) if isinstance(error, KeyError | TypeError | AttributeError) else ValueError
         unread.append(f"{path.name}:{row.line}")
