@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from exporter.kpi import Kpi
@@ -34,7 +34,7 @@ def dashboard(written: View, kpis: Mapping[str, Kpi], *, windows: tuple[str, ...
         else:
             placed += made
             top = bottom
-    return json.dumps(frame(written, windows) | {"panels": placed}, indent=2, sort_keys=True) + "\n"
+    return json.dumps(frame(written, windows) | {"panels": placed}, indent=1, sort_keys=True) + "\n"
 
 
 def laid_out(row: Row, top: int, uid: str, kpis: Mapping[str, Kpi], runbook: str) -> tuple[list[Panel], int]:
@@ -53,19 +53,21 @@ def laid_out(row: Row, top: int, uid: str, kpis: Mapping[str, Kpi], runbook: str
 def panel_of(shown: Shown, uid: str, kpis: Mapping[str, Kpi], runbook: str) -> Panel:
     """What a place on a view shows."""
     link = LINK.format(uid=uid, team="${__data.fields.Team}")
-    if shown.headline:
-        return panels.headline(kpis[shown.headline], kpis, runbook)
-    if shown.trend:
-        return panels.trend(kpis[shown.trend])
-    if shown.spread:
-        return panels.spread(kpis[shown.spread])
+    of_one: Mapping[str, Callable[[Kpi], Panel]] = {
+        "headline": lambda kpi: panels.headline(kpi, kpis, runbook),
+        "trend": panels.trend,
+        "spread": panels.spread,
+        "segments": panels.segments,
+    }
+    for form, make in of_one.items():
+        name = getattr(shown, form)
+        if name:
+            return make(kpis[name])
     if shown.by_team:
         return panels.by_team([kpis[name] for name in shown.by_team], link)
-    if shown.breaches:
-        return panels.breaches([kpi for kpi in kpis.values() if alerting(kpi)], link)
-    if not shown.panel:
-        raise ValueError("a place on a view shows nothing")
-    return written_panel(shown.panel)
+    if shown.panel:
+        return written_panel(shown.panel)
+    return panels.breaches([kpi for kpi in kpis.values() if alerting(kpi)], link)
 
 
 def written_panel(written: Written) -> Panel:

@@ -60,15 +60,16 @@ def section(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[str]:
     yield ""
     yield kpi.help
     yield ""
-    yield "| | |"
-    yield "|---|---|"
-    for name, value in rows(kpi, kpis):
+    for i, (name, value) in enumerate(rows(kpi, kpis)):
         yield f"| {name} | {value.replace('|', chr(92) + '|')} |"
+        if i == 0:
+            yield "|---|---|"
 
 
 def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
     """What is said of a KPI, as (name, value)."""
-    yield "name", f"`{kpi.name}`, a {kpi.kind}, in {kpi.unit or unit(kpi)}"
+    scale = "0 to 1" if kpi.kind in ("ratio", "mean") else f"in {kpi.unit or unit(kpi)}"
+    yield "name", f"`{kpi.name}`, a {kpi.kind}, {scale}"
     yield "formula", formula(kpi)
     if kpi.placed_by:
         yield "placed by", f"`{kpi.placed_by}`"

@@ -250,6 +250,33 @@ def breaches(kpis: Sequence[Kpi], link: str) -> Panel:
     return made
 
 
+def segments(kpi: Kpi) -> Panel:
+    """A row for each segment, whatever labels are configured: where to look when a team stands out."""
+    dropped = ", ".join(("job", "instance", "pod", "window", *kpi.numerator_labels))
+    parts = [
+        f"sum without ({dropped}) (max without (instance, pod) ({kpi.stem}_{part}{selector(kpi)}))"
+        for part in ("numerator", "denominator")
+    ]
+    targets = [
+        target(expr, "", i, instant=True, table=True) for i, expr in enumerate((ratio(parts[0], parts[1]), parts[1]))
+    ]
+    heading, n = kpi.title, "n"
+    made = table(
+        f"{kpi.title} by segment",
+        f"{kpi.help} A row for each combination of the labels configured for it, those with most records first.",
+        targets,
+        {"Value #A": heading, "Value #B": n},
+        unit="short",
+        decimals=0,
+        noValue="no records",
+    )
+    # The other columns are the labels, which the config chooses: they come first.
+    made["transformations"][1]["options"]["indexByName"] = {"Value #A": 98, "Value #B": 99}
+    made["options"]["sortBy"] = [{"displayName": n, "desc": True}]
+    made["fieldConfig"]["overrides"] = [override(heading, unit=unit(kpi), decimals=1)]
+    return made
+
+
 def by_team(kpis: Sequence[Kpi], link: str) -> Panel:
     """A row for each team: every figure with the number of records behind it."""
     shown = [

@@ -46,6 +46,7 @@ class Shown(Frozen):
     headline: str | None = None
     trend: str | None = None
     spread: str | None = None
+    segments: str | None = None
     by_team: tuple[str, ...] | None = None
     breaches: Literal["every KPI with thresholds"] | None = None
     panel: Written | None = None
@@ -69,7 +70,7 @@ class View(Frozen):
 
 
 VIEW: TypeAdapter[View] = TypeAdapter(View)
-FORMS = ("headline", "trend", "spread", "by_team", "breaches", "panel")
+FORMS = ("headline", "trend", "spread", "segments", "by_team", "breaches", "panel")
 
 
 def view(path: Path, kpis: Mapping[str, Kpi]) -> View:
@@ -96,6 +97,6 @@ def faults(shown: Shown, kpis: Mapping[str, Kpi]) -> Iterator[str]:
     forms = shown.model_fields_set & set(FORMS)
     if len(forms) != 1:
         yield f"a place shows exactly one of {', '.join(FORMS)}; this one shows {', '.join(sorted(forms)) or 'none'}"
-    for name in (shown.headline, shown.trend, shown.spread, *(shown.by_team or ())):
+    for name in (shown.headline, shown.trend, shown.spread, shown.segments, *(shown.by_team or ())):
         if name and name not in kpis:
             yield f"{name!r} is no KPI of the catalogue"
