@@ -79,7 +79,7 @@ def test_a_module_imports_only_what_stands_below_it(path: Path) -> None:
         and (there > here or (there == here and module.split(".")[0] != name.split(".")[0]))
     ]
 
-    assert [] == above
+    assert above == []
 
 
 @pytest.mark.parametrize("package", DOORS)

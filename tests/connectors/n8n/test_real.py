@@ -23,6 +23,7 @@ from exporter.client import Auth, Client, HttpSettings
 from exporter.connectors.n8n import Options, poll
 from exporter.records import Record, Run, Workflow
 from tests.connectors.process import CACHE, finished, running, until
+from tests.figures import totals
 
 pytestmark = [
     pytest.mark.real,
@@ -254,6 +255,11 @@ async def test_what_is_stored_is_what_was_done(tmp_path: Path) -> None:
     }
     assert store.records == after
     assert [run.root_id for run in store.runs() if run.attempt == 2] == [failed]
+    found = totals(tmp_path, [*after.values()], datetime.now(UTC))
+    assert found["completion_ratio"] == (3 + 1, 5 + 2 + 1)
+    assert found["first_attempt_success_ratio"] == (3, 8)
+    assert found["business_exception_ratio"] == (2, 8)
+    assert found["application_exception_ratio"] == (2 + 1, 8)
     assert {record.name for record in after.values() if isinstance(record, Workflow)} == {
         "intake",
         "sync",

@@ -1,6 +1,7 @@
 """What the connector makes of the recorded answers of a real n8n 2.40.7: 111 executions of nine workflows."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from exporter.connectors.n8n import Options, poll
 from exporter.records import Read, Run, Workflow
 from tests.connectors.recording import Recording
 from tests.connectors.world import AT, SINCE
+from tests.figures import totals
 
 LATER = AT.replace(month=11, day=22, hour=5)
 
@@ -108,6 +110,18 @@ async def test_rejections_are_business_exceptions(reads: list[Read]) -> None:
     }
 
     assert kinds == expected
+
+
+async def test_the_figures_are_those_of_what_was_done(reads: list[Read], tmp_path: Path) -> None:
+    found = totals(tmp_path, [read.record for read in reads], LATER)
+
+    # 96 runs were started: 2 were cancelled, 4 are still open. One of the 15 errors was retried with success, one in
+    # vain; 2 crashed; 9 were rejections.
+    assert found["completion_ratio"] == (73 + 1, 96 - 2 - 4)
+    assert found["first_attempt_success_ratio"] == (73, 90)
+    assert found["exception_ratio"] == (15 + 2, 90)
+    assert found["business_exception_ratio"] == (9, 90)
+    assert found["application_exception_ratio"] == (6 + 2, 90)
 
 
 async def test_a_crash_has_no_end(reads: list[Read]) -> None:

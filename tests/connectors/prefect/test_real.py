@@ -17,6 +17,7 @@ from exporter.client import Auth, Client, HttpSettings
 from exporter.connectors.prefect import Options, poll
 from exporter.records import Record, Run, Workflow
 from tests.connectors.process import CACHE, finished, running, until
+from tests.figures import totals
 
 HERE = Path(__file__).parent
 PASSWORD = "admin:pw"
@@ -186,5 +187,10 @@ async def test_what_is_stored_is_what_was_done(tmp_path: Path) -> None:
     assert len(runs) == len(run) + 2 + 1  # two second tries, one never begun; no sub-flow
     assert all(each.finished_at for each in runs)
     assert [each.id for each in runs if each.started_at is None] == [never]
+    found = totals(tmp_path, [*stored.values()], datetime.now(UTC))
+    assert found["completion_ratio"] == (4, 7)  # good, flaky, helped, parent; not bad, rejected, crashing
+    assert found["first_attempt_success_ratio"] == (2, 7)
+    assert found["exception_ratio"] == (5, 7)
+    assert found["business_exception_ratio"] == (1, 7)
     workflows = {record.name: record.enabled for record in stored.values() if isinstance(record, Workflow)}
     assert workflows == dict.fromkeys((f"{name}/test" for name in names), True)

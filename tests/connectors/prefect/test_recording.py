@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from exporter.demo.fakes.prefect import instant, matches
 from exporter.records import Read, Run, Workflow
 from tests.connectors.recording import Recording
 from tests.connectors.world import AT, SINCE
+from tests.figures import totals
 
 LATER = AT.replace(month=11, day=22, hour=5)
 
@@ -115,6 +117,15 @@ async def test_value_errors_are_business_exceptions_when_so_configured(reads: li
     }
 
     assert kinds == expected
+
+
+async def test_the_figures_are_those_of_what_was_done(reads: list[Read], tmp_path: Path) -> None:
+    found = totals(tmp_path, [read.record for read in reads], LATER)
+
+    # 31 completed, 7 failed, 2 crashed; 4 of those completed needed the flow's own retry.
+    assert found["completion_ratio"] == (31, 31 + 7 + 2)
+    assert found["first_attempt_success_ratio"] == (31 - 4, 40)
+    assert found["exception_ratio"] == (7 + 2 + 4, 40)
 
 
 async def test_what_was_cancelled_before_it_began_has_no_start(reads: list[Read]) -> None:

@@ -13,6 +13,7 @@ from exporter.connectors import request_tracker
 from exporter.connectors.request_tracker import Options
 from exporter.store import Store
 from tests.connectors.request_tracker.real_server import Tracker, missing, served
+from tests.figures import Totals, stored
 
 REASON = missing()
 pytestmark = [pytest.mark.real, pytest.mark.skipif(REASON is not None, reason=REASON or "")]
@@ -68,6 +69,9 @@ class Desk:
         created = self.tracker.create(f"{name}@customer.test", **columns)
         self.ids[name] = await self.noting(name, "opened_at", created)
         return self.ids[name]
+
+    def figures(self) -> Totals:
+        return stored(self.store, "desk", datetime.now(UTC))
 
     def rows(self, columns: str) -> dict[str, tuple[Any, ...]]:
         names = {key: name for name, key in self.ids.items()}
@@ -143,6 +147,15 @@ async def test_the_store_holds_what_was_done_on_a_real_server(desk: Desk) -> Non
         "late": ("resolved", "human", 0, 0, True, None),
     }
     assert_times(desk)
+
+    figures = desk.figures()
+    assert figures["requests"] == (8, 0)
+    assert figures["backlog"] == (2, 0)
+    assert figures["automated_resolution_ratio"] == (1, 5)
+    assert figures["escalation_ratio"] == (1, 5 + 1)
+    assert figures["reopen_ratio"] == (1, 5)
+    assert figures["resolution_seconds"][1] == 5
+    assert figures["first_response_seconds"][1] == 4
 
     before = desk.rows("*")
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
+from pathlib import Path
 from statistics import mean, median
 
 import pytest
@@ -15,6 +16,7 @@ from exporter.connectors.request_tracker import Options
 from exporter.demo.fakes.request_tracker_sql import Column, condition
 from exporter.records import Request
 from tests.connectors.recording import Recording
+from tests.figures import totals
 
 HOUR = timedelta(hours=1)
 ACTIVE = ("new", "open", "stalled")
@@ -59,6 +61,19 @@ async def requests() -> dict[int, Request]:
             reads = [read async for page in poll for read in page.reads]
             assert client.skipped.total() == 0
     return {int(read.record.id): read.record for read in reads if isinstance(read.record, Request)}
+
+
+def test_the_figures_are_those_of_what_was_done(requests: dict[int, Request], tmp_path: Path) -> None:
+    found = totals(tmp_path, [*requests.values()], datetime(2026, 11, 22, tzinfo=UTC))
+
+    # 22 resolved (6 by the bot, 2 after a reopening), 3 rejected; of the 4 that moved to another queue 3 are resolved.
+    assert found["resolution_seconds"] == (32 * 3600, 22)
+    assert found["automated_resolution_ratio"] == (6, 22)
+    assert found["reopen_ratio"] == (2, 22)
+    assert found["escalation_ratio"] == (3, 22 + 3)
+    assert found["first_response_seconds"] == (19 * 3600, 30)
+    assert found["backlog"] == (6 + 6 + 2, 0)
+    assert found["requests"] == (39, 0)
 
 
 def test_deleted_and_merged_tickets_are_not_there(requests: dict[int, Request]) -> None:

@@ -1,0 +1,39 @@
+"""The figures that records come to: what tests on real servers and recordings compare with what was really done."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from exporter import kpi
+from exporter.evaluate import Feed, Plan, Setting, evaluate
+from exporter.records import RECORDS, Record
+from exporter.store import Store
+from tests.scenario import WINDOWS, params
+
+Totals = dict[str, tuple[float, float]]
+"""KPI -> its numerator and denominator over all segments; an absent KPI is left out."""
+
+
+def totals(folder: Path, records: Sequence[Record], at: datetime) -> Totals:
+    """What records come to in the last 7 days."""
+    with Store.open(folder / "figures.duckdb") as store:
+        store.write("real", records, {})
+        return stored(store, "real", at)
+
+
+def stored(store: Store, source: str, at: datetime, window: str = "7d") -> Totals:
+    """What the records of one source in a store come to in one window."""
+    plan = Plan(
+        settings=[Setting(kpi=each, params=params(each, {})) for each in kpi.catalogue().values()],
+        windows=sorted(WINDOWS.items(), key=lambda item: item[1]),
+        labels={},
+    )
+    reader = store.reader()
+    found = evaluate(reader, plan, at, [Feed(source=source, records=frozenset(RECORDS))])
+    reader.close()
+    sums: Totals = {}
+    for figure in found.figures:
+        if figure.window in (window, None):
+            n, d = sums.get(figure.kpi, (0.0, 0.0))
+            sums[figure.kpi] = n + figure.numerator, d + (figure.denominator or 0.0)
+    return sums
