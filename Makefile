@@ -15,7 +15,7 @@ help:
 	@echo "make test       everything: lint, types, tests against the real programs (as root on Debian: installs them)"
 	@echo "make check      the quick part of it, without installing anything but Python packages"
 	@echo "make test-real  only the tests that start real third-party servers"
-	@echo "make bench      how fast evaluation is on this machine"
+	@echo "make bench      how fast evaluation, storing and scraping are on this machine"
 	@echo "make render     writes what is made from the KPI declarations: rules, dashboards, documents"
 	@echo "make lock       resolves the dependencies anew and writes both lock files"
 	@echo "make clean      removes everything that was made, the virtual environment too"
@@ -76,6 +76,8 @@ test-real: $(VENV)/test
 
 bench: $(VENV)/test
 	$(BIN)/python -m tests.bench.evaluation
+	$(BIN)/python -m tests.bench.store
+	$(BIN)/python -m tests.bench.scrape
 
 render: $(VENV)/run
 	$(BIN)/outcome-exporter render

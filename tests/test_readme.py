@@ -1,0 +1,64 @@
+"""The README: what it tells people to write is right, and what it points at is there."""
+
+import re
+from pathlib import Path
+
+from exporter import config, strict
+from exporter.connectors import CONNECTORS
+from exporter.demo import stack
+from exporter.kpi import catalogue
+
+CHECKOUT = Path(__file__).parents[1]
+TEXT = (CHECKOUT / "README.md").read_text()
+LINKS = sorted(set(re.findall(r"\]\(([^)#]+)[^)]*\)", TEXT)))
+BLOCKS = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_every_link_leads_to_a_file() -> None:
+    missing = [link for link in LINKS if "://" not in link and not (CHECKOUT / link).exists()]
+
+    assert len(LINKS) > 5
+    assert missing == []
+
+
+def test_the_config_it_shows_is_sound(tmp_path: Path) -> None:
+    shown = next(block for block in BLOCKS if "sources:" in block)
+    (tmp_path / "secrets").mkdir()
+    for name in re.findall(r"_file: (\S+)", shown):
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_text("made up")
+    (tmp_path / "outcome.yaml").write_text(shown)
+    loaded = config.load(tmp_path / "outcome.yaml", catalogue(), CONNECTORS, {})
+
+    assert [source.type for source in loaded.sources] == ["n8n", "request-tracker"]
+    assert loaded.warnings == ()
+
+
+def test_the_scrape_job_has_the_name_that_the_rules_ask_for() -> None:
+    shown, mistakes = strict.parse(next(block for block in BLOCKS if "scrape_configs" in block), "README.md")
+    rules = (CHECKOUT / "alerts" / "exporter.rules.yaml").read_text()
+    job = shown.data["scrape_configs"][0]["job_name"]
+
+    assert mistakes == []
+    assert f'job="{job}"' in rules
+
+
+def test_the_waiting_times_it_names_are_those_of_the_demo_and_of_the_rules() -> None:
+    waits = {
+        rule["for"]
+        for group in strict.load(CHECKOUT / "alerts" / "kpi.rules.yaml").data["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+
+    assert f"fires after {stack.FOR} here" in TEXT
+    assert waits == {"1h"}
+
+
+def test_every_target_it_names_is_in_the_makefile() -> None:
+    targets = set(re.findall(r"^([\w-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z][\w-]*)", re.sub(r"^#.*$", "", TEXT, flags=re.MULTILINE)))
+    named = {name for name in named if re.search(rf"(?:`|^)make {name}", TEXT, re.MULTILINE)}
+
+    assert {"demo", "test", "bench", "render"} <= named
+    assert named <= targets
