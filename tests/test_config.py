@@ -276,6 +276,15 @@ def test_a_threshold_is_set_over_the_catalogue_key_by_key(written: Any) -> None:
     assert threshold("{}") == declared
 
 
+def test_a_user_in_the_address_beside_credentials_is_refused(written: Any) -> None:
+    with pytest.raises(Mistakes) as refused:
+        text = N8N.replace("https://n8n.example.com", '"${URL}"') + '    api_key: "${KNOWN}"\n'
+        written(text, {**ENVIRON, "URL": "https://me:pw@n8n.example.com"})
+
+    assert "keep one" in str(refused.value)
+    assert "pw@" not in str(refused.value)
+
+
 def test_a_word_of_the_environment_is_not_looked_for_elsewhere(written: Any) -> None:
     found = written(f"{FILES}kpis: {{no_show_ratio: {{owner: '${{KNOWN}}'}}}}\n")
 

@@ -34,6 +34,10 @@ class Credentials:
         auth, url = self._auth(data, at), self._address(data, "url", at)
         if auth.header and not PROTECTED.match(url):
             self.warn((*at, "url"), "the credentials go over the network unencrypted; use https")
+        if auth.header and "@" in url.partition("://")[2].partition("/")[0]:
+            self.checker.wrong(
+                (*at, "url"), "the address holds a user already, and credentials are given too; keep one"
+            )
         return HttpSettings(
             url=url,
             auth=auth,
