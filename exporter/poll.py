@@ -6,8 +6,8 @@ One task for each source; none of them can bring the others down.
 import asyncio
 import logging
 import traceback
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ LONGEST_BACK_OFF_SECONDS = 300.0  # or the interval, where that is longer
 AFTER_REFUSAL_SECONDS = 900.0  # going on with a refused credential may lock the account
 LONGEST_OBEYED_SECONDS = 86400.0  # a platform that says "not before next year" is mistaken
 STOP_SECONDS = 10.0
+MOST_WAITING = 5_000  # records fetched and not yet stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,7 @@ class _Poll:
         self.records = self.changed = 0
         self.first = True
         self.expected: int | None = None
+        self.waiting: deque[Page] = deque()
         self.watermarks = health.sources.watermarks(source.name)
 
     async def run(self) -> None:
@@ -157,32 +159,42 @@ class _Poll:
         async with aclosing(pages):  # type: ignore[type-var] # a connector's poll is an async generator
             try:
                 async for page in pages:
-                    if storing:
+                    self.waiting.append(page)
+                    if storing and sum(len(page.reads) for page in self.waiting) > MOST_WAITING:
                         await asyncio.shield(storing)
-                    storing = asyncio.create_task(self._store(page))
-                if storing:
-                    await asyncio.shield(storing)
+                    if storing is None or storing.done():
+                        if storing:
+                            storing.result()
+                        storing = asyncio.create_task(self._store_waiting())
             finally:
-                # However this ends, nothing may still be written for this poll when the next one begins.
+                # However this ends, what was fetched is stored, and no more is written when the next poll begins.
                 if storing:
-                    await asyncio.gather(storing, return_exceptions=True)
+                    await asyncio.wait([storing])
+        if storing:
+            storing.result()
 
-    async def _store(self, page: Page) -> None:
-        counts, changed = await self._in_thread(self._write, page)
-        self.records += len(page.reads)
-        self.changed += changed
-        self.expected = page.total if page.total is not None else self.expected
-        self.metrics.read(self.source.name, counts, self.watermarks)
-        if self.first:
-            self.metrics.progress(self.source.name, self.records, self.expected)
-            if self.show:
-                self.show(Progress(self.source.name, self.records, self.expected))
+    async def _store_waiting(self) -> None:
+        """All pages that came while others were being stored go into one transaction: storing never falls behind."""
+        while self.waiting:
+            pages = [self.waiting.popleft()]
+            while self.waiting and not pages[-1].gone:  # what follows may bring back what is gone
+                pages.append(self.waiting.popleft())
+            counts, changed = await self._in_thread(self._write, pages)
+            self.records += counts.total()
+            self.changed += changed
+            self.metrics.read(self.source.name, counts, self.watermarks)
+            for page in pages:
+                self.expected = page.total if page.total is not None else self.expected
+            if self.first:
+                self.metrics.progress(self.source.name, self.records, self.expected)
+                if self.show:
+                    self.show(Progress(self.source.name, self.records, self.expected))
 
-    def _write(self, page: Page) -> tuple[Mapping[str, int], int]:
+    def _write(self, pages: Sequence[Page]) -> tuple[Counter[str], int]:
         """In the writer's thread."""
         source, person, unread = self.source, self.store.person, self.observer.unread
-        records = [segments.apply(read, source.mapping, person, unread) for read in page.reads]
-        changed = self.store.write(source.name, records, page.cursor, gone=page.gone)
+        records = [segments.apply(read, source.mapping, person, unread) for page in pages for read in page.reads]
+        changed = self.store.write(source.name, records, pages[-1].cursor, gone=pages[-1].gone)
         for name, moment in self.store.newest_of(records, self.at).items():
             self.watermarks[name] = max(moment, self.watermarks.get(name, moment))
         return Counter(record_name(type(record)) for record in records), changed

@@ -24,6 +24,8 @@ class Database(Protocol):
 
 def naive(moment: datetime) -> datetime:
     """An instant as the database holds it: UTC, without saying so."""
+    if moment.tzinfo is UTC:  # as nearly always
+        return moment.replace(tzinfo=None)
     if moment.tzinfo is None:
         raise ValueError("an instant without a time zone")
     return moment.astimezone(UTC).replace(tzinfo=None)
@@ -68,13 +70,17 @@ class Table:
 
     def upsert(self, db: Database, source: str, records: Sequence[Record]) -> int:
         """Stores records of distinct ids; returns how many rows were new or different. Equal rows are not touched."""
-        rows: dict[str, Row] = {row[0]: row for row in zip(*self._sides(source, records), strict=True)}
-        stored = self._stored(db, source, list(rows))
-        changed = [row for id_, row in rows.items() if id_ not in stored or stored[id_][1] != row]
-        if changed:
+        sides = self._sides(source, records)
+        stored = self._stored(db, source, sides[0])
+        if stored:
+            rows = zip(*sides, strict=True)
+            changed = [row for row in rows if row[0] not in stored or stored[row[0]][1] != row]
+            if not changed:
+                return 0
             self._delete(db, [stored[row[0]][0] for row in changed if row[0] in stored])
-            self._insert(db, source, changed)
-        return len(changed)
+            sides = list(zip(*changed, strict=True))
+        self._insert(db, source, sides)
+        return len(sides[0])
 
     def delete(self, db: Database, source: str, ids: Iterable[str]) -> None:
         """Deletes the rows of these ids."""
@@ -136,10 +142,10 @@ class Table:
         if rowids:
             db.execute(f'delete from "{self.name}" where rowid in (select unnest(?::BIGINT[]))', [list(rowids)])
 
-    def _insert(self, db: Database, source: str, rows: Sequence[Row]) -> None:
+    def _insert(self, db: Database, source: str, sides: Sequence[Sequence[Any]]) -> None:
         """One list for each column: the fast way in without Arrow. A column of one value (often NULL) is sent once."""
-        values, parameters = ["unnest(?::UINTEGER[])"], [[_key(source, row[0]) for row in rows]]
-        for sql_type, side in zip(self.columns.values(), zip(*rows, strict=True), strict=True):
+        values, parameters = ["unnest(?::UINTEGER[])"], [[_key(source, id_) for id_ in sides[0]]]
+        for sql_type, side in zip(self.columns.values(), sides, strict=True):
             same = side.count(side[0]) == len(side)
             values.append(f"?::{sql_type}" if same else f"unnest(?::{sql_type}[])")
             parameters.append(side[0] if same else list(side))

@@ -17,7 +17,7 @@ from exporter.client import AuthFailed, Client, Gone, HttpSettings, NotUnderstoo
 from exporter.column import Rule
 from exporter.connectors.contract import Cursor, Page
 from exporter.health import Health
-from exporter.poll import Outcome, Poller, Progress, SourceFreshness, poll_once
+from exporter.poll import MOST_WAITING, Outcome, Poller, Progress, SourceFreshness, poll_once
 from exporter.records import Read, Request, Run
 from exporter.segments import compiled
 from exporter.source import Source
@@ -60,6 +60,7 @@ class Platform:
             if self.held and number == self.pages - 1:
                 self.reached.set()
                 await self.held.wait()
+            await asyncio.sleep(0)  # lets others run, as waiting for an answer does
             yield Page([self.read(number, n) for n in range(2)], {"page": number + 1}, total=self.total)
         if self.trouble and self.trouble_after >= self.pages:
             raise self.trouble
@@ -197,7 +198,9 @@ async def test_the_first_full_sync_shows_how_far_it_is(store: Store, health: Hea
     await poll_once(source(Platform(total=6)), store, health, AT, show=seen.append)
     await poll_once(source(Platform(pages=4, total=2)), store, health, AT, show=seen.append)
 
-    assert seen == [Progress("flows", 2, 6), Progress("flows", 4, 6), Progress("flows", 6, 6)]
+    assert seen[0].expected == 6
+    assert [each.records for each in seen] == sorted({each.records for each in seen})
+    assert seen[-1] == Progress("flows", 6, 6)
     assert value(health, "outcome_source_first_sync_items", source="flows") == 6
     assert value(health, "outcome_source_first_sync_items_expected", source="flows") == 6
 
@@ -249,6 +252,46 @@ async def test_another_fingerprint_reads_everything_again(store: Store, health: 
     await poll_once(source(platform, fingerprint="another"), store, health, AT)
 
     assert platform.polls == [{}, {}]
+
+
+async def test_pages_that_come_faster_than_they_are_stored_share_a_transaction(store: Store, health: Health) -> None:
+    seen: list[Progress] = []
+    outcome = await poll_once(source(Platform(pages=60)), store, health, AT, show=seen.append)
+
+    assert outcome == Outcome(120, 120)
+    assert 2 <= len(seen) < 60
+    assert seen[0].records == 2  # the first page does not wait for others
+
+
+async def test_fetching_does_not_run_far_ahead_of_storing(store: Store, health: Health) -> None:
+    ahead = []
+
+    async def poll(_client: Client, _options: Any, _cursor: Cursor) -> AsyncIterator[Page]:
+        for page in range(30):
+            ahead.append(page * 500 - store.counts()["run"])
+            reads = [Read(Run(id=f"{page}-{n}", started_at=AT), {}) for n in range(500)]
+            yield Page(reads, {"page": page})
+
+    module = connector(Platform())
+    module.poll = poll  # type: ignore[attr-defined] # a module made on the spot
+    await poll_once(source(Platform(), connector=module), store, health, AT)
+
+    assert store.counts()["run"] == 15_000
+    assert max(ahead) <= 2 * MOST_WAITING + 500  # what is being stored, what waits, and the page in hand
+
+
+async def test_a_record_that_comes_back_after_it_was_gone_is_there(store: Store, health: Health) -> None:
+    async def poll(_client: Client, _options: Any, _cursor: Cursor) -> AsyncIterator[Page]:
+        for number in range(20):
+            yield Page([Read(Run(id="a"), {}), Read(Run(id=f"{number}"), {})], {})
+            yield Page([], {}, gone=[(Run, "a"), (Run, f"{number}")])
+        yield Page([Read(Run(id="a", status="failed"), {})], {})
+
+    module = connector(Platform())
+    module.poll = poll  # type: ignore[attr-defined] # a module made on the spot
+    await poll_once(source(Platform(), connector=module), store, health, AT)
+    with store.reader() as reader:
+        assert reader.execute("select id, status from run").fetchall() == [("a", "failed")]
 
 
 async def test_a_page_is_being_stored_while_the_next_is_fetched_and_in_order(store: Store, health: Health) -> None:
