@@ -14,7 +14,7 @@ from typing import Any
 
 from exporter import __version__, report, strict
 from exporter.config import Config
-from exporter.evaluate import Evaluation
+from exporter.figure import Evaluation
 from exporter.figures import Clock, evaluated, fed, open_store, read
 from exporter.health import Health
 from exporter.otlp import Otlp, OtlpSettings

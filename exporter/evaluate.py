@@ -5,13 +5,15 @@ segment and per slice between two windows (the last day, the six days before it,
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
+from exporter.derive import derive
+from exporter.figure import Evaluation, Figure, Key
 from exporter.kpi import BUCKETS, Kpi, Threshold
 from exporter.records import RECORDS
 from exporter.stats import Distribution
@@ -43,14 +45,45 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorkflowSetting:
+    """What is configured of a workflow. Facts find it in the table workflow_settings, a column for each field."""
+
+    run_timeout_seconds: float | None = None
+    manual_seconds_low: float | None = None  # how long a person takes for one run, configured
+    manual_seconds_high: float | None = None
+    category: str | None = None  # of the requests that people handle instead: how long that takes is measured there
+    rate: float | None = None  # loaded, per hour
+    currency: str | None = None
+    claim: Literal["hard_cost_avoided", "capacity_released", "productivity_gained"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSetting:
+    """What is configured of a service; in the table service_settings."""
+
+    downtime_cost_per_hour: float | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeamSetting:
+    """What is configured of a team; in the table team_settings."""
+
+    capacity_seconds_per_week: float | None = None
+    people: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to evaluate: windows are (name, seconds), shortest first; labels per record; run time-outs in seconds."""
+    """What to evaluate: windows are (name, seconds), shortest first; labels per record."""
 
     settings: Sequence[Setting]
     windows: Sequence[tuple[str, int]]
     labels: Mapping[str, Sequence[str]]
     run_timeout: float = DAY
-    workflow_timeouts: Mapping[str, float] = field(default_factory=dict)
+    workflows: Mapping[str, WorkflowSetting] = field(default_factory=dict)
+    services: Mapping[str, ServiceSetting] = field(default_factory=dict)
+    teams: Mapping[str, TeamSetting] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,35 +94,6 @@ class Feed:
     records: frozenset[str]
     complete: bool = True
     stale: bool = False
-
-
-Key = tuple[tuple[str, str], ...]
-"""A segment: (label, value) pairs, in the order of the labels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One KPI in one window and segment. A count, sum or state has no denominator; only a duration has a distribution.
-
-    `by`: the numerator by further labels, where the KPI splits it.
-    """
-
-    kpi: str
-    window: str | None
-    segment: Key
-    numerator: float
-    denominator: float | None = None
-    distribution: Distribution | None = None
-    by: tuple[tuple[Key, float], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """All figures at one instant, and for each KPI without any the reason why."""
-
-    at: datetime
-    figures: tuple[Figure, ...]
-    absent: Mapping[str, str]
 
 
 def evaluate(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, feeds: Sequence[Feed]) -> Evaluation:
@@ -134,11 +138,9 @@ def prepare(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fee
         connection.execute(
             f'create or replace temp view "{record}" as from "{database}".main."{record}" where source in ({quoted})'
         )
-    connection.execute("create or replace temp table workflow_settings (workflow varchar, run_timeout_seconds double)")
-    connection.execute(
-        "insert into workflow_settings select unnest(?::varchar[]), unnest(?::double[])",
-        [list(plan.workflow_timeouts), list(plan.workflow_timeouts.values())],
-    )
+    tabulate(connection, "workflow", WorkflowSetting, plan.workflows)
+    tabulate(connection, "service", ServiceSetting, plan.services)
+    tabulate(connection, "team", TeamSetting, plan.teams)
     bounds = [0, *(seconds for _, seconds in plan.windows)]
     edges = [utc(at) - timedelta(seconds=bound) for bound in bounds]
     connection.execute("create or replace temp table spans (span_begin timestamp, span_end timestamp)")
@@ -152,6 +154,17 @@ def prepare(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fee
     # streak builds on run: a macro's parts must be there before it.
     for path in sorted(FACTS.glob("*.sql"), key=lambda path: path.stem in DEPENDENT):
         connection.execute(path.read_text())
+
+
+def tabulate(connection: duckdb.DuckDBPyConnection, name: str, kind: type[Any], settings: Mapping[str, Any]) -> None:
+    """A temporary table <name>_settings of what is configured, by name."""
+    columns = [f.name for f in fields(kind)]
+    types = ["varchar" if "Literal" in str(f.type) or "str" in str(f.type) else "double" for f in fields(kind)]
+    declared = ", ".join(f"{column} {kind}" for column, kind in zip(columns, types, strict=True))
+    connection.execute(f"create or replace temp table {name}_settings ({name} varchar, {declared})")
+    values = [[getattr(setting, column) for setting in settings.values()] for column in columns]
+    unnested = ", ".join(f"unnest(?::{kind}[])" for kind in ["varchar", *types])
+    connection.execute(f"insert into {name}_settings select {unnested}", [list(settings), *values])
 
 
 def longest(settings: Sequence[Setting]) -> dict[str, str]:
@@ -209,13 +222,17 @@ class Scan:
                 self._measure(f"count(*) filter (where {within})"),
                 self._measure(f"count(*) filter (where {sql(kpi.denominator)})"),
             ]
-        if kpi.kind in ("count", "state") and not kpi.value:
+        if kpi.kind == "count" or (kpi.kind == "state" and not kpi.value):
             return [self._measure(f"count(*) filter (where {sql(kpi.where)})")]
         value, where = sql(kpi.value), f"{sql(kpi.where)} and {sql(kpi.value)} is not null"
         if kpi.kind == "duration":
             # A length below zero (resolved before it was opened) is a fault in the data, not a short time.
             where += f" and {value} >= 0"
-        total = self._measure(f"coalesce({kpi.aggregate}({value}) filter (where {where}), 0)::double")
+        weighed = value
+        if kpi.weight:
+            weight = sql(kpi.weight)
+            weighed, where = f"{value} * {weight}", f"{where} and {weight} is not null"
+        total = self._measure(f"coalesce({kpi.aggregate}({weighed}) filter (where {where}), 0)::double")
         if kpi.kind in ("sum", "state"):
             return [total]
         counts = (
@@ -223,7 +240,12 @@ class Scan:
             if kpi.kind == "duration"
             else []
         )
-        return [total, self._measure(f"count(*) filter (where {where})"), *map(self._measure, counts)]
+        number = (
+            f"coalesce(sum({sql(kpi.weight)}) filter (where {where}), 0)::double"
+            if kpi.weight
+            else f"count(*) filter (where {where})"
+        )
+        return [total, self._measure(number), *map(self._measure, counts)]
 
     def figures(self) -> Iterator[Figure]:
         """Every figure of every KPI of these facts."""
@@ -289,13 +311,11 @@ class Scan:
             yield from self._windows(kpi, key, sums, splits.get(key, {}))
 
     def _windows(self, kpi: Kpi, key: Key, sums: list[list[float]], by: Mapping[Key, list[float]]) -> Iterator[Figure]:
-        if not kpi.windowed:
-            yield Figure(kpi.name, None, key, sums[0][0])
-            return
-        for i, (window, seconds) in enumerate(self.plan.windows):
+        windows = self.plan.windows if kpi.windowed else [(None, DAY)]
+        for i, (window, seconds) in enumerate(windows):
             total = [sum(column) for column in zip(*sums[: i + 1], strict=True)]
             splits = tuple((k, v) for k, values in sorted(by.items()) if (v := sum(values[: i + 1])))
-            if kpi.kind in ("count", "sum"):
+            if kpi.kind in ("count", "sum", "state"):
                 yield Figure(kpi.name, window, key, total[0] / (seconds / DAY if kpi.per else 1))
             elif total[1]:
                 spread = distribution(total[2:], total[1], total[0]) if kpi.kind == "duration" else None
@@ -304,7 +324,8 @@ class Scan:
 
 def labels_of(kpi: Kpi, configured: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """The columns whose values segment a KPI: those configured for its record, then its own."""
-    return tuple(dict.fromkeys((*configured.get(kpi.record, ()), *kpi.labels)))
+    of_record = [label for label in configured.get(kpi.record, ()) if label not in kpi.lacks]
+    return tuple(dict.fromkeys((*of_record, *kpi.labels)))
 
 
 def distribution(counts: Sequence[float], total: float, summed: float) -> Distribution:
@@ -316,52 +337,3 @@ def distribution(counts: Sequence[float], total: float, summed: float) -> Distri
 def timestamp(at: datetime) -> str:
     """An instant without zone as an SQL literal."""
     return f"timestamp '{at.isoformat(sep=' ')}'"
-
-
-def derive(kpi: Kpi, figures: Sequence[Figure]) -> Iterator[Figure]:
-    """One KPI's part over another's, by the labels both have and those only the numerator has, unless dropped.
-
-    Where a segment has one part only, the other is 0: there is no quotient then, but sums over segments lose nothing.
-    """
-    over, under = (figure_part(figures, part) for part in (kpi.numerator or "", kpi.denominator or ""))
-    common = labels_in(over) & labels_in(under)
-    extra = labels_in(over) - common - {*kpi.drop}
-    above, below = summed(over, common | extra), summed(under, common)
-    extras = {(window, narrowed(key, extra)) for window, key in above}
-    keys = {*above, *((w, tuple(sorted((*key, *more)))) for w, key in below for window, more in extras if window == w)}
-    for window, key in sorted(keys, key=str):
-        yield Figure(
-            kpi.name, window, key, above.get((window, key), 0.0), below.get((window, narrowed(key, common)), 0.0)
-        )
-
-
-Parts = dict[tuple[str | None, Key], float]
-
-
-def labels_in(parts: Parts) -> set[str]:
-    """Every label that occurs."""
-    return {label for _, key in parts for label, _ in key}
-
-
-def narrowed(key: Key, labels: set[str]) -> Key:
-    """A segment by some of its labels only."""
-    return tuple(pair for pair in key if pair[0] in labels)
-
-
-def summed(parts: Parts, labels: set[str]) -> Parts:
-    """The parts summed over all but some labels."""
-    sums: Parts = {}
-    for (window, key), value in parts.items():
-        kept = window, tuple(sorted(narrowed(key, labels)))
-        sums[kept] = sums.get(kept, 0.0) + value
-    return sums
-
-
-def figure_part(figures: Sequence[Figure], part: str) -> Parts:
-    """The numerators (or, as `kpi.denominator`, the denominators) of a KPI, by window and segment."""
-    name, _, which = part.partition(".")
-    return {
-        (f.window, f.segment): (f.denominator or 0.0) if which == "denominator" else f.numerator
-        for f in figures
-        if f.kpi == name
-    }

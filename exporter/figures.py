@@ -10,7 +10,8 @@ from pathlib import Path
 from exporter import __version__, kpi
 from exporter.config import Config, load
 from exporter.connectors import CONNECTORS
-from exporter.evaluate import Evaluation, Feed, evaluate
+from exporter.evaluate import Feed, evaluate
+from exporter.figure import Evaluation
 from exporter.health import Health
 from exporter.poll import Show, SourceFreshness, poll_once
 from exporter.records import record_name

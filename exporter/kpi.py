@@ -17,13 +17,13 @@ BUCKETS = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0
 """Upper bounds of duration distributions, in seconds: a minute to 30 days."""
 
 NEEDED: Mapping[str, tuple[str, ...]] = {
-    "ratio": ("placed_by", "numerator", "denominator"),
-    "mean": ("placed_by", "value"),
-    "duration": ("placed_by", "value"),
-    "count": ("placed_by", "where"),
-    "sum": ("placed_by", "value"),
+    "ratio": ("numerator", "denominator"),
+    "mean": ("value",),
+    "duration": ("value",),
+    "count": ("where",),
+    "sum": ("value",),
     "state": (),
-    "derived": ("numerator", "denominator"),
+    "derived": ("numerator",),
 }
 """Kind of KPI -> what its declaration must say."""
 
@@ -58,14 +58,17 @@ class Kpi(Frozen):
     title: str
     help: str
     kind: Kind
-    placed_by: str | None = None
+    placed_by: str | None = None  # the timestamp that puts a row into windows; without one the figure is of now
     numerator: str | None = None  # of a derived KPI: another KPI, or `kpi.numerator` / `kpi.denominator`
+    minus: str | None = None  # of a derived KPI: what is taken off the numerator
     denominator: str | None = None
     value: str | None = None
+    weight: str | None = None  # of a mean: what each value counts for, where that is not 1
     where: str = "true"
     per: Literal["day"] | None = None
     aggregate: Literal["sum", "max"] = "sum"
     labels: tuple[str, ...] = ()  # beside those configured for the record
+    lacks: tuple[str, ...] = ()  # labels configured for the record that its facts cannot have
     numerator_labels: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()  # labels of a derived KPI's parts that are summed away
     params: Mapping[str, Param] = {}
@@ -113,14 +116,14 @@ class Kpi(Frozen):
             ),
             "mean": (f"{self.stem}_numerator", f"{self.stem}_denominator"),
             "duration": (f"{self.stem}_numerator", f"{self.stem}_denominator", f"{self.stem}_distribution"),
-            "derived": (f"{self.stem}_numerator", f"{self.stem}_denominator"),
+            "derived": (f"{self.stem}_numerator", f"{self.stem}_denominator") if self.denominator else (),
         }
         return (self.metric, *parts.get(self.kind, ()))
 
     @property
     def windowed(self) -> bool:
-        """Whether its series carry the label `window`; a state is as it is now."""
-        return self.kind != "state"
+        """Whether its series carry the label `window`; what has no time to be placed by is as it is now."""
+        return self.placed_by is not None or self.kind == "derived"
 
 
 def load(folder: Path = HERE / "kpis") -> dict[str, Kpi]:
@@ -161,9 +164,9 @@ def _loose_ends(folder: Path, found: Mapping[str, Kpi]) -> list[strict.Mistake]:
     ]
 
 
-def parts(kpi: Kpi) -> tuple[str, str]:
-    """The numerator and denominator of a KPI that has them."""
-    return kpi.numerator or "", kpi.denominator or ""
+def parts(kpi: Kpi) -> tuple[str, ...]:
+    """What a derived KPI is made of."""
+    return tuple(part for part in (kpi.numerator, kpi.minus, kpi.denominator) if part)
 
 
 KPI: TypeAdapter[Kpi] = TypeAdapter(Kpi)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from exporter.evaluate import Evaluation, Figure, Plan, Setting
+from exporter.evaluate import Plan, Setting
+from exporter.figure import Evaluation, Figure
 from exporter.kpi import Kpi
 from exporter.poll import SourceFreshness
 from exporter.series import unit

@@ -9,7 +9,8 @@ from typing import Any, get_type_hints
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import kpi, strict
-from exporter.evaluate import Evaluation, Feed, Plan, Setting, evaluate
+from exporter.evaluate import Feed, Plan, ServiceSetting, Setting, TeamSetting, WorkflowSetting, evaluate
+from exporter.figure import Evaluation
 from exporter.kpi import Kpi
 from exporter.records import RECORDS, Record
 from exporter.series import Limits, series
@@ -54,7 +55,9 @@ def plan(scenario: Mapping[str, Any]) -> Plan:
         settings=[Setting(kpi=k, params=params(k, settings), threshold=k.threshold) for k in catalogue.values()],
         windows=sorted(WINDOWS.items(), key=lambda item: item[1]),
         labels={record: scenario.get("labels", ["team"]) for record in RECORDS},
-        workflow_timeouts=settings.get("workflow_timeouts", {}),
+        workflows={k: WorkflowSetting(**v) for k, v in settings.get("workflows", {}).items()},
+        services={k: ServiceSetting(**v) for k, v in settings.get("services", {}).items()},
+        teams={k: TeamSetting(**v) for k, v in settings.get("teams", {}).items()},
     )
 
 

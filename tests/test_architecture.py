@@ -10,10 +10,10 @@ ROOT = Path(__file__).parents[1] / "exporter"
 
 FLOORS = (
     "records stats strict duration pattern logs negotiation failure",
-    "client column expression kpi health store server.listen server.page server.gate config.secret config.shape",
-    "segments connectors evaluate config.section demo.fakes",
-    "source series publish otlp",
-    "poll config.credential config.setting server",
+    "client column expression kpi figure health store server.listen server.page server.gate config.secret config.shape",
+    "segments connectors derive config.section demo.fakes",
+    "source evaluate publish otlp",
+    "poll series config.credential config.setting server",
     "config.entry report",
     "config probe screen",
     "figures render demo",

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter import kpi
-from exporter.evaluate import Evaluation, Feed, Figure, Plan, Setting, evaluate
+from exporter.evaluate import Feed, Plan, Setting, evaluate
+from exporter.figure import Evaluation, Figure
 from exporter.kpi import Threshold
 from exporter.records import Booking, Change, Cost, Incident, Record, Request, Run, record_name
 from exporter.series import Limits, series

@@ -11,10 +11,10 @@ from exporter import duration, strict
 from exporter.config.credential import Credentials
 from exporter.config.entry import Reader
 from exporter.config.secret import Secret, SecretError, from_environment
-from exporter.config.section import Log, Whole
+from exporter.config.section import Log, Whole, Workflow
 from exporter.config.setting import SettingReader
 from exporter.config.shape import Checker
-from exporter.evaluate import Plan
+from exporter.evaluate import Plan, ServiceSetting, TeamSetting, WorkflowSetting
 from exporter.kpi import Kpi
 from exporter.records import RECORDS
 from exporter.segments import LABELS
@@ -127,7 +127,17 @@ class _Loader:
                 windows=windows,
                 labels=labels,
                 run_timeout=whole.run_timeout,
-                workflow_timeouts={name: each.run_timeout for name, each in whole.workflows.items()},
+                workflows={name: self._workflow(each, ("workflows", name)) for name, each in whole.workflows.items()},
+                services={
+                    name: ServiceSetting(
+                        downtime_cost_per_hour=each.downtime_cost.amount, currency=each.downtime_cost.currency
+                    )
+                    for name, each in whole.services.items()
+                },
+                teams={
+                    name: TeamSetting(capacity_seconds_per_week=each.capacity, people=each.people)
+                    for name, each in whole.teams.items()
+                },
             ),
             sources=tuple(sources),
             limits=Limits(**whole.limits.model_dump()),
@@ -152,6 +162,24 @@ class _Loader:
                 lines[name] = self.checker.document.line(("sources", i, "name"))
         found = [reader.source(entry, ("sources", i)) for i, entry in enumerate(entries)]
         return [source for source in found if source]
+
+    def _workflow(self, given: Workflow, at: At) -> WorkflowSetting:
+        times = given.manual_time or ()
+        if times and not given.manual_origin:
+            self.checker.wrong((*at, "manual_time"), "say in manual_origin where this is from; finance will ask")
+        if times and times[-1] < times[0]:
+            self.checker.wrong((*at, "manual_time"), "the range ends before it begins; write the shorter time first")
+        if (given.rate is None) != (given.claim is None):
+            self.checker.wrong(at, "rate and claim go together: what an hour is worth, and what becomes of it")
+        return WorkflowSetting(
+            run_timeout_seconds=given.run_timeout,
+            manual_seconds_low=times[0] if times else None,
+            manual_seconds_high=times[-1] if times else None,
+            category=given.category,
+            rate=given.rate.amount if given.rate else None,
+            currency=given.rate.currency if given.rate else None,
+            claim=given.claim,
+        )
 
     def _labels(self, whole: Whole) -> dict[str, tuple[str, ...]]:
         """Record -> the columns that become labels."""

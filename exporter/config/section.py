@@ -87,8 +87,29 @@ class Log(Section):
     format: Literal["logfmt", "json"] = "logfmt"
 
 
+class Money(Section):
+    amount: Annotated[float, Field(gt=0)]
+    currency: Annotated[str, _matching(r"[A-Z]{3}", "write a currency in three capitals, like EUR")]
+
+
 class Workflow(Section):
-    run_timeout: Length
+    """What is known of an automation that its platform does not say."""
+
+    run_timeout: Length | None = None
+    manual_time: Annotated[tuple[Length, ...], ONE_OR_MORE, Field(min_length=1, max_length=2)] | None = None
+    manual_origin: Text | None = None  # where manual_time is from
+    category: Text | None = None
+    rate: Money | None = None  # loaded, per hour
+    claim: Literal["hard_cost_avoided", "capacity_released", "productivity_gained"] | None = None
+
+
+class Service(Section):
+    downtime_cost: Money  # per hour
+
+
+class Team(Section):
+    capacity: Length | None = None  # working time per week
+    people: Count | None = None
 
 
 class Levels(Section):
@@ -159,5 +180,7 @@ class Whole(Section):
     evaluation_interval: Pause = 60
     run_timeout: Length = 86400
     workflows: Mapping[str, Workflow] = {}
+    services: Mapping[str, Service] = {}
+    teams: Mapping[str, Team] = {}
     otlp: Otlp | None = None
     log: Log = Log()
