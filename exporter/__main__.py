@@ -225,11 +225,14 @@ def demo(directory: Path, seed: int, level: str | None) -> None:
 
 @main.command()
 @click.option("--check", "check_only", is_flag=True, help="Change nothing; exit 1 where a made file is out of date.")
-def render(check_only: bool) -> None:
+@click.option("--runbook-url", help="Where alerts/README.md can be read; alerts link to their heading there.")
+@click.option("--dashboard-url", help="Where Grafana is; alerts and panels link to it.")
+def render(check_only: bool, runbook_url: str | None, dashboard_url: str | None) -> None:
     """Make rules, dashboards and reference from the KPI declarations, in a checkout of the project."""
     from exporter.render import render as render_all  # noqa: PLC0415 - not needed at run time
 
-    stale = render_all(Path.cwd(), check=check_only)
+    given = {"runbook_url": runbook_url, "dashboard_url": dashboard_url}
+    stale = render_all(Path.cwd(), check=check_only, **{key: url for key, url in given.items() if url})
     for name in stale:
         click.echo(f"{name}: {'out of date, run make render' if check_only else 'made'}")
     if check_only and stale:

@@ -79,6 +79,7 @@ class App:
             self._start_otlp()
             stack.push_async_callback(self._stop_otlp)
             self.health.reload.succeeded(self.clock())
+            self.health.evaluation.every(self.config.evaluation_interval_seconds)
             for warning in self.config.warnings:
                 log.warning("%s", warning)
             log.info("listening on %s", ", ".join(self.urls))
@@ -110,6 +111,7 @@ class App:
             await self.poller.apply(config.sources)
             pushes_elsewhere = config.otlp != self.config.otlp
             self.config = config
+            self.health.evaluation.every(config.evaluation_interval_seconds)
             if pushes_elsewhere:
                 await self._stop_otlp()
                 self._start_otlp()

@@ -189,6 +189,9 @@ class EvaluationMetrics:
         self._last = Gauge(
             "outcome_evaluation_last_timestamp_seconds", "The instant of the figures shown now.", registry=registry
         )
+        self._interval = Gauge(
+            "outcome_evaluation_interval_seconds", "How often the figures are to be computed.", registry=registry
+        )
         self._failures = Counter("outcome_evaluation_failures", "Evaluations that have failed.", registry=registry)
         self._series = Gauge("outcome_series", "KPI series published.", registry=registry)
         self._folded = Gauge(
@@ -197,6 +200,10 @@ class EvaluationMetrics:
             ["kpi", "label"],
             registry=registry,
         )
+
+    def every(self, seconds: float) -> None:
+        """How often the config wants figures."""
+        self._interval.set(seconds)
 
     def succeeded(self, at: datetime, seconds: float, *, series: int, folded: Mapping[tuple[str, str], int]) -> None:
         """`folded`: (kpi, label) -> values folded into `other`; give every pair there is, with 0 where none was."""

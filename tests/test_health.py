@@ -51,6 +51,7 @@ NAMES = [
     "outcome_source_watermark_timestamp_seconds",
     "outcome_source_backfill_complete",
     "outcome_evaluation_duration_seconds",
+    "outcome_evaluation_interval_seconds",
     "outcome_evaluation_last_timestamp_seconds",
     "outcome_evaluation_failures_total",
     "outcome_store_records",
