@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import aiohttp
+import bcrypt
 import pytest
 from aiohttp import web
 
@@ -256,3 +258,57 @@ async def test_a_live_check_tells_coverage_and_trouble(tmp_path: Path) -> None:
     assert "booking: of 8 records, have" in said
     assert [line.split() for line in said.splitlines() if "region" in line] == [["region", "0%"]]
     assert "automation: " in told
+
+
+async def test_figures_are_pushed_where_the_config_says(tmp_path: Path) -> None:
+    pushed: list[bytes] = []
+
+    async def receive(request: web.Request) -> web.Response:
+        pushed.append(await request.read())  # aiohttp has unpacked it
+        return web.Response(body=b"", content_type="application/x-protobuf")
+
+    collector = web.Application()
+    collector.router.add_post("/v1/metrics", receive)
+    bookings(tmp_path)
+    async with serving(collector) as url:
+        path = config(tmp_path)
+        path.write_text(path.read_text() + f"otlp: {{endpoint: '{url}/v1/metrics', interval: 5s}}\n")
+        async with running(path) as program:
+            samples = await program.until(lambda samples: (value(samples, "outcome_otlp_exports_total") or 0) >= 1)
+            await program.until(lambda _: any(b"outcome_no_show_ratio" in body for body in pushed))
+            status = await program.stopped()
+
+    assert value(samples, "outcome_otlp_export_failures_total") == 0
+    assert any(b"outcome_no_show_ratio" in body for body in pushed)
+    assert status == 0
+
+
+async def test_users_are_asked_for_their_password_and_the_command_line_is_not(tmp_path: Path) -> None:
+    hashed = bcrypt.hashpw(b"sesame", bcrypt.gensalt(4)).decode()
+    (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{prometheus: '{hashed}'}}\n")
+    credentials = {"Authorization": aiohttp.encode_basic_auth("prometheus", "sesame")}
+    bookings(tmp_path)
+    async with running(config(tmp_path), "--web.config.file", "web.yaml") as program, aiohttp.ClientSession() as http:
+        async with http.get(program.url + "/metrics") as response:
+            refused = response.status
+        async with http.get(program.url + "/metrics", headers=credentials) as response:
+            let_in = response.status
+        status, table, _ = await command("kpis", folder=tmp_path)
+
+    assert (refused, let_in) == (401, 200)
+    assert status == 0
+    assert "no_show_ratio" in table
+
+
+@pytest.mark.parametrize("words", [("run",), ("once",), ("kpis",)])
+async def test_a_store_that_cannot_be_read_is_a_clear_error_and_stays_as_it_is(
+    tmp_path: Path, words: tuple[str]
+) -> None:
+    config(tmp_path)
+    (tmp_path / "store.duckdb").write_bytes(b"not a database" * 5000)
+    status, _, why = await command(*words, folder=tmp_path)
+
+    assert status == 1
+    assert "store.duckdb" in why
+    assert "Traceback" not in why
+    assert (tmp_path / "store.duckdb").read_bytes() == b"not a database" * 5000
