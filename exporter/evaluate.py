@@ -14,14 +14,13 @@ import duckdb
 
 from exporter.derive import derive
 from exporter.figure import Evaluation, Figure, Key
-from exporter.kpi import BUCKETS, Kpi, Threshold
+from exporter.kpi import BUCKETS, Kpi, Threshold, parts
 from exporter.records import RECORDS
 from exporter.stats import Distribution
 
 FACTS = Path(__file__).parent / "facts"
 UNASSIGNED = "unassigned"
 DAY = 86400
-Row = tuple[Any, ...]
 
 MACROS = """
 create or replace temp macro moments(from_at timestamp, to_at timestamp, turns timestamp[]) as
@@ -99,7 +98,7 @@ class Feed:
 
 def evaluate(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, feeds: Sequence[Feed]) -> Evaluation:
     """Every figure as it stood at `at`. `connection`: a reader of the store; temporary views are made in it."""
-    absent = {s.kpi.name: reason for s in plan.settings if (reason := unfit(s.kpi, feeds))}
+    absent = unfits(plan, feeds)
     fit = [s for s in plan.settings if s.kpi.name not in absent]
     prepare(connection, plan, at, feeds)
     figures: list[Figure] = []
@@ -114,11 +113,21 @@ def evaluate(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fe
     return Evaluation(at, tuple(figures), absent)
 
 
+def unfits(plan: Plan, feeds: Sequence[Feed]) -> dict[str, str]:
+    """KPI -> why it cannot be published, of those that cannot. Half of its parts would make a derived one wrong."""
+    reasons = {s.kpi.name: unfit(s.kpi, feeds) for s in plan.settings}
+    for kpi in (s.kpi for s in plan.settings if s.kpi.kind == "derived"):
+        of_parts = (reasons.get(part.split(".")[0], "switched_off") for part in parts(kpi))
+        reasons[kpi.name] = reasons[kpi.name] or next(filter(None, of_parts), None)
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
 def unfit(kpi: Kpi, feeds: Sequence[Feed]) -> str | None:
     """Why a KPI cannot be published, or None where it can."""
-    if any(record not in feed_records(feeds) for record in kpi.needs):
+    fed = feed_records(feeds)
+    if not fed.issuperset(kpi.needs) and fed.isdisjoint(kpi.instead):
         return "no_source"
-    concerned = [feed for feed in feeds if feed.records & {*kpi.needs, *kpi.uses}]
+    concerned = [feed for feed in feeds if feed.records & kpi.fed_by]
     if not all(feed.complete for feed in concerned):
         return "initial_sync"
     return "stale_source" if any(feed.stale for feed in concerned) else None
@@ -182,7 +191,7 @@ def longest(settings: Sequence[Setting]) -> dict[str, str]:
     return {name: str(max(values)) if values else "null" for name, values in found.items()}
 
 
-DEPENDENT = {"streak", "active_team"}
+DEPENDENT = {"streak"}
 
 
 def utc(at: datetime) -> datetime:
@@ -202,8 +211,7 @@ class Scan:
         self.labels = tuple(
             dict.fromkeys(label for s in settings for label in (*self._labels(s.kpi), *s.kpi.numerator_labels))
         )
-        times = {time for s in settings for time in (s.kpi.placed_by, s.kpi.numerator_placed_by)}
-        self.placings = sorted(time for time in times if time)
+        self.placings = sorted({s.kpi.placed_by for s in settings if s.kpi.placed_by})
 
     def _labels(self, kpi: Kpi) -> tuple[str, ...]:
         return labels_of(kpi, self.plan.labels)
@@ -221,8 +229,8 @@ class Scan:
         if kpi.kind == "ratio":
             within = f"{sql(kpi.denominator)} and {sql(kpi.numerator)}"
             return [
-                self._measure(f"{number} filter (where {within}){rest}"),
-                self._measure(f"{number} filter (where {sql(kpi.denominator)}){rest}"),
+                self._measure(f"count(*) filter (where {within})"),
+                self._measure(f"count(*) filter (where {sql(kpi.denominator)})"),
             ]
         if kpi.kind == "count" or (kpi.kind == "state" and not kpi.value):
             return [self._measure(f"count(*) filter (where {sql(kpi.where)})")]
@@ -257,8 +265,7 @@ class Scan:
             if settings:
                 rows = self._rows(placing)
                 for setting in settings:
-                    inside = setting.kpi.numerator_placed_by
-                    yield from self._of(setting.kpi, self._placed_apart(setting, rows, inside) if inside else rows)
+                    yield from self._of(setting.kpi, rows)
 
     def _cube(self) -> None:
         labels = [
@@ -281,7 +288,7 @@ class Scan:
         ]
         return f'case when "{placing}" > {timestamp(self.at)} then null {" ".join(cases)} end::tinyint'
 
-    def _rows(self, placing: str | None) -> list[Row]:
+    def _rows(self, placing: str | None) -> list[tuple[Any, ...]]:
         """(labels..., slice, measures...) of the cube, summed over the slices of other timestamps."""
         place = f"s{self.placings.index(placing)}" if placing else "0"
         biggest = {i for sql, i in self.measures.items() if sql.startswith("coalesce(max(")}
@@ -291,14 +298,7 @@ class Scan:
             f"select {', '.join(columns)} from cube where {place} is not null group by all"
         ).fetchall()
 
-    def _placed_apart(self, setting: Setting, now: Sequence[Row], placing: str) -> list[Row]:
-        """Rows with the denominator of a ratio as of now, so in every window, and its numerator in those of a time."""
-        above, below = (len(self.labels) + 1 + part for part in self.parts[setting.kpi.name])
-        return [(*row[:above], 0, *row[above + 1 :]) for row in now] + [
-            (*row[:below], 0, *row[below + 1 :]) for row in self._rows(placing)
-        ]
-
-    def _of(self, kpi: Kpi, rows: Sequence[Row]) -> Iterator[Figure]:
+    def _of(self, kpi: Kpi, rows: Sequence[tuple[Any, ...]]) -> Iterator[Figure]:
         labels = self._labels(kpi)
         at = [self.labels.index(label) for label in labels]
         split = [self.labels.index(label) for label in kpi.numerator_labels]

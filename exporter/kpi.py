@@ -55,25 +55,24 @@ class Kpi(Frozen):
     facts: str
     needs: tuple[str, ...]  # records without which there is no figure
     uses: tuple[str, ...] = ()  # records that make the figure better where they are fed
+    instead: tuple[str, ...] = ()  # records any of which does where those it needs are not fed
     title: str
     help: str
     kind: Kind
     placed_by: str | None = None  # the timestamp that puts a row into windows; without one the figure is of now
     numerator: str | None = None  # of a derived KPI: another KPI, or `kpi.numerator` / `kpi.denominator`
-    numerator_placed_by: str | None = None  # of a ratio whose denominator is of now: puts its numerator into windows
     minus: str | None = None  # of a derived KPI: what is taken off the numerator
     denominator: str | None = None
     value: str | None = None
-    weight: str | None = None  # of a mean or ratio: what each row counts for, where that is not 1
+    weight: str | None = None  # of a mean: what each value counts for, where that is not 1
     where: str = "true"
-    per: Literal["day", 100] | None = (
-        None  # of a count: per day of the window; of a derived KPI: per 100 of its denominator
-    )
+    per: Literal["day"] | None = None
     aggregate: Literal["sum", "max"] = "sum"
     labels: tuple[str, ...] = ()  # beside those configured for the record
     lacks: tuple[str, ...] = ()  # labels configured for the record that its facts cannot have
     numerator_labels: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()  # labels of a derived KPI's parts that are summed away
+    matched: bool = False  # of a derived KPI: only in segments that have a denominator
     params: Mapping[str, Param] = {}
     unit: str = ""
     better: Literal["higher", "lower", "none"]
@@ -96,6 +95,11 @@ class Kpi(Frozen):
     def record(self) -> str:
         """The record whose configured labels its series carry."""
         return self.needs[0]
+
+    @property
+    def fed_by(self) -> frozenset[str]:
+        """Every record its figures are made from."""
+        return frozenset((*self.needs, *self.instead, *self.uses))
 
     @property
     def stem(self) -> str:
@@ -126,7 +130,7 @@ class Kpi(Frozen):
     @property
     def windowed(self) -> bool:
         """Whether its series carry the label `window`; what has no time to be placed by is as it is now."""
-        return bool(self.placed_by or self.numerator_placed_by) or self.kind == "derived"
+        return self.placed_by is not None or self.kind == "derived"
 
 
 def load(folder: Path = HERE / "kpis") -> dict[str, Kpi]:

@@ -41,7 +41,7 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[Fed]) -> list[dic
 
 def _common(setting: Setting, at: datetime, sources: Iterable[Fed]) -> dict[str, Any]:
     kpi = setting.kpi
-    concerned = [fed.freshness.last_success for fed in sources if fed.records & {*kpi.needs, *kpi.uses}]
+    concerned = [fed.freshness.last_success for fed in sources if fed.records & kpi.fed_by]
     known = [moment for moment in concerned if moment]
     return {
         "kpi": kpi.name,

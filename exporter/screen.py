@@ -19,6 +19,7 @@ WHY = {
     "stale_source": "stale source",
     "no_records": "no records",
     "field_missing": "field missing",
+    "switched_off": "made of a KPI that is switched off",
 }
 
 

@@ -241,7 +241,8 @@ def absent(reasons: Mapping[str, str]) -> Family:
     """Which KPIs have no figures, and why."""
     return Family(
         "outcome_kpi_absent",
-        "1 where a KPI has no figures: no_source, initial_sync, stale_source, no_records, field_missing.",
+        "1 where a KPI has no figures: no_source, initial_sync, stale_source, no_records, field_missing, "
+        "switched_off (a KPI it is made of).",
         "gauge",
         ("kpi", "reason"),
         tuple(sorted(((kpi, reason), 1.0) for kpi, reason in reasons.items())),
