@@ -25,13 +25,14 @@ def derive(kpi: Kpi, figures: Sequence[Figure]) -> Iterator[Figure]:
     common = labels_in(over) & labels_in(under)
     extra = labels_in(over) - common - {*kpi.drop}
     above, below = summed(over, common | extra), summed(under, common)
+    each = float(kpi.per or 1)
     extras = {(window, narrowed(key, extra)) for window, key in above}
     keys = {*above, *((w, tuple(sorted((*key, *more)))) for w, key in below for window, more in extras if window == w)}
     for window, key in sorted(keys, key=str):
         if kpi.matched and not below.get((window, narrowed(key, common))):
             continue
         yield Figure(
-            kpi.name, window, key, above.get((window, key), 0.0), below.get((window, narrowed(key, common)), 0.0)
+            kpi.name, window, key, above.get((window, key), 0.0), below.get((window, narrowed(key, common)), 0.0) / each
         )
 
 

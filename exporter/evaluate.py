@@ -21,6 +21,7 @@ from exporter.stats import Distribution
 FACTS = Path(__file__).parent / "facts"
 UNASSIGNED = "unassigned"
 DAY = 86400
+Row = tuple[Any, ...]
 
 MACROS = """
 create or replace temp macro moments(from_at timestamp, to_at timestamp, turns timestamp[]) as
@@ -191,7 +192,7 @@ def longest(settings: Sequence[Setting]) -> dict[str, str]:
     return {name: str(max(values)) if values else "null" for name, values in found.items()}
 
 
-DEPENDENT = {"streak"}
+DEPENDENT = {"streak", "active_team"}
 
 
 def utc(at: datetime) -> datetime:
@@ -211,7 +212,8 @@ class Scan:
         self.labels = tuple(
             dict.fromkeys(label for s in settings for label in (*self._labels(s.kpi), *s.kpi.numerator_labels))
         )
-        self.placings = sorted({s.kpi.placed_by for s in settings if s.kpi.placed_by})
+        times = {time for s in settings for time in (s.kpi.placed_by, s.kpi.numerator_placed_by)}
+        self.placings = sorted(time for time in times if time)
 
     def _labels(self, kpi: Kpi) -> tuple[str, ...]:
         return labels_of(kpi, self.plan.labels)
@@ -227,10 +229,12 @@ class Scan:
             return "(" + (text or "").format_map(setting.params) + ")"
 
         if kpi.kind == "ratio":
+            number = f"coalesce(sum({sql(kpi.weight)})" if kpi.weight else "count(*)"
+            rest = ", 0)::double" if kpi.weight else ""
             within = f"{sql(kpi.denominator)} and {sql(kpi.numerator)}"
             return [
-                self._measure(f"count(*) filter (where {within})"),
-                self._measure(f"count(*) filter (where {sql(kpi.denominator)})"),
+                self._measure(f"{number} filter (where {within}){rest}"),
+                self._measure(f"{number} filter (where {sql(kpi.denominator)}){rest}"),
             ]
         if kpi.kind == "count" or (kpi.kind == "state" and not kpi.value):
             return [self._measure(f"count(*) filter (where {sql(kpi.where)})")]
@@ -265,7 +269,8 @@ class Scan:
             if settings:
                 rows = self._rows(placing)
                 for setting in settings:
-                    yield from self._of(setting.kpi, rows)
+                    inside = setting.kpi.numerator_placed_by
+                    yield from self._of(setting.kpi, self._placed_apart(setting, rows, inside) if inside else rows)
 
     def _cube(self) -> None:
         labels = [
@@ -288,7 +293,7 @@ class Scan:
         ]
         return f'case when "{placing}" > {timestamp(self.at)} then null {" ".join(cases)} end::tinyint'
 
-    def _rows(self, placing: str | None) -> list[tuple[Any, ...]]:
+    def _rows(self, placing: str | None) -> list[Row]:
         """(labels..., slice, measures...) of the cube, summed over the slices of other timestamps."""
         place = f"s{self.placings.index(placing)}" if placing else "0"
         biggest = {i for sql, i in self.measures.items() if sql.startswith("coalesce(max(")}
@@ -298,7 +303,14 @@ class Scan:
             f"select {', '.join(columns)} from cube where {place} is not null group by all"
         ).fetchall()
 
-    def _of(self, kpi: Kpi, rows: Sequence[tuple[Any, ...]]) -> Iterator[Figure]:
+    def _placed_apart(self, setting: Setting, now: Sequence[Row], placing: str) -> list[Row]:
+        """Rows with the denominator of a ratio as of now, so in every window, and its numerator in those of a time."""
+        above, below = (len(self.labels) + 1 + part for part in self.parts[setting.kpi.name])
+        return [(*row[:above], 0, *row[above + 1 :]) for row in now] + [
+            (*row[:below], 0, *row[below + 1 :]) for row in self._rows(placing)
+        ]
+
+    def _of(self, kpi: Kpi, rows: Sequence[Row]) -> Iterator[Figure]:
         labels = self._labels(kpi)
         at = [self.labels.index(label) for label in labels]
         split = [self.labels.index(label) for label in kpi.numerator_labels]

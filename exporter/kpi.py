@@ -60,13 +60,16 @@ class Kpi(Frozen):
     help: str
     kind: Kind
     placed_by: str | None = None  # the timestamp that puts a row into windows; without one the figure is of now
+    numerator_placed_by: str | None = None  # of a ratio whose denominator is of now: puts its numerator into windows
     numerator: str | None = None  # of a derived KPI: another KPI, or `kpi.numerator` / `kpi.denominator`
     minus: str | None = None  # of a derived KPI: what is taken off the numerator
     denominator: str | None = None
     value: str | None = None
-    weight: str | None = None  # of a mean: what each value counts for, where that is not 1
+    weight: str | None = None  # of a mean or ratio: what each row counts for, where that is not 1
     where: str = "true"
-    per: Literal["day"] | None = None
+    per: Literal["day", 100] | None = (
+        None  # of a count: per day of the window; of a derived KPI: per 100 of its denominator
+    )
     aggregate: Literal["sum", "max"] = "sum"
     labels: tuple[str, ...] = ()  # beside those configured for the record
     lacks: tuple[str, ...] = ()  # labels configured for the record that its facts cannot have
@@ -130,7 +133,7 @@ class Kpi(Frozen):
     @property
     def windowed(self) -> bool:
         """Whether its series carry the label `window`; what has no time to be placed by is as it is now."""
-        return self.placed_by is not None or self.kind == "derived"
+        return bool(self.placed_by or self.numerator_placed_by) or self.kind == "derived"
 
 
 def load(folder: Path = HERE / "kpis") -> dict[str, Kpi]:
