@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "exporter"
 
 FLOORS = (
-    "records stats strict duration pattern logs negotiation failure",
+    "records stats strict duration pattern logs negotiation failure store.fault",
     "client column expression kpi figure health store server.listen server.page server.gate config.secret config.shape",
     "segments connectors derive config.section demo.fakes",
     "source evaluate publish otlp",

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.fault import CannotWrite, Damaged, DiskFull, InUse, NewerFormat, NotAStore, StoreError, fault
 from exporter.records import RECORDS, Booking, Record, Request, Run, Workflow, record_name
 from exporter.store import SourceState, Store
-from exporter.table import Table
+from exporter.store.fault import CannotWrite, Damaged, DiskFull, InUse, NewerFormat, NotAStore, StoreError, fault
+from exporter.store.table import Table
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 
@@ -394,7 +394,7 @@ def test_a_second_process_is_told_who_has_the_file(path: Path) -> None:
     found = in_a_process("import sys; from exporter.store import Store; Store.open(sys.argv[1])", str(path))
 
     last = found.stderr.strip().splitlines()[-1]
-    assert f"exporter.fault.InUse: store {path}: in use by another process (PID {os.getpid()}); stop" in last
+    assert f"exporter.store.fault.InUse: store {path}: in use by another process (PID {os.getpid()}); stop" in last
 
 
 @pytest.mark.usefixtures("store")
@@ -580,7 +580,7 @@ Store.open(sys.argv[1])
 """
     found = in_a_process(code, str(path))
 
-    assert "exporter.fault.DiskFull" in found.stderr.strip().splitlines()[-1]
+    assert "exporter.store.fault.DiskFull" in found.stderr.strip().splitlines()[-1]
     assert list(path.parent.iterdir()) == []
     Store.open(path).close()
 

@@ -20,9 +20,9 @@ from typing import Any, Self
 
 import duckdb
 
-from exporter.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, check_folder, fault
 from exporter.records import RECORDS, Record
-from exporter.table import Table, naive
+from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, check_folder, fault
+from exporter.store.table import Table, naive
 
 __all__ = ["CannotWrite", "Damaged", "NewerFormat", "NotAStore", "SourceState", "Store", "StoreError"]
 
