@@ -21,6 +21,8 @@ ExceptionKind = Literal["none", "business", "application"]
 Review = Literal["none", "accepted", "edited", "rejected"]
 BookingOutcome = Literal["upcoming", "attended", "no_show", "cancelled", "rescheduled", "unknown"]
 CancelledBy = Literal["host", "invitee"]
+Mfa = Literal["none", "weak", "phishing_resistant"]
+AuditKind = Literal["privileged_action", "policy_violation", "policy_exception", "manual_exception"]
 CostKind = Literal["licence", "infrastructure", "labour", "maintenance", "support", "training"]
 
 Json = Any
@@ -166,6 +168,61 @@ class Booking(Record):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Opportunity(Record):
+    """One entry of the sales funnel, with the time at which it reached each stage."""
+
+    lead_at: datetime | None = None
+    contacted_at: datetime | None = None
+    booked_at: datetime | None = None
+    attended_at: datetime | None = None
+    qualified_at: datetime | None = None
+    won_at: datetime | None = None
+    lost_at: datetime | None = None
+    amount: float | None = None
+    currency: str | None = None
+    channel: str | None = None
+    automated: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account(Record):
+    """A person's access to a rolled-out tool."""
+
+    tool: str | None = None
+    person: str | None = field(default=None, metadata=PERSON)
+    granted_at: datetime | None = None
+    first_success_at: datetime | None = None
+    last_active_at: datetime | None = None
+    disabled: bool | None = None
+    mfa: Mfa | None = None
+    privileged: bool | None = None
+    shared: bool | None = None  # used by more than one person
+    client_outdated: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Activity(Record):
+    """What one person did in one tool on one day."""
+
+    tool: str | None = None
+    person: str | None = field(default=None, metadata=PERSON)
+    day: datetime | None = None  # its first instant
+    tasks_done: int | None = None  # in the tool
+    tasks_with_help: int | None = None  # of those done
+    legacy_tasks: int | None = None  # done the old way, beside those
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audit(Record):
+    """An event that matters to security."""
+
+    occurred_at: datetime | None = None
+    kind: AuditKind | None = None
+    attributable: bool | None = None  # user and context are known
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Cost(Record):
     """Money, or working time, spent over a period."""
 
@@ -194,6 +251,10 @@ RECORDS: Mapping[str, type[Record]] = {
     "run": Run,
     "workflow": Workflow,
     "booking": Booking,
+    "opportunity": Opportunity,
+    "account": Account,
+    "activity": Activity,
+    "audit": Audit,
     "cost": Cost,
 }
 """Record name (the table, the facts file, the KPI file) -> record type."""

@@ -20,6 +20,10 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "run": (*SEGMENTS, "workflow", "owner"),
     "workflow": SEGMENTS,
     "booking": (*SEGMENTS, "channel", "meeting_type"),
+    "opportunity": (*SEGMENTS, "channel"),
+    "account": (*SEGMENTS, "tool"),
+    "activity": (*SEGMENTS, "tool"),
+    "audit": (*SEGMENTS, "kind"),
     "cost": (*SEGMENTS, "workflow", "service", "kind"),
 }
 """Record -> the columns that may become labels: never an id, a person, a URL, a time or what a figure counts."""

@@ -29,6 +29,10 @@ DEFAULT_LABELS: Mapping[str, tuple[str, ...]] = {
     "run": ("workflow", "team"),
     "workflow": ("team",),
     "booking": ("team", "channel"),
+    "opportunity": ("team", "channel"),
+    "account": ("tool", "team"),
+    "activity": ("tool", "team"),
+    "audit": ("team", "kind"),
     "cost": ("team", "workflow", "kind"),
 }
 

@@ -43,7 +43,19 @@ class Options:
     """Which files hold which record, and how they name its columns."""
 
     path: str  # a glob; ** is any number of folders
-    record: Literal["request", "incident", "change", "run", "workflow", "booking", "cost"]
+    record: Literal[
+        "request",
+        "incident",
+        "change",
+        "run",
+        "workflow",
+        "booking",
+        "opportunity",
+        "account",
+        "activity",
+        "audit",
+        "cost",
+    ]
     format: Format | None = None  # none: by the ending of the name
     columns: Mapping[str, str] = field(default_factory=dict)  # their name -> ours, or -> "" to pass the column over
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","  # of CSV
