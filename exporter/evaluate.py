@@ -162,8 +162,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fee
     for name, seconds in longest(plan.settings).items():
         connection.execute(f"set variable {name}_seconds = {seconds}")
     connection.execute(MACROS)
-    # streak builds on run: a macro's parts must be there before it.
-    for path in sorted(FACTS.glob("*.sql"), key=lambda path: path.stem in DEPENDENT):
+    # streak builds on run, run on manual: a macro's parts must be there before it.
+    for path in sorted(FACTS.glob("*.sql"), key=lambda path: (path.stem in DEPENDENT, path.stem)):
         connection.execute(path.read_text())
 
 
@@ -192,7 +192,7 @@ def longest(settings: Sequence[Setting]) -> dict[str, str]:
     return {name: str(max(values)) if values else "null" for name, values in found.items()}
 
 
-DEPENDENT = {"streak", "active_team"}
+DEPENDENT = {"streak", "recovery", "active_team"}
 
 
 def utc(at: datetime) -> datetime:
