@@ -2,11 +2,13 @@
 -- One row per attempt that was the last known one for a while; earlier attempts have left their marks in it.
 create or replace temp macro run_facts(since, from_at, to_at) as table
 with attempts as (
-  select r.*, coalesce(root_id, r.id) as root, coalesce(started_at, queued_at, finished_at) as begin_at,
+  select r.*, coalesce(root_id, r.id) as root, coalesce(least(queued_at, started_at), finished_at) as begin_at,
     status in ('succeeded', 'failed', 'abandoned', 'cancelled') as over,
     -- A run that ended at an unknown time is placed by the last thing known of it, rather than left out of its own failure rate.
     case when over then coalesce(finished_at, r.updated_at, begin_at) end as end_at,
-    coalesce(started_at, queued_at) + to_seconds(coalesce(w.run_timeout_seconds, getvariable('run_timeout_seconds'))) as timeout_at,
+    to_seconds(coalesce(w.run_timeout_seconds, getvariable('run_timeout_seconds'))) as patience,
+    queued_at + patience as queue_timeout_at,
+    coalesce(started_at, queued_at) + patience as timeout_at,
     case when coalesce(exception, 'none') = 'none' and status = 'failed' then 'application' else coalesce(exception, 'none') end as fault
   from run r left join workflow_settings w using (workflow)
 ),
@@ -18,24 +20,34 @@ chained as (
     first_value(queued_at) over in_order as first_queued_at,
     min(end_at) filter (where fault = 'business') over earlier as business_at,
     min(end_at) filter (where fault = 'application') over earlier as application_at,
-    min(end_at) filter (where human_override) over earlier as overridden_at
+    min(end_at) filter (where human_override) over earlier as overridden_at,
+    min(end_at) filter (where rework) over earlier as reworked_at,
+    list({end_at: end_at, seconds: human_seconds}) filter (where human_seconds > 0) over earlier as helped
   from attempts
   where begin_at is not null
   window in_order as (partition by source, root order by coalesce(attempt, 1), begin_at, id),
     earlier as (partition by source, root order by coalesce(attempt, 1), begin_at, id rows between unbounded preceding and 1 preceding)
 ),
 moments as (
-  select *, [begin_at, end_at, timeout_at, next_at, business_at, application_at, overridden_at] as turns, unnest(moments(from_at, to_at, turns)) as moment
+  select *,
+    list_concat(
+      [begin_at, started_at, first_started_at, end_at, queue_timeout_at, timeout_at, next_at, business_at, application_at, overridden_at, reworked_at],
+      list_transform(helped, lambda h: h.end_at)
+    ) as turns,
+    unnest(moments(from_at, to_at, turns)) as moment
   from chained
   where coalesce(end_at, timeout_at, to_at) >= since or next_at >= since
 ),
 stood as (
-  select *, coalesce(end_at <= moment, false) as finished, not finished and coalesce(timeout_at <= moment, false) as timed_out
+  select *, coalesce(end_at <= moment, false) as finished,
+    -- What has not started yet waits since it was queued.
+    case when started_at > moment then queue_timeout_at else timeout_at end as late_at,
+    not finished and coalesce(late_at <= moment, false) as timed_out
   from moments where begin_at <= moment and (next_at is null or moment < next_at)
 )
 select source, id, url, moment, next_moment(moment, turns) as until, root as root_id,
   team, business_unit, region, cohort, workflow, owner, trigger,
-  case when finished then end_at when timed_out then timeout_at end as ended_at,
+  case when finished then end_at when timed_out then late_at end as ended_at,
   finished and status = 'cancelled' as cancelled,
   ended_at is not null and not cancelled as ended,
   finished and status = 'succeeded' as succeeded,
@@ -45,6 +57,17 @@ select source, id, url, moment, next_moment(moment, turns) as until, root as roo
   coalesce(business_at <= moment, false) or (finished and fault = 'business') as business_exception,
   coalesce(application_at <= moment, false) or (finished and fault = 'application') as application_exception,
   coalesce(overridden_at <= moment, false) or (finished and coalesce(human_override, false)) as overridden,
+  coalesce(reworked_at <= moment, false) or (finished and coalesce(rework, false)) as reworked,
+  case when finished then nullif(review, 'none') end as review,
   case when finished and finished_at is not null then epoch(finished_at - first_started_at) end as run_seconds,
-  epoch(first_started_at - first_queued_at) as queue_seconds
-from stood;
+  case when first_started_at <= moment then epoch(first_started_at - first_queued_at) end as queue_seconds,
+  coalesce(list_sum(list_transform(list_filter(helped, lambda h: h.end_at <= moment), lambda h: h.seconds)), 0)
+    + case when finished then coalesce(human_seconds, 0) else 0 end as helped_seconds,
+  -- The time of people that a run took is taken off what it saves. One that had to be cleaned up saves nothing, but costs that time.
+  case when manual_seconds is null then null when reworked then -helped_seconds
+    when succeeded and not overridden then manual_seconds - helped_seconds end as saved_seconds,
+  case when reworked then saved_seconds else saved_seconds + manual_seconds_high - manual_seconds end as saved_seconds_high,
+  rate_per_second, currency, claim
+from stood left join (
+  select workflow, manual_seconds, manual_seconds_high, rate_per_second, currency, claim from manual_facts(since, from_at, to_at)
+) using (workflow)
