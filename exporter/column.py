@@ -21,7 +21,7 @@ KIND_NAMES: Mapping[Kind, str] = {
 }
 LONGEST = 100
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-BOUNDS = {"csat": (0.0, 1.0), "effort": (0.0, 1.0), "sentiment": (-1.0, 1.0)}
+BOUNDS = {"csat": (0.0, 1.0), "effort": (0.0, 1.0), "sentiment": (-1.0, 1.0), "ratio": (0.0, 1.0)}
 UNITS = {"milliseconds": 0.001, "seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
 SIGNED = frozenset({"value", "amount"})  # money may be taken back; lengths and counts are never below zero
 

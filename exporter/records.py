@@ -4,6 +4,7 @@ A record is keyed by (source, id); a later poll replaces it. Unknown is None: a 
 Instants are aware UTC datetimes; lengths are seconds; shares are 0..1.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -236,6 +237,17 @@ class Cost(Record):
     effort_seconds: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceLevel(Record):
+    """A reading of how available a service was, from something that measures it."""
+
+    service: str | None = None
+    tier: str | None = None
+    measured_at: datetime | None = None  # the end of the interval
+    ratio: float | None = None  # 0..1
+    interval_seconds: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """A record beside the platform's own item it was read from; the configured segment mapping looks in the item."""
@@ -256,6 +268,7 @@ RECORDS: Mapping[str, type[Record]] = {
     "activity": Activity,
     "audit": Audit,
     "cost": Cost,
+    "service_level": ServiceLevel,
 }
 """Record name (the table, the facts file, the KPI file) -> record type."""
 
@@ -263,8 +276,8 @@ SEGMENTS = ("team", "business_unit", "region", "cohort")
 
 
 def record_name(record_type: type[Record]) -> str:
-    """`Booking` -> "booking"."""
-    return record_type.__name__.lower()
+    """`ServiceLevel` -> "service_level"."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", record_type.__name__).lower()
 
 
 def person_columns(record_type: type[Record]) -> tuple[str, ...]:

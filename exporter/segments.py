@@ -25,6 +25,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "activity": (*SEGMENTS, "tool"),
     "audit": (*SEGMENTS, "kind"),
     "cost": (*SEGMENTS, "workflow", "service", "kind"),
+    "service_level": (*SEGMENTS, "service", "tier"),
 }
 """Record -> the columns that may become labels: never an id, a person, a URL, a time or what a figure counts."""
 

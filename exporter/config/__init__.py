@@ -34,6 +34,7 @@ DEFAULT_LABELS: Mapping[str, tuple[str, ...]] = {
     "activity": ("tool", "team"),
     "audit": ("team", "kind"),
     "cost": ("team", "workflow", "kind"),
+    "service_level": ("service", "tier"),
 }
 
 

@@ -55,6 +55,7 @@ class Options:
         "activity",
         "audit",
         "cost",
+        "service_level",
     ]
     format: Format | None = None  # none: by the ending of the name
     columns: Mapping[str, str] = field(default_factory=dict)  # their name -> ours, or -> "" to pass the column over
