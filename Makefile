@@ -72,7 +72,7 @@ test: $(VENV)/test
 
 test-real: $(VENV)/test
 	@.ci/packages $(TEST_PACKAGES)
-	$(BIN)/pytest -q -rs -m real
+	OUTCOME_TEST_REAL_N8N=1 $(BIN)/pytest -q -rs -m real
 
 bench: $(VENV)/test
 	$(BIN)/python -m tests.bench.evaluation

@@ -7,11 +7,13 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -25,6 +27,7 @@ from exporter.demo.stories import TURNS, Execution, Story, Ticket, as_of, begins
 from exporter.demo.world import World
 from exporter.kpi import catalogue
 from exporter.records import Booking, Request
+from exporter.render.dashboards import queries
 from exporter.stats import wilson
 
 END = datetime(2026, 3, 25, 15, 30, tzinfo=UTC)  # a Wednesday
@@ -303,6 +306,43 @@ def children_of(folder: Path) -> list[str]:
     return found
 
 
+async def evaluated_rules(http: aiohttp.ClientSession, prometheus: str) -> list[dict[str, Any]]:
+    """Every rule, as soon as each has been evaluated."""
+    while True:
+        async with http.get(f"{prometheus}/api/v1/rules") as response:
+            groups = (await response.json())["data"]["groups"]
+        rules = [rule for group in groups for rule in group["rules"]]
+        if all(rule["health"] != "unknown" for rule in rules):
+            return rules
+        await asyncio.sleep(1)
+
+
+def panels() -> list[tuple[str, str]]:
+    """(title, query) of every panel of every dashboard, as somebody sees it who has just opened it."""
+    variables = {"datasource": "prometheus", "job": ".+", "team": ".+", "window": "7d"}
+    files = sorted((CHECKOUT / "dashboards").glob("*.json"))
+    return [query for file in files for query in queries(json.loads(file.read_text()), variables)]
+
+
+async def answer(http: aiohttp.ClientSession, prometheus: str, expr: str) -> list[Any]:
+    async with http.post(f"{prometheus}/api/v1/query", data={"query": expr}) as response:
+        body = await response.json()
+    assert body["status"] == "success", (expr, body)
+    return list(body["data"]["result"])
+
+
+async def exposition(http: aiohttp.ClientSession, demo: "Running") -> bytes:
+    address = (await demo.until(r"Exporter +(http://\S+)", within=60))[1]
+    async with http.get(f"{address}/metrics") as response:
+        return await response.read()
+
+
+def lint(exposed: bytes) -> str:
+    """What promtool has to say against it."""
+    found = subprocess.run(["promtool", "check", "metrics"], input=exposed, capture_output=True, check=False)
+    return found.stdout.decode() + found.stderr.decode()
+
+
 async def test_without_prometheus_the_demo_says_so_shows_figures_and_ends_on_ctrl_c(tmp_path: Path) -> None:
     async with running(tmp_path / "demo", path=str(tmp_path)) as demo:
         await demo.until("Left out, because not installed: prometheus, alertmanager", within=120)
@@ -329,15 +369,20 @@ async def test_with_prometheus_and_alertmanager_both_alerts_arrive_and_nothing_i
     async with running(folder, path=os.environ["PATH"]) as demo:
         await demo.until("ALERT firing CRITICAL OutcomeEscalationRateHigh: .*finance", within=150)
         await demo.until("ALERT firing CRITICAL OutcomeNoShowRateHigh: .*sales-us", within=60)
-        address = (await demo.until(r"Prometheus +(http://\S+)", within=1))[1]
-        async with aiohttp.ClientSession() as http, http.get(f"{address}/api/v1/rules") as response:
-            groups = (await response.json())["data"]["groups"]
+        address = (await demo.until(r"Prometheus +(http://\S+)", within=60))[1]
+        async with aiohttp.ClientSession() as http:
+            rules = await evaluated_rules(http, address)
+            empty = [title for title, expr in panels() if not await answer(http, address, expr)]
+            linted = await asyncio.to_thread(lint, await exposition(http, demo))
         meanwhile = children_of(folder)
         code = await demo.end()
 
-    rules = [rule for group in groups for rule in group["rules"]]
     assert code == 0
-    assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
+    assert {rule["health"] for rule in rules} == {"ok"}
+    assert len(rules) > 50
+    # Empty where all is well.
+    assert set(empty) <= {"KPIs without figures"}
+    assert linted == ""
     assert len(meanwhile) >= 3
     assert children_of(folder) == []
 
