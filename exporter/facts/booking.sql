@@ -1,12 +1,24 @@
--- A booking as it stood at `moment`. Placed by starts_at.
+-- A booking as it stood at `moment`. Placed by first_response_at, booked_at or starts_at.
 create or replace temp macro booking_facts(since, from_at, to_at) as table
 with moments as (
-  select *, [starts_at, cancelled_at] as turns, unnest(moments(from_at, to_at, turns)) as moment
-  from booking where starts_at >= since
+  select *, [first_response_at, booked_at, starts_at, cancelled_at] as turns, unnest(moments(from_at, to_at, turns)) as moment
+  from booking where greatest(first_response_at, booked_at, starts_at) >= since
+),
+stood as (
+  -- What was cancelled after its start was a booking like any other until then.
+  select *, coalesce(starts_at <= moment, false) as booked, booked and coalesce(cancelled_at <= moment, true) as settled
+  from moments
 )
 select source, id, url, moment, next_moment(moment, turns) as until,
-  team, business_unit, region, cohort, channel, meeting_type, automated, starts_at,
-  starts_at <= moment as booked,
-  starts_at <= moment and coalesce(outcome = 'attended', false) as attended,
-  starts_at <= moment and coalesce(outcome = 'no_show', false) as no_show
-from moments;
+  team, business_unit, region, cohort, channel, meeting_type, automated, currency,
+  first_response_at, booked_at, starts_at,
+  booked,
+  booked and coalesce(outcome = 'attended', false) as attended,
+  booked and coalesce(outcome = 'no_show', false) as no_show,
+  settled and coalesce(outcome = 'rescheduled', false) as rescheduled,
+  settled and coalesce(outcome = 'cancelled', false) as cancelled,
+  conflict,
+  value,
+  epoch(first_response_at - requested_at) as response_seconds,
+  epoch(booked_at - requested_at) as booking_seconds
+from stood;
