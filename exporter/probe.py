@@ -32,6 +32,7 @@ class Probe:
     records: Counter[str] = field(default_factory=Counter)
     filled: dict[str, Counter[str]] = field(default_factory=dict)
     skipped: int = 0
+    unread: tuple[str, ...] = ()  # where items stand that could not be read, as far as the connector tells
     future: int = 0  # records with a time that lies ahead: a sign of a wrong time zone
     newest: datetime | None = None
     clock_offset_seconds: float | None = None
@@ -67,6 +68,7 @@ async def ask(source: Source, at: datetime) -> Probe:
             async for page in pages:
                 for read in page.reads:
                     found.add(segments.apply(read, source.mapping, lambda text: text), at)
+                found.unread = tuple(page.cursor.get("unread", ()))
                 count += 1
                 if count == PAGES:
                     break
@@ -101,7 +103,8 @@ def tell(found: Probe, console: Console) -> None:
     if found.future:
         console.print(f"  {found.future} records have a time in the future: is the time zone right?", markup=False)
     if found.skipped:
-        console.print(f"  {found.skipped} items could not be read and were left out", markup=False)
+        places = f": {', '.join(found.unread)}" if found.unread else ""
+        console.print(f"  {found.skipped} items could not be read and were left out{places}", markup=False)
     for name, count in sorted(found.records.items()):
         table = Table(box=None, title=f"  {name}: of {count} records, have", title_justify="left", show_header=False)
         for column, share in shares(found, name):
