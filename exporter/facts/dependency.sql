@@ -1,0 +1,15 @@
+-- An enabled workflow and a kind of dependency: how many of that kind it has, 0 included. Inventories have no history.
+create or replace temp macro dependency_kind(dependency) as
+  -- A dependency is written kind:name.
+  coalesce(nullif(regexp_extract(dependency, '^(system|credential|api|person|plugin):', 1), ''), 'other');
+
+create or replace temp macro dependency_facts(since, from_at, to_at) as table
+with inventory as (
+  select *, list_transform(list_distinct(dependencies), lambda d: dependency_kind(d)) as kinds from workflow where enabled
+)
+select source, id, url, to_at as moment, null::timestamp as until,
+  team, business_unit, region, cohort, name as workflow, kind,
+  len(list_filter(kinds, lambda k: k = kind)) as dependencies
+from inventory, (
+  select unnest(['system', 'credential', 'api', 'person', 'plugin']) as kind union select unnest(kinds) from inventory
+);
