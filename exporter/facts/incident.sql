@@ -1,4 +1,4 @@
--- An incident as it stood at `moment`. Placed by opened_at, acknowledged_at or resolved_at.
+-- An incident as it stood at `moment`. Placed by opened_at, detected_at, acknowledged_at or resolved_at.
 create or replace temp macro incident_facts(since, from_at, to_at) as table
 with incidents as (
   select *, coalesce(opened_at, detected_at, started_at) as open_at,
@@ -11,12 +11,13 @@ moments as (
 )
 select source, id, url, moment, next_moment(moment, turns) as until,
   team, business_unit, region, cohort, service, tier, category, severity,
-  open_at as opened_at, acknowledged_at,
+  open_at as opened_at, detected_at, acknowledged_at, users_affected,
   case when resolved_at <= moment then resolved_at end as resolved_at,
   coalesce(resolved_at <= moment, false) as resolved,
   coalesce(open_at <= moment, false) and not coalesce(resolved_at <= moment, false) as open,
   recurrence_key is not null and coalesce(open_at - before_at <= interval 30 day, false) as recurred,
   coalesce(auto_remediated, false) as auto_remediated,
   epoch(resolved_at - coalesce(started_at, open_at)) as recovery_seconds,
+  epoch(detected_at - started_at) as detection_seconds,
   epoch(acknowledged_at - open_at) as acknowledge_seconds
 from moments;

@@ -1,0 +1,28 @@
+-- The outages of a service as known at `to_at`, overlapping ones merged, cut where spans meet. Placed by span_end.
+-- A merged outage is counted under the incident that began it.
+create or replace temp macro downtime_facts(since, from_at, to_at) as table
+with outages as (
+  select *, coalesce(started_at, opened_at, detected_at) as begin_at, least(resolved_at, to_at) as end_at,
+    -- Two unknown services need not be one service: their outages stay apart.
+    coalesce('=' || service, source || '/' || id) as place
+  from incident
+  where outage and coalesce(opened_at, detected_at, started_at) <= to_at and coalesce(resolved_at, to_at) >= since
+),
+numbered as (
+  select *, coalesce(begin_at > max(end_at) over (
+    partition by place order by begin_at, source, id rows between unbounded preceding and 1 preceding
+  ), true) as apart
+  from outages where begin_at < end_at
+),
+grouped as (
+  select *, count(*) filter (where apart) over (partition by place order by begin_at, source, id) as nth from numbered
+),
+merged as (
+  select * replace (max(end_at) over (partition by place, nth) as end_at) from grouped qualify apart
+)
+select source, id, url, span_end as moment, null::timestamp as until,
+  team, business_unit, region, cohort, service, tier, currency, span_end,
+  epoch(least(end_at, span_end) - greatest(begin_at, span_begin)) as down_seconds,
+  down_seconds / epoch(interval 1 hour) * downtime_cost_per_hour as cost
+from merged join spans on begin_at < span_end and end_at > span_begin
+left join service_settings using (service);

@@ -1,0 +1,31 @@
+-- A reading of how available a service was. Placed by measured_at.
+-- Where nothing measures a service, what its downtime left of each span of time is a reading.
+create or replace temp macro service_level_facts(since, from_at, to_at) as table
+with readings as (
+  from service_level where measured_at > since and measured_at <= to_at and ratio is not null
+),
+incidents as (
+  select *, coalesce(opened_at, detected_at, started_at) as known_at from incident where known_at <= to_at
+),
+-- A service is known by an incident, or by its configuration where there are incidents at all; its tier is the one last told.
+known as (
+  select service, tier, known_at from incidents where service is not null
+  union all select service, null, since from service_settings where exists (from incidents)
+),
+unmeasured as (
+  select service, arg_max(tier, known_at) as tier from known anti join readings using (service) group by service
+),
+down as (
+  select service, span_end, sum(down_seconds) as down_seconds from downtime_facts(since, from_at, to_at) group by all
+)
+select source, id, url, measured_at as moment, null::timestamp as until,
+  team, business_unit, region, cohort, service, tier, measured_at,
+  ratio as available,
+  -- Readings that do not say over how long count alike.
+  coalesce(interval_seconds, 1) as seconds
+from readings
+union all
+select null, service, null, span_end, null, null, null, null, null, service, tier, span_end,
+  1 - coalesce(down_seconds, 0) / epoch(span_end - span_begin),
+  epoch(span_end - span_begin)
+from (from unmeasured cross join spans) left join down using (service, span_end);
