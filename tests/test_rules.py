@@ -75,12 +75,17 @@ def parts(kpi: Kpi, n: int, value: float) -> tuple[float, float]:
     return (round(n * value), n) if kpi.kind == "ratio" else (n * value, n)
 
 
+def windows(kpi: Kpi) -> dict[str, str]:
+    """The label of the window that the alert looks at; a figure of now has none."""
+    return {"window": kpi.window} if kpi.windowed else {}
+
+
 def figures(kpi: Kpi, parts: tuple[float, float], instances: Sequence[str], gap: str = "") -> Iterator[dict[str, str]]:
     """Input series of one team in two segments, for 80 minutes; `gap` takes the place of minutes 30 to 37."""
     first, second = ({"category": "a"}, {"category": "b"})
     for instance in instances:
         for segment, share in ((first, 1), (second, 0)):
-            labels = {"job": "o", "instance": instance, "team": "it", **segment, "window": kpi.window}
+            labels = {"job": "o", "instance": instance, "team": "it", **segment} | windows(kpi)
             extra = dict.fromkeys(kpi.numerator_labels, "x")
             series: list[tuple[str, dict[str, str], float]] = [
                 (f"{kpi.stem}_numerator", labels | extra, parts[0] * share),
@@ -118,7 +123,7 @@ def expect(kpi: Kpi, minute: int, *, fires: bool) -> dict[str, Any]:
     """Both severities of a team, with the owner, or nothing."""
     firing = f'ALERTS{{alertname="{alert_name(kpi)}",alertstate="firing"}}'
     expression = f"count by (team, severity, kpi, kpi_owner, window) ({firing})"
-    common = f'team="it",kpi="{kpi.name}",kpi_owner="desk",window="{kpi.window}"'
+    common = f'team="it",kpi="{kpi.name}",kpi_owner="desk"' + "".join(f',{k}="{v}"' for k, v in windows(kpi).items())
     severities = kpi.threshold.model_dump(exclude_none=True)
     samples = [{"labels": f'{{{common},severity="{severity}"}}', "value": 1} for severity in severities]
     return {"expr": expression, "eval_time": f"{minute}m", "exp_samples": samples if fires else []}

@@ -34,43 +34,53 @@ class Urls:
         """The runbook heading of an alert; anchors of rendered Markdown are lower case."""
         return f"{self.runbook}#{alert.lower()}"
 
-    def panel(self) -> str:
+    def panel(self, kpi: Kpi) -> str:
         """The view, with the alert's own team and window chosen."""
+        window = "&var-window={{ $labels.window }}" if kpi.windowed else ""
         return (
             f"{self.dashboard}/d/outcome-core-operations?var-job={{{{ $labels.job | urlquery }}}}"
-            "&var-team={{ $labels.team | urlquery }}&var-window={{ $labels.window }}"
+            f"&var-team={{{{ $labels.team | urlquery }}}}{window}"
         )
 
 
 @dataclass(frozen=True)
 class Names:
-    """The recorded series of one KPI, as selectors."""
+    """The recorded series of one KPI, as selectors. A figure of now has no window."""
 
     kpi: Kpi
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What tells the recorded series apart, beside the severity of a threshold."""
+        return ("job", "team", "window") if self.kpi.windowed else ("job", "team")
+
+    @property
+    def level(self) -> str:
+        return "_".join(self.labels[1:])
+
     def series(self, name: str) -> str:
-        """A recorded series in the window that the KPI's alert looks at."""
-        return f'{name}{{window="{self.kpi.window}"}}'
+        """A series in the window that the KPI's alert looks at."""
+        return f'{name}{{window="{self.kpi.window}"}}' if self.kpi.windowed else name
 
     @property
     def numerator(self) -> str:
-        return f"team_window:{self.kpi.stem}_numerator:sum"
+        return f"{self.level}:{self.kpi.stem}_numerator:sum"
 
     @property
     def denominator(self) -> str:
-        return f"team_window:{self.kpi.stem}_denominator:sum"
+        return f"{self.level}:{self.kpi.stem}_denominator:sum"
 
     @property
     def value(self) -> str:
-        return f"team_window:{self.kpi.metric}:{'ratio' if self.kpi.kind == 'ratio' else 'mean'}"
+        return f"{self.level}:{self.kpi.metric}:{'ratio' if self.kpi.kind == 'ratio' else 'mean'}"
 
     @property
     def bound(self) -> str:
-        return f"team_window:{self.kpi.metric}:{'lower' if self.kpi.better == 'lower' else 'upper'}"
+        return f"{self.level}:{self.kpi.metric}:{'lower' if self.kpi.better == 'lower' else 'upper'}"
 
     @property
     def threshold(self) -> str:
-        return f"team_window_severity:{self.kpi.metric}_threshold:{lenient(self.kpi)}"
+        return f"{self.level}_severity:{self.kpi.metric}_threshold:{lenient(self.kpi)}"
 
     @property
     def owner(self) -> str:
@@ -95,18 +105,19 @@ def group(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
 
 def recordings(kpi: Kpi) -> Iterable[dict[str, str]]:
     """What the alert is built on: parts, value, bound, thresholds, owner."""
-    names, window = Names(kpi), f'{{window="{kpi.window}"}}'
+    names = Names(kpi)
+    by = ", ".join(names.labels)
     for name, part in ((names.numerator, "numerator"), (names.denominator, "denominator")):
-        yield {"record": name, "expr": summed(f"{kpi.stem}_{part}", window, "job, team, window", last=LAST)}
+        yield {"record": name, "expr": summed(names.series(f"{kpi.stem}_{part}"), "", by, last=LAST)}
     n = names.series(names.denominator)
     yield {"record": names.value, "expr": ratio(names.series(names.numerator), n)}
     if kpi.kind == "ratio":
         bound = wilson(names.series(names.value), n, upper=kpi.better == "higher")
         yield {"record": names.bound, "expr": bound}
-    thresholds = f"{kpi.metric}_threshold{window}"
+    thresholds = names.series(f"{kpi.metric}_threshold")
     yield {
         "record": names.threshold,
-        "expr": f"{lenient(kpi)} by (job, team, window, severity) (last_over_time({thresholds}[{LAST}]))",
+        "expr": f"{lenient(kpi)} by ({by}, severity) (last_over_time({thresholds}[{LAST}]))",
     }
     # Two owners at once (a change half rolled out) would make the join fail, and the alert with it: then none is named.
     owners = f'group by (job, kpi_owner) (last_over_time(outcome_kpi_info{{kpi="{kpi.name}"}}[{LAST}]))'
@@ -126,7 +137,7 @@ def alert(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
             "summary": f"{kpi.title} is {'above' if kpi.better == 'lower' else 'below'} its threshold.",
             "description": description(kpi, kpis),
             "runbook_url": urls.of(name),
-            "dashboard_url": urls.panel(),
+            "dashboard_url": urls.panel(kpi),
         },
     }
 
@@ -134,12 +145,13 @@ def alert(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
 def expression(kpi: Kpi) -> str:
     """Breach, with severity from the threshold and the owner where exactly one is known."""
     names = Names(kpi)
+    on = ", ".join(names.labels)
     value, threshold = names.series(names.value), names.series(names.threshold)
-    against = f"{worse(kpi)} on (job, team, window) group_right ()\n  {threshold}"
+    against = f"{worse(kpi)} on ({on}) group_right ()\n  {threshold}"
     if kpi.kind == "ratio":
         sure = f"{names.series(names.bound)}\n  {against}"
     else:
-        sure = f"on (job, team, window)\n  {names.series(names.denominator)} >= {MIN_RECORDS}"
+        sure = f"on ({on})\n  {names.series(names.denominator)} >= {MIN_RECORDS}"
     return (
         f"(\n  {value}\n  {against}\n  and {sure}\n)\n* on (job) group_left (kpi_owner)\n"
         f"(\n  {names.owner}\n  or on (job)\n  group by (job) ({threshold})\n)"
@@ -149,13 +161,14 @@ def expression(kpi: Kpi) -> str:
 def description(kpi: Kpi, kpis: Mapping[str, Kpi]) -> str:
     """Team, value, number of records, threshold, and what to look at: all a woken person needs to decide."""
     names, shape = Names(kpi), "humanizePercentage" if kpi.kind == "ratio" else "humanizeDuration"
-    segment = ("job", "team", "window")
+    segment = names.labels
+    when = "over {{ $labels.window }}" if kpi.windowed else "now"
     what = "of" if kpi.kind == "ratio" else "mean of"
     count = looked_up(names.denominator, segment, "humanize")
     threshold = looked_up(names.threshold, (*segment, "severity"), shape)
     guards = ", ".join(kpis[guard].title for guard in kpi.guard)
     return (
-        f"{kpi.title} of team {{{{ $labels.team }}}} is {{{{ $value | {shape} }}}} over {{{{ $labels.window }}}} "
+        f"{kpi.title} of team {{{{ $labels.team }}}} is {{{{ $value | {shape} }}}} {when} "
         f"({what} {count} records); the {{{{ $labels.severity }}}} threshold is {threshold}. "
         f"Look first at the segments of that team on the dashboard, and beside it at: {guards}."
     )
