@@ -272,6 +272,9 @@ RECORDS: Mapping[str, type[Record]] = {
 }
 """Record name (the table, the facts file, the KPI file) -> record type."""
 
+INVENTORIES = frozenset({"workflow", "account"})
+"""Records of what there is rather than of what happened: kept however old."""
+
 SEGMENTS = ("team", "business_unit", "region", "cohort")
 
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.records import RECORDS, Booking, Record, Request, Run, Workflow, record_name
+from exporter.records import RECORDS, Account, Booking, Record, Request, Run, Workflow, record_name
 from exporter.store import SourceState, Store
 from exporter.store.fault import CannotWrite, Damaged, DiskFull, InUse, NewerFormat, NotAStore, StoreError, fault
 from exporter.store.table import Table
@@ -273,6 +273,7 @@ def test_retention_deletes_what_is_wholly_past_and_keeps_inventory(store: Store)
         Run(id="runs on", started_at=old, finished_at=new),
         Run(id="no time at all"),
         Workflow(id="inventory", updated_at=old),
+        Account(id="inventory", granted_at=old, last_active_at=old),
         Booking(id="to come", booked_at=old, starts_at=AT + timedelta(days=9)),
         Run(id="at the border", started_at=AT - timedelta(days=365)),
     ]

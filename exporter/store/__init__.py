@@ -144,7 +144,7 @@ class Store:
     def retain(self, before: datetime) -> int:
         """Deletes the records all of whose times are earlier than `before`; returns how many.
 
-        A record type without a time of its own is an inventory, not history: it is kept.
+        An inventory is not history: it is kept.
         """
         with self._transaction() as db:
             return sum(table.delete_before(db, before) for table in self._tables.values())

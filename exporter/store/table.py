@@ -9,7 +9,7 @@ from operator import attrgetter
 from types import NoneType
 from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
-from exporter.records import Record, record_name
+from exporter.records import INVENTORIES, Record, record_name
 
 Row = tuple[Any, ...]
 
@@ -89,9 +89,9 @@ class Table:
     def delete_before(self, db: Database, before: datetime) -> int:
         """Deletes the rows all of whose times are earlier; returns how many.
 
-        A record type without a time of its own is an inventory, not history: nothing of it is deleted.
+        An inventory is not history: what nobody touched for long is still there.
         """
-        if self.times == ["updated_at"]:
+        if self.name in INVENTORIES:
             return 0
         query = f'delete from "{self.name}" where greatest({", ".join(self.times)}) < ?'
         return int(db.execute(query, [naive(before)]).fetchall()[0][0])
