@@ -68,11 +68,16 @@ def section(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[str]:
 
 def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
     """What is said of a KPI, as (name, value)."""
-    scale = "0 to 1" if kpi.kind in ("ratio", "mean") else f"in {kpi.unit or unit(kpi)}"
+    scale = "0 to 1" if kpi.kind in ("ratio", "mean") and not kpi.unit else f"in {kpi.unit or unit(kpi)}"
     yield "name", f"`{kpi.name}`, a {kpi.kind}, {scale}"
     yield "formula", formula(kpi)
     if kpi.placed_by:
         yield "placed by", f"`{kpi.placed_by}`"
+    if kpi.numerator_placed_by:
+        yield (
+            "placed by",
+            f"`{kpi.numerator_placed_by}`, the numerator; the denominator is of now, in every window",
+        )
     yield "needs", ", ".join(f"`{record}`" for record in kpi.needs) + " records" + used(kpi)
     yield "series", " ".join(f"`{name}`" for name in kpi.series)
     yield "labels", labels(kpi)
@@ -89,12 +94,13 @@ def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
 
 def formula(kpi: Kpi) -> str:
     """How it is computed, in the words of the declaration."""
-    if kpi.kind in ("ratio", "derived"):
-        return (
-            f"records with `{kpi.numerator}` / records with `{kpi.denominator}`"
-            if kpi.kind == "ratio"
-            else (f"`{kpi.numerator}` / `{kpi.denominator}`")
-        )
+    if kpi.kind == "ratio":
+        counted = f"sum of `{kpi.weight}`" if kpi.weight else "records"
+        return f"{counted} with `{kpi.numerator}` / {counted} with `{kpi.denominator}`"
+    if kpi.kind == "derived":
+        over = f"`{kpi.numerator}` - `{kpi.minus}`" if kpi.minus else f"`{kpi.numerator}`"
+        under = f"`{kpi.denominator}` in {kpi.per}s" if kpi.per else f"`{kpi.denominator}`"
+        return (f"({over}) / {under}" if kpi.minus else f"{over} / {under}") if kpi.denominator else over
     where = "" if kpi.where == "true" else f" where `{kpi.where}`"
     if kpi.kind in ("mean", "duration"):
         return f"mean of `{kpi.value}`{where}"
@@ -106,7 +112,10 @@ def labels(kpi: Kpi) -> str:
     """The labels beside those configured for its record."""
     own = [f"`{LABEL_NAMES.get(label, label)}`" for label in kpi.labels]
     window = ["`window`"] if kpi.windowed else []
-    text = ", ".join([*window, f"those configured for `{kpi.record}`", *own])
+    configured = f"those configured for `{kpi.record}`"
+    if kpi.lacks:
+        configured += f" but for {', '.join(f'`{LABEL_NAMES.get(label, label)}`' for label in kpi.lacks)}"
+    text = ", ".join([*window, configured, *own])
     if kpi.numerator_labels:
         text += f"; on the numerator also {', '.join(f'`{label}`' for label in kpi.numerator_labels)}"
     return text

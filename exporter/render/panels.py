@@ -69,7 +69,7 @@ def unit(kpi: Kpi) -> str:
     """The Grafana unit of a KPI."""
     if kpi.name.endswith("_seconds"):
         return "s"
-    return "percentunit" if kpi.kind in ("ratio", "mean") else "short"
+    return "percentunit" if kpi.kind in ("ratio", "mean") and not kpi.unit else "short"
 
 
 def target(expr: str, legend: str, index: int = 0, *, instant: bool = False, table: bool = False) -> Panel:
