@@ -1,13 +1,20 @@
--- A change as it stood at `moment`, with the first reason known by then to call it failed. Placed by deployed_at.
+-- A change as it stood at `moment`, with the first reason known by then to call it failed, and whether it was put right.
+-- Placed by approved_at, deployed_at or recovered_at.
 create or replace temp macro change_facts(since, from_at, to_at) as table
-with deployments as (
-  select * from change where deployed_at >= since and result in ('succeeded', 'failed', 'rolled_back')
+with changes as (
+  select * replace (case when result in ('succeeded', 'failed', 'rolled_back') then deployed_at end as deployed_at)
+  from change
 ),
 incidents as (
-  select coalesce(opened_at, detected_at, started_at) as open_at, service, caused_by from incident
+  select coalesce(opened_at, detected_at, started_at) as open_at, resolved_at, service, caused_by from incident
 ),
 linked as (
-  select caused_by as id, min(open_at) as linked_at from incidents where caused_by is not null group by all
+  select caused_by as id, min(open_at) as linked_at, max(resolved_at) as resolve_at,
+    list((open_at, resolved_at)) as incidents, flatten(list([open_at, resolved_at])) as incident_turns
+  from incidents where caused_by is not null and open_at is not null group by all
+),
+deployments as (
+  from changes where deployed_at >= since
 ),
 -- The last deployment before an incident is the one suspected; a later one in between takes its place.
 suspected as (
@@ -18,17 +25,30 @@ suspected as (
   group by all
 ),
 moments as (
-  select d.*, linked_at, suspected_at, [deployed_at, linked_at, suspected_at] as turns, unnest(moments(from_at, to_at, turns)) as moment
-  from deployments d left join linked using (id) left join suspected s using (source, id)
+  select c.*, linked_at, suspected_at, incidents,
+    list_concat([approved_at, deployed_at, suspected_at], incident_turns) as turns,
+    unnest(moments(from_at, to_at, turns)) as moment
+  from changes c left join linked using (id) left join suspected s using (source, id)
+  where greatest(deployed_at, approved_at, resolve_at) >= since
+),
+stood as (
+  select *, list_filter(incidents, lambda i: i[1] <= moment) as known,
+    -- Put right when the last incident known to be of it is resolved.
+    case when list_bool_and(list_transform(known, lambda i: coalesce(i[2] <= moment, false)))
+      then list_max(list_transform(known, lambda i: i[2])) end as recovered_at
+  from moments
 )
 select source, id, url, moment, next_moment(moment, turns) as until,
   team, business_unit, region, cohort, service, environment, kind,
-  deployed_at,
-  deployed_at <= moment as deployed,
+  approved_at, deployed_at, recovered_at,
+  coalesce(deployed_at <= moment, false) as deployed,
   case when result in ('failed', 'rolled_back') then 'own_result'
     when linked_at <= moment then 'explicit_link'
     when suspected_at <= moment then 'same_service' end as method,
   method is not null as failed,
   result = 'rolled_back' as rolled_back,
-  epoch(deployed_at - coalesce(first_commit_at, requested_at)) as lead_seconds
-from moments;
+  unplanned, automated, blocked_seconds,
+  epoch(deployed_at - coalesce(first_commit_at, requested_at)) as lead_seconds,
+  epoch(approved_at - requested_at) as approval_seconds,
+  epoch(recovered_at - deployed_at) as recovery_seconds
+from stood;
