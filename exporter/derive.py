@@ -15,6 +15,8 @@ def derive(kpi: Kpi, figures: Sequence[Figure]) -> Iterator[Figure]:
     Where a segment has one part only, the other is 0: there is no quotient then, but sums over segments lose nothing.
     """
     over = figure_part(figures, kpi.numerator or "")
+    if not over:
+        return
     if kpi.minus:
         over = less(over, figure_part(figures, kpi.minus), {*kpi.drop})
     if not kpi.denominator:

@@ -14,14 +14,17 @@ import duckdb
 
 from exporter.derive import derive
 from exporter.figure import Evaluation, Figure, Key
+from exporter.formula import measures
 from exporter.kpi import BUCKETS, Kpi, Threshold, parts
-from exporter.records import RECORDS
+from exporter.records import RECORDS, CostKind
 from exporter.stats import Distribution
 
 FACTS = Path(__file__).parent / "facts"
 UNASSIGNED = "unassigned"
 DAY = 86400
 Row = tuple[Any, ...]
+SQL_TYPES = {"Literal": "varchar", "str": "varchar", "datetime": "timestamp"}
+"""Word in the type of a setting -> type of its column; of all others double."""
 
 MACROS = """
 create or replace temp macro moments(from_at timestamp, to_at timestamp, turns timestamp[]) as
@@ -75,6 +78,21 @@ class TeamSetting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecurringCost:
+    """A cost that comes back every day, calendar month or year, as configured; in the table cost_settings."""
+
+    amount: float
+    currency: str
+    per: Literal["day", "month", "year"]
+    kind: CostKind
+    workflow: str | None = None
+    service: str | None = None
+    team: str | None = None
+    begins_at: datetime  # UTC, without zone
+    ends_at: datetime | None = None  # the instant after its last day
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What to evaluate: windows are (name, seconds), shortest first; labels per record."""
 
@@ -85,6 +103,7 @@ class Plan:
     workflows: Mapping[str, WorkflowSetting] = field(default_factory=dict)
     services: Mapping[str, ServiceSetting] = field(default_factory=dict)
     teams: Mapping[str, TeamSetting] = field(default_factory=dict)
+    costs: Sequence[RecurringCost] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +118,8 @@ class Feed:
 
 def evaluate(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, feeds: Sequence[Feed]) -> Evaluation:
     """Every figure as it stood at `at`. `connection`: a reader of the store; temporary views are made in it."""
+    if plan.costs:
+        feeds = [*feeds, Feed(source="", records=frozenset({"cost"}))]  # no source has this name: the config itself
     absent = unfits(plan, feeds)
     fit = [s for s in plan.settings if s.kpi.name not in absent]
     prepare(connection, plan, at, feeds)
@@ -152,6 +173,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fee
     tabulate(connection, "workflow", WorkflowSetting, plan.workflows)
     tabulate(connection, "service", ServiceSetting, plan.services)
     tabulate(connection, "team", TeamSetting, plan.teams)
+    tabulate(connection, "cost", RecurringCost, {str(i): cost for i, cost in enumerate(plan.costs)})
     bounds = [0, *(seconds for _, seconds in plan.windows)]
     edges = [utc(at) - timedelta(seconds=bound) for bound in bounds]
     connection.execute("create or replace temp table spans (span_begin timestamp, span_end timestamp)")
@@ -170,7 +192,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fee
 def tabulate(connection: duckdb.DuckDBPyConnection, name: str, kind: type[Any], settings: Mapping[str, Any]) -> None:
     """A temporary table <name>_settings of what is configured, by name."""
     columns = [f.name for f in fields(kind)]
-    types = ["varchar" if "Literal" in str(f.type) or "str" in str(f.type) else "double" for f in fields(kind)]
+    types = [next((sql for word, sql in SQL_TYPES.items() if word in str(f.type)), "double") for f in fields(kind)]
     declared = ", ".join(f"{column} {kind}" for column, kind in zip(columns, types, strict=True))
     connection.execute(f"create or replace temp table {name}_settings ({name} varchar, {declared})")
     values = [[getattr(setting, column) for setting in settings.values()] for column in columns]
@@ -208,7 +230,7 @@ class Scan:
     ) -> None:
         self.connection, self.plan, self.at, self.facts, self.settings = connection, plan, utc(at), facts, settings
         self.measures: dict[str, int] = {}  # SQL -> its place in a row
-        self.parts = {s.kpi.name: self._parts(s) for s in settings}
+        self.parts = {s.kpi.name: [*map(self._measure, measures(s.kpi, s.params))] for s in settings}  # places in a row
         self.labels = tuple(
             dict.fromkeys(label for s in settings for label in (*self._labels(s.kpi), *s.kpi.numerator_labels))
         )
@@ -220,46 +242,6 @@ class Scan:
 
     def _measure(self, sql: str) -> int:
         return self.measures.setdefault(sql, len(self.measures))
-
-    def _parts(self, setting: Setting) -> list[int]:
-        """Where in a row a KPI finds what it sums: numerator, denominator, then the counts per bucket."""
-        kpi = setting.kpi
-
-        def sql(text: str | None) -> str:
-            return "(" + (text or "").format_map(setting.params) + ")"
-
-        if kpi.kind == "ratio":
-            number = f"coalesce(sum({sql(kpi.weight)})" if kpi.weight else "count(*)"
-            rest = ", 0)::double" if kpi.weight else ""
-            within = f"{sql(kpi.denominator)} and {sql(kpi.numerator)}"
-            return [
-                self._measure(f"{number} filter (where {within}){rest}"),
-                self._measure(f"{number} filter (where {sql(kpi.denominator)}){rest}"),
-            ]
-        if kpi.kind == "count" or (kpi.kind == "state" and not kpi.value):
-            return [self._measure(f"count(*) filter (where {sql(kpi.where)})")]
-        value, where = sql(kpi.value), f"{sql(kpi.where)} and {sql(kpi.value)} is not null"
-        if kpi.kind == "duration":
-            # A length below zero (resolved before it was opened) is a fault in the data, not a short time.
-            where += f" and {value} >= 0"
-        weighed = value
-        if kpi.weight:
-            weight = sql(kpi.weight)
-            weighed, where = f"{value} * {weight}", f"{where} and {weight} is not null"
-        total = self._measure(f"coalesce({kpi.aggregate}({weighed}) filter (where {where}), 0)::double")
-        if kpi.kind in ("sum", "state"):
-            return [total]
-        counts = (
-            [f"count(*) filter (where {where} and {value} <= {bound})" for bound in BUCKETS]
-            if kpi.kind == "duration"
-            else []
-        )
-        number = (
-            f"coalesce(sum({sql(kpi.weight)}) filter (where {where}), 0)::double"
-            if kpi.weight
-            else f"count(*) filter (where {where})"
-        )
-        return [total, self._measure(number), *map(self._measure, counts)]
 
     def figures(self) -> Iterator[Figure]:
         """Every figure of every KPI of these facts."""
