@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1] / "exporter"
 FLOORS = (
     "records stats strict duration pattern logs negotiation failure store.fault",
     "client column expression kpi figure health store server.listen server.page server.gate config.secret config.shape",
-    "segments connectors derive config.section demo.fakes",
+    "segments connectors derive formula config.section demo.fakes",
     "source evaluate publish otlp",
     "poll series config.credential config.setting server",
     "config.entry report",

@@ -1,0 +1,93 @@
+"""A KPI as SQL over the rows of its facts: which rows count, what each adds. Figures and explanations share it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exporter.kpi import BUCKETS, Kpi
+
+ONE = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """`counted`: the rows in the denominator, or in the figure where it has none; `above`: those in the numerator."""
+
+    counted: str
+    above: str
+    value: str  # what a row is about, before it is weighed
+    amount: str  # what a row adds to the numerator
+    weight: str | None  # what a row adds to the denominator; None where there is no denominator
+    refusals: tuple[tuple[str, str], ...]  # (condition, reason): why a row is not counted, first that holds
+    aggregate: str = "sum"
+
+    @property
+    def numerator(self) -> str:
+        """The aggregate that is the numerator."""
+        return total(self.amount, self.above, self.aggregate)
+
+    @property
+    def denominator(self) -> str | None:
+        """The aggregate that is the denominator."""
+        return None if self.weight is None else total(self.weight, self.counted)
+
+    def at_most(self, bound: float) -> str:
+        """How many rows have a value up to a bound."""
+        return total(ONE, f"{self.above} and {self.value} <= {bound}")
+
+
+def formula(kpi: Kpi, params: Mapping[str, str]) -> Formula:
+    """The SQL of a KPI that is not derived; `params` as configured."""
+
+    def sql(text: str | None) -> str:
+        # Brackets: `a or b` joined with `and` is another question.
+        return "(" + (text or "").format_map(params) + ")"
+
+    if kpi.kind == "ratio":
+        counted = sql(kpi.denominator)
+        weight = sql(kpi.weight) if kpi.weight else ONE
+        refusals = [(f"not coalesce({counted}, false)", f"outside: {_told(counted)}")]
+        return Formula(counted, f"{counted} and {sql(kpi.numerator)}", ONE, weight, weight, tuple(refusals))
+    counted = sql(kpi.where)
+    refusals = [(f"not coalesce({counted}, false)", f"outside: {_told(counted)}")]
+    if kpi.kind == "count" or (kpi.kind == "state" and not kpi.value):
+        return Formula(counted, counted, ONE, ONE, None, tuple(refusals))
+    value = sql(kpi.value)
+    counted += f" and {value} is not null"
+    refusals.append((f"{value} is null", f"not known: {_told(value)}"))
+    if kpi.kind == "duration":
+        # A length below zero (resolved before it was opened) is a fault in the data, not a short time.
+        counted += f" and {value} >= 0"
+        refusals.append((f"{value} < 0", f"below zero: {_told(value)}"))
+    amount, weight = value, ONE
+    if kpi.weight:
+        weight = sql(kpi.weight)
+        amount = f"{value} * {weight}"
+        counted += f" and {weight} is not null"
+        refusals.append((f"{weight} is null", f"not known: {_told(weight)}"))
+    return Formula(
+        counted,
+        counted,
+        value,
+        amount,
+        None if kpi.kind in ("sum", "state") else weight,
+        tuple(refusals),
+        kpi.aggregate,
+    )
+
+
+def measures(kpi: Kpi, params: Mapping[str, str]) -> list[str]:
+    """The aggregates a figure is made of: numerator, denominator, then the counts per bucket."""
+    made = formula(kpi, params)
+    counts = [made.at_most(bound) for bound in BUCKETS] if kpi.kind == "duration" else []
+    return [made.numerator, *([made.denominator] if made.denominator else []), *counts]
+
+
+def total(amount: str, where: str, aggregate: str = "sum") -> str:
+    """An aggregate over the rows for which a condition holds."""
+    if amount == ONE:
+        return f"count(*) filter (where {where})"
+    return f"coalesce({aggregate}({amount}) filter (where {where}), 0)::double"
+
+
+def _told(sql: str) -> str:
+    return sql[1:-1]
