@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import kpi, strict
-from exporter.evaluate import Feed, Plan, ServiceSetting, Setting, TeamSetting, WorkflowSetting, evaluate
+from exporter.evaluate import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting, evaluate
 from exporter.figure import Evaluation
 from exporter.kpi import Kpi
 from exporter.records import RECORDS, Record
@@ -48,6 +48,13 @@ def params(declared: Kpi, given: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def recurring(given: Mapping[str, Any]) -> RecurringCost:
+    """A recurring cost; its times as UTC without zone."""
+    times = {key: datetime.fromisoformat(given[key]) for key in ("begins_at", "ends_at") if key in given}
+    make: Callable[..., RecurringCost] = RecurringCost
+    return make(**{**given, **times})
+
+
 def plan(scenario: Mapping[str, Any]) -> Plan:
     settings = scenario.get("settings", {})
     catalogue = kpi.catalogue()
@@ -58,6 +65,7 @@ def plan(scenario: Mapping[str, Any]) -> Plan:
         workflows={k: WorkflowSetting(**v) for k, v in settings.get("workflows", {}).items()},
         services={k: ServiceSetting(**v) for k, v in settings.get("services", {}).items()},
         teams={k: TeamSetting(**v) for k, v in settings.get("teams", {}).items()},
+        costs=[recurring(each) for each in settings.get("costs", [])],
     )
 
 

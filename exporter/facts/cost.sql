@@ -1,7 +1,32 @@
--- A cost, cut where spans meet: the share of the amount that falls into each span of time. Placed by span_end.
+-- A cost, cut where spans meet: the share of it that falls into each span of time. Placed by span_end.
 create or replace temp macro cost_facts(since, from_at, to_at) as table
+with recurring as (
+  select *, case per when 'day' then interval 1 day when 'month' then interval 1 month else interval 1 year end as step,
+    -- From the beginning of a calendar month (day, year), so that each has its own length.
+    unnest(generate_series(date_trunc(per, greatest(begins_at, since)), to_at, step)) as period_start
+  from cost_settings
+),
+costs as (
+  select source, id, url, team, business_unit, region, cohort, workflow, service, kind, currency, amount, effort_seconds,
+    period_start, period_end, period_start as begin_at, period_end as end_at
+  from cost
+  union all by name
+  select 'config' as source, cost as id, team, workflow, service, kind, currency, amount,
+    period_start, period_start + step as period_end,
+    greatest(period_start, begins_at) as begin_at, least(period_end, ends_at) as end_at
+  from recurring
+),
+cut as (
+  select *, epoch(least(end_at, span_end) - greatest(begin_at, span_begin)) / epoch(period_end - period_start) as share
+  from costs join spans on begin_at < span_end and end_at > span_begin
+  where period_end > period_start and end_at > begin_at
+)
 select source, id, url, span_end as moment, null::timestamp as until,
   team, business_unit, region, cohort, workflow, service, kind, currency, span_end,
-  amount * epoch(least(period_end, span_end) - greatest(period_start, span_begin)) / epoch(period_end - period_start) as spent
-from cost join spans on period_start < span_end and period_end > span_begin
-where period_end > period_start and amount is not null;
+  amount * share as spent,
+  effort_seconds * share as worked_seconds,
+  -- Which claim of a value a cost stands against: that of its workflow.
+  claim,
+  -- Whose handling of requests it pays for, as far as it can be said.
+  case when workflow is not null then 'automation' when kind = 'labour' then 'human' else 'shared' end as handled_by
+from cut left join (select workflow, claim from workflow_settings) using (workflow);
