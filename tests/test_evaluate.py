@@ -1,7 +1,7 @@
 """What holds for every KPI, whatever the records."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,10 +12,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter import kpi
-from exporter.evaluate import Feed, Plan, Setting, evaluate
+from exporter.evaluate import Feed, Plan, ServiceSetting, Setting, TeamSetting, evaluate
 from exporter.figure import Evaluation, Figure
 from exporter.kpi import Threshold
-from exporter.records import Booking, Change, Cost, Incident, Record, Request, Run, record_name
+from exporter.records import (
+    Account,
+    Activity,
+    Audit,
+    Booking,
+    Change,
+    Cost,
+    Incident,
+    Opportunity,
+    Record,
+    Request,
+    Run,
+    ServiceLevel,
+    record_name,
+)
 from exporter.series import Limits, series
 from exporter.store import Store
 from tests.scenario import WINDOWS, params
@@ -27,7 +41,12 @@ LABELS = {
     "change": ["team"],
     "run": ["workflow", "team"],
     "booking": ["team"],
+    "opportunity": ["team"],
+    "account": ["tool", "team"],
+    "activity": ["team"],
+    "audit": ["team"],
     "cost": ["team"],
+    "service_level": ["service"],
 }
 
 
@@ -39,6 +58,9 @@ def plan(labels: Mapping[str, Sequence[str]] = LABELS) -> Plan:
         ],
         windows=sorted(WINDOWS.items(), key=lambda item: item[1]),
         labels=labels,
+        services={"x": ServiceSetting(downtime_cost_per_hour=3600, currency="EUR")},
+        # Every team there is, for whoever is not known is in neither part of what is taken per person.
+        teams={team: TeamSetting(capacity_seconds_per_week=7000, people=5) for team in ("it", "hr", "unassigned")},
     )
 
 
@@ -90,6 +112,11 @@ def history(seed: int, count: int = 400) -> list[Record]:
                 handled_by=rng.choice(["automation", "human", "assisted", None]),
                 self_service=rng.choice([True, False, None]),
                 reopen_count=rng.choice([0, 1, None]),
+                human_seconds=rng.choice([60.0, 600.0, None]),
+                csat=rng.choice([0.0, 0.25, 1.0, None]),
+                effort=rng.choice([0.5, None]),
+                sentiment=rng.choice([-1.0, 0.25, None]),
+                sla_breached=rng.choice([True, False, None]),
             )
         )
         t = begin()
@@ -97,10 +124,15 @@ def history(seed: int, count: int = 400) -> list[Record]:
             Incident(
                 id=name,
                 team=team,
+                started_at=t - timedelta(seconds=rng.randint(0, 7200)),
+                detected_at=later(t, 0.1),
                 opened_at=t,
                 acknowledged_at=later(t, 1),
                 resolved_at=later(t, 3),
-                service=rng.choice(["x", "y"]),
+                outage=rng.choice([True, False, False, None]),
+                auto_remediated=rng.choice([True, False, None]),
+                users_affected=rng.choice([3, None]),
+                service=rng.choice(["x", "y", None]),
                 recurrence_key=rng.choice(["k", "l", None]),
                 caused_by=rng.choice([str(rng.randint(0, count)), None, None]),
             )
@@ -111,7 +143,11 @@ def history(seed: int, count: int = 400) -> list[Record]:
                 id=name,
                 team=team,
                 requested_at=t,
+                approved_at=later(t, 3),
                 deployed_at=later(t, 9),
+                unplanned=rng.choice([True, False, None]),
+                automated=rng.choice([True, False, None]),
+                blocked_seconds=rng.choice([0.0, 600.0, None]),
                 result=rng.choice(["succeeded", "succeeded", "failed", "rolled_back", "cancelled"]),
                 service=rng.choice(["x", "y"]),
             )
@@ -121,9 +157,25 @@ def history(seed: int, count: int = 400) -> list[Record]:
             Booking(
                 id=name,
                 team=team,
-                booked_at=t,
+                requested_at=t,
+                first_response_at=later(t, 1),
+                booked_at=later(t, 2),
                 starts_at=later(t, 9),
-                outcome=rng.choice(["attended", "no_show", "unknown", "cancelled"]),
+                cancelled_at=later(t, 9) if rng.random() < 0.3 else None,
+                outcome=rng.choice(["attended", "no_show", "unknown", "cancelled", "rescheduled"]),
+                conflict=rng.choice([True, False, None]),
+                value=rng.choice([10.0, 25.0, None]),
+                currency=rng.choice(["EUR", "USD"]),
+            )
+        )
+        records += rollout(rng, name, team, begin, later)
+        records.append(
+            ServiceLevel(
+                id=name,
+                service=rng.choice(["z", None]),
+                measured_at=begin(),
+                ratio=rng.choice([0.5, 1.0, None]),
+                interval_seconds=rng.choice([300.0, None]),
             )
         )
         t = begin()
@@ -158,6 +210,67 @@ def history(seed: int, count: int = 400) -> list[Record]:
     return records
 
 
+def rollout(
+    rng: random.Random,
+    name: str,
+    team: str | None,
+    begin: Callable[[], datetime],
+    later: Callable[[datetime | None, float], datetime | None],
+) -> Iterator[Record]:
+    """An opportunity, an account, a day of work and an event, that have nothing to do with each other."""
+    stages: list[datetime | None] = [begin()]
+    for _ in range(rng.randint(0, 5)):
+        stages.append(later(stages[-1], 9))
+    lead, contacted, booked, attended, qualified, won = (stages + [None] * 5)[:6]
+    yield Opportunity(
+        id=name,
+        team=team,
+        lead_at=lead,
+        contacted_at=contacted if rng.random() < 0.8 else None,
+        booked_at=booked,
+        attended_at=attended,
+        qualified_at=qualified,
+        won_at=won or (later(lead, 40) if rng.random() < 0.3 else None),
+        lost_at=later(lead, 60) if rng.random() < 0.5 else None,
+        amount=rng.choice([100.0, 250.0, None]),
+        currency=rng.choice(["EUR", "USD"]),
+    )
+    granted = begin() - timedelta(days=rng.choice([0, 0, 60, 200]))
+    tool = rng.choice(["crm", "wiki", None])
+    yield Account(
+        id=name,
+        team=team,
+        tool=tool,
+        person=rng.choice([*"abcdefgh", None]),
+        granted_at=granted if rng.random() < 0.9 else None,
+        first_success_at=later(granted, 20),
+        last_active_at=later(granted, 90),
+        disabled=rng.choice([True, False, False, None]),
+        mfa=rng.choice(["none", "weak", "phishing_resistant", None]),
+        privileged=rng.choice([True, False, None]),
+        shared=rng.choice([True, False, None]),
+        client_outdated=rng.choice([True, False, None]),
+    )
+    done = rng.randint(0, 9)
+    yield Activity(
+        id=name,
+        team=team,
+        tool=tool,
+        person=rng.choice("abcdefgh"),
+        day=begin().replace(hour=0, minute=0, second=0),
+        tasks_done=done,
+        tasks_with_help=rng.choice([rng.randint(0, done), None]),
+        legacy_tasks=rng.choice([0, 3, None]),
+    )
+    yield Audit(
+        id=name,
+        team=team,
+        occurred_at=begin(),
+        kind=rng.choice(["privileged_action", "policy_violation", "policy_exception", "manual_exception", None]),
+        attributable=rng.choice([True, False, None]),
+    )
+
+
 def as_told(record: Record, at: datetime) -> Record | None:  # noqa: PLR0911 - a case for each record
     """What the platform would have said of a record at an earlier instant; None where there was nothing to say."""
 
@@ -169,8 +282,13 @@ def as_told(record: Record, at: datetime) -> Record | None:  # noqa: PLR0911 - a
             Request(opened_at=begin)
             | Incident(opened_at=begin)
             | Run(started_at=begin)
-            | Booking(booked_at=begin)
+            | Booking(requested_at=begin)
+            | Opportunity(lead_at=begin)
+            | Account(granted_at=begin)
+            | Activity(day=begin)
+            | Audit(occurred_at=begin)
             | Change(requested_at=begin)
+            | ServiceLevel(measured_at=begin)
         ) if begin and begin > at:
             return None
         case Request():
@@ -184,9 +302,15 @@ def as_told(record: Record, at: datetime) -> Record | None:  # noqa: PLR0911 - a
                 outcome=record.outcome if ended else "open",
             )
         case Incident():
-            return replace(record, acknowledged_at=past(record.acknowledged_at), resolved_at=past(record.resolved_at))
+            return replace(
+                record,
+                detected_at=past(record.detected_at),
+                acknowledged_at=past(record.acknowledged_at),
+                resolved_at=past(record.resolved_at),
+            )
         case Change():
-            return record if past(record.deployed_at) else replace(record, deployed_at=None, result="pending")
+            approved = replace(record, approved_at=past(record.approved_at))
+            return approved if past(record.deployed_at) else replace(approved, deployed_at=None, result="pending")
         case Run():
             return (
                 record
@@ -194,7 +318,29 @@ def as_told(record: Record, at: datetime) -> Record | None:  # noqa: PLR0911 - a
                 else replace(record, finished_at=None, status="running", exception=None, human_override=None)
             )
         case Booking():
-            return record if past(record.starts_at) else replace(record, outcome="upcoming")
+            upset = record.outcome in ("cancelled", "rescheduled") and record.cancelled_at and record.cancelled_at > at
+            return replace(
+                record,
+                first_response_at=past(record.first_response_at),
+                booked_at=past(record.booked_at),
+                cancelled_at=past(record.cancelled_at),
+                outcome="unknown" if upset else record.outcome if past(record.starts_at) else "upcoming",
+            )
+        case Opportunity():
+            return replace(
+                record,
+                contacted_at=past(record.contacted_at),
+                booked_at=past(record.booked_at),
+                attended_at=past(record.attended_at),
+                qualified_at=past(record.qualified_at),
+                won_at=past(record.won_at),
+                lost_at=past(record.lost_at),
+            )
+        case Account():
+            first, last = past(record.first_success_at), past(record.last_active_at)
+            return replace(record, first_success_at=first, last_active_at=last)
+        case Activity(day=day) if day and day + timedelta(days=1) > at:
+            return replace(record, tasks_done=1, tasks_with_help=1, legacy_tasks=0)  # that day was still going on
     return record
 
 
@@ -241,7 +387,7 @@ def totals(
             if f.kpi == "consecutive_failures"
             else (n + f.numerator, d + (f.denominator or 0.0))
         )
-    return {key: (round(n, 6), d) for key, (n, d) in sums.items() if n or d}
+    return {key: (round(n, 6), round(d, 6)) for key, (n, d) in sums.items() if n or d}
 
 
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -266,6 +412,9 @@ def test_what_no_window_reaches_changes_nothing(tmp_path: Path, seed: int) -> No
         Run(id="old", workflow="w1", started_at=end, finished_at=end, status="succeeded", team="it"),
         Change(id="old", deployed_at=end, result="failed", team="it"),
         Booking(id="old", starts_at=end, outcome="no_show", team="it"),
+        Opportunity(id="old", lead_at=end, won_at=end, amount=5.0, currency="EUR", team="it"),
+        Activity(id="old", day=end, tasks_done=5, tasks_with_help=5, legacy_tasks=5, team="it"),
+        Audit(id="old", occurred_at=end, kind="policy_exception", team="it"),
         Incident(id="old", opened_at=end, resolved_at=end, team="it", recurrence_key="m"),
     ]
 
@@ -285,7 +434,7 @@ def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("b", [Booking(id="1", starts_at=AT, outcome="no_show")], {})
         reader = store.reader()
-        found = evaluate(reader, plan(), AT, feeds)
+        found = evaluate(reader, replace(plan(), teams={}), AT, feeds)
         reader.close()
 
     assert found.figures == ()
@@ -296,6 +445,45 @@ def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
     # It is better with incidents, so it waits for a source of them that is not through yet.
     assert found.absent["rollback_ratio"] == "initial_sync"
     assert set(found.absent) == set(kpi.catalogue())
+
+
+def feeding(tmp_path: Path, records: Sequence[Record], chosen: Plan, *feeds: Feed) -> Evaluation:
+    with Store.open(tmp_path / "store.duckdb") as store:
+        store.write("s", records, {})
+        reader = store.reader()
+        found = evaluate(reader, chosen, AT, feeds)
+        reader.close()
+        return found
+
+
+def test_what_is_made_of_a_kpi_that_is_switched_off_says_so(tmp_path: Path) -> None:
+    chosen = plan()
+    some = [setting for setting in chosen.settings if setting.kpi.name != "escalation_ratio"]
+    requests = [Request(id="1", opened_at=AT, outcome="open")]
+
+    found = feeding(
+        tmp_path, requests, replace(chosen, settings=some), Feed(source="s", records=frozenset({"request"}))
+    )
+
+    assert found.absent["backlog_change"] == "switched_off"
+    assert "requests" not in found.absent
+
+
+@pytest.mark.parametrize("record", ["incident", "service_level"])
+def test_one_record_may_do_instead_of_another(tmp_path: Path, record: str) -> None:
+    records = [
+        Incident(id="1", service="x", opened_at=AT),
+        ServiceLevel(id="1", service="x", measured_at=AT, ratio=0.5),
+    ]
+    fed = [each for each in records if record_name(type(each)) == record]
+
+    found = feeding(tmp_path, fed, plan(), Feed(source="s", records=frozenset({record})))
+    stale = feeding(tmp_path, fed, plan(), Feed(source="s", records=frozenset({record}), stale=True))
+
+    assert [f.numerator for f in found.figures if f.kpi == "availability_ratio" and f.window == "1d"] == [
+        86400 if record == "incident" else 0.5
+    ]
+    assert stale.absent["availability_ratio"] == "stale_source"
 
 
 def test_a_source_that_left_the_config_counts_no_longer(tmp_path: Path) -> None:
@@ -332,13 +520,19 @@ def test_crowded_segments_are_folded_and_sums_stay(tmp_path: Path) -> None:
     assert expected == sum(float(str(value)) for values, value in family.samples if values[0] == "7d")
 
 
+OF_THE_CATALOGUE = ("outcome_kpi_info", "outcome_kpi_absent")
+"""Families with a sample for each KPI, whatever the segments."""
+
+
 def test_series_stay_within_both_budgets(tmp_path: Path) -> None:
     evaluation = many(tmp_path, 200)
 
     made = series(evaluation, plan(), Limits(series_per_metric=100, series=500, values_per_label=1000))
 
+    of_kpis = [family for family in made.snapshot.families if family.name not in OF_THE_CATALOGUE]
+
     assert made.count <= 500
-    assert all(len(family.samples) <= 100 for family in made.snapshot.families)
+    assert all(len(family.samples) <= 100 for family in of_kpis)
     assert made.folded["no_show_ratio", "team"] > 150
 
 
