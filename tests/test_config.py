@@ -347,9 +347,13 @@ def test_the_example_is_sound(example: Path) -> None:
 def keys_of(shape: Any, data: Any, at: str = "") -> Iterator[tuple[str, set[str], set[str]]]:
     """(section, keys it may have, keys it has) for each section of fixed keys in the data."""
     if isinstance(shape, type) and issubclass(shape, BaseModel):
-        yield at, set(shape.model_fields), set(data)
+        yield at, {field.alias or name for name, field in shape.model_fields.items()}, set(data)
         for name, field in shape.model_fields.items():
             yield from keys_of(field.annotation, data.get(name), f"{at}.{name}")
+    elif isinstance(data, list):
+        for inner in getattr(shape, "__args__", ()):
+            for value in data if isinstance(inner, type) and issubclass(inner, BaseModel) else ():
+                yield from keys_of(inner, value, at)
     elif data is not None:
         for inner in getattr(shape, "__args__", ()):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
@@ -366,8 +370,15 @@ def test_the_example_has_every_key_of_every_section() -> None:
         known[at] = may
         has.setdefault(at, set()).update(does)
 
-    assert {".store", ".limits", ".workflows", ".services", ".teams", ".otlp", ".log"} < set(known)
+    assert {".store", ".limits", ".workflows", ".services", ".teams", ".costs", ".otlp", ".log"} < set(known)
     assert known == has
+
+
+def test_a_recurring_cost_lasts_to_the_end_of_its_last_day(example: Path) -> None:
+    [cost] = load(example, example_environ()).plan.costs
+
+    assert (cost.amount, cost.per, cost.workflow) == (1200, "month", "Invoice intake")
+    assert (cost.begins_at, cost.ends_at) == (datetime(2026, 1, 1), datetime(2027, 1, 1))  # noqa: DTZ001 - as tables hold them
 
 
 def test_the_example_has_every_key_of_every_source() -> None:

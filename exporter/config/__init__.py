@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,10 +12,10 @@ from exporter import duration, strict
 from exporter.config.credential import Credentials
 from exporter.config.entry import Reader
 from exporter.config.secret import Secret, SecretError, from_environment
-from exporter.config.section import Log, Whole, Workflow
+from exporter.config.section import Cost, Log, Whole, Workflow
 from exporter.config.setting import SettingReader
 from exporter.config.shape import Checker
-from exporter.evaluate import Plan, ServiceSetting, TeamSetting, WorkflowSetting
+from exporter.evaluate import Plan, RecurringCost, ServiceSetting, TeamSetting, WorkflowSetting
 from exporter.kpi import Kpi
 from exporter.records import RECORDS
 from exporter.segments import LABELS
@@ -143,6 +144,7 @@ class _Loader:
                     name: TeamSetting(capacity_seconds_per_week=each.capacity, people=each.people)
                     for name, each in whole.teams.items()
                 },
+                costs=[self._cost(each, ("costs", i)) for i, each in enumerate(whole.costs)],
             ),
             sources=tuple(sources),
             limits=Limits(**whole.limits.model_dump()),
@@ -184,6 +186,16 @@ class _Loader:
             rate=given.rate.amount if given.rate else None,
             currency=given.rate.currency if given.rate else None,
             claim=given.claim,
+        )
+
+    def _cost(self, given: Cost, at: At) -> RecurringCost:
+        begin, last = given.from_, given.to
+        if last and last < begin:
+            self.checker.wrong((*at, "to"), "this is before from; write the last day on which it is paid for")
+        return RecurringCost(
+            **given.model_dump(exclude={"from_", "to"}),
+            begins_at=datetime.fromisoformat(begin),
+            ends_at=datetime.fromisoformat(last) + timedelta(days=1) if last else None,
         )
 
     def _labels(self, whole: Whole) -> dict[str, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -9,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from exporter import duration
 from exporter.column import Rule
 from exporter.config.shape import ONE_OR_MORE
+from exporter.records import CostKind
 
 
 class Section(BaseModel):
@@ -42,6 +44,17 @@ def _matching(pattern: str, otherwise: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _day(value: str) -> str:
+    """A day of the calendar."""
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+            date.fromisoformat(value)
+            return value
+    except ValueError:
+        pass
+    raise ValueError('this is no day of the calendar; write it like "2026-01-31", in quotes')
+
+
 def _amount(value: Any) -> Any:
     """A number, or a length of time as its seconds."""
     return duration.seconds(value) if isinstance(value, str) else value
@@ -56,6 +69,8 @@ Columns = Mapping[str, Annotated[tuple[Rule, ...], ONE_OR_MORE, Field(min_length
 Name = Annotated[
     str, _matching(r"[a-z0-9][a-z0-9_-]{0,62}", "a name has only a to z, 0 to 9, _ and -, at most 63 of them")
 ]
+Currency = Annotated[str, _matching(r"[A-Z]{3}", "write a currency in three capitals, like EUR")]
+Day = Annotated[str, AfterValidator(_day)]
 Header = Annotated[str, _matching(r"[A-Za-z0-9-]{1,100}", "this is not the name of a header, such as X-Api-Key")]
 Memory = Annotated[str, _matching(r"[1-9][0-9]*(MB|GB)", "write the size like 256MB or 1GB")]
 Address = Annotated[str, _matching(r"https?://[^\s/@?#]+(/[^\s?#]*)?", "write the address like https://collector:4318")]
@@ -89,7 +104,21 @@ class Log(Section):
 
 class Money(Section):
     amount: Annotated[float, Field(gt=0)]
-    currency: Annotated[str, _matching(r"[A-Z]{3}", "write a currency in three capitals, like EUR")]
+    currency: Currency
+
+
+class Cost(Section):
+    """A cost that comes back, prorated by the second within each calendar period."""
+
+    amount: Annotated[float, Field(gt=0)]
+    currency: Currency
+    per: Literal["day", "month", "year"]
+    kind: CostKind
+    workflow: Text | None = None
+    service: Text | None = None
+    team: Text | None = None
+    from_: Annotated[Day, Field(alias="from")]
+    to: Day | None = None  # the last day
 
 
 class Workflow(Section):
@@ -182,5 +211,6 @@ class Whole(Section):
     workflows: Mapping[str, Workflow] = {}
     services: Mapping[str, Service] = {}
     teams: Mapping[str, Team] = {}
+    costs: tuple[Cost, ...] = ()
     otlp: Otlp | None = None
     log: Log = Log()
