@@ -78,7 +78,8 @@ def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
             "placed by",
             f"`{kpi.numerator_placed_by}`, the numerator; the denominator is of now, in every window",
         )
-    yield "needs", ", ".join(f"`{record}`" for record in kpi.needs) + " records" + used(kpi)
+    instead = "".join(f", or `{record}`" for record in kpi.instead)
+    yield "needs", ", ".join(f"`{record}`" for record in kpi.needs) + f"{instead} records" + used(kpi)
     yield "series", " ".join(f"`{name}`" for name in kpi.series)
     yield "labels", labels(kpi)
     yield "better", kpi.better
@@ -103,7 +104,7 @@ def formula(kpi: Kpi) -> str:
         return (f"({over}) / {under}" if kpi.minus else f"{over} / {under}") if kpi.denominator else over
     where = "" if kpi.where == "true" else f" where `{kpi.where}`"
     if kpi.kind in ("mean", "duration"):
-        return f"mean of `{kpi.value}`{where}"
+        return f"mean of `{kpi.value}`" + (f" weighed by `{kpi.weight}`" if kpi.weight else "") + where
     what = f"{'largest' if kpi.aggregate == 'max' else 'sum of'} `{kpi.value}`" if kpi.value else "number of records"
     return what + where + (" / days of the window" if kpi.per == "day" else "")
 

@@ -32,7 +32,7 @@ def count(kpi: Kpi, by: str = "") -> str:
 
 def value(kpi: Kpi, by: str = "") -> str:
     """A figure over everything chosen: its parts summed, then divided; a state or a count is only summed."""
-    if kpi.kind in ("ratio", "mean", "duration", "derived"):
+    if kpi.kind in ("ratio", "mean", "duration") or kpi.denominator:
         return ratio(summed(f"{kpi.stem}_numerator", selector(kpi), by), count(kpi, by))
     return summed(kpi.metric, selector(kpi), by, function=kpi.aggregate)
 
@@ -69,7 +69,7 @@ def unit(kpi: Kpi) -> str:
     """The Grafana unit of a KPI."""
     if kpi.name.endswith("_seconds"):
         return "s"
-    return "percentunit" if kpi.kind in ("ratio", "mean") and not kpi.unit else "short"
+    return "percentunit" if kpi.name.endswith("_ratio") else "short"
 
 
 def target(expr: str, legend: str, index: int = 0, *, instant: bool = False, table: bool = False) -> Panel:
