@@ -4,7 +4,8 @@ One scan per facts file serves all its KPIs and windows: every part of a figure 
 segment and per slice between two windows (the last day, the six days before it, ...); a window is a sum of slices.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,8 @@ FACTS = Path(__file__).parent / "facts"
 UNASSIGNED = "unassigned"
 DAY = 86400
 Row = tuple[Any, ...]
+Exact = Any
+"""An int or a Decimal: added up without rounding, so in any order."""
 SQL_TYPES = {"Literal": "varchar", "str": "varchar", "datetime": "timestamp"}
 """Word in the type of a setting -> type of its column; of all others double."""
 
@@ -127,12 +130,18 @@ def evaluate(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fe
     counted = [s for s in fit if s.kpi.kind != "derived"]
     for facts in sorted({s.kpi.facts for s in counted}):
         figures += Scan(connection, plan, at, facts, [s for s in counted if s.kpi.facts == facts]).figures()
+    return concluded(at, fit, figures, absent)
+
+
+def concluded(at: datetime, fit: Sequence[Setting], counted: Sequence[Figure], absent: Mapping[str, str]) -> Evaluation:
+    """An evaluation of counted figures, completed by those derived from them."""
+    figures = [*counted]
     for setting in fit:
         if setting.kpi.kind == "derived":
             figures += derive(setting.kpi, figures)
     present = {figure.kpi for figure in figures}
-    absent |= {s.kpi.name: "no_records" for s in fit if s.kpi.name not in present}
-    return Evaluation(at, tuple(figures), absent)
+    missing = {s.kpi.name: "no_records" for s in fit if s.kpi.name not in present}
+    return Evaluation(at, tuple(figures), {**absent, **missing})
 
 
 def unfits(plan: Plan, feeds: Sequence[Feed]) -> dict[str, str]:
@@ -174,12 +183,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fee
     tabulate(connection, "service", ServiceSetting, plan.services)
     tabulate(connection, "team", TeamSetting, plan.teams)
     tabulate(connection, "cost", RecurringCost, {str(i): cost for i, cost in enumerate(plan.costs)})
-    bounds = [0, *(seconds for _, seconds in plan.windows)]
-    edges = [utc(at) - timedelta(seconds=bound) for bound in bounds]
-    connection.execute("create or replace temp table spans (span_begin timestamp, span_end timestamp)")
-    connection.execute(
-        "insert into spans select unnest(?::timestamp[]), unnest(?::timestamp[])", [edges[1:], edges[:-1]]
-    )
+    cut(connection, plan, at)
     connection.execute(f"set variable run_timeout_seconds = {float(plan.run_timeout)}")
     for name, seconds in longest(plan.settings).items():
         connection.execute(f"set variable {name}_seconds = {seconds}")
@@ -187,6 +191,16 @@ def prepare(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fee
     # streak builds on run, run on manual: a macro's parts must be there before it.
     for path in sorted(FACTS.glob("*.sql"), key=lambda path: (path.stem in DEPENDENT, path.stem)):
         connection.execute(path.read_text())
+
+
+def cut(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime) -> None:
+    """A temporary table of the slices of time between two windows that end at an instant."""
+    bounds = [0, *(seconds for _, seconds in plan.windows)]
+    edges = [utc(at) - timedelta(seconds=bound) for bound in bounds]
+    connection.execute("create or replace temp table spans (span_begin timestamp, span_end timestamp)")
+    connection.execute(
+        "insert into spans select unnest(?::timestamp[]), unnest(?::timestamp[])", [edges[1:], edges[:-1]]
+    )
 
 
 def tabulate(connection: duckdb.DuckDBPyConnection, name: str, kind: type[Any], settings: Mapping[str, Any]) -> None:
@@ -246,13 +260,18 @@ class Scan:
     def figures(self) -> Iterator[Figure]:
         """Every figure of every KPI of these facts."""
         self._cube()
+        return self.figures_from(self._rows)
+
+    def figures_from(self, rows_of: Callable[[str | None], Sequence[Row]]) -> Iterator[Figure]:
+        """The figures made of sums per (labels..., slice), told for each timestamp that places rows."""
         for placing in (*self.placings, None):
             settings = [s for s in self.settings if s.kpi.placed_by == placing]
             if settings:
-                rows = self._rows(placing)
+                rows = rows_of(placing)
                 for setting in settings:
                     inside = setting.kpi.numerator_placed_by
-                    yield from self._of(setting.kpi, self._placed_apart(setting, rows, inside) if inside else rows)
+                    apart = self._placed_apart(setting, rows, rows_of(inside)) if inside else rows
+                    yield from self._of(setting.kpi, apart)
 
     def _cube(self) -> None:
         labels = [
@@ -285,11 +304,11 @@ class Scan:
             f"select {', '.join(columns)} from cube where {place} is not null group by all"
         ).fetchall()
 
-    def _placed_apart(self, setting: Setting, now: Sequence[Row], placing: str) -> list[Row]:
+    def _placed_apart(self, setting: Setting, now: Sequence[Row], placed: Sequence[Row]) -> list[Row]:
         """Rows with the denominator of a ratio as of now, so in every window, and its numerator in those of a time."""
         above, below = (len(self.labels) + 1 + part for part in self.parts[setting.kpi.name])
         return [(*row[:above], 0, *row[above + 1 :]) for row in now] + [
-            (*row[:below], 0, *row[below + 1 :]) for row in self._rows(placing)
+            (*row[:below], 0, *row[below + 1 :]) for row in placed
         ]
 
     def _of(self, kpi: Kpi, rows: Sequence[Row]) -> Iterator[Figure]:
@@ -297,28 +316,29 @@ class Scan:
         at = [self.labels.index(label) for label in labels]
         split = [self.labels.index(label) for label in kpi.numerator_labels]
         parts, width = self.parts[kpi.name], len(self.labels)
-        combine = max if kpi.aggregate == "max" else float.__add__
+        combine = max if kpi.aggregate == "max" else operator.add
         slices = len(self.plan.windows) if kpi.windowed else 1
-        found: dict[Key, list[list[float]]] = {}
-        splits: dict[Key, dict[Key, list[float]]] = {}
+        found: dict[Key, list[list[Exact]]] = {}
+        splits: dict[Key, dict[Key, list[Exact]]] = {}
         for row in rows:
-            values = [float(row[width + 1 + part]) for part in parts]
+            values = [row[width + 1 + part] for part in parts]
             if not any(values) and kpi.windowed:
                 continue
             key = tuple(zip(labels, (row[i] for i in at), strict=True))
-            sums = found.setdefault(key, [[0.0] * len(parts) for _ in range(slices)])
-            sums[row[width]] = [combine(a, b) for a, b in zip(sums[row[width]], values, strict=True)]
+            sums = found.setdefault(key, [[0] * len(parts) for _ in range(slices)])
+            sums[row[width]] = [*map(combine, sums[row[width]], values)]
             if split and values[0]:
                 by = tuple(zip(kpi.numerator_labels, (row[i] for i in split), strict=True))
-                splits.setdefault(key, {}).setdefault(by, [0.0] * slices)[row[width]] += values[0]
-        for key, sums in found.items():
+                splits.setdefault(key, {}).setdefault(by, [0] * slices)[row[width]] += values[0]
+        # In an order of their own: what is derived adds up floats.
+        for key, sums in sorted(found.items()):
             yield from self._windows(kpi, key, sums, splits.get(key, {}))
 
-    def _windows(self, kpi: Kpi, key: Key, sums: list[list[float]], by: Mapping[Key, list[float]]) -> Iterator[Figure]:
+    def _windows(self, kpi: Kpi, key: Key, sums: list[list[Exact]], by: Mapping[Key, list[Exact]]) -> Iterator[Figure]:
         windows = self.plan.windows if kpi.windowed else [(None, DAY)]
         for i, (window, seconds) in enumerate(windows):
-            total = [sum(column) for column in zip(*sums[: i + 1], strict=True)]
-            splits = tuple((k, v) for k, values in sorted(by.items()) if (v := sum(values[: i + 1])))
+            total = [float(sum(column)) for column in zip(*sums[: i + 1], strict=True)]
+            splits = tuple((k, float(v)) for k, values in sorted(by.items()) if (v := sum(values[: i + 1])))
             if kpi.kind in ("count", "sum", "state"):
                 yield Figure(kpi.name, window, key, total[0] / (seconds / DAY if kpi.per else 1))
             elif total[1]:

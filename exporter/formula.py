@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from exporter.kpi import BUCKETS, Kpi
 
 ONE = "1"
+EXACT = "decimal(38, 12)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ def total(amount: str, where: str, aggregate: str = "sum") -> str:
     """An aggregate over the rows for which a condition holds."""
     if amount == ONE:
         return f"count(*) filter (where {where})"
-    return f"coalesce({aggregate}({amount}) filter (where {where}), 0)::double"
+    # Sums of decimals come out alike in any order, sums of doubles do not. What is no number counts as not known.
+    return f"coalesce({aggregate}(try_cast({amount} as {EXACT})) filter (where {where}), 0)"
 
 
 def _told(sql: str) -> str:
