@@ -12,7 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter import kpi
-from exporter.evaluate import Feed, Plan, ServiceSetting, Setting, TeamSetting, evaluate
+from exporter.evaluate import (
+    Feed,
+    Plan,
+    RecurringCost,
+    ServiceSetting,
+    Setting,
+    TeamSetting,
+    WorkflowSetting,
+    evaluate,
+)
 from exporter.figure import Evaluation, Figure
 from exporter.kpi import Threshold
 from exporter.records import (
@@ -28,6 +37,7 @@ from exporter.records import (
     Request,
     Run,
     ServiceLevel,
+    Workflow,
     record_name,
 )
 from exporter.series import Limits, series
@@ -40,6 +50,7 @@ LABELS = {
     "incident": ["team"],
     "change": ["team"],
     "run": ["workflow", "team"],
+    "workflow": ["team"],
     "booking": ["team"],
     "opportunity": ["team"],
     "account": ["tool", "team"],
@@ -58,12 +69,27 @@ def plan(labels: Mapping[str, Sequence[str]] = LABELS) -> Plan:
         ],
         windows=sorted(WINDOWS.items(), key=lambda item: item[1]),
         labels=labels,
+        workflows={
+            "w0": WorkflowSetting(
+                manual_seconds_low=500,
+                manual_seconds_high=900,
+                category="a",
+                rate=40,
+                currency="EUR",
+                claim="capacity_released",
+            ),
+            "w1": WorkflowSetting(
+                manual_seconds_low=500, manual_seconds_high=900, rate=50, currency="EUR", claim="hard_cost_avoided"
+            ),
+            "w2": WorkflowSetting(run_timeout_seconds=3600),
+        },
         services={"x": ServiceSetting(downtime_cost_per_hour=3600, currency="EUR")},
         # Every team there is, for whoever is not known is in neither part of what is taken per person.
         teams={team: TeamSetting(capacity_seconds_per_week=7000, people=5) for team in ("it", "hr", "unassigned")},
     )
 
 
+COSTS = [RecurringCost(amount=300, currency="EUR", per="month", kind="support", begins_at=datetime(2026, 1, 10))]  # noqa: DTZ001 - as tables hold it
 FEEDS = [Feed(source="s", records=frozenset(LABELS))]
 
 
@@ -76,7 +102,7 @@ def evaluated(
         for page in pages:
             store.write("s", page, {})
         reader = store.reader()
-        found = evaluate(reader, plan(labels), at, FEEDS)
+        found = evaluate(reader, replace(plan(labels), costs=COSTS), at, FEEDS)
         reader.close()
         return found
 
@@ -180,6 +206,8 @@ def history(seed: int, count: int = 400) -> list[Record]:
         )
         t = begin()
         for attempt in range(1, rng.randint(2, 4)):
+            queued = t
+            t += timedelta(seconds=rng.randint(0, 3 * 86400) if rng.random() < 0.2 else 0)
             finished = later(t, 2)
             records.append(
                 Run(
@@ -188,14 +216,43 @@ def history(seed: int, count: int = 400) -> list[Record]:
                     attempt=attempt,
                     team=team,
                     workflow=f"w{i % 5}",
+                    queued_at=rng.choice([queued, None]) if t == queued else queued,
                     started_at=t,
                     finished_at=finished,
                     status=rng.choice(["succeeded", "failed", "cancelled", "abandoned"]) if finished else "running",
                     exception=rng.choice(["none", "business", "application", None]),
                     human_override=rng.choice([True, False, None]),
+                    review=rng.choice(["none", "accepted", "edited", "rejected", None]),
+                    rework=rng.choice([True, False, False, None]),
+                    human_seconds=rng.choice([100, 250, None]),
                 )
             )
             t = (finished or t) + timedelta(seconds=rng.randint(1, 2 * 86400))
+    for i in range(7):
+        records.append(
+            Workflow(
+                id=str(i),
+                team=rng.choice(["it", "hr", None]),
+                name=f"w{i}",
+                enabled=i != 3,
+                owners=("ann", "ben")[: i % 3],
+                dependencies=("system:crm", "credential:crm", "api:x")[: i % 4],
+                exportable=rng.choice([True, False, None]),
+            )
+        )
+    records.append(
+        Cost(
+            id="2",
+            team="it",
+            workflow="w0",
+            period_start=AT - timedelta(days=70),
+            period_end=AT + timedelta(days=10),
+            amount=800.0,
+            currency="EUR",
+            kind="maintenance",
+            effort_seconds=80000.0,
+        )
+    )
     records.append(
         Cost(
             id="1",
@@ -271,6 +328,15 @@ def rollout(
     )
 
 
+def steady(evaluation: Evaluation) -> list[Figure]:
+    """Figures in one order, without what the order of a sum leaves in the last digits."""
+    rounded = (
+        replace(f, numerator=round(f.numerator, 6), denominator=f.denominator and round(f.denominator, 6))
+        for f in evaluation.figures
+    )
+    return sorted(rounded, key=str)
+
+
 def as_told(record: Record, at: datetime) -> Record | None:  # noqa: PLR0911 - a case for each record
     """What the platform would have said of a record at an earlier instant; None where there was nothing to say."""
 
@@ -281,7 +347,6 @@ def as_told(record: Record, at: datetime) -> Record | None:  # noqa: PLR0911 - a
         case (
             Request(opened_at=begin)
             | Incident(opened_at=begin)
-            | Run(started_at=begin)
             | Booking(requested_at=begin)
             | Opportunity(lead_at=begin)
             | Account(granted_at=begin)
@@ -312,11 +377,13 @@ def as_told(record: Record, at: datetime) -> Record | None:  # noqa: PLR0911 - a
             approved = replace(record, approved_at=past(record.approved_at))
             return approved if past(record.deployed_at) else replace(approved, deployed_at=None, result="pending")
         case Run():
-            return (
-                record
-                if past(record.finished_at)
-                else replace(record, finished_at=None, status="running", exception=None, human_override=None)
-            )
+            if not past(record.queued_at) and not past(record.started_at):
+                return None
+            told = replace(record, started_at=past(record.started_at))
+            if past(record.finished_at):
+                return told
+            told = replace(told, finished_at=None, status="running", exception=None, human_override=None)
+            return replace(told, review=None, rework=None, human_seconds=None)
         case Booking():
             upset = record.outcome in ("cancelled", "rescheduled") and record.cancelled_at and record.cancelled_at > at
             return replace(
@@ -354,7 +421,7 @@ def test_a_past_instant_gives_what_a_store_of_that_time_gave(tmp_path: Path, day
 
     assert len(then.figures) > 500
     assert len(then.absent) == 0
-    assert sorted(then.figures, key=str) == sorted(evaluated(tmp_path, [records], at).figures, key=str)
+    assert steady(then) == steady(evaluated(tmp_path, [records], at))
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -365,9 +432,7 @@ def test_order_repetition_and_splitting_of_pages_do_not_matter(tmp_path: Path, s
     random.Random(seed).shuffle(shuffled)
     pages = [shuffled[i : i + size] for i in range(0, len(shuffled), size)]
 
-    assert sorted(evaluated(tmp_path, [records], AT).figures, key=str) == sorted(
-        evaluated(tmp_path, pages, AT).figures, key=str
-    )
+    assert steady(evaluated(tmp_path, [records], AT)) == steady(evaluated(tmp_path, pages, AT))
 
 
 def totals(
@@ -418,9 +483,7 @@ def test_what_no_window_reaches_changes_nothing(tmp_path: Path, seed: int) -> No
         Incident(id="old", opened_at=end, resolved_at=end, team="it", recurrence_key="m"),
     ]
 
-    assert sorted(evaluated(tmp_path, [records], AT).figures, key=str) == sorted(
-        evaluated(tmp_path, [records, ancient], AT).figures, key=str
-    )
+    assert steady(evaluated(tmp_path, [records], AT)) == steady(evaluated(tmp_path, [records, ancient], AT))
 
 
 def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
