@@ -24,6 +24,7 @@ FACTS = Path(__file__).parent / "facts"
 UNASSIGNED = "unassigned"
 DAY = 86400
 Row = tuple[Any, ...]
+Connection = duckdb.DuckDBPyConnection
 Exact = Any
 """An int or a Decimal: added up without rounding, so in any order."""
 SQL_TYPES = {"Literal": "varchar", "str": "varchar", "datetime": "timestamp"}
@@ -121,8 +122,7 @@ class Feed:
 
 def evaluate(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, feeds: Sequence[Feed]) -> Evaluation:
     """Every figure as it stood at `at`. `connection`: a reader of the store; temporary views are made in it."""
-    if plan.costs:
-        feeds = [*feeds, Feed(source="", records=frozenset({"cost"}))]  # no source has this name: the config itself
+    feeds = with_configured(plan, feeds)
     absent = unfits(plan, feeds)
     fit = [s for s in plan.settings if s.kpi.name not in absent]
     prepare(connection, plan, at, feeds)
@@ -142,6 +142,11 @@ def concluded(at: datetime, fit: Sequence[Setting], counted: Sequence[Figure], a
     present = {figure.kpi for figure in figures}
     missing = {s.kpi.name: "no_records" for s in fit if s.kpi.name not in present}
     return Evaluation(at, tuple(figures), {**absent, **missing})
+
+
+def with_configured(plan: Plan, feeds: Sequence[Feed]) -> Sequence[Feed]:
+    """What feeds records, the config itself included, which has a name that no source has."""
+    return [*feeds, Feed(source="", records=frozenset({"cost"}))] if plan.costs else feeds
 
 
 def unfits(plan: Plan, feeds: Sequence[Feed]) -> dict[str, str]:
@@ -274,16 +279,12 @@ class Scan:
                     yield from self._of(setting.kpi, apart)
 
     def _cube(self) -> None:
-        labels = [
-            f"""coalesce(nullif(trim("{label}"::varchar), ''), '{UNASSIGNED}') as l{i}"""
-            for i, label in enumerate(self.labels)
-        ]
+        labels = [f"{segment_value(label)} as l{i}" for i, label in enumerate(self.labels)]
         slices = [f"{self._slice(placing)} as s{i}" for i, placing in enumerate(self.placings)]
         sums = [f"{sql} as m{i}" for sql, i in self.measures.items()]
-        since = self.at - timedelta(seconds=self.plan.windows[-1][1])
         self.connection.execute(
             f"create or replace temp table cube as select {', '.join([*labels, *slices, *sums])} "
-            f"from {self.facts}_facts({timestamp(since)}, {timestamp(self.at)}, {timestamp(self.at)}) group by all"
+            f"{stood(self.facts, self.plan, self.at)} group by all"
         )
 
     def _slice(self, placing: str) -> str:
@@ -344,6 +345,17 @@ class Scan:
             elif total[1]:
                 spread = distribution(total[2:], total[1], total[0]) if kpi.kind == "duration" else None
                 yield Figure(kpi.name, window, key, total[0], total[1], spread, splits)
+
+
+def stood(facts: str, plan: Plan, at: datetime) -> str:
+    """SQL: the rows of facts as they stood at an instant (UTC, without zone), as far back as the longest window."""
+    since = at - timedelta(seconds=plan.windows[-1][1])
+    return f"from {facts}_facts({timestamp(since)}, {timestamp(at)}, {timestamp(at)})"
+
+
+def segment_value(label: str) -> str:
+    """SQL: a row's value of a label."""
+    return f"""coalesce(nullif(trim("{label}"::varchar), ''), '{UNASSIGNED}')"""
 
 
 def labels_of(kpi: Kpi, configured: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
