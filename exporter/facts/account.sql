@@ -1,11 +1,13 @@
 -- An account as it stood at `moment`, with its last sign of activity known by then. Placed by first_success_at, due_at or active_at.
 create or replace temp macro account_facts(since, from_at, to_at) as table
 with active_days as (
-  -- A day of work is known when it is over; until then its figures are still growing.
-  select distinct tool, person, day + interval 1 day as day_end_at from activity where tasks_done > 0
+  -- A day of work is known when it is over; until then its figures are still growing. Of the days before `from_at` the last one is enough.
+  select tool, person, max(day + interval 1 day) as day_end_at
+  from activity where tasks_done > 0 and day + interval 1 day <= to_at
+  group by tool, person, greatest(day + interval 1 day, from_at)
 ),
 worked as (
-  select tool, person, list(day_end_at) as day_ends from active_days where day_end_at > from_at and day_end_at <= to_at group by all
+  select tool, person, list(day_end_at) as day_ends from active_days where day_end_at > from_at group by all
 ),
 turned as (
   select a.*,
