@@ -452,7 +452,8 @@ def totals(
             if f.kpi == "consecutive_failures"
             else (n + f.numerator, d + (f.denominator or 0.0))
         )
-    return {key: (round(n, 6), round(d, 6)) for key, (n, d) in sums.items() if n or d}
+    rounded = {key: (round(n, 6), round(d, 6)) for key, (n, d) in sums.items()}
+    return {key: parts for key, parts in rounded.items() if any(parts)}
 
 
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -22,7 +22,8 @@ chained as (
     min(end_at) filter (where fault = 'application') over earlier as application_at,
     min(end_at) filter (where human_override) over earlier as overridden_at,
     min(end_at) filter (where rework) over earlier as reworked_at,
-    list({end_at: end_at, seconds: human_seconds}) filter (where human_seconds > 0) over earlier as helped
+    sum(human_seconds) filter (where end_at is not null) over earlier as helped_before_seconds,
+    max(end_at) filter (where human_seconds > 0) over earlier as helped_at
   from attempts
   where begin_at is not null
   window in_order as (partition by source, root order by coalesce(attempt, 1), begin_at, id),
@@ -30,10 +31,8 @@ chained as (
 ),
 moments as (
   select *,
-    list_concat(
-      [begin_at, started_at, first_started_at, end_at, queue_timeout_at, timeout_at, next_at, business_at, application_at, overridden_at, reworked_at],
-      list_transform(helped, lambda h: h.end_at)
-    ) as turns,
+    [begin_at, started_at, first_started_at, end_at, queue_timeout_at, timeout_at, next_at,
+      business_at, application_at, overridden_at, reworked_at, helped_at] as turns,
     unnest(moments(from_at, to_at, turns)) as moment
   from chained
   where coalesce(end_at, timeout_at, to_at) >= since or next_at >= since
@@ -61,8 +60,7 @@ select source, id, url, moment, next_moment(moment, turns) as until, root as roo
   case when finished then nullif(review, 'none') end as review,
   case when finished and finished_at is not null then epoch(finished_at - first_started_at) end as run_seconds,
   case when first_started_at <= moment then epoch(first_started_at - first_queued_at) end as queue_seconds,
-  coalesce(list_sum(list_transform(list_filter(helped, lambda h: h.end_at <= moment), lambda h: h.seconds)), 0)
-    + case when finished then coalesce(human_seconds, 0) else 0 end as helped_seconds,
+  case when helped_at <= moment then helped_before_seconds else 0 end + case when finished then coalesce(human_seconds, 0) else 0 end as helped_seconds,
   -- The time of people that a run took is taken off what it saves. One that had to be cleaned up saves nothing, but costs that time.
   case when manual_seconds is null then null when reworked then -helped_seconds
     when succeeded and not overridden then manual_seconds - helped_seconds end as saved_seconds,
