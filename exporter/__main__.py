@@ -1,4 +1,4 @@
-"""The command line: run, once, check, kpis, demo, render."""
+"""The command line: run, once, check, kpis, explain, demo, render."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlencode
 
 import click
 from rich.console import Console
@@ -16,12 +17,13 @@ from rich.console import Console
 from exporter import __version__, logs, strict
 from exporter.app import Options, now, serve
 from exporter.config import Config
-from exporter.figures import evaluated, fed, once, open_store, read, stored_freshness
+from exporter.figures import evaluated, explained, fed, once, open_store, read, stored_freshness
 from exporter.probe import probe
 from exporter.publish import text
+from exporter.question import LARGEST_SIZE, SIZE, Unexplained, question
 from exporter.report import rows
-from exporter.screen import kpi_table, progress
-from exporter.server import ask
+from exporter.screen import csv_text, every_page, explanation, kpi_table, progress
+from exporter.server import Refusal, ask
 from exporter.server.listen import ListenError
 from exporter.store import StoreError
 
@@ -201,6 +203,50 @@ def _at_rest(config: Config) -> list[dict[str, Any]]:
         sources = fed(config, stored_freshness(config, store))
         moment = now()
         return rows(evaluated(config, store, moment, sources, fresh_at=moment), config.plan, sources)
+
+
+@main.command("explain")
+@config_file
+@click.argument("kpi")
+@click.argument("labels", nargs=-1, metavar="[LABEL=VALUE]...")
+@click.option("--window", help="The window; without one that which alerts look at.")
+@click.option("--at", "at", type=Instant(), help="At this instant instead of the last evaluation.")
+@click.option("--page", default=1, show_default=True, help=f"{SIZE} records are on one.")
+@click.option("--csv", "form", flag_value="csv", help="All records, as CSV.")
+@click.option("--json", "form", flag_value="json", help="Everything, as JSON.")
+def explain_command(
+    config_path: Path, kpi: str, labels: tuple[str, ...], window: str | None, at: datetime | None, page: int,
+    form: str | None,
+) -> None:  # fmt: skip
+    """Where a figure comes from: the records that KPI counts, those it does not, and why."""
+    config = loaded(config_path)
+    if wrong := [text for text in labels if "=" not in text]:
+        fail(f"{wrong[0]!r}: write a label as name=value, as in team=it")
+    query = dict(text.split("=", 1) for text in labels) | {"kpi": kpi, "page": str(page), "size": str(SIZE)}
+    query |= {"window": window} if window else {}
+    query |= {"at": at.isoformat()} if at else {}
+    try:
+        found = guarded(lambda: _explained(config, query))
+        if form:
+            query["size"] = str(LARGEST_SIZE)
+            found = every_page(lambda number: guarded(lambda: _explained(config, query | {"page": str(number)})))
+    except (Refusal, Unexplained) as error:
+        fail(error)
+    if form == "csv":
+        click.echo(csv_text(found), nl=False)
+    elif form == "json":
+        click.echo(json.dumps(found, indent=2))
+    else:
+        explanation(found)
+
+
+def _explained(config: Config, query: dict[str, str]) -> dict[str, Any]:
+    found = asyncio.run(ask(config.store.path, f"/api/v1/explain?{urlencode(query)}"))
+    if isinstance(found, dict):
+        return found
+    with open_store(config) as store:
+        asked = question(query, config.plan, most=LARGEST_SIZE)
+        return explained(config, store, asked.at or now(), fed(config, stored_freshness(config, store)), asked)
 
 
 @main.command()

@@ -6,24 +6,25 @@ import logging
 import platform
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from exporter import __version__, report, strict
+from exporter import __version__, guide, report, strict
 from exporter.config import Config
 from exporter.figure import Evaluation
-from exporter.figures import Clock, evaluated, fed, open_store, read
+from exporter.figures import Clock, evaluated, explained, fed, open_store, read
 from exporter.health import Health
 from exporter.otlp import Otlp, OtlpSettings
-from exporter.poll import Poller, Show, SourceFreshness
+from exporter.poll import Poller, Show
 from exporter.publish import Publisher
-from exporter.report import Fed
+from exporter.question import LARGEST_SIZE, SIZE, Unexplained, question
+from exporter.report import Fed, standing
 from exporter.series import Series, series
-from exporter.server import Server, Surface
+from exporter.server import Refusal, Server, Surface
 from exporter.server.gate import Gate
 from exporter.server.page import Line
 from exporter.store import StoreError
@@ -67,6 +68,7 @@ class App:
         self._changed = asyncio.Event()
         self._retained_at: datetime | None = None
         self._reloading = asyncio.Lock()
+        self._explaining = asyncio.Lock()  # one at a time: it takes memory and a core
 
     async def run(self, ready: Callable[["App"], Awaitable[None]] | None = None) -> None:
         """From start to stop(); `ready` is called once the first figures are published."""
@@ -190,6 +192,9 @@ class App:
             state=self._state,
             sources=self._lines,
             kpis=self._kpis,
+            cards=lambda: guide.cards(self.config.plan, self._kpis()),
+            explain=self._explain_page,
+            local_routes={"/api/v1/explain": lambda query: self._explain(query, LARGEST_SIZE)},
             reload=self.reload,
             lifecycle=self.options.lifecycle,
             telemetry_path=self.options.telemetry_path,
@@ -214,17 +219,27 @@ class App:
             for each in self.poller.freshness()
         ]
 
+    async def _explain(self, query: Mapping[str, str], most: int) -> dict[str, Any]:
+        config = self.config
+        try:
+            asked = question(query, config.plan, most=most)
+            at = asked.at or (self.evaluation.at if self.evaluation else self.clock())
+            if at > self.clock():
+                raise Unexplained("at: lies in the future; nothing is known of it yet")
+            sources = fed(config, self.poller.freshness())
+            async with self._explaining:
+                return await asyncio.to_thread(explained, config, self.store, at, sources, asked)
+        except Unexplained as error:
+            raise Refusal(400, str(error)) from None
+
+    async def _explain_page(self, query: Mapping[str, str]) -> dict[str, Any]:
+        found = await self._explain(query, SIZE)
+        return guide.page(found) | {"at": datetime.fromisoformat(found["at"])}
+
     def _kpis(self) -> list[dict[str, Any]]:
         if self.evaluation is None:
             return []
         return report.rows(self.evaluation, self.config.plan, fed(self.config, self.poller.freshness()))
-
-
-def standing(freshness: SourceFreshness, at: datetime) -> str:
-    """How a source stands, in words."""
-    if not freshness.complete:
-        return "first sync under way"
-    return "stale" if freshness.stale(at) else "fresh"
 
 
 def otlp_settings(config: Config) -> OtlpSettings:

@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from exporter import __version__, kpi
 from exporter.config import Config, load
 from exporter.connectors import CONNECTORS
 from exporter.evaluate import Feed, evaluate
+from exporter.explain import explain
 from exporter.figure import Evaluation
 from exporter.health import Health
 from exporter.poll import Show, SourceFreshness, poll_once
+from exporter.question import Question
 from exporter.records import record_name
 from exporter.report import Fed
 from exporter.series import Series, series
@@ -52,7 +55,16 @@ def stored_freshness(config: Config, store: Store) -> list[SourceFreshness]:
 
 def evaluated(config: Config, store: Store, at: datetime, sources: Sequence[Fed], *, fresh_at: datetime) -> Evaluation:
     """All figures at an instant; `fresh_at`: the instant at which sources are judged to be stale or not."""
-    feeds = [
+    reader = store.reader()
+    try:
+        return evaluate(reader, config.plan, at, feeds(sources, fresh_at))
+    finally:
+        reader.close()
+
+
+def feeds(sources: Sequence[Fed], fresh_at: datetime) -> list[Feed]:
+    """Sources as evaluation sees them."""
+    return [
         Feed(
             source=each.freshness.source,
             records=each.records,
@@ -61,9 +73,13 @@ def evaluated(config: Config, store: Store, at: datetime, sources: Sequence[Fed]
         )
         for each in sources
     ]
+
+
+def explained(config: Config, store: Store, at: datetime, sources: Sequence[Fed], asked: Question) -> dict[str, Any]:
+    """Where a figure comes from. Raises explain.Unexplained."""
     reader = store.reader()
     try:
-        return evaluate(reader, config.plan, at, feeds)
+        return explain(reader, config.plan, at, sources, feeds(sources, at), asked)
     finally:
         reader.close()
 

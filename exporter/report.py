@@ -35,7 +35,7 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[Fed]) -> list[dic
         if setting.kpi.name in evaluation.absent:
             found.append(common | {"absent": evaluation.absent[setting.kpi.name]})
         for (window, split), (n, d) in _totals(setting.kpi, grouped.get(setting.kpi.name, ())).items():
-            found.append(common | {"window": window, "split": dict(split)} | _value(setting.kpi, n, d))
+            found.append(common | {"window": window, "split": dict(split)} | valued(setting.kpi, n, d))
     return found
 
 
@@ -68,8 +68,16 @@ def _totals(
     return sums
 
 
-def _value(kpi: Kpi, n: float, d: float | None) -> dict[str, Any]:
+def valued(kpi: Kpi, n: float, d: float | None) -> dict[str, Any]:
+    """A numerator and denominator as a value, with n and, for a ratio, its interval."""
     if d is None:
         return {"value": n}
     lower, upper = wilson(n, d) if kpi.kind == "ratio" and d else (None, None)
     return {"value": n / d if d else None, "numerator": n, "n": d, "lower": lower, "upper": upper}
+
+
+def standing(freshness: SourceFreshness, at: datetime) -> str:
+    """How a source stands, in words."""
+    if not freshness.complete:
+        return "first sync under way"
+    return "stale" if freshness.stale(at) else "fresh"

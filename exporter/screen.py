@@ -1,18 +1,24 @@
 """What people see in the terminal: the table of KPIs, and how far a first sync is."""
 
+import csv
+import io
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from exporter.poll import Progress as Step
 from exporter.poll import Show
 
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 WHY = {
     "no_source": "no source",
     "initial_sync": "first sync",
@@ -85,6 +91,109 @@ def against(row: dict[str, Any]) -> str:
         if judged > threshold if row["better"] == "lower" else judged < threshold:
             return severity
     return "within" if any(v is not None for v in row["threshold"].values()) else ""
+
+
+def explanation(found: dict[str, Any], console: Console | None = None) -> None:
+    """Prints where a figure comes from: definition, numbers, freshness, then the records."""
+    out = console or Console(soft_wrap=True)
+    segment = " ".join(f"{label}={chosen}" for label, chosen in found["segment"].items())
+    out.print(f"[bold]{escape(found['title'])}[/] {found['kpi']} {found['window'] or 'now'} {escape(segment)}")
+    out.print(escape(found["help"]))
+    for name, text in (*found["definition"].items(), *(numbers(found) or {"value": "no records"}).items()):
+        out.print(f"  {name.replace('_', ' ')}: {escape(text)}", highlight=False)
+    for source in found["sources"]:
+        last = cell(source["last_success"]) or "never"
+        out.print(f"  source {escape(source['source'])}: {source['state']}, last success {last}")
+    for note in notes(found):
+        out.print(f"  {escape(note)}", highlight=False)
+    for part in found.get("parts", ()):
+        out.print(f"  part: explain {' '.join((part['kpi'], *(f'{k}={v}' for k, v in part['segment'].items())))}")
+    if "records" not in found:
+        return
+    table = Table(box=None, pad_edge=False)
+    columns = sorted(telling(found), key=lambda name: name == "url")  # links are long
+    for column in columns:
+        table.add_column(column.replace("_", " "), no_wrap=True)
+    for row in found["records"]:
+        table.add_row(*(escape(cell(row[column])) for column in columns))
+    # Whole lines, however wide the terminal is: links and ids are there to be copied.
+    wide = Measurement.get(out, out.options.update(max_width=100_000), table).maximum
+    out.print(table, width=max(wide, 1), crop=False)
+    out.print(f"page {found['page']} of {found['pages']}")
+
+
+def numbers(found: dict[str, Any]) -> dict[str, str]:
+    """A figure and its parts in words, by name; nothing where there is no figure."""
+    made = found["numbers"]
+    if made is None:
+        return {}
+    told = {"value": value({"value": made["value"], "unit": found["unit"]})}
+    if made["denominator"] is not None:
+        told |= {"numerator": f"{made['numerator']:,.10g}", "denominator": f"{made['denominator']:,.10g}"}
+        told["value"] = f"{told['value']} = {told.pop('numerator')} / {told.pop('denominator')}"
+    if made.get("lower") is not None:
+        told["95 % interval"] = f"{made['lower']:.1%} to {made['upper']:.1%}"
+    if found.get("threshold"):
+        told["thresholds"] = ", ".join(
+            f"{severity} {value({'value': limit, 'unit': found['unit']})}"
+            for severity, limit in found["threshold"].items()
+        )
+    return told
+
+
+def notes(found: dict[str, Any]) -> list[str]:
+    """What a reader should know before the records."""
+    told = [*found["notes"]]
+    if found["absent"]:
+        told.append(f"Not published now: {WHY.get(found['absent'], found['absent'])}.")
+    if elsewhere := found.get("counts", {}).get("elsewhere"):
+        told.append(f"{elsewhere:,} more records of this segment have their time outside this window, or none at all.")
+    return told
+
+
+def telling(found: dict[str, Any]) -> list[str]:
+    """The columns of records that say something, and nothing that another says."""
+    records = found["records"]
+    said = [name for name in found["columns"] if any(row[name] not in (None, "") for row in records)]
+    others = [[row[name] for row in records] for name in said if name != "amount"]
+    return [name for name in said if name != "amount" or [row[name] for row in records] not in others]
+
+
+def cell(content: Any) -> str:
+    """A value of a record, for people."""
+    if content is None:
+        return ""
+    if isinstance(content, bool):
+        return "yes" if content else "no"
+    if isinstance(content, str) and MOMENT.fullmatch(content):
+        return f"{content[:10]} {content[11:19]}"
+    return f"{content:,.10g}" if isinstance(content, float) else str(content)
+
+
+def every_page(page: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+    """An answer with the records of all its pages."""
+    found = page(1)
+    for number in range(2, found.get("pages", 1) + 1):
+        found["records"] += page(number)["records"]
+    return found
+
+
+def csv_text(found: Mapping[str, Any]) -> str:
+    """The records as CSV; of a derived KPI its parts."""
+    rows = found.get("records", found.get("parts", []))
+    columns = found.get("columns", ["kpi", "part", "title"])
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_harmless(row[column]) for column in columns] for row in rows)
+    return out.getvalue()
+
+
+def _harmless(content: Any) -> Any:
+    # What begins like this is a formula to spreadsheets, and these texts come from strangers.
+    return (
+        f"'{content}" if isinstance(content, str) and content.startswith(("=", "+", "-", "@", "\t", "\r")) else content
+    )
 
 
 @contextmanager

@@ -14,9 +14,9 @@ FLOORS = (
     "segments connectors derive formula config.section demo.fakes",
     "source evaluate publish otlp",
     "poll series config.credential config.setting server",
-    "config.entry report",
-    "config probe screen",
-    "figures render demo",
+    "config.entry report question",
+    "config probe screen explain",
+    "figures guide render demo",
     "app",
     "__main__",
 )

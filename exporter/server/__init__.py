@@ -1,4 +1,4 @@
-"""HTTP in: / /metrics /-/healthy /-/ready /-/reload /api/v1/kpis, over TCP and on a socket beside the store."""
+"""HTTP in: pages, metrics, health, reload, JSON; over TCP and on a socket beside the store."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector, web, web_response
@@ -60,6 +61,8 @@ class Surface:
     sources: Callable[[], Sequence[Line]]
     kpis: Callable[[], Json]  # called in a thread
     reload: Callable[[], Awaitable[str | None]]  # None, or why the old configuration stays
+    cards: Callable[[], Sequence[Mapping[str, Any]]] = tuple  # what /kpis shows; called in a thread
+    explain: Answer | None = None  # what /explain shows
     lifecycle: bool = False
     telemetry_path: str = "/metrics"
     send_seconds: float = 60.0  # a scraper that takes longer to read gave up long ago
@@ -117,7 +120,7 @@ def _runner(app: web.Application) -> web.AppRunner:
 def application(surface: Surface, routes: Mapping[str, Answer], gate: Gate | None) -> web.Application:
     """Every path, behind the gate."""
     pages = Pages()
-    handlers = Handlers(surface, pages, [*routes])
+    handlers = Handlers(surface, pages, [*routes], gate)
     app = web.Application(middlewares=[_faults, *([] if gate is None else [_guard(gate, surface.open_health)])])
 
     async def harden(_request: web.Request, response: web.StreamResponse) -> None:
@@ -129,6 +132,8 @@ def application(surface: Surface, routes: Mapping[str, Answer], gate: Gate | Non
     app.router.add_route("POST", "/-/reload", handlers.reload)
     app.router.add_route("PUT", "/-/reload", handlers.reload)
     app.router.add_get("/api/v1/kpis", handlers.kpis)
+    app.router.add_get("/kpis", handlers.cards)
+    app.router.add_get("/explain", handlers.explain)
     app.router.add_get(surface.telemetry_path, handlers.metrics)
     if surface.telemetry_path != "/":
         app.router.add_get("/", handlers.index)
@@ -186,12 +191,14 @@ def _json(value: Json) -> web.Response:
 class Handlers:
     """One method per path."""
 
-    def __init__(self, surface: Surface, pages: Pages, extra: Sequence[str]) -> None:
+    def __init__(self, surface: Surface, pages: Pages, extra: Sequence[str], gate: Gate | None) -> None:
         self._surface = surface
+        self._gate = gate
         self._pages = pages
         self._links = [
             (surface.telemetry_path, "the figures, for Prometheus"),
-            ("/api/v1/kpis", "what each figure means, as JSON"),
+            ("/kpis", "what each figure means, how it stands, and which records are behind it"),
+            ("/api/v1/kpis", "how each figure stands, as JSON"),
             ("/-/healthy", "200 while the process works"),
             ("/-/ready", "200 once the first figures are published"),
             *((path, "JSON") for path in extra),
@@ -216,6 +223,20 @@ class Handlers:
 
     async def kpis(self, _request: web.Request) -> web.Response:
         return _json(await asyncio.to_thread(self._surface.kpis))
+
+    async def cards(self, _request: web.Request) -> web.Response:
+        cards = await asyncio.to_thread(self._surface.cards)
+        return web.Response(text=self._pages.other("kpis", cards=cards), content_type="text/html")
+
+    async def explain(self, request: web.Request) -> web.Response:
+        if self._surface.explain is None:
+            raise Refusal(404, "nothing is explained here")
+        if self._gate is not None:
+            here = request.transport.get_extra_info("sockname") if request.transport else None
+            if (reason := self._gate.keeps_records(here[0] if here else "", request.url.host or "")) is not None:
+                raise Refusal(403, reason)
+        shown = await self._surface.explain(request.query)
+        return web.Response(text=self._pages.other("explain", **shown), content_type="text/html")
 
     async def index(self, _request: web.Request) -> web.Response:
         surface = self._surface

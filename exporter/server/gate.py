@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from pydantic_core import ErrorDetails
 
 from exporter import strict
+from exporter.server.listen import is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -194,6 +195,21 @@ class Gate:
         self.refresh()
         assert self._web.context is not None  # noqa: S101 - refresh never lets TLS be switched off
         return self._web.context
+
+    def keeps_records(self, address: str, host: str) -> str | None:
+        """Why single records are not shown on an address of ours, asked for by a name; None where they are."""
+        context = self._web.context
+        if self._web.users or (context is not None and context.verify_mode == ssl.CERT_REQUIRED):
+            return None  # whoever came in has proved who they are
+        if not is_loopback(address):
+            return (
+                "records are shown only to users with a password, or on a loopback address: configure basic_auth_users "
+                "in the file of --web.config.file, or use the command explain beside the store"
+            )
+        # A foreign web site could make a browser ask, under a name of its own for this address.
+        if not is_loopback(host):
+            return "without passwords records are shown only under a loopback name, such as http://localhost"
+        return None
 
     def refresh(self) -> None:
         """Read the file again where something has changed."""

@@ -7,6 +7,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,18 @@ def _refused(text: str, error: OSError) -> str:
         os.strerror(error.errno) if error.errno in ADVICE else error.strerror or error
     )  # else it repeats the address
     return f"cannot listen on {text}: {reason}; {advice}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host as in a URL, or an address, can only be this machine."""
+    if host == "localhost":
+        return True
+    try:
+        found = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return (mapped or found).is_loopback
 
 
 def beside(store: Path) -> Path:

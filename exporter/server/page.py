@@ -49,6 +49,10 @@ class Pages:
         template = self._environment.get_template("index.html")
         return template.render(style=self._style, sources=sources, links=links, **values)
 
+    def other(self, name: str, **values: Any) -> str:
+        """The page of a name."""
+        return self._environment.get_template(f"{name}.html").render(style=self._style, **values)
+
 
 def instant(at: datetime) -> str:
     """`2026-03-31 09:30 UTC`."""

@@ -1,0 +1,272 @@
+"""Where a figure comes from: the records behind a KPI in one window and segment, which of them count, and why not."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from exporter.derive import derive
+from exporter.evaluate import (
+    DAY,
+    UNASSIGNED,
+    Connection,
+    Feed,
+    Plan,
+    Scan,
+    Setting,
+    labels_of,
+    prepare,
+    segment_value,
+    stood,
+    timestamp,
+    unfits,
+    utc,
+    with_configured,
+)
+from exporter.figure import Figure
+from exporter.formula import ONE, formula, total
+from exporter.kpi import Kpi, parts
+from exporter.question import GROUPS, Question, Unexplained, setting_of
+from exporter.records import RECORDS, person_columns
+from exporter.report import Fed, standing, valued
+from exporter.series import LABEL_NAMES, OTHER, resolve
+from exporter.series import unit as unit_of
+
+PERSONAL = {column for record in RECORDS.values() for column in person_columns(record)}
+NAME = re.compile(r"'(?:[^']|'')*'|\"?([a-zA-Z_][a-zA-Z0-9_]*)\"?")
+
+
+def explain(
+    connection: Connection, plan: Plan, at: datetime, sources: Sequence[Fed], feeds: Sequence[Feed], asked: Question
+) -> dict[str, Any]:
+    """The answer, ready for JSON: definition, numbers, freshness, then a page of records. Raises Unexplained."""
+    setting = setting_of(plan, asked.kpi)
+    kpi = setting.kpi
+    prepare(connection, plan, at, with_configured(plan, feeds))
+    found: dict[str, Any] = {
+        "kpi": kpi.name,
+        "title": kpi.title,
+        "help": kpi.help,
+        "kind": kpi.kind,
+        "unit": kpi.unit or unit_of(kpi),
+        "better": kpi.better,
+        "guard": list(kpi.guard),
+        "series": list(kpi.series),
+        "definition": definition(setting),
+        "at": at.isoformat(),
+        "pinned": asked.at is not None,
+        "window": asked.window if kpi.windowed else None,
+        "windows": [name for name, _ in plan.windows] if kpi.windowed else [],
+        "segment": {LABEL_NAMES.get(label, label): value for label, value in asked.segment.items()},
+        "threshold": resolve(setting, tuple(asked.segment.items())),
+        "absent": unfits(plan, feeds).get(kpi.name),
+        "sources": [
+            {
+                "source": fed.freshness.source,
+                "records": sorted(fed.records & kpi.fed_by),
+                "last_success": _plain(fed.freshness.last_success),
+                "state": standing(fed.freshness, at),
+            }
+            for fed in sources
+            if fed.records & kpi.fed_by
+        ],
+        "notes": _notes(asked),
+    }
+    made_of = _Derived(connection, plan, at, setting, asked) if kpi.kind == "derived" else None
+    return found | (made_of.answer() if made_of else _Records(connection, plan, at, setting, asked).answer())
+
+
+def definition(setting: Setting) -> dict[str, str]:
+    """What is counted, in the words of the declaration, parameters filled in."""
+    kpi = setting.kpi
+    texts = {
+        "facts": None if kpi.kind == "derived" else kpi.facts,
+        "placed_by": kpi.placed_by,
+        "numerator_placed_by": kpi.numerator_placed_by,
+        "numerator": kpi.numerator,
+        "minus": kpi.minus,
+        "denominator": kpi.denominator,
+        "where": kpi.where if kpi.kind not in ("ratio", "derived") and kpi.where != "true" else None,
+        "value": kpi.value,
+        "weight": kpi.weight,
+        "aggregate": "max" if kpi.aggregate == "max" else None,
+        "per": str(kpi.per) if kpi.per else None,
+    }
+    return {name: text.format_map(setting.params) for name, text in texts.items() if text}
+
+
+def _notes(asked: Question) -> list[str]:
+    notes = []
+    for label, value in asked.segment.items():
+        published = LABEL_NAMES.get(label, label)
+        if value == OTHER:
+            notes.append(
+                f"{published}=other holds every value that was folded to keep the number of series down, and cannot be "
+                f"explained exactly: shown are only records whose own {published} is `other`."
+            )
+        if value == UNASSIGNED:
+            notes.append(f"{published}=unassigned: records that have no {published}.")
+    return notes
+
+
+class _Records:
+    """The rows behind a KPI that is not derived."""
+
+    def __init__(self, connection: Connection, plan: Plan, at: datetime, setting: Setting, asked: Question) -> None:
+        self.connection, self.plan, self.at, self.setting, self.asked = connection, plan, utc(at), setting, asked
+        self.kpi, self.formula = setting.kpi, formula(setting.kpi, setting.params)
+        self.seconds = dict(plan.windows)[asked.window]
+        self.names = self._names()
+        self.columns = deciding(self.kpi, setting.params, self.names, plan)
+
+    def _names(self) -> list[str]:
+        found = self.connection.execute(f"select * {stood(self.kpi.facts, self.plan, self.at)} limit 0").description
+        return [str(column[0]) for column in found or ()]
+
+    def _segment(self, labels: Sequence[str]) -> str:
+        chosen = [(label, value) for label, value in self.asked.segment.items() if label in labels]
+        quoted = [(label, value.replace("'", "''")) for label, value in chosen]
+        return " and ".join([f"{segment_value(label)} = '{value}'" for label, value in quoted] or ["true"])
+
+    def _placed(self, column: str | None) -> str:
+        begin = self.at - timedelta(seconds=self.seconds)
+        return f'"{column}" > {timestamp(begin)} and "{column}" <= {timestamp(self.at)}' if column else "true"
+
+    def _rows(self) -> str:
+        """Every row of the segment, with what it counts for."""
+        kpi, made = self.kpi, self.formula
+        labels = labels_of(kpi, self.plan.labels)
+        unknown = set(self.asked.segment) - {*labels, *kpi.numerator_labels}
+        if unknown:
+            known = ", ".join(LABEL_NAMES.get(label, label) for label in (*labels, *kpi.numerator_labels)) or "none"
+            raise Unexplained(f"{kpi.name} has no label {', '.join(sorted(unknown))}; its labels are: {known}")
+        placed, inside = self._placed(kpi.placed_by), self._placed(kpi.numerator_placed_by or kpi.placed_by)
+        why = " ".join(f"when {condition} then '{_quoted(reason)}'" for condition, reason in made.refusals)
+        return (
+            f"select *, coalesce({made.counted} and {placed}, false) as x_counted, "
+            f"coalesce({made.above} and {inside} and {self._segment(kpi.numerator_labels)}, false) as x_above, "
+            f"coalesce({placed}, false) as x_placed, {made.amount} as x_amount, {made.weight or 'null'} as x_weight, "
+            f"case when x_above then 'numerator' when x_counted then 'denominator' "
+            f"when x_placed then 'no' else 'elsewhere' end as x_group, "
+            f"case when x_counted then null {why} end as x_why "
+            f"{stood(kpi.facts, self.plan, self.at)} where {self._segment(labels)}"
+        )
+
+    def answer(self) -> dict[str, Any]:
+        rows, made = self._rows(), self.formula
+        below = total("x_weight" if made.weight != ONE else ONE, "x_counted") if made.weight else "null"
+        above = total("x_amount" if made.amount != ONE else ONE, "x_above", made.aggregate)
+        counts = ", ".join(f"count(*) filter (where x_group = '{group}')" for group in (*GROUPS, "elsewhere"))
+        n, d, *numbers = self.connection.execute(f"select {above}, {below}, {counts} from ({rows})").fetchall()[0]
+        n = float(n) / (self.seconds / DAY if self.kpi.per == "day" else 1)
+        counted = dict(zip((*GROUPS, "elsewhere"), numbers, strict=True))
+        listed = counted[self.asked.counted] if self.asked.counted else sum(numbers[:-1])
+        return {
+            "numbers": _numbers(self.kpi, n, None if d is None else float(d)),
+            "counts": counted,
+            "columns": self._shown(),
+            "records": self._page(rows),
+            "counted": self.asked.counted,
+            "page": self.asked.page,
+            "pages": max(1, -(-listed // self.asked.size)),
+            "size": self.asked.size,
+        }
+
+    def _shown(self) -> list[str]:
+        amounts = {"amount": self.formula.amount != ONE, "weight": self.formula.weight not in (ONE, None)}
+        added = [name for name, is_shown in amounts.items() if is_shown]
+        return ["counted", "source", "id", "url", *self.columns, *added, "why"]
+
+    def _page(self, rows: str) -> list[dict[str, Any]]:
+        sql = {"counted": "x_group", "why": "x_why", "amount": "x_amount", "weight": "x_weight"}
+        shown = self._shown()
+        groups = f"= '{self.asked.counted}'" if self.asked.counted else "<> 'elsewhere'"
+        newest = self.kpi.placed_by or self.kpi.numerator_placed_by
+        order = f'"{newest}" desc nulls last, ' if newest else ""
+        found = self.connection.execute(
+            f"select {', '.join(sql.get(name) or _name(name) for name in shown)} from ({rows}) where x_group {groups} "
+            f"order by list_position(['numerator', 'denominator', 'no'], x_group), {order}source, id, x_amount "
+            f"limit {self.asked.size} offset {(self.asked.page - 1) * self.asked.size}"
+        ).fetchall()
+        return [{name: _plain(value) for name, value in zip(shown, row, strict=True)} for row in found]
+
+
+class _Derived:
+    """A KPI made of others: its own numbers, and those of its parts."""
+
+    def __init__(self, connection: Connection, plan: Plan, at: datetime, setting: Setting, asked: Question) -> None:
+        self.plan, self.kpi, self.asked = plan, setting.kpi, asked
+        self.settings = {s.kpi.name: s for s in plan.settings}
+        wanted = self._wanted(setting.kpi)
+        self.figures: list[Figure] = []
+        counted = [s for s in plan.settings if s.kpi.name in wanted and s.kpi.kind != "derived"]
+        for facts in sorted({s.kpi.facts for s in counted}):
+            self.figures += Scan(connection, plan, at, facts, [s for s in counted if s.kpi.facts == facts]).figures()
+        for s in plan.settings:
+            if s.kpi.name in wanted and s.kpi.kind == "derived":
+                self.figures += derive(s.kpi, self.figures)
+
+    def _wanted(self, kpi: Kpi) -> set[str]:
+        below = (part.split(".")[0] for part in (parts(kpi) if kpi.kind == "derived" else ()))
+        return {kpi.name}.union(*(self._wanted(self.settings[name].kpi) for name in below if name in self.settings))
+
+    def answer(self) -> dict[str, Any]:
+        known = {label for f in self.figures if f.kpi == self.kpi.name for label, _ in f.segment}
+        unknown = set(self.asked.segment) - known
+        if unknown and known:
+            labels = ", ".join(sorted(LABEL_NAMES.get(label, label) for label in known))
+            raise Unexplained(f"{self.kpi.name} has no label {', '.join(sorted(unknown))}; its labels are: {labels}")
+        return {"numbers": self._sum(self.kpi), "parts": [self._part(part) for part in parts(self.kpi)]}
+
+    def _part(self, part: str) -> dict[str, Any]:
+        name, _, which = part.partition(".")
+        setting = self.settings.get(name)
+        labels = {label for f in self.figures if f.kpi == name for label, _ in f.segment}
+        segment = {LABEL_NAMES.get(k, k): v for k, v in self.asked.segment.items() if k in labels}
+        return {
+            "kpi": name,
+            "part": which or "numerator",
+            "title": setting.kpi.title if setting else name,
+            "unit": (setting.kpi.unit or unit_of(setting.kpi)) if setting else "",
+            "segment": segment,
+            "numbers": self._sum(setting.kpi) if setting else None,
+        }
+
+    def _sum(self, kpi: Kpi) -> dict[str, Any] | None:
+        mine = [f for f in self.figures if f.kpi == kpi.name and f.window in (self.asked.window, None)]
+        labels = {label for f in mine for label, _ in f.segment}
+        wanted = {(label, value) for label, value in self.asked.segment.items() if label in labels}
+        found = [f for f in mine if wanted <= set(f.segment)]
+        if not found:
+            return None
+        n = (max if kpi.aggregate == "max" else sum)(f.numerator for f in found)
+        below = [f.denominator for f in found if f.denominator is not None]
+        return _numbers(kpi, n, sum(below) if below else None)
+
+
+def deciding(kpi: Kpi, params: Mapping[str, str], names: Sequence[str], plan: Plan) -> list[str]:
+    """The columns of facts that decide whether a row counts: in predicates and values, times, labels. No person."""
+    texts = (kpi.numerator, kpi.denominator, kpi.value, kpi.weight, kpi.where)
+    used = [name for text in texts if text for name in NAME.findall(text.format_map(params))]
+    times = [name for name in (kpi.placed_by, kpi.numerator_placed_by) if name]
+    wanted = dict.fromkeys((*times, *used, *labels_of(kpi, plan.labels), *kpi.numerator_labels))
+    return [name for name in wanted if name in names and name not in {*PERSONAL, "source", "id", "url"}]
+
+
+def _numbers(kpi: Kpi, n: float, d: float | None) -> dict[str, Any]:
+    told = {key: value for key, value in valued(kpi, n, d).items() if key in ("value", "lower", "upper")}
+    return {"numerator": n, "denominator": d} | told
+
+
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None).isoformat() + "Z"
+    return value

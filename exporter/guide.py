@@ -1,0 +1,151 @@
+"""What the pages for people say: every KPI in words, and where a figure comes from."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from exporter.evaluate import Plan, Setting
+from exporter.kpi import parts
+from exporter.screen import WHY, against, cell, notes, numbers, telling, value
+
+TERMS = {
+    "facts": "Rows",
+    "placed_by": "Placed in windows by",
+    "numerator_placed_by": "Numerator placed in windows by",
+    "numerator": "Numerator",
+    "minus": "Less",
+    "denominator": "Denominator",
+    "where": "Counted where",
+    "value": "Value of a record",
+    "weight": "Weight",
+    "aggregate": "Added up as",
+    "per": "Per",
+}
+SHORT = {"numerator": "numerator", "denominator": "denominator", "no": "no"}
+GROUPS = {"numerator": "in the numerator", "denominator": "in the denominator only", "no": "not counted"}
+
+
+def link(kpi: str, **query: Any) -> str:
+    """The page that explains a KPI."""
+    return "/explain?" + urlencode({"kpi": kpi} | {name: given for name, given in query.items() if given})
+
+
+def cards(plan: Plan, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What /kpis shows: a card for each KPI, with how it stands in the window that alerts look at."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["kpi"], []).append(row)
+    made = [_card(setting, plan, found.get(setting.kpi.name, ())) for setting in plan.settings]
+    return sorted(made, key=lambda card: not card["standing"])  # what has figures comes first
+
+
+def _card(setting: Setting, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    kpi = setting.kpi
+    windows = [name for name, _ in plan.windows]
+    window = kpi.window if kpi.window in windows else windows[0]
+    standing = []
+    for row in rows:
+        if row.get("absent") or row.get("window") not in (window, None):
+            continue
+        judged = against(dict(row))
+        standing.append(
+            {
+                "split": ", ".join(row["split"].values()),
+                "value": value(dict(row)),
+                "n": "" if row.get("n") is None else f"{row['n']:,.10g}",
+                "judged": judged,
+                "good": judged not in ("warning", "critical"),
+            }
+        )
+    absent = next((row["absent"] for row in rows if row.get("absent")), None if rows else "no_records")
+    limits = setting.threshold.model_dump(exclude_none=True)
+    unit = rows[0]["unit"] if rows else kpi.unit
+    return {
+        "kpi": kpi.name,
+        "title": kpi.title,
+        "help": kpi.help,
+        "series": kpi.series,
+        "made_of": parts(kpi) if kpi.kind == "derived" else (),
+        "guard": kpi.guard,
+        "thresholds": [(severity, value({"value": limit, "unit": unit})) for severity, limit in limits.items()],
+        "better": kpi.better,
+        "window": window if kpi.windowed else "now",
+        "standing": standing,
+        "absent": WHY.get(absent, absent) if absent else None,
+        "href": link(kpi.name),
+    }
+
+
+def page(found: dict[str, Any]) -> dict[str, Any]:
+    """What /explain shows of an answer."""
+    kpi, counted = found["kpi"], found.get("counted")
+    base = {**found["segment"], "window": found["window"]} | ({"at": found["at"]} if found["pinned"] else {})
+    last = found.get("pages", 1)
+    number = found.get("page", 1)
+    return {
+        "title": found["title"],
+        "kpi": kpi,
+        "help": found["help"],
+        "windows": [(name, link(kpi, **base | {"window": name}), name == found["window"]) for name in found["windows"]],
+        "window": found["window"],
+        "segment": found["segment"],
+        "whole": link(kpi, window=found["window"]) if found["segment"] else None,
+        "numbers": numbers(found),
+        "definition": [(TERMS[name], text) for name, text in found["definition"].items()],
+        "series": found["series"],
+        "guard": [(name, link(name, window=found["window"])) for name in found["guard"]],
+        "notes": notes(found),
+        "sources": [(s["source"], s["state"], cell(s["last_success"]) or "never") for s in found["sources"]],
+        "parts": [_part(part, found) for part in found.get("parts", ())],
+        "groups": _groups(found, base),
+        "columns": [name.replace("_", " ") for name in _columns(found)],
+        "records": [_record(row, found) for row in found.get("records", ())],
+        "page": number,
+        "pages": last,
+        "previous": link(kpi, **base, counted=counted, page=number - 1) if number > 1 else None,
+        "next": link(kpi, **base, counted=counted, page=number + 1) if number < last else None,
+    }
+
+
+def _part(part: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    told = part["numbers"]
+    which = told and told["denominator" if part["part"] == "denominator" else "numerator"]
+    return {
+        "title": part["title"],
+        "part": part["part"],
+        "amount": "no figure" if which is None else f"{which:,.10g}",
+        "href": link(part["kpi"], **part["segment"], window=found["window"]),
+    }
+
+
+def _groups(found: Mapping[str, Any], base: Mapping[str, Any]) -> list[tuple[str, str, str, bool]]:
+    """(words, how many, link, whether it is shown now) of each group of records that there can be."""
+    if "counts" not in found:
+        return []
+    counts, chosen = found["counts"], found["counted"]
+    shown: list[tuple[str, int, str | None]] = [("all", sum(counts[group] for group in GROUPS), None)]
+    shown += [(_words(group, found), counts[group], group) for group in GROUPS if counts[group]]
+    return [
+        (words, f"{count:,}", link(found["kpi"], **base, counted=group), group == chosen)
+        for words, count, group in shown
+    ]
+
+
+def _words(group: str, found: Mapping[str, Any]) -> str:
+    return "counted" if group == "numerator" and found["kind"] != "ratio" else GROUPS[group]
+
+
+def _columns(found: dict[str, Any]) -> list[str]:
+    """The columns of the table; `url` is the link on `id`."""
+    return [name for name in telling(found) if name != "url"] if "columns" in found else []
+
+
+def _record(row: Mapping[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    url = str(row["url"] or "")
+    cells = [(name.replace("_", " "), cell(row[name])) for name in _columns(found)]
+    return {
+        "counted": row["counted"],
+        "cells": [(name, SHORT[text] if name == "counted" else text) for name, text in cells],
+        # Whatever else a platform calls a link is not one to follow.
+        "url": url if url.startswith(("https://", "http://")) else None,
+    }

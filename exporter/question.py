@@ -1,0 +1,70 @@
+"""What is asked of a figure: a query such as ?kpi=no_show_ratio&window=7d&team=it, checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from exporter.evaluate import Plan, Setting
+from exporter.records import instant
+from exporter.series import LABEL_NAMES
+
+SIZE = 50
+LARGEST_SIZE = 10_000
+GROUPS = ("numerator", "denominator", "no")
+COLUMNS = {published: column for column, published in LABEL_NAMES.items()}
+
+
+class Unexplained(ValueError):  # noqa: N818 - an answer, not a fault of ours
+    """A question that has no answer; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What is to be explained. `segment`: by the names of columns."""
+
+    kpi: str
+    window: str
+    segment: Mapping[str, str] = field(default_factory=dict)
+    at: datetime | None = None
+    counted: str | None = None  # only this one of GROUPS
+    page: int = 1
+    size: int = SIZE
+
+
+def question(query: Mapping[str, str], plan: Plan, *, most: int = SIZE) -> Question:
+    """A query as a question; what is no option of ours is a label. Raises Unexplained."""
+    labels = dict(query)
+    name, window = labels.pop("kpi", ""), labels.pop("window", "")
+    setting = setting_of(plan, name)
+    name = setting.kpi.name
+    windows = [window for window, _ in plan.windows]
+    if not window:
+        window = setting.kpi.window if setting.kpi.window in windows else windows[0]
+    if window not in windows:
+        raise Unexplained(f"window {window!r} is not configured; choose of {', '.join(windows)}")
+    counted = labels.pop("counted", None) or None
+    if counted not in (None, *GROUPS):
+        raise Unexplained(f"counted {counted!r}: choose of {', '.join(GROUPS)}")
+    try:
+        at = instant(labels.pop("at", None))
+    except ValueError:
+        raise Unexplained("at: write an instant like 2026-03-31T12:00:00Z") from None
+    page, size = _whole(labels, "page", 1, 1_000_000), _whole(labels, "size", min(SIZE, most), most)
+    segment = {COLUMNS.get(label, label): value for label, value in labels.items()}
+    return Question(kpi=name, window=window, segment=segment, at=at, counted=counted, page=page, size=size)
+
+
+def _whole(labels: dict[str, str], name: str, default: int, most: int) -> int:
+    text = labels.pop(name, str(default))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise Unexplained(f"{name} {text!r} is not a number from 1 to {most}")
+    return int(text)
+
+
+def setting_of(plan: Plan, name: str) -> Setting:
+    """A configured KPI, also by the name of its series. Raises Unexplained."""
+    for setting in plan.settings:
+        if setting.kpi.name == name.removeprefix("outcome_"):
+            return setting
+    known = "/kpis and the command kpis list them"
+    raise Unexplained(f"kpi {name!r} is not configured; {known}" if name else f"name a kpi; {known}")

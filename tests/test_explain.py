@@ -1,0 +1,250 @@
+"""Explanations: the records shown for a figure are exactly those it counts."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+
+from exporter.evaluate import Feed, evaluate
+from exporter.explain import explain
+from exporter.figure import Figure
+from exporter.kpi import catalogue
+from exporter.question import LARGEST_SIZE, Question, Unexplained, question
+from exporter.records import RECORDS, person_columns
+from exporter.screen import csv_text, every_page
+from exporter.server.gate import Gate
+from exporter.store import Store
+from tests import scenario
+from tests.program import Program, command, running, value
+
+FILES = sorted((Path(__file__).parent / "scenarios").glob("*.yaml"))
+DAYS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90}
+
+
+class Case:
+    """A scenario in a store."""
+
+    def __init__(self, written: dict[str, Any], store: Store) -> None:
+        self.written, self.plan, self.at = written, scenario.plan(written), scenario.at(written["at"])
+        given = {name: scenario.records(name, written[name]) for name in RECORDS if name in written}
+        self.feeds = [Feed(source=name, records=frozenset({name})) for name in given]
+        for name, rows in given.items():
+            store.write(name, rows, {})
+        self.reader = store.reader()
+
+    def figures(self) -> list[Figure]:
+        found = evaluate(self.reader, self.plan, self.at, self.feeds).figures
+        return [f for f in found if f.kpi == self.written["kpi"]]
+
+    def explain(self, **asked: Any) -> dict[str, Any]:
+        whole = {"kpi": self.written["kpi"], "window": self.written["window"], "size": LARGEST_SIZE, **asked}
+        return explain(self.reader, self.plan, self.at, [], self.feeds, Question(**whole))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "store.duckdb") as opened:
+        yield opened
+
+
+def counted(answer: dict[str, Any], figure: Figure) -> tuple[float, float | None]:
+    """Numerator and denominator, added up from the records shown; what is not known adds nothing."""
+    rows = answer["records"]
+    above = [row.get("amount", 1) or 0 for row in rows if row["counted"] == "numerator"]
+    below = [row.get("weight", 1) or 0 for row in rows if row["counted"] in ("numerator", "denominator")]
+    return float(sum(above)), None if figure.denominator is None else float(sum(below))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_records_shown_add_up_to_the_figure(path: Path, store: Store) -> None:
+    case = Case(scenario.load(path), store)
+    figures = case.figures()
+    kpi = next(s.kpi for s in case.plan.settings if s.kpi.name == case.written["kpi"])
+
+    assert figures
+    for figure in figures:
+        answer = case.explain(window=figure.window or "7d", segment=dict(figure.segment))
+        numbers = answer["numbers"]
+        per = DAYS[figure.window or "1d"] if kpi.per == "day" else 1
+
+        assert (numbers["numerator"], numbers["denominator"]) == pytest.approx((figure.numerator, figure.denominator))
+        if kpi.kind != "derived" and kpi.aggregate == "sum":
+            above, below = counted(answer, figure)
+            assert (above / per, below) == pytest.approx((figure.numerator, figure.denominator))
+        if kpi.kind == "derived":
+            assert [part["kpi"] for part in answer["parts"]]
+
+
+def test_a_segment_may_be_named_as_it_is_published_or_by_its_column() -> None:
+    plan = scenario.plan({"labels": ["service"]})
+
+    asked = [question({"kpi": "mttr_seconds", label: "mail"}, plan) for label in ("app_service", "service")]
+
+    assert [each.segment for each in asked] == [{"service": "mail"}] * 2
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({}, "name a kpi"),
+        ({"kpi": "nothing"}, "'nothing' is not configured"),
+        ({"kpi": "no_show_ratio", "window": "2d"}, "window '2d' is not configured"),
+        ({"kpi": "no_show_ratio", "page": "0"}, "page '0'"),
+        ({"kpi": "no_show_ratio", "size": "51"}, "size '51'"),
+        ({"kpi": "no_show_ratio", "at": "noon"}, "write an instant"),
+        ({"kpi": "no_show_ratio", "counted": "twice"}, "counted 'twice'"),
+    ],
+)
+def test_a_question_without_an_answer_says_why(query: dict[str, str], said: str) -> None:
+    with pytest.raises(Unexplained, match=said):
+        question(query, scenario.plan({}))
+
+
+BOOKINGS: dict[str, Any] = {
+    "kpi": "no_show_ratio",
+    "at": "2026-03-31T00:00:00Z",
+    "window": "7d",
+    "labels": ["channel", "team"],
+    "booking": [
+        {
+            "id": f"b{i:03}",
+            "url": f"https://calendar.example/{i}",
+            "starts_at": "2026-03-30T10:00:00Z",
+            "outcome": ("no_show", "attended", "unknown")[i % 3],
+            "host": "someone@corp.example",
+            "channel": "web",
+            "team": None if i % 2 else "it",
+        }
+        for i in range(120)
+    ],
+}
+
+
+def test_records_come_in_pages_that_together_hold_each_once(store: Store) -> None:
+    case = Case(BOOKINGS, store)
+
+    pages = [case.explain(size=50, page=page) for page in (1, 2, 3)]
+
+    ids = [row["id"] for page in pages for row in page["records"]]
+    assert [len(page["records"]) for page in pages] == [50, 50, 20]
+    assert sorted(ids) == sorted({row["id"] for row in BOOKINGS["booking"]})
+    assert {3} == {page["pages"] for page in pages}
+
+
+def test_what_is_not_counted_says_why_not(store: Store) -> None:
+    rows = Case(BOOKINGS, store).explain(counted="no")["records"]
+
+    assert len(rows) == 40
+    assert {"outside: attended or no_show"} == {row["why"] for row in rows}
+
+
+def test_unassigned_means_no_value_and_other_cannot_be_exact(store: Store) -> None:
+    case = Case(BOOKINGS, store)
+
+    unassigned, other = (case.explain(segment={"team": team}) for team in ("unassigned", "other"))
+
+    assert {None} == {row["team"] for row in unassigned["records"]}
+    assert len(unassigned["records"]) == 60
+    assert ["cannot be explained exactly" in note for note in other["notes"]] == [True]
+
+
+def test_a_label_that_a_kpi_does_not_have_is_refused(store: Store) -> None:
+    with pytest.raises(Unexplained, match="no label host; its labels are: channel, team"):
+        Case(BOOKINGS, store).explain(segment={"host": "someone@corp.example"})
+
+
+def test_no_person_is_shown(store: Store) -> None:
+    answer = Case(BOOKINGS, store).explain()
+
+    assert {column for record in RECORDS.values() for column in person_columns(record)}.isdisjoint(answer["columns"])
+    assert "corp.example" not in json.dumps(answer)
+
+
+def test_csv_holds_every_page_and_no_formula() -> None:
+    pages = [{"pages": 2, "columns": ["id"], "records": [{"id": text}]} for text in ("=1+1", "b")]
+
+    found = csv_text(every_page(lambda number: pages[number - 1]))
+
+    assert found == "id\n'=1+1\nb\n"
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Program]:
+    """The program on bookings that began an hour ago."""
+    rows = [{**row, "starts_at": now_ish(), "id": f"<{row['id']}>"} for row in BOOKINGS["booking"]]
+    (tmp_path / "bookings.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "outcome.yaml").write_text(
+        "store: {path: store.duckdb}\nsources:\n  - {name: meetings, type: files, record: booking, path: '*.jsonl'}\n"
+    )
+    async with running(tmp_path / "outcome.yaml") as program:
+        await program.until(lambda samples: value(samples, "outcome_no_show_ratio") is not None)
+        yield program
+
+
+def now_ish() -> str:
+    return (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+
+
+async def test_the_page_shows_the_records_and_leads_on(site: Program) -> None:
+    page = await site.get("/explain?kpi=no_show_ratio&window=7d")
+    index, kpis = await site.get("/"), await site.get("/kpis")
+
+    assert "50.0% = 40 / 80" in page
+    assert 'href="https://calendar.example/0"' in page
+    assert "page 1 of 3" in page
+    assert "&lt;b000&gt;" in page
+    assert "corp.example" not in page
+    assert 'href="/kpis"' in index
+    assert 'href="/explain?kpi=no_show_ratio"' in kpis
+    assert all(name in kpis for name in catalogue()["no_show_ratio"].series)
+
+
+async def test_a_foreign_name_for_this_address_gets_no_records(site: Program) -> None:
+    async with ClientSession() as http:
+        asked = http.get(f"{site.url}/explain?kpi=no_show_ratio", headers={"Host": "evil.example"})
+        async with asked as response:
+            assert (response.status, "loopback" in await response.text()) == (403, True)
+
+
+async def test_the_command_gets_from_the_running_program_what_it_gets_from_the_store(
+    site: Program, tmp_path: Path
+) -> None:
+    arguments = ("explain", "no_show_ratio", "team=it", "--csv")
+
+    running_out = await command(*arguments, folder=tmp_path)
+    await site.stopped()
+    rest_out = await command(*arguments, folder=tmp_path)
+
+    assert running_out[0] == 0
+    assert len(running_out[1].splitlines()) == 61
+    assert running_out == rest_out
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "shown"),
+    [
+        ("127.0.0.1", "localhost", True),
+        ("::ffff:127.0.0.1", "127.0.0.1", True),
+        ("::1", "::1", True),
+        ("192.0.2.1", "192.0.2.1", False),
+        ("192.0.2.1", "localhost", False),
+        ("127.0.0.1", "evil.example", False),
+    ],
+)
+def test_without_users_records_stay_on_this_machine(address: str, host: str, shown: bool) -> None:
+    gate = Gate(None)
+
+    assert shown is (gate.keeps_records(address, host) is None)
+    gate.close()
+
+
+def test_with_users_records_are_shown_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{ann: '{'$2y$04$' + 'a' * 53}'}}\n")
+    gate = Gate(tmp_path / "web.yaml")
+
+    assert gate.keeps_records("192.0.2.1", "outcomes.example") is None
+    gate.close()
