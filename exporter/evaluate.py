@@ -284,7 +284,7 @@ class Scan:
         sums = [f"{sql} as m{i}" for sql, i in self.measures.items()]
         self.connection.execute(
             f"create or replace temp table cube as select {', '.join([*labels, *slices, *sums])} "
-            f"{stood(self.facts, self.plan, self.at)} group by all"
+            f"{stood(self.facts, self.plan, self.at)} group by all having count(*) > 0"
         )
 
     def _slice(self, placing: str) -> str:
@@ -301,8 +301,9 @@ class Scan:
         biggest = {i for sql, i in self.measures.items() if sql.startswith("coalesce(max(")}
         columns = [f"l{i}" for i in range(len(self.labels))] + [f"{place} as slice"]
         columns += [f"{'max' if i in biggest else 'sum'}(m{i})" for i in self.measures.values()]
+        # Where there is nothing to group by, SQL makes a row of nothing from no rows.
         return self.connection.execute(
-            f"select {', '.join(columns)} from cube where {place} is not null group by all"
+            f"select {', '.join(columns)} from cube where {place} is not null group by all having count(*) > 0"
         ).fetchall()
 
     def _placed_apart(self, setting: Setting, now: Sequence[Row], placed: Sequence[Row]) -> list[Row]:

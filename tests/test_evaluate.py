@@ -550,6 +550,15 @@ def test_one_record_may_do_instead_of_another(tmp_path: Path, record: str) -> No
     assert stale.absent["availability_ratio"] == "stale_source"
 
 
+def test_without_labels_and_without_records_there_are_no_figures(tmp_path: Path) -> None:
+    found = evaluated(
+        tmp_path, [[Booking(id="1", starts_at=AT, outcome="no_show")]], AT, {record: [] for record in LABELS}
+    )
+
+    assert found.absent["completion_ratio"] == "no_records"
+    assert [f.numerator for f in found.figures if f.kpi == "no_show_ratio"] == [1.0] * 4
+
+
 def test_a_source_that_left_the_config_counts_no_longer(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store.duckdb") as store:
         for source in ("stays", "left"):
