@@ -21,7 +21,6 @@ TERMS = {
     "aggregate": "Added up as",
     "per": "Per",
 }
-SHORT = {"numerator": "numerator", "denominator": "denominator", "no": "no"}
 GROUPS = {"numerator": "in the numerator", "denominator": "in the denominator only", "no": "not counted"}
 
 
@@ -131,6 +130,10 @@ def _groups(found: Mapping[str, Any], base: Mapping[str, Any]) -> list[tuple[str
     ]
 
 
+def _short(group: str, found: Mapping[str, Any]) -> str:
+    return group if found["kind"] == "ratio" else ("no" if group == "no" else "yes")
+
+
 def _words(group: str, found: Mapping[str, Any]) -> str:
     return "counted" if group == "numerator" and found["kind"] != "ratio" else GROUPS[group]
 
@@ -145,7 +148,7 @@ def _record(row: Mapping[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     cells = [(name.replace("_", " "), cell(row[name])) for name in _columns(found)]
     return {
         "counted": row["counted"],
-        "cells": [(name, SHORT[text] if name == "counted" else text) for name, text in cells],
+        "cells": [(name, _short(text, found) if name == "counted" else text) for name, text in cells],
         # Whatever else a platform calls a link is not one to follow.
         "url": url if url.startswith(("https://", "http://")) else None,
     }

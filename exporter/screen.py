@@ -117,8 +117,8 @@ def explanation(found: dict[str, Any], console: Console | None = None) -> None:
     for row in found["records"]:
         table.add_row(*(escape(cell(row[column])) for column in columns))
     # Whole lines, however wide the terminal is: links and ids are there to be copied.
-    wide = Measurement.get(out, out.options.update(max_width=100_000), table).maximum
-    out.print(table, width=max(wide, 1), crop=False)
+    out.width = max(out.width, Measurement.get(out, out.options.update(width=100_000), table).maximum)
+    out.print(table)
     out.print(f"page {found['page']} of {found['pages']}")
 
 
