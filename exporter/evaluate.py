@@ -6,18 +6,19 @@ segment and per slice between two windows (the last day, the six days before it,
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 
 from exporter.derive import derive
 from exporter.figure import Evaluation, Figure, Key
 from exporter.formula import measures
-from exporter.kpi import BUCKETS, Kpi, Threshold, parts
-from exporter.records import RECORDS, CostKind
+from exporter.kpi import BUCKETS, Kpi, parts
+from exporter.plan import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
+from exporter.records import RECORDS
 from exporter.stats import Distribution
 
 FACTS = Path(__file__).parent / "facts"
@@ -37,87 +38,6 @@ create or replace temp macro moments(from_at timestamp, to_at timestamp, turns t
 create or replace temp macro next_moment(instant timestamp, turns timestamp[]) as
   list_min(list_filter(turns, lambda t: t > instant));
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """A KPI as configured. `params` are SQL texts; `thresholds_by` are (segment to match, threshold)."""
-
-    kpi: Kpi
-    params: Mapping[str, str] = field(default_factory=dict)
-    threshold: Threshold = field(default_factory=Threshold)
-    thresholds_by: Sequence[tuple[Mapping[str, str], Threshold]] = ()
-    owner: str = UNASSIGNED
-    escalation: str = "none"
-    cadence: str = "weekly"
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkflowSetting:
-    """What is configured of a workflow. Facts find it in the table workflow_settings, a column for each field."""
-
-    run_timeout_seconds: float | None = None
-    manual_seconds_low: float | None = None  # how long a person takes for one run, configured
-    manual_seconds_high: float | None = None
-    category: str | None = None  # of the requests that people handle instead: how long that takes is measured there
-    rate: float | None = None  # loaded, per hour
-    currency: str | None = None
-    claim: Literal["hard_cost_avoided", "capacity_released", "productivity_gained"] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServiceSetting:
-    """What is configured of a service; in the table service_settings."""
-
-    downtime_cost_per_hour: float | None = None
-    currency: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TeamSetting:
-    """What is configured of a team; in the table team_settings."""
-
-    capacity_seconds_per_week: float | None = None
-    people: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecurringCost:
-    """A cost that comes back every day, calendar month or year, as configured; in the table cost_settings."""
-
-    amount: float
-    currency: str
-    per: Literal["day", "month", "year"]
-    kind: CostKind
-    workflow: str | None = None
-    service: str | None = None
-    team: str | None = None
-    begins_at: datetime  # UTC, without zone
-    ends_at: datetime | None = None  # the instant after its last day
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What to evaluate: windows are (name, seconds), shortest first; labels per record."""
-
-    settings: Sequence[Setting]
-    windows: Sequence[tuple[str, int]]
-    labels: Mapping[str, Sequence[str]]
-    run_timeout: float = DAY
-    workflows: Mapping[str, WorkflowSetting] = field(default_factory=dict)
-    services: Mapping[str, ServiceSetting] = field(default_factory=dict)
-    teams: Mapping[str, TeamSetting] = field(default_factory=dict)
-    costs: Sequence[RecurringCost] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Feed:
-    """A source as evaluation sees it: which records it feeds, and whether what it fed is whole and fresh."""
-
-    source: str
-    records: frozenset[str]
-    complete: bool = True
-    stale: bool = False
 
 
 def evaluate(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, feeds: Sequence[Feed]) -> Evaluation:

@@ -10,10 +10,7 @@ from exporter.evaluate import (
     DAY,
     UNASSIGNED,
     Connection,
-    Feed,
-    Plan,
     Scan,
-    Setting,
     labels_of,
     prepare,
     segment_value,
@@ -26,6 +23,7 @@ from exporter.evaluate import (
 from exporter.figure import Figure
 from exporter.formula import ONE, formula, total
 from exporter.kpi import Kpi, parts
+from exporter.plan import Feed, Plan, Setting
 from exporter.question import GROUPS, Question, Unexplained, setting_of
 from exporter.records import RECORDS, person_columns
 from exporter.report import Fed, standing, valued

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from exporter.evaluate import Plan, Setting
 from exporter.kpi import parts
+from exporter.plan import Plan, Setting
 from exporter.screen import WHY, against, cell, notes, numbers, telling, value
 
 TERMS = {

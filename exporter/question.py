@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from exporter.evaluate import Plan, Setting
+from exporter.plan import Plan, Setting
 from exporter.records import instant
 from exporter.series import LABEL_NAMES
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from exporter.evaluate import Plan, Setting
 from exporter.figure import Evaluation, Figure
 from exporter.kpi import Kpi
+from exporter.plan import Plan, Setting
 from exporter.poll import SourceFreshness
 from exporter.series import unit
 from exporter.stats import wilson

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from exporter.evaluate import Plan, Setting
 from exporter.figure import Evaluation, Figure, Key
 from exporter.kpi import Kpi, Threshold
+from exporter.plan import Plan, Setting
 from exporter.stats import Distribution, Family, Snapshot, wilson
 
 OTHER = "other"

@@ -5,7 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 from exporter import kpi
-from exporter.evaluate import Feed, Plan, Setting, evaluate
+from exporter.evaluate import evaluate
+from exporter.plan import Feed, Plan, Setting
 from exporter.records import RECORDS, Record
 from exporter.store import Store
 from tests.scenario import WINDOWS, params

@@ -9,9 +9,10 @@ from typing import Any, get_type_hints
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import kpi, strict
-from exporter.evaluate import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting, evaluate
+from exporter.evaluate import evaluate
 from exporter.figure import Evaluation
 from exporter.kpi import Kpi
+from exporter.plan import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
 from exporter.records import RECORDS, Record
 from exporter.series import Limits, series
 from exporter.stats import Distribution

@@ -21,8 +21,9 @@ from exporter.config.secret import Secret
 from exporter.config.section import KpiSection, SourceSection, Whole
 from exporter.config.setting import predicate_columns
 from exporter.connectors import CONNECTORS
-from exporter.evaluate import Feed, evaluate
+from exporter.evaluate import evaluate
 from exporter.kpi import Threshold
+from exporter.plan import Feed
 from exporter.records import RECORDS, Read, Request, Run
 from exporter.segments import LABELS, apply
 from exporter.store import Store

@@ -12,18 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter import kpi
-from exporter.evaluate import (
-    Feed,
-    Plan,
-    RecurringCost,
-    ServiceSetting,
-    Setting,
-    TeamSetting,
-    WorkflowSetting,
-    evaluate,
-)
+from exporter.evaluate import evaluate
 from exporter.figure import Evaluation, Figure
 from exporter.kpi import Threshold
+from exporter.plan import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
 from exporter.records import (
     Account,
     Activity,

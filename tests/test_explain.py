@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from exporter.evaluate import Feed, evaluate
+from exporter.evaluate import evaluate
 from exporter.explain import explain
 from exporter.figure import Figure
 from exporter.kpi import catalogue
+from exporter.plan import Feed
 from exporter.question import LARGEST_SIZE, Question, Unexplained, question
 from exporter.records import RECORDS, person_columns
 from exporter.screen import csv_text, every_page

@@ -15,8 +15,8 @@ from exporter.config.secret import Secret, SecretError, from_environment
 from exporter.config.section import Cost, Log, Whole, Workflow
 from exporter.config.setting import SettingReader
 from exporter.config.shape import Checker
-from exporter.evaluate import Plan, RecurringCost, ServiceSetting, TeamSetting, WorkflowSetting
 from exporter.kpi import Kpi
+from exporter.plan import Plan, RecurringCost, ServiceSetting, TeamSetting, WorkflowSetting
 from exporter.records import RECORDS
 from exporter.segments import LABELS
 from exporter.series import Limits

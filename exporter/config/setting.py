@@ -9,8 +9,9 @@ from exporter import duration, expression
 from exporter.column import COLUMNS
 from exporter.config.section import KpiSection, Levels
 from exporter.config.shape import Checker
-from exporter.evaluate import Setting, labels_of
+from exporter.evaluate import labels_of
 from exporter.kpi import Kpi, Param, Threshold
+from exporter.plan import Setting
 from exporter.records import RECORDS
 from exporter.segments import LABELS
 from exporter.strict import At

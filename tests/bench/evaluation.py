@@ -14,7 +14,8 @@ from pathlib import Path
 import duckdb
 
 from exporter import kpi
-from exporter.evaluate import Feed, Plan, Setting, evaluate
+from exporter.evaluate import evaluate
+from exporter.plan import Feed, Plan, Setting
 from exporter.series import Limits, series
 from exporter.store import Store
 from tests.scenario import WINDOWS, params
