@@ -11,10 +11,11 @@ from typing import Any
 from exporter import __version__, kpi
 from exporter.config import Config, load
 from exporter.connectors import CONNECTORS
-from exporter.evaluate import Feed, evaluate
+from exporter.evaluate import evaluate
 from exporter.explain import explain
 from exporter.figure import Evaluation
 from exporter.health import Health
+from exporter.plan import Feed
 from exporter.poll import Show, SourceFreshness, poll_once
 from exporter.question import Question
 from exporter.records import record_name
