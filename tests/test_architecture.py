@@ -11,13 +11,14 @@ ROOT = Path(__file__).parents[1] / "exporter"
 FLOORS = (
     "records stats strict duration pattern logs negotiation failure store.fault",
     "client column expression kpi figure health store server.listen server.page server.gate config.secret config.shape",
-    "segments connectors derive formula config.section demo.fakes",
+    "segments connectors plan derive formula config.section demo.fakes",
     "source evaluate publish otlp",
     "poll series config.credential config.setting server",
-    "config.entry report question",
-    "config probe screen explain",
+    "config.entry report history question",
+    "config probe screen explain backfill",
     "figures guide render demo",
     "app",
+    "argument",
     "__main__",
 )
 """From the ground up. A folder stands where its name does, unless one of its modules is named."""
@@ -31,7 +32,7 @@ DOORS = {
     "jinja2": "server.page",
     "pydantic": "kpi config server.gate column connectors render",
     "sqlglot": "expression",
-    "click": "__main__",
+    "click": "__main__ argument",
 }
 
 
