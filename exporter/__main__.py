@@ -1,4 +1,4 @@
-"""The command line: run, once, check, kpis, explain, demo, render."""
+"""The command line: run, once, check, kpis, explain, backfill, demo, render."""
 
 import asyncio
 import json
@@ -6,24 +6,24 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlencode
 
 import click
 from rich.console import Console
 
-from exporter import __version__, logs, strict
+from exporter import __version__, backfill, logs, strict
+from exporter.answer import explained, known, past
 from exporter.app import Options, now, serve
+from exporter.argument import Instant, Length
 from exporter.config import Config
-from exporter.figures import evaluated, explained, fed, once, open_store, read, stored_freshness
+from exporter.figures import once, open_store, read
 from exporter.probe import probe
 from exporter.publish import text
-from exporter.question import LARGEST_SIZE, SIZE, Unexplained, question
-from exporter.report import rows
-from exporter.screen import csv_text, every_page, explanation, kpi_table, progress
-from exporter.server import Refusal, ask
+from exporter.question import LARGEST_SIZE, SIZE, Unexplained
+from exporter.screen import bar, csv_text, every_page, explanation, kpi_table, progress
+from exporter.server import Refusal
 from exporter.server.listen import ListenError
 from exporter.store import StoreError
 
@@ -37,25 +37,6 @@ log_level = click.option(
     "--log.level", "level", type=click.Choice(["debug", "info", "warn", "error"]), help="Least important level to log."
 )
 log_format = click.option("--log.format", "style", type=click.Choice(["logfmt", "json"]), help="Form of log lines.")
-
-
-class Instant(click.ParamType[datetime]):
-    """A moment with its offset from UTC, or a date, whose first instant in UTC is meant."""
-
-    name = "instant"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no instant; write it like 2026-03-31T12:00:00Z or 2026-03-31", param, ctx)
-        if moment.tzinfo is None:
-            if len(value) > 10:
-                self.fail(f"{value!r} has no offset from UTC; end it with Z or +01:00", param, ctx)
-            moment = moment.replace(tzinfo=UTC)
-        if moment > now():
-            self.fail(f"{value!r} is in the future; nothing is known of it yet", param, ctx)
-        return moment.astimezone(UTC)
 
 
 def fail(message: object, status: int = 1) -> NoReturn:
@@ -189,20 +170,11 @@ def kpis(config_path: Path, window: str, as_json: bool) -> None:
     names = [name for name, _ in config.plan.windows]
     if window not in names:
         fail(f"--window {window}: not a window of the config; choose of {', '.join(names)}")
-    found = guarded(lambda: asyncio.run(ask(config.store.path, "/api/v1/kpis")))
-    if found is None:
-        found = guarded(lambda: _at_rest(config))
+    found = guarded(lambda: known(config))
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
         kpi_table(found, window, now())
-
-
-def _at_rest(config: Config) -> list[dict[str, Any]]:
-    with open_store(config) as store:
-        sources = fed(config, stored_freshness(config, store))
-        moment = now()
-        return rows(evaluated(config, store, moment, sources, fresh_at=moment), config.plan, sources)
 
 
 @main.command("explain")
@@ -226,10 +198,10 @@ def explain_command(
     query |= {"window": window} if window else {}
     query |= {"at": at.isoformat()} if at else {}
     try:
-        found = guarded(lambda: _explained(config, query))
+        found = guarded(lambda: explained(config, query))
         if form:
             query["size"] = str(LARGEST_SIZE)
-            found = every_page(lambda number: guarded(lambda: _explained(config, query | {"page": str(number)})))
+            found = every_page(lambda number: guarded(lambda: explained(config, query | {"page": str(number)})))
     except (Refusal, Unexplained) as error:
         fail(error)
     if form == "csv":
@@ -240,13 +212,37 @@ def explain_command(
         explanation(found)
 
 
-def _explained(config: Config, query: dict[str, str]) -> dict[str, Any]:
-    found = asyncio.run(ask(config.store.path, f"/api/v1/explain?{urlencode(query)}"))
-    if isinstance(found, dict):
-        return found
-    with open_store(config) as store:
-        asked = question(query, config.plan, most=LARGEST_SIZE)
-        return explained(config, store, asked.at or now(), fed(config, stored_freshness(config, store)), asked)
+@main.command("backfill")
+@config_file
+@click.option("--from", "length", type=Length(), default="90d", show_default=True, help="How far to go back.")
+@click.option("--step", type=Length(), default="1h", show_default=True, help="From one instant to the next.")
+@click.option("--to", "to", type=Instant(), help="The last instant instead of now.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default="history.om", show_default=True, help="The file to write."
+)
+@log_level
+@log_format
+def backfill_command(
+    config_path: Path, length: timedelta, step: timedelta, to: datetime | None, output: Path, level: str | None,
+    style: str | None,
+) -> None:  # fmt: skip
+    """Every figure at past instants, for `promtool tsdb create-blocks-from openmetrics`. Goes on where it stopped."""
+    config = loaded(config_path, level, style)
+    if length < step:
+        fail(f"--from {length} is shorter than --step {step}")
+    job = backfill.Job(instants=backfill.instants(length, step, to or now()), output=output)
+
+    def work() -> None:
+        begun = backfill.begun(job, backfill.same_settings(config.plan, config.limits), open_end=to is None)
+        with bar("history") as show:
+            backfill.fill(begun, lambda chunk: past(config, chunk), show)
+
+    try:
+        guarded(work)
+    except OSError as error:
+        fail(f"{output}: cannot be written: {error.strerror}; give a file in a folder you may write to")
+    except Refusal as error:
+        fail(error)
 
 
 @main.command()

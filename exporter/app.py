@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from exporter import __version__, guide, report, strict
+from exporter import __version__, backfill, guide, report, strict
 from exporter.config import Config
 from exporter.figure import Evaluation
-from exporter.figures import Clock, evaluated, explained, fed, open_store, read
+from exporter.figures import Clock, evaluated, explained, fed, open_store, past, read
 from exporter.health import Health
 from exporter.otlp import Otlp, OtlpSettings
 from exporter.poll import Poller, Show
@@ -194,7 +194,10 @@ class App:
             kpis=self._kpis,
             cards=lambda: guide.cards(self.config.plan, self._kpis()),
             explain=self._explain_page,
-            local_routes={"/api/v1/explain": lambda query: self._explain(query, LARGEST_SIZE)},
+            local_routes={
+                "/api/v1/explain": lambda query: self._explain(query, LARGEST_SIZE),
+                backfill.ROUTE: self._past,
+            },
             reload=self.reload,
             lifecycle=self.options.lifecycle,
             telemetry_path=self.options.telemetry_path,
@@ -231,6 +234,15 @@ class App:
                 return await asyncio.to_thread(explained, config, self.store, at, sources, asked)
         except Unexplained as error:
             raise Refusal(400, str(error)) from None
+
+    async def _past(self, query: Mapping[str, str]) -> list[backfill.Line]:
+        try:
+            chunk = backfill.asked(query)
+        except ValueError as error:
+            raise Refusal(400, str(error)) from None
+        async with self._explaining:
+            sources = fed(self.config, self.poller.freshness())
+            return await asyncio.to_thread(past, self.config, self.store, sources, chunk)
 
     async def _explain_page(self, query: Mapping[str, str]) -> dict[str, Any]:
         found = await self._explain(query, SIZE)

@@ -8,13 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from exporter import __version__, kpi
+from exporter import __version__, backfill, kpi
 from exporter.config import Config, load
 from exporter.connectors import CONNECTORS
 from exporter.evaluate import evaluate
 from exporter.explain import explain
 from exporter.figure import Evaluation
 from exporter.health import Health
+from exporter.history import Instants
 from exporter.plan import Feed
 from exporter.poll import Show, SourceFreshness, poll_once
 from exporter.question import Question
@@ -81,6 +82,15 @@ def explained(config: Config, store: Store, at: datetime, sources: Sequence[Fed]
     reader = store.reader()
     try:
         return explain(reader, config.plan, at, sources, feeds(sources, at), asked)
+    finally:
+        reader.close()
+
+
+def past(config: Config, store: Store, sources: Sequence[Fed], chunk: Instants) -> list[backfill.Line]:
+    """The figures of past instants, each as `once --no-poll --at` gives them, as lines of a part."""
+    reader = store.reader()
+    try:
+        return backfill.part(reader, config.plan, config.limits, chunk, lambda at: feeds(sources, at))
     finally:
         reader.close()
 

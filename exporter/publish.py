@@ -148,11 +148,11 @@ def metric(family: Family) -> Metric:
         if isinstance(value, Distribution):
             named = dict(zip(family.labels, labels, strict=True))
             for bound, count in value.buckets:
-                histogram.add_sample(f"{family.name}_bucket", {**named, "le": _bound(bound)}, float(count))
+                histogram.add_sample(f"{family.name}_bucket", {**named, "le": bound_text(bound)}, float(count))
     return histogram
 
 
-def _bound(bound: float) -> str:
+def bound_text(bound: float) -> str:
     """A bucket bound as the client writes it everywhere: le="60" and le="60.0" would be two series."""
     text: str = floatToGoString(bound)  # type: ignore[no-untyped-call]  # the client has no types here
     return text

@@ -18,7 +18,7 @@ FLOORS = (
     "config probe screen explain backfill",
     "figures guide render demo",
     "app",
-    "argument",
+    "argument answer",
     "__main__",
 )
 """From the ground up. A folder stands where its name does, unless one of its modules is named."""

@@ -9,7 +9,7 @@ moments as (
   select *, [open_at, resolved_at] as turns, unnest(moments(from_at, to_at, turns)) as moment
   from incidents where coalesce(resolved_at, to_at) >= since
 )
-select source, id, url, moment, next_moment(moment, turns) as until,
+select source, id, url, moment, least(next_moment(moment, turns), out_of_sight(resolved_at, since, from_at)) as until,
   team, business_unit, region, cohort, service, tier, category, severity,
   open_at as opened_at, detected_at, acknowledged_at, users_affected,
   case when resolved_at <= moment then resolved_at end as resolved_at,

@@ -11,7 +11,7 @@ stood as (
     greatest(win_at, loss_at) as end_at
   from moments where begin_at <= moment
 )
-select source, id, url, moment, next_moment(moment, turns) as until,
+select source, id, url, moment, least(next_moment(moment, turns), out_of_sight(end_at, since, from_at)) as until,
   team, business_unit, region, cohort, channel, automated, currency, amount,
   end_at as ended_at,
   end_at is not null as ended,

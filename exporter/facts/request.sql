@@ -46,7 +46,7 @@ moments as (
     unnest(moments(from_at, to_at, turns)) as moment
   from ends e left join again using (source, id) left join again_human using (source, id)
 )
-select source, id, url, moment, next_moment(moment, turns) as until,
+select source, id, url, moment, least(next_moment(moment, turns), out_of_sight(coalesce(resolved_at, abandoned_at, closed_at), since, from_at)) as until,
   team, business_unit, region, cohort, kind, channel, category, request_type, priority, handled_by, self_service, legacy_path,
   human_seconds, csat, effort, sentiment, sla_breached,
   opened_at, first_response_at,

@@ -281,10 +281,10 @@ async def _send(request: web.Request, response: web.StreamResponse, content: byt
         raise ConnectionResetError("the scraper did not read its answer") from None
 
 
-async def ask(store: Path, path: str) -> Json | None:
+async def ask(store: Path, path: str, *, seconds: float = ASK_SECONDS) -> Json | None:
     """What the exporter that has this store open answers at `path`; None where none is running. May raise Refusal."""
     with suppress(OSError, ClientError, TimeoutError), listen.reachable(listen.beside(store)) as name:
-        timeout = ClientTimeout(total=ASK_SECONDS)
+        timeout = ClientTimeout(total=seconds)
         async with (
             ClientSession(connector=UnixConnector(name), timeout=timeout) as session,
             session.get(f"http://localhost{path}") as response,

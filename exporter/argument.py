@@ -1,0 +1,42 @@
+"""What people write on the command line, as values: instants and lengths of time."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from exporter import duration
+from exporter.app import now
+
+
+class Instant(click.ParamType[datetime]):
+    """A moment with its offset from UTC, or a date, whose first instant in UTC is meant."""
+
+    name = "instant"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no instant; write it like 2026-03-31T12:00:00Z or 2026-03-31", param, ctx)
+        if moment.tzinfo is None:
+            if len(value) > 10:
+                self.fail(f"{value!r} has no offset from UTC; end it with Z or +01:00", param, ctx)
+            moment = moment.replace(tzinfo=UTC)
+        if moment > now():
+            self.fail(f"{value!r} is in the future; nothing is known of it yet", param, ctx)
+        return moment.astimezone(UTC)
+
+
+class Length(click.ParamType[timedelta]):
+    """A length of time, such as 90d or 1h30m."""
+
+    name = "length"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return timedelta(seconds=duration.seconds(value))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)

@@ -1,0 +1,196 @@
+"""History as an OpenMetrics file for Prometheus: a part per chunk of instants, so that an interrupted run goes on.
+
+A line of a part is [family, labels, text]: everything of one series, in the order of time. Parts are sorted, so they
+are merged into the file without being read whole: OpenMetrics wants families, and series within them, in one piece.
+Left out: thresholds, and what is only said of KPIs. Both are as configured now, and nobody knows what they were.
+"""
+
+import hashlib
+import heapq
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+
+from exporter.evaluate import Connection
+from exporter.figure import Evaluation
+from exporter.history import FeedsAt, Instants, evaluations
+from exporter.kpi import Threshold
+from exporter.plan import Plan
+from exporter.publish import bound_text
+from exporter.series import Limits, series
+from exporter.stats import Distribution, Family
+
+CHUNK = 168
+"""Instants at once: a week of hours."""
+ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+Line = tuple[str, str, str]
+"""(family, labels, text)"""
+ROUTE = "/api/v1/history"
+"""Where a running exporter gives a chunk, on the socket beside its store."""
+PATIENCE_SECONDS = 600.0
+HEAD = ""
+"""In the place of labels: sorts before every series."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be written, and where."""
+
+    instants: Instants
+    output: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where its parts are until they are put together."""
+        return self.output.with_name(f".{self.output.name}.parts")
+
+
+def instants(length: timedelta, step: timedelta, to: datetime) -> Instants:
+    """Those at whole steps since 1970, up to `to` and less than `length` before it."""
+    epoch = datetime.fromtimestamp(0, UTC)
+    last = epoch + (to - epoch) // step * step
+    return Instants(first=last - (length // step - 1) * step, step=step, count=max(1, length // step))
+
+
+def begun(job: Job, same: str, *, open_end: bool) -> Job:
+    """The job, as far as it was begun with the same settings (`same`) by an earlier run; else nothing of it is kept.
+
+    `open_end`: it goes to the present, so one begun a while ago is brought to the end it had then.
+    """
+    told = job.folder / "job.json"
+    wanted = {"step": job.instants.step.total_seconds(), "count": job.instants.count, "same": same}
+    wanted |= {} if open_end else {"first": job.instants.first.isoformat()}
+    try:
+        had = json.loads(told.read_text())
+    except (OSError, ValueError):
+        had = {}
+    if wanted.items() <= had.items():
+        return replace(job, instants=replace(job.instants, first=datetime.fromisoformat(had["first"])))
+    shutil.rmtree(job.folder, ignore_errors=True)
+    job.folder.mkdir()
+    told.write_text(json.dumps(wanted | {"first": job.instants.first.isoformat()}))
+    return job
+
+
+def same_settings(plan: Plan, limits: Limits) -> str:
+    """What changes where a figure could: parts made with other settings do not belong together."""
+    return hashlib.sha256(repr((plan, limits)).encode()).hexdigest()
+
+
+def query(chunk: Instants) -> dict[str, str]:
+    """A chunk as it is asked for at ROUTE."""
+    step = str(int(chunk.step.total_seconds()))
+    return {"first": chunk.first.isoformat(), "step": step, "count": str(chunk.count)}
+
+
+def asked(told: Mapping[str, str]) -> Instants:
+    """The chunk in a query. Raises ValueError."""
+    try:
+        first, step, count = datetime.fromisoformat(told["first"]), int(told["step"]), int(told["count"])
+    except KeyError as error:
+        raise ValueError(f"{error} is missing") from None
+    if first.tzinfo is None or step < 1 or not 1 <= count <= CHUNK:
+        raise ValueError(f"first needs an offset from UTC, step a second or more, and count is 1 to {CHUNK}")
+    return Instants(first=first, step=timedelta(seconds=step), count=count)
+
+
+def fill(job: Job, lines_of: Callable[[Instants], Iterable[Sequence[str]]], show: Callable[[int, int], None]) -> None:
+    """Makes the parts that are missing, then the file. `lines_of` gives one; `show` gets (instants done, of all)."""
+    chunks = [*job.instants.chunks(CHUNK)]
+    parts = [job.folder / f"{i:06}" for i in range(len(chunks))]
+    done = 0
+    for chunk, path in zip(chunks, parts, strict=True):
+        if not path.exists():
+            write(lines_of(chunk), path)
+        done += chunk.count
+        show(done, job.instants.count)
+    joined(parts, job.output)
+    shutil.rmtree(job.folder)
+
+
+def part(connection: Connection, plan: Plan, limits: Limits, chunk: Instants, feeds_at: FeedsAt) -> list[Line]:
+    """A chunk of instants as the lines of a part."""
+    bare = without_thresholds(plan)
+    texts: dict[tuple[str, str], list[str]] = {}
+    heads: dict[str, str] = {}
+    for evaluation in evaluations(connection, plan, chunk, feeds_at):
+        for family in families(evaluation, bare, limits):
+            heads.setdefault(family.name, head(family))
+            for labels, text in samples(family, evaluation.at):
+                texts.setdefault((family.name, labels), []).append(text)
+    lines = [(name, HEAD, text) for name, text in heads.items()]
+    return sorted([*lines, *((*key, "".join(text)) for key, text in texts.items())])
+
+
+def write(lines: Iterable[Sequence[str]], path: Path) -> None:
+    """Lines as a file that is there once it is whole."""
+    temporary = path.with_suffix(".new")
+    with temporary.open("w") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    temporary.replace(path)
+
+
+def without_thresholds(plan: Plan) -> Plan:
+    """The plan as it is of use for the past."""
+    return replace(plan, settings=[replace(s, threshold=Threshold(), thresholds_by=()) for s in plan.settings])
+
+
+def families(evaluation: Evaluation, plan: Plan, limits: Limits) -> Iterator[Family]:
+    """The series of the KPIs, without what is said about them."""
+    names = {name for setting in plan.settings for name in setting.kpi.series}
+    return (family for family in series(evaluation, plan, limits).snapshot.families if family.name in names)
+
+
+def head(family: Family) -> str:
+    """What stands above a family."""
+    text = family.help.translate(ESCAPES)
+    return f"# HELP {family.name} {text}\n# TYPE {family.name} {family.kind}\n"
+
+
+def samples(family: Family, at: datetime) -> Iterator[tuple[str, str]]:
+    """(labels, lines) of each series, or of each distribution with all its buckets."""
+    seconds = at.timestamp()
+    when = int(seconds) if seconds.is_integer() else seconds
+    for values, value in family.samples:
+        pairs = [f'{name}="{text.translate(ESCAPES)}"' for name, text in zip(family.labels, values, strict=True)]
+        labels = "{" + ",".join(pairs) + "}"
+        if isinstance(value, Distribution):
+            bounds = ((",".join([*pairs, f'le="{bound_text(bound)}"']), count) for bound, count in value.buckets)
+            text = "".join(f"{family.name}_bucket{{{told}}} {float(count)} {when}\n" for told, count in bounds)
+        else:
+            text = f"{family.name}{labels} {value} {when}\n"
+        yield labels, text
+
+
+def joined(parts: Sequence[Path], output: Path) -> None:
+    """The parts as one file, which replaces the old one in one go."""
+    files = [part.open() for part in parts]
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
+            file.writelines(merged(map(read, files)))
+            file.write("# EOF\n")
+    finally:
+        for each in files:
+            each.close()
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(output)
+
+
+def read(lines: Iterable[str]) -> Iterator[Line]:
+    """The lines of a part."""
+    for line in lines:
+        name, labels, text = json.loads(line)
+        yield name, labels, text
+
+
+def merged(parts: Iterable[Iterator[Line]]) -> Iterator[str]:
+    """Every family once: its head, then series after series, each in the order of time."""
+    lines = heapq.merge(*parts, key=lambda line: line[:2])
+    for (_, labels), same in groupby(lines, key=lambda line: line[:2]):
+        texts = (text for *_, text in same)
+        yield from [next(texts)] if labels == HEAD else texts

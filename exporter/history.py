@@ -1,0 +1,221 @@
+"""Figures at past instants, many at once, as OpenMetrics: the same figures that each instant alone gives.
+
+What a facts file tells of an interval is scanned once for a chunk of instants: a row enters a window at one instant
+and leaves it at another, so sums are carried from instant to instant and only what changed is added or taken off.
+Sums are decimals, so carrying them on loses nothing. Facts that answer for one instant only are asked at each.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cache
+
+from exporter.evaluate import (
+    FACTS,
+    Connection,
+    Row,
+    Scan,
+    concluded,
+    cut,
+    prepare,
+    segment_value,
+    timestamp,
+    unfits,
+    utc,
+    with_configured,
+)
+from exporter.figure import Evaluation, Figure
+from exporter.kpi import Kpi
+from exporter.plan import Feed, Plan, Setting
+
+FeedsAt = Callable[[datetime], Sequence[Feed]]
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the store's instants are without zone
+FOREVER = 2**62
+PRESENT = "count(*)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instants:
+    """Evenly spaced instants."""
+
+    first: datetime
+    step: timedelta
+    count: int
+
+    def __iter__(self) -> Iterator[datetime]:
+        return (self.first + i * self.step for i in range(self.count))
+
+    @property
+    def last(self) -> datetime:
+        return self.first + (self.count - 1) * self.step
+
+    def chunks(self, most: int) -> Iterator["Instants"]:
+        """The same instants in pieces."""
+        for done in range(0, self.count, most):
+            yield replace(self, first=self.first + done * self.step, count=min(most, self.count - done))
+
+
+def evaluations(connection: Connection, plan: Plan, instants: Instants, feeds_at: FeedsAt) -> Iterator[Evaluation]:
+    """What evaluate() gives at each instant. `feeds_at`: the sources as they are judged at an instant."""
+    # Sources only get staler as time goes on: what does not fit at the first instant fits at none.
+    feeds = with_configured(plan, feeds_at(instants.first))
+    prepare(connection, plan, instants.last, feeds)
+    fit = fitting(plan, feeds)
+    ways = [
+        way for facts in sorted({s.kpi.facts for s in fit}) for way in ways_of(connection, plan, facts, fit, instants)
+    ]
+    for i, at in enumerate(instants):
+        feeds = with_configured(plan, feeds_at(at))
+        absent = unfits(plan, feeds)
+        cut(connection, plan, at)
+        counted = [figure for way in ways for figure in way(i, at) if figure.kpi not in absent]
+        yield concluded(at, [s for s in plan.settings if s.kpi.name not in absent], counted, absent)
+
+
+Way = Callable[[int, datetime], Sequence[Figure]]
+"""(number of the instant, instant) -> the figures of some KPIs; asked in order."""
+
+
+def fitting(plan: Plan, feeds: Sequence[Feed]) -> list[Setting]:
+    """The KPIs that are counted."""
+    absent = unfits(plan, feeds)
+    return [s for s in plan.settings if s.kpi.name not in absent and s.kpi.kind != "derived"]
+
+
+def ways_of(
+    connection: Connection, plan: Plan, facts: str, fit: Sequence[Setting], instants: Instants
+) -> Iterator[Way]:
+    """How the figures of one facts file are found: carried on, found once, or each time anew."""
+    settings = [s for s in fit if s.kpi.facts == facts]
+    measured = any(setting.category for setting in plan.workflows.values())
+    anew = [s for s in settings if not carries(facts) or changing(s.kpi, measured)]
+    carried = [s for s in settings if s not in anew]
+    if carried:
+        yield Carried(Scan(connection, plan, instants.last, facts, carried), instants)
+    if anew and timeless(facts):
+        once = [*Scan(connection, plan, instants.last, facts, anew).figures()]
+        yield lambda _i, _at: once
+    elif anew:
+        yield lambda _i, at: [*Scan(connection, plan, at, facts, anew).figures()]
+
+
+CHANGING = re.compile(r"\b(open_seconds|week)\b")
+"""Columns that change while their row holds: they grow, or end with the longest window."""
+MEASURED = re.compile(r"\bsaved_seconds")
+"""Columns that change with every request where manual time is measured."""
+
+
+def changing(kpi: Kpi, measured: bool) -> bool:
+    """Whether what a KPI sums changes while its row holds."""
+    text = f"{kpi.value} {kpi.where} {kpi.numerator} {kpi.denominator}"
+    return bool(CHANGING.search(text) or (measured and MEASURED.search(text)))
+
+
+@cache
+def carries(facts: str) -> bool:
+    """Whether facts answer for an interval: their rows say until when they hold."""
+    return "next_moment(" in (FACTS / f"{facts}.sql").read_text()
+
+
+@cache
+def timeless(facts: str) -> bool:
+    """Whether facts are the same at any instant: nothing in them asks for one."""
+    text = (FACTS / f"{facts}.sql").read_text()
+    body = text.split("as table", 1)[1].replace("to_at as moment", "")
+    return not re.search(r"\b(since|from_at|to_at|spans)\b|_facts\(", body)
+
+
+class Carried:
+    """One scan over one facts file for all instants of a chunk; called with one instant after the other."""
+
+    def __init__(self, scan: Scan, instants: Instants) -> None:
+        self.scan, self.instants = scan, instants
+        self.found: dict[str | None, list[int]] = {placing: self._needed(placing) for placing in (*scan.placings, None)}
+        self.sums: dict[str | None, dict[Row, list[int]]] = {placing: {} for placing in self.found}
+        self.changes: dict[str | None, dict[int, list[Row]]] = {placing: {} for placing in self.found}
+        self._read()
+
+    def __call__(self, i: int, _at: datetime) -> Sequence[Figure]:
+        for placing, changes in self.changes.items():
+            self._change(self.sums[placing], changes.pop(i, []))
+        return [*self.scan.figures_from(self._rows)]
+
+    def _needed(self, placing: str | None) -> list[int]:
+        """The measures that rows placed by a time are asked for."""
+        needed = set()
+        for setting in self.scan.settings:
+            parts = self.scan.parts[setting.kpi.name]
+            if setting.kpi.placed_by == placing:
+                needed |= {*parts}
+            if setting.kpi.numerator_placed_by == placing:
+                needed |= {parts[0]}
+        return sorted(needed)
+
+    def _read(self) -> None:
+        scan, first, last = self.scan, utc(self.instants.first), utc(self.instants.last)
+        since = first - timedelta(seconds=scan.plan.windows[-1][1])
+        scan.connection.execute(
+            f"create or replace temp table versions as from {scan.facts}_facts("
+            f"{timestamp(since)}, {timestamp(first)}, {timestamp(last)})"
+        )
+        for placing, needed in self.found.items():
+            if needed:
+                for row in scan.connection.execute(self._sql(placing, needed)).fetchall():
+                    self.changes[placing].setdefault(row[0], []).append(row)
+        scan.connection.execute("drop table versions")
+
+    def _sql(self, placing: str | None, needed: Sequence[int]) -> str:
+        """(number of an instant, 1 to add or -1 to take off, labels..., slice, measures..., how many rows)."""
+        first, step = microseconds(utc(self.instants.first)), self.instants.step // timedelta(microseconds=1)
+        bounds = [0, *(seconds * 1_000_000 for _, seconds in self.scan.plan.windows)]
+        slices = ", ".join(f"({i}, {bounds[i]}, {bounds[i + 1]})" for i in range(len(bounds) - 1))
+        begin, end = f"greatest(epoch_us(moment), {first})", f"coalesce(epoch_us(until), {FOREVER})"
+        if placing:
+            begin = f'greatest({begin}, epoch_us("{placing}") + lower_us)'
+            end = f'least({end}, epoch_us("{placing}") + upper_us)'
+        texts = list(self.scan.measures)
+        measures = ", ".join([*(texts[i] for i in needed), PRESENT])
+        labels = ", ".join(["turn.step", "turn.sign", *map(segment_value, self.scan.labels), "slice_number"])
+        return f"""
+            with placed as (
+              select *, {begin} as begin_us, {end} as end_us
+              from versions, (values {slices if placing else "(0, 0, 0)"}) slices (slice_number, lower_us, upper_us)
+              where {f'"{placing}" is not null' if placing else "true"}
+            ),
+            stepped as (
+              -- The first instant at or after its begin, and the first at or after its end: there it is gone.
+              select *, (begin_us - {first} + {step - 1}) // {step} as first_step,
+                (end_us - {first} + {step - 1}) // {step} as end_step
+              from placed where begin_us < end_us
+            ),
+            turns as (
+              select *, unnest([{{'step': first_step, 'sign': 1}}, {{'step': end_step, 'sign': -1}}]) as turn
+              from stepped where first_step < end_step and first_step < {self.instants.count}
+            )
+            select {labels}, {measures} from turns where turn.step < {self.instants.count} group by all"""
+
+    def _change(self, sums: dict[Row, list[int]], changes: Sequence[Row]) -> None:
+        width = len(self.scan.labels) + 3
+        for row in changes:
+            key, sign, values = row[2:width], row[1], row[width:]
+            had = sums.setdefault(key, [0] * len(values))
+            for j, value in enumerate(values):
+                had[j] += sign * value
+            if not had[-1]:
+                del sums[key]
+
+    def _rows(self, placing: str | None) -> list[Row]:
+        needed, width = self.found[placing], len(self.scan.measures)
+        rows = []
+        for key, values in self.sums[placing].items():
+            row = [0] * width
+            for i, value in zip(needed, values, strict=False):
+                row[i] = value
+            rows.append((*key, *row))
+        return rows
+
+
+def microseconds(at: datetime) -> int:
+    """Since 1970, of an instant without zone."""
+    return (at - EPOCH) // timedelta(microseconds=1)

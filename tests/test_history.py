@@ -1,0 +1,109 @@
+"""History: the figures of many past instants at once are those that each instant alone gives."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter import kpi
+from exporter.evaluate import evaluate
+from exporter.figure import Evaluation
+from exporter.history import Instants, evaluations
+from exporter.plan import Feed, Plan, WorkflowSetting
+from exporter.records import RECORDS, Incident, Opportunity, Record, Request, Run
+from exporter.store import Store
+from tests import scenario, test_evaluate
+from tests.test_evaluate import AT, FEEDS
+
+SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.yaml"))
+HOUR = timedelta(hours=1)
+
+
+def differences(store: Store, plan: Plan, instants: Instants, feeds: Sequence[Feed]) -> list[tuple[Any, ...]]:
+    """What history says otherwise than evaluate(): (instant, kpi, window, segment, the one, the other)."""
+    reader = store.reader()
+    carried = [*evaluations(reader, plan, instants, lambda _at: feeds)]
+    found: list[tuple[Any, ...]] = []
+    for at, one in zip(instants, carried, strict=True):
+        other = evaluate(reader, plan, at, feeds)
+        ours, theirs = keyed(one), keyed(other)
+        found += [
+            (at, *key, ours.get(key), theirs.get(key))
+            for key in ours.keys() | theirs.keys()
+            if ours.get(key) != theirs.get(key)
+        ]
+        if one.absent != other.absent:
+            found.append((at, "absent", one.absent, other.absent))
+    reader.close()
+    return found
+
+
+def concerned(plan: Plan, name: str) -> Plan:
+    """A plan with one KPI and what it is made of."""
+    declared = kpi.catalogue()[name]
+    names = {name}
+    if declared.kind == "derived":
+        names |= {part.split(".")[0] for part in kpi.parts(declared)}
+    return replace(plan, settings=[s for s in plan.settings if s.kpi.name in names])
+
+
+def keyed(evaluation: Evaluation) -> dict[tuple[Any, ...], Any]:
+    return {(f.kpi, f.window, f.segment): f for f in evaluation.figures}
+
+
+@pytest.mark.parametrize(
+    ("windows", "step", "count"),
+    [
+        ({"1d": 86400, "7d": 604800, "30d": 2592000, "90d": 7776000}, 7 * HOUR, 6),
+        ({"1h": 3600, "1d": 86400}, HOUR, 12),
+        ({"90m": 5400, "10d": 864000}, timedelta(minutes=47), 9),
+    ],
+)
+def test_history_gives_the_figures_of_each_instant(
+    tmp_path: Path, windows: dict[str, int], step: timedelta, count: int
+) -> None:
+    manual = {
+        "w1": WorkflowSetting(category="a", rate=36, currency="EUR"),
+        "w2": WorkflowSetting(manual_seconds_low=60, manual_seconds_high=600),
+    }
+    plan = replace(test_evaluate.plan(), windows=[*windows.items()], workflows=manual)
+    instants = Instants(first=AT - timedelta(days=30, seconds=977), step=step, count=count)
+    with Store.open(tmp_path / "store.duckdb") as store:
+        store.write("s", test_evaluate.history(count, 150), {})
+
+        assert differences(store, plan, instants, FEEDS) == []
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_history_of_a_scenario_gives_the_figures_of_each_instant(tmp_path: Path, path: Path) -> None:
+    written = scenario.load(path)
+    plan = concerned(scenario.plan(written), written["kpi"])
+    given: dict[str, list[Record]] = {
+        name: scenario.records(name, written[name]) for name in RECORDS if name in written
+    }
+    feeds = [Feed(source=name, records=frozenset({name})) for name in given]
+    last = scenario.at(written["at"])
+    with Store.open(tmp_path / "scenario.duckdb") as store:
+        for name, rows in given.items():
+            store.write(name, rows, {})
+        far = Instants(first=last - timedelta(days=104), step=timedelta(days=26), count=5)
+
+        assert differences(store, plan, far, feeds) == []
+
+
+def test_a_segment_whose_rows_are_too_old_is_gone(tmp_path: Path) -> None:
+    plan = replace(test_evaluate.plan(), windows=[("1h", 3600), ("1d", 86400)])
+    ended = AT - timedelta(hours=3, minutes=20)
+    records = [
+        Request(id="1", team="x", opened_at=ended - HOUR, resolved_at=ended, outcome="resolved"),
+        Incident(id="1", team="x", opened_at=ended - HOUR, resolved_at=ended),
+        Opportunity(id="1", team="x", lead_at=ended - HOUR, won_at=ended, amount=5.0, currency="EUR"),
+        Run(id="1", team="x", workflow="w", started_at=ended - HOUR, finished_at=ended, status="failed"),
+    ]
+    with Store.open(tmp_path / "store.duckdb") as store:
+        store.write("s", records, {})
+
+        assert differences(store, plan, Instants(first=AT - 6 * HOUR, step=HOUR, count=36), FEEDS) == []
