@@ -273,7 +273,6 @@ async def serve(path: Path, options: Options, *, show: Show | None = None) -> No
     """`run`: until SIGTERM or SIGINT; SIGHUP reloads. Raises strict.Mistakes, StoreError or listen.ListenError."""
     # Polls make many objects and no cycles: looking for cycles as often as Python does takes a third of their time.
     gc.set_threshold(100_000, 20, 20)
-    gc.freeze()
     app = App(path, read(path), options, show=show)
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[str | None]] = set()
