@@ -1,11 +1,23 @@
 """Every KPI against records written down by hand: what a file in scenarios/ says is what comes out."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exporter import kpi
+from exporter.records import RECORDS
 from tests import scenario
+
+ELSEWHERE = {
+    "activation_ratio": "the edges of its window are 14 days after the grant",
+    "capacity_seconds": "what it counts is configured, not recorded",
+    "downtime_cost": "an outage lies across each edge of the window",
+    "stale_account_ratio": "its edge is 90 days before",
+}
+"""Scenarios whose edges lie elsewhere, and where."""
+INVENTORY = {"workflow"}  # a record without times: it is as it stands
 
 FILES = sorted((Path(__file__).parent / "scenarios").glob("*.yaml"))
 
@@ -33,3 +45,26 @@ def test_every_kpi_has_a_scenario() -> None:
     covered = {scenario.load(path)["kpi"] for path in FILES}
 
     assert set(kpi.catalogue()) == covered
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.stem not in ELSEWHERE], ids=lambda path: path.stem)
+def test_a_scenario_has_a_row_on_each_edge_one_outside_one_in_the_future_and_one_unknown(path: Path) -> None:
+    written = scenario.load(path)
+    declared = kpi.catalogue()[written["kpi"]]
+    at = scenario.at(written["at"])
+    begin = at - timedelta(seconds=scenario.WINDOWS[written["window"]])
+    rows = [row for name in RECORDS for row in written.get(name, [])]
+    times = {moment for row in rows for value in row.values() if (moment := told(value))}
+
+    assert any(None in row.values() for row in rows)
+    if {*declared.needs} - INVENTORY:
+        assert at in times
+        assert max(times) > at
+    if declared.windowed:
+        assert begin in times
+        assert min(times) < begin
+
+
+def told(value: Any) -> datetime | None:
+    """A time in a scenario."""
+    return scenario.at(value) if isinstance(value, str) and value[4:5] == "-" and "T" in value else None
