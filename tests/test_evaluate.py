@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from exporter import kpi
@@ -33,6 +33,7 @@ from exporter.records import (
     record_name,
 )
 from exporter.series import Limits, series
+from exporter.stats import Distribution, Family
 from exporter.store import Store
 from tests.scenario import WINDOWS, params
 
@@ -403,10 +404,12 @@ def as_told(record: Record, at: datetime) -> Record | None:  # noqa: PLR0911 - a
     return record
 
 
-@pytest.mark.parametrize("days", [1, 17, 45])
-def test_a_past_instant_gives_what_a_store_of_that_time_gave(tmp_path: Path, days: int) -> None:
-    records = history(days)
-    at = AT - timedelta(days=days, seconds=days * 977)
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**16), seconds=st.integers(0, 50 * 86400))
+@example(seed=17, seconds=17 * 86400)
+def test_a_past_instant_gives_what_a_store_of_that_time_gave(tmp_path: Path, seed: int, seconds: int) -> None:
+    records = history(seed)
+    at = AT - timedelta(seconds=seconds)
     told = [old for record in records if (old := as_told(record, at))]
 
     then = evaluated(tmp_path, [told], at)
@@ -458,6 +461,42 @@ def test_segments_add_up_to_the_whole(tmp_path: Path, seed: int) -> None:
 
     assert expected
     assert expected == totals(evaluated(tmp_path, [records], AT).figures)
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**16), most=st.integers(1, 4))
+def test_whatever_is_folded_sums_stay_and_bounds_contain_their_ratio(tmp_path: Path, seed: int, most: int) -> None:
+    evaluation = evaluated(tmp_path, [history(seed, 60)], AT)
+    unlimited = series(evaluation, plan(), Limits(series_per_metric=100_000, series=1_000_000)).snapshot.families
+
+    folded = series(evaluation, plan(), Limits(values_per_label=most))
+
+    assert folded.folded
+    assert additive(unlimited) == pytest.approx(additive(folded.snapshot.families))
+    for families in (unlimited, folded.snapshot.families):
+        by_name: dict[str, Any] = {family.name: dict(family.samples) for family in families}
+        ratios = {name: by_name[name] for name in by_name if f"{name}_lower" in by_name}
+        assert len(ratios) > 40
+        for name, samples in ratios.items():
+            for key, value in samples.items():
+                assert 0 <= by_name[f"{name}_lower"][key] <= value <= by_name[f"{name}_upper"][key] <= 1, (name, key)
+
+
+def additive(families: Sequence[Family]) -> dict[tuple[str, str | None, float | None], float]:
+    """(series, window, bucket) -> the sum over all segments, of every series that may be summed."""
+    kinds = {k.metric: k for k in kpi.catalogue().values()}
+    parts = {f"{k.stem}_{part}" for k in kinds.values() for part in ("numerator", "denominator", "distribution")}
+    summed = {m for m, k in kinds.items() if k.kind in ("count", "sum", "state") and k.aggregate == "sum"}
+    found: dict[tuple[str, str | None, float | None], float] = {}
+    for family in families:
+        if family.name in parts | summed:
+            for values, value in family.samples:
+                window = dict(zip(family.labels, values, strict=True)).get("window")
+                buckets = value.buckets if isinstance(value, Distribution) else [(None, value)]
+                for bound, number in [*buckets]:
+                    key = family.name, window, bound
+                    found[key] = found.get(key, 0.0) + number
+    return found
 
 
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
