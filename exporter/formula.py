@@ -77,9 +77,13 @@ def formula(kpi: Kpi, params: Mapping[str, str]) -> Formula:
 
 
 def measures(kpi: Kpi, params: Mapping[str, str]) -> list[str]:
-    """The aggregates a figure is made of: numerator, denominator, then the counts per bucket."""
+    """The aggregates a figure is made of: numerator, denominator, then the counts per bucket.
+
+    A sum comes with the number of its rows: amounts of 0 are known, and that is not to be told from no rows by the sum.
+    """
     made = formula(kpi, params)
     counts = [made.at_most(bound) for bound in BUCKETS] if kpi.kind == "duration" else []
+    counts += [total(ONE, made.counted)] if kpi.kind == "sum" else []
     return [made.numerator, *([made.denominator] if made.denominator else []), *counts]
 
 
