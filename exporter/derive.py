@@ -8,6 +8,8 @@ from exporter.kpi import Kpi
 Parts = dict[tuple[str | None, Key], float]
 """(window, segment) -> amount."""
 
+CALENDAR, BUSINESS = ("basis", "calendar"), ("basis", "business")
+
 
 def derive(kpi: Kpi, figures: Sequence[Figure]) -> Iterator[Figure]:
     """The figures of a derived KPI, by the labels its parts share and those only the numerator has, unless dropped.
@@ -76,10 +78,15 @@ def summed(parts: Parts, labels: set[str]) -> Parts:
 
 
 def figure_part(figures: Sequence[Figure], part: str) -> Parts:
-    """The numerators (or, as `kpi.denominator`, the denominators) of a KPI, by window and segment."""
+    """The numerators (or, as `kpi.denominator`, the denominators) of a KPI, by window and segment.
+
+    A duration goes in as calendar time: all records have that, and two bases make no sum.
+    """
     name, _, which = part.partition(".")
     return {
-        (f.window, f.segment): (f.denominator or 0.0) if which == "denominator" else f.numerator
+        (f.window, tuple(pair for pair in f.segment if pair != CALENDAR)): (f.denominator or 0.0)
+        if which == "denominator"
+        else f.numerator
         for f in figures
-        if f.kpi == name
+        if f.kpi == name and BUSINESS not in f.segment
     }

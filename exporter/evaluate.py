@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from exporter.business import on_each_basis
 from exporter.derive import derive
 from exporter.figure import Evaluation, Figure, Key
 from exporter.formula import measures
@@ -169,9 +170,10 @@ class Scan:
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, facts: str, settings: Sequence[Setting]
     ) -> None:
-        self.connection, self.plan, self.at, self.facts, self.settings = connection, plan, utc(at), facts, settings
+        self.connection, self.plan, self.at, self.facts = connection, plan, utc(at), facts
+        self.settings = settings = [each for s in settings for each in on_each_basis(s)]
         self.measures: dict[str, int] = {}  # SQL -> its place in a row
-        self.parts = {s.kpi.name: [*map(self._measure, measures(s.kpi, s.params))] for s in settings}  # places in a row
+        self.parts = {s.key: [*map(self._measure, measures(s.kpi, s.params))] for s in settings}  # places in a row
         self.labels = tuple(
             dict.fromkeys(label for s in settings for label in (*self._labels(s.kpi), *s.kpi.numerator_labels))
         )
@@ -198,7 +200,7 @@ class Scan:
                 for setting in settings:
                     inside = setting.kpi.numerator_placed_by
                     apart = self._placed_apart(setting, rows, rows_of(inside)) if inside else rows
-                    yield from self._of(setting.kpi, apart)
+                    yield from self._of(setting, apart)
 
     def _cube(self) -> None:
         labels = [f"{segment_value(label)} as l{i}" for i, label in enumerate(self.labels)]
@@ -230,16 +232,17 @@ class Scan:
 
     def _placed_apart(self, setting: Setting, now: Sequence[Row], placed: Sequence[Row]) -> list[Row]:
         """Rows with the denominator of a ratio as of now, so in every window, and its numerator in those of a time."""
-        above, below = (len(self.labels) + 1 + part for part in self.parts[setting.kpi.name])
+        above, below = (len(self.labels) + 1 + part for part in self.parts[setting.key])
         return [(*row[:above], 0, *row[above + 1 :]) for row in now] + [
             (*row[:below], 0, *row[below + 1 :]) for row in placed
         ]
 
-    def _of(self, kpi: Kpi, rows: Sequence[Row]) -> Iterator[Figure]:
+    def _of(self, setting: Setting, rows: Sequence[Row]) -> Iterator[Figure]:
+        kpi = setting.kpi
         labels = self._labels(kpi)
         at = [self.labels.index(label) for label in labels]
         split = [self.labels.index(label) for label in kpi.numerator_labels]
-        parts, width = self.parts[kpi.name], len(self.labels)
+        parts, width = self.parts[setting.key], len(self.labels)
         combine = max if kpi.aggregate == "max" else operator.add
         slices = len(self.plan.windows) if kpi.windowed else 1
         found: dict[Key, list[list[Exact]]] = {}
@@ -256,7 +259,7 @@ class Scan:
                 splits.setdefault(key, {}).setdefault(by, [0] * slices)[row[width]] += values[0]
         # In an order of their own: what is derived adds up floats.
         for key, sums in sorted(found.items()):
-            yield from self._windows(kpi, key, sums, splits.get(key, {}))
+            yield from self._windows(kpi, (*key, *setting.fixed), sums, splits.get(key, {}))
 
     def _windows(self, kpi: Kpi, key: Key, sums: list[list[Exact]], by: Mapping[Key, list[Exact]]) -> Iterator[Figure]:
         windows = self.plan.windows if kpi.windowed else [(None, DAY)]

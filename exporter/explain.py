@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from exporter.business import on_each_basis
 from exporter.derive import derive
 from exporter.evaluate import (
     DAY,
@@ -38,7 +39,7 @@ def explain(
     connection: Connection, plan: Plan, at: datetime, sources: Sequence[Fed], feeds: Sequence[Feed], asked: Question
 ) -> dict[str, Any]:
     """The answer, ready for JSON: definition, numbers, freshness, then a page of records. Raises Unexplained."""
-    setting = setting_of(plan, asked.kpi)
+    setting = _on_basis(setting_of(plan, asked.kpi), asked)
     kpi = setting.kpi
     prepare(connection, plan, at, with_configured(plan, feeds))
     found: dict[str, Any] = {
@@ -72,6 +73,15 @@ def explain(
     }
     made_of = _Derived(connection, plan, at, setting, asked) if kpi.kind == "derived" else None
     return found | (made_of.answer() if made_of else _Records(connection, plan, at, setting, asked).answer())
+
+
+def _on_basis(setting: Setting, asked: Question) -> Setting:
+    """The KPI as it is counted on the basis that is asked for; the one that has its thresholds where none is."""
+    asked_for = asked.segment.get("basis", setting.basis)
+    bases = {dict(each.fixed).get("basis"): each for each in on_each_basis(setting)}
+    if setting.kpi.business and asked_for not in bases:
+        raise Unexplained(f"{setting.kpi.name} is not measured in {asked_for} time: no calendar is configured")
+    return bases[asked_for] if setting.kpi.business else setting
 
 
 def definition(setting: Setting) -> dict[str, str]:
@@ -134,9 +144,10 @@ class _Records:
         """Every row of the segment, with what it counts for."""
         kpi, made = self.kpi, self.formula
         labels = labels_of(kpi, self.plan.labels)
-        unknown = set(self.asked.segment) - {*labels, *kpi.numerator_labels}
+        all_labels = (*labels, *kpi.numerator_labels, *dict(self.setting.fixed))
+        unknown = set(self.asked.segment) - {*all_labels}
         if unknown:
-            known = ", ".join(LABEL_NAMES.get(label, label) for label in (*labels, *kpi.numerator_labels)) or "none"
+            known = ", ".join(LABEL_NAMES.get(label, label) for label in all_labels) or "none"
             raise Unexplained(f"{kpi.name} has no label {', '.join(sorted(unknown))}; its labels are: {known}")
         placed, inside = self._placed(kpi.placed_by), self._placed(kpi.numerator_placed_by or kpi.placed_by)
         why = " ".join(f"when {condition} then '{_quoted(reason)}'" for condition, reason in made.refusals)

@@ -145,7 +145,7 @@ class Carried:
         """The measures that rows placed by a time are asked for."""
         needed = set()
         for setting in self.scan.settings:
-            parts = self.scan.parts[setting.kpi.name]
+            parts = self.scan.parts[setting.key]
             if setting.kpi.placed_by == placing:
                 needed |= {*parts}
             if setting.kpi.numerator_placed_by == placing:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -12,6 +12,9 @@ from exporter import strict
 HERE = Path(__file__).parent
 Kind = Literal["ratio", "mean", "duration", "count", "sum", "state", "derived"]
 Severity = Literal["warning", "critical"]
+Basis = Literal["calendar", "business"]
+"""What a duration is measured in: all the time there is, or the hours in which somebody works on it."""
+BASES: tuple[Basis, ...] = get_args(Basis)
 
 BUCKETS = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 172800.0, 604800.0, 2592000.0)
 """Upper bounds of duration distributions, in seconds: a minute to 30 days."""
@@ -65,6 +68,7 @@ class Kpi(Frozen):
     minus: str | None = None  # of a derived KPI: what is taken off the numerator
     denominator: str | None = None
     value: str | None = None
+    business: tuple[str, str] | None = None  # of a duration people need: the columns of its two ends, for `basis`
     weight: str | None = None  # of a mean or ratio: what each row counts for, where that is not 1
     where: str = "true"
     per: Literal["day", 100] | None = (
@@ -92,6 +96,8 @@ class Kpi(Frozen):
         missing = [key for key in NEEDED[self.kind] if key not in self.model_fields_set]
         if missing:
             raise ValueError(f"a KPI of kind {self.kind} needs {', '.join(missing)}")
+        if self.business and self.kind != "duration":
+            raise ValueError("only a duration has `business`")
         return self
 
     @property

@@ -5,13 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from exporter.kpi import Kpi, Threshold
+from exporter.figure import Key
+from exporter.kpi import Basis, Kpi, Threshold
 from exporter.records import CostKind
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """A KPI as configured. `params` are SQL texts; `thresholds_by` are (segment to match, threshold)."""
+    """A KPI as configured. `params` are SQL texts; `thresholds_by` are (segment to match, threshold).
+
+    `basis`: which of its durations have thresholds. `fixed`: label pairs that all its figures carry.
+    """
 
     kpi: Kpi
     params: Mapping[str, str] = field(default_factory=dict)
@@ -20,6 +24,13 @@ class Setting:
     owner: str = "unassigned"
     escalation: str = "none"
     cadence: str = "weekly"
+    basis: Basis = "calendar"
+    fixed: Key = ()
+
+    @property
+    def key(self) -> tuple[str, Key]:
+        """What tells it from others: a KPI may be counted on several bases at once."""
+        return self.kpi.name, self.fixed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from exporter.kpi import BASES
 from exporter.plan import Plan, Setting
 from exporter.records import instant
 from exporter.series import LABEL_NAMES
@@ -51,7 +52,14 @@ def question(query: Mapping[str, str], plan: Plan, *, most: int = SIZE) -> Quest
         raise Unexplained("at: write an instant like 2026-03-31T12:00:00Z") from None
     page, size = _whole(labels, "page", 1, 1_000_000), _whole(labels, "size", min(SIZE, most), most)
     segment = {COLUMNS.get(label, label): value for label, value in labels.items()}
+    if setting.kpi.business:
+        _basis(segment.setdefault("basis", setting.basis))
     return Question(kpi=name, window=window, segment=segment, at=at, counted=counted, page=page, size=size)
+
+
+def _basis(given: str) -> None:
+    if given not in BASES:
+        raise Unexplained(f"basis {given!r}: choose of {', '.join(BASES)}")
 
 
 def _whole(labels: dict[str, str], name: str, default: int, most: int) -> int:

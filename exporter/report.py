@@ -1,6 +1,6 @@
 """What is known now, for people and programs: one row per KPI and window, segments added up, with n and freshness."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,11 +9,11 @@ from exporter.figure import Evaluation, Figure
 from exporter.kpi import Kpi
 from exporter.plan import Plan, Setting
 from exporter.poll import SourceFreshness
-from exporter.series import unit
+from exporter.series import told, unit
 from exporter.stats import wilson
 
-SPLITS = ("currency", "handled_by", "kind")
-"""Labels that figures are not added up over: two currencies make no sum, and people are not compared by a mixture."""
+SPLITS = ("currency", "handled_by", "kind", "basis")
+"""Labels that figures are not added up over: two currencies or bases make no sum, and a mixture compares no people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[Fed]) -> list[dic
         if setting.kpi.name in evaluation.absent:
             found.append(common | {"absent": evaluation.absent[setting.kpi.name]})
         for (window, split), (n, d) in _totals(setting.kpi, grouped.get(setting.kpi.name, ())).items():
-            found.append(common | {"window": window, "split": dict(split)} | valued(setting.kpi, n, d))
+            shown = {"window": window, "split": dict(split), "threshold": _threshold(setting, dict(split))}
+            found.append(common | shown | valued(setting.kpi, n, d))
     return found
 
 
@@ -49,11 +50,16 @@ def _common(setting: Setting, at: datetime, sources: Iterable[Fed]) -> dict[str,
         "unit": kpi.unit or unit(kpi),
         "better": kpi.better,
         "owner": setting.owner,
-        "threshold": setting.threshold.model_dump(),
+        "threshold": _threshold(setting, {}),
         "at": at.isoformat(),
         # As fresh as the source that answered longest ago.
         "fresh_at": min(known).isoformat() if known and len(known) == len(concerned) else None,
     }
+
+
+def _threshold(setting: Setting, split: Mapping[str, str]) -> dict[str, float | None]:
+    judged = split.get("basis", setting.basis) == setting.basis
+    return {severity: level if judged else None for severity, level in told(setting.threshold).items()}
 
 
 def _totals(

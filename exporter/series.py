@@ -77,7 +77,7 @@ def fold(
         kept = crowd(mine, len(plan.windows), budget, most)
         for figure in mine:
             for label, value in figure.segment:
-                if value not in kept[label] and value != OTHER:
+                if label != "basis" and value not in kept[label] and value != OTHER:
                     folded[figure.kpi, label] = 0
         for kpi, label in folded:
             if records[kpi] == record:
@@ -92,6 +92,8 @@ def crowd(figures: Sequence[Figure], windows: int, budget: int, most: int) -> di
     volume: dict[str, Counter[str]] = {}
     for figure in figures:
         for label, value in figure.segment:
+            if label == "basis":  # what a length is measured in is no segment: mixed up, it would mean nothing
+                continue
             volume.setdefault(label, Counter())[value] += int(figure.denominator or figure.numerator) + 1
     ranked = {
         label: [value for value, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
@@ -112,7 +114,7 @@ def crowd(figures: Sequence[Figure], windows: int, budget: int, most: int) -> di
 
 def renamed(segment: Key, kept: Mapping[str, set[str]]) -> Key:
     """A segment with values that are not kept called `other`."""
-    return tuple((label, value if value in kept[label] else OTHER) for label, value in segment)
+    return tuple((label, value if label == "basis" or value in kept[label] else OTHER) for label, value in segment)
 
 
 def merge(figures: Iterable[Figure], settings: Mapping[str, Setting]) -> list[Figure]:
@@ -186,6 +188,8 @@ def samples_of(figure: Figure, setting: Setting) -> Iterator[tuple[str, Key, flo
 
 def resolve(setting: Setting, segment: Key) -> dict[str, float]:
     """Severity -> threshold of a segment: of those that match, the one naming most labels; at a tie the later one."""
+    if dict(segment).get("basis", setting.basis) != setting.basis:
+        return {}
     matching = [(match, t) for match, t in setting.thresholds_by if match.items() <= dict(segment).items()]
     layers = [setting.threshold, *(t for _, t in sorted(matching, key=lambda pair: len(pair[0])))]
     found: dict[str, float] = {}

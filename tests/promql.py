@@ -35,6 +35,12 @@ def kpi_metrics() -> dict[str, bool]:
     return found
 
 
+def based_metrics() -> set[str]:
+    """The metrics that carry `basis` to tell calendar time from business time."""
+    timed = [kpi for kpi in catalogue().values() if kpi.business]
+    return {name + end for kpi in timed for name in (*kpi.series, f"{kpi.metric}_threshold") for end in ("", "_bucket")}
+
+
 def ready_made() -> set[str]:
     """Series that hold for a single segment only."""
     divided = [kpi for kpi in catalogue().values() if kpi.kind in ("ratio", "mean", "duration", "derived")]
@@ -45,7 +51,7 @@ def known_labels() -> set[str]:
     """Every label that a series may have, ours and Prometheus' own."""
     published = {LABEL_NAMES.get(label, label) for labels in LABELS.values() for label in labels}
     of_kpis = {label for kpi in catalogue().values() for label in (*kpi.labels, *kpi.numerator_labels)}
-    ours = {"window", "severity", "le", "kpi", "kpi_owner", "reason", "source", "kind", "record", "label"}
+    ours = {"window", "severity", "le", "kpi", "kpi_owner", "reason", "source", "kind", "record", "label", "basis"}
     return published | of_kpis | ours | {"job", "instance", "pod", "alertname", "alertstate", "version"}
 
 
@@ -99,6 +105,10 @@ def _selector(node: promql.VectorSelector, path: Path, recorded: frozenset[str])
     windowed = kpis.get(name, False) or (name in recorded and "window" in name.split(":")[0].split("_"))
     if windowed and ("window" not in matchers or matchers["window"].op != promql.MatchOp.Equal):
         yield f"{name}: window is not pinned"
+    based = name in based_metrics() or (name in recorded and "basis" in name.split(":")[0].split("_"))
+    pinned = "basis" in matchers and matchers["basis"].op == promql.MatchOp.Equal
+    if based and not pinned and any(_loses(outer, "basis") for outer in path):
+        yield f"{name}: basis is neither pinned nor kept"
     for matcher in matchers.values():
         if matcher.name not in known_labels():
             yield f"{name}: no such label: {matcher.name}"
@@ -118,6 +128,15 @@ def _selector(node: promql.VectorSelector, path: Path, recorded: frozenset[str])
         yield f"{name}: ratios and means cannot be added; divide sums of their parts"
     if around and around[-1] not in IDEMPOTENT and not counted and ":" not in name:
         yield f"{name}: {around[-1]} over replicas that are not collapsed"
+
+
+def _loses(node: promql.Expr, label: str) -> bool:
+    """Whether an expression adds up what a label tells apart."""
+    if not isinstance(node, promql.AggregateExpr) or str(node.op) == "group":
+        return False
+    kept = node.modifier and node.modifier.type == promql.AggModifierType.By
+    named = label in (node.modifier.labels if node.modifier else ())
+    return not named if kept or not node.modifier else named
 
 
 def _aggregation(node: promql.AggregateExpr) -> Iterator[str]:

@@ -12,6 +12,7 @@ FLOORS = (
     "records stats strict duration pattern logs negotiation failure store.fault",
     "client column expression kpi figure health store server.listen server.page server.gate config.secret config.shape",
     "segments connectors plan derive formula config.section demo.fakes",
+    "business",
     "source evaluate publish otlp",
     "poll series config.credential config.setting server",
     "config.entry report history question",

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 PATHS = sorted((ROOT / "dashboards").glob("*.json"))
 SHOWN = {path.stem: json.loads(path.read_text()) for path in PATHS}
 SCHEMA = ROOT.parent / "shared/grafana/dashboard.json"
-VARIABLES = {"job": ".+", "team": ".+", "window": "7d", "datasource": "prometheus"}
+VARIABLES = {"job": ".+", "team": ".+", "window": "7d", "basis": "calendar", "datasource": "prometheus"}
 FALSE_ALARMS = (
     r"fieldConfig\.defaults\.links\[",  # the schema takes links of data for links between dashboards
     r"annotations\.list\[\d+\]: (expr|step|titleFormat|tagKeys) is not known",  # Prometheus' own fields
@@ -101,6 +101,8 @@ def test_variables_are_as_dashboard_linter_wants_them(shown: Mapping[str, Any]) 
         assert selector is not None
         assert "does not parse" not in " ".join(faults(selector[1].replace("$job", ".+")))
     assert variable(shown, "window")["query"].split(",") == list(WINDOWS)
+    assert variable(shown, "basis")["query"] == "calendar,business"
+    assert variable(shown, "basis")["current"]["value"] == "calendar"
     assert "instance" in [v["name"] for v in shown["templating"]["list"]] or excluded(
         "template-instance-rule", shown["title"]
     )
@@ -247,7 +249,8 @@ def series(
 ) -> Iterator[dict[str, str]]:
     """Input of one figure on two replicas."""
     for instance in ("a:1", "b:1"):
-        labels = f'job="o",instance="{instance}",team="{team}",window="7d"'
+        basis = ',basis="calendar"' if stem.endswith("_seconds") else ""
+        labels = f'job="o",instance="{instance}",team="{team}",window="7d"{basis}'
         yield {"series": f"{stem}_numerator{{{labels}}}", "values": f"{n}x10"}
         yield {"series": f"{stem}_denominator{{{labels}}}", "values": f"{d}x10"}
         for severity, level in levels.items():
@@ -339,7 +342,7 @@ def test_the_table_of_breaches_has_teams_that_are_surely_beyond_and_no_others(tm
         {"labels": '{kpi="No-show rate",team="it",severity="warning"}', "value": 1},
         {"labels": '{kpi="Completion rate",team="it",severity="warning"}', "value": 0.5},
         {"labels": '{kpi="Completion rate",team="it",severity="critical"}', "value": 0.4},
-        {"labels": '{kpi="Mean time to restore",team="it",severity="warning"}', "value": 0.5},
+        {"labels": '{kpi="Mean time to restore",team="it",basis="calendar",severity="warning"}', "value": 0.5},
     ]
 
     assert answers(tmp_path, inputs, f"round({query('Beyond a threshold')}, 0.0001)", expected) == ""

@@ -76,8 +76,9 @@ def parts(kpi: Kpi, n: int, value: float) -> tuple[float, float]:
 
 
 def windows(kpi: Kpi) -> dict[str, str]:
-    """The label of the window that the alert looks at; a figure of now has none."""
-    return {"window": kpi.window} if kpi.windowed else {}
+    """The labels of the window and the basis that the alert looks at; a figure of now has no window."""
+    basis = {"basis": "business"} if kpi.business else {}
+    return ({"window": kpi.window} if kpi.windowed else {}) | basis
 
 
 def figures(kpi: Kpi, parts: tuple[float, float], instances: Sequence[str], gap: str = "") -> Iterator[dict[str, str]]:
@@ -122,7 +123,7 @@ def fine(kpi: Kpi) -> float:
 def expect(kpi: Kpi, minute: int, *, fires: bool) -> dict[str, Any]:
     """Both severities of a team, with the owner, or nothing."""
     firing = f'ALERTS{{alertname="{alert_name(kpi)}",alertstate="firing"}}'
-    expression = f"count by (team, severity, kpi, kpi_owner, window) ({firing})"
+    expression = f"count by (team, severity, kpi, kpi_owner, window, basis) ({firing})"
     common = f'team="it",kpi="{kpi.name}",kpi_owner="desk"' + "".join(f',{k}="{v}"' for k, v in windows(kpi).items())
     severities = kpi.threshold.model_dump(exclude_none=True)
     samples = [{"labels": f'{{{common},severity="{severity}"}}', "value": 1} for severity in severities]
@@ -182,6 +183,9 @@ def test_expressions_keep_the_rules_of_the_house(rule: Mapping[str, Any]) -> Non
         ('outcome_source_up{tema="it"}', "no such label: tema"),
         ("outcome_no_show_ratio > 0.5", "window is not pinned"),
         ('outcome_no_show_ratio{window=~"7d|30d"} > 0.5', "window is not pinned"),
+        ('sum by (team) (max without (instance) (outcome_mttr_seconds_numerator{window="7d"}))', "neither pinned nor"),
+        ('sum without (basis) (max without (pod) (outcome_mttr_seconds_numerator{window="7d"}))', "neither pinned nor"),
+        ('max(outcome_mttr_seconds_threshold{window="7d", basis=~".+"})', "neither pinned nor"),
         ('sum by (team) (outcome_no_show_numerator{window="7d"})', "replicas that are not collapsed"),
         ('sum(max without (instance, pod) (outcome_no_show_ratio{window="7d"}))', "cannot be added"),
         ('avg(max without (instance, pod) (outcome_no_show_numerator{window="7d"}))', "divide sums"),

@@ -112,8 +112,9 @@ def money(metrics: Metrics, kpi: Kpi) -> list[tuple[str, ...]]:
 
 def shared(metrics: Metrics, kpi: Kpi) -> tuple[str, ...]:
     """The line of a KPI that is a quotient: summed before it is divided, never a mean of quotients."""
-    above = metrics.by(f"{kpi.stem}_numerator", "team", window=WINDOW)
-    below = {team: n for team, n in metrics.by(f"{kpi.stem}_denominator", "team", window=WINDOW).items() if n}
+    wanted = {"window": WINDOW} | ({"basis": "calendar"} if kpi.business else {})
+    above = metrics.by(f"{kpi.stem}_numerator", "team", **wanted)
+    below = {team: n for team, n in metrics.by(f"{kpi.stem}_denominator", "team", **wanted).items() if n}
     if not below:
         return (kpi.title, "-", "0", "", "", "", "")
     show = percent if kpi.kind == "ratio" else length

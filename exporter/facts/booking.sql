@@ -11,7 +11,7 @@ stood as (
 )
 select source, id, url, moment, next_moment(moment, turns) as until,
   team, business_unit, region, cohort, channel, meeting_type, automated, currency,
-  first_response_at, booked_at, starts_at,
+  requested_at, first_response_at, booked_at, starts_at,
   booked,
   booked and coalesce(outcome = 'attended', false) as attended,
   booked and coalesce(outcome = 'no_show', false) as no_show,

@@ -40,7 +40,7 @@ stood as (
 )
 select source, id, url, moment, next_moment(moment, turns) as until,
   team, business_unit, region, cohort, service, environment, kind,
-  approved_at, deployed_at, recovered_at,
+  requested_at, coalesce(first_commit_at, requested_at) as began_at, approved_at, deployed_at, recovered_at,
   coalesce(deployed_at <= moment, false) as deployed,
   case when result in ('failed', 'rolled_back') then 'own_result'
     when linked_at <= moment then 'explicit_link'
@@ -48,7 +48,7 @@ select source, id, url, moment, next_moment(moment, turns) as until,
   method is not null as failed,
   result = 'rolled_back' as rolled_back,
   unplanned, automated, blocked_seconds,
-  epoch(deployed_at - coalesce(first_commit_at, requested_at)) as lead_seconds,
+  epoch(deployed_at - began_at) as lead_seconds,
   epoch(approved_at - requested_at) as approval_seconds,
   epoch(recovered_at - deployed_at) as recovery_seconds
 from stood;

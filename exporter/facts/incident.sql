@@ -11,13 +11,13 @@ moments as (
 )
 select source, id, url, moment, least(next_moment(moment, turns), out_of_sight(resolved_at, since, from_at)) as until,
   team, business_unit, region, cohort, service, tier, category, severity,
-  open_at as opened_at, detected_at, acknowledged_at, users_affected,
+  started_at, open_at as opened_at, coalesce(started_at, open_at) as began_at, detected_at, acknowledged_at, users_affected,
   case when resolved_at <= moment then resolved_at end as resolved_at,
   coalesce(resolved_at <= moment, false) as resolved,
   coalesce(open_at <= moment, false) and not coalesce(resolved_at <= moment, false) as open,
   recurrence_key is not null and coalesce(open_at - before_at <= interval 30 day, false) as recurred,
   coalesce(auto_remediated, false) as auto_remediated,
-  epoch(resolved_at - coalesce(started_at, open_at)) as recovery_seconds,
+  epoch(resolved_at - began_at) as recovery_seconds,
   epoch(detected_at - started_at) as detection_seconds,
   epoch(acknowledged_at - open_at) as acknowledge_seconds
 from moments;

@@ -13,6 +13,7 @@ stood as (
 )
 select source, id, url, moment, least(next_moment(moment, turns), out_of_sight(end_at, since, from_at)) as until,
   team, business_unit, region, cohort, channel, automated, currency, amount,
+  lead_at,
   end_at as ended_at,
   end_at is not null as ended,
   ended and coalesce(end_at = win_at, false) as won,

@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from exporter.kpi import Kpi
+from exporter.kpi import BASES, Kpi
 from exporter.render import panels
 from exporter.render.panels import DATASOURCE, Panel
 from exporter.render.promql import alerting
@@ -14,7 +14,7 @@ from exporter.render.view import Row, Shown, View, Written
 
 COLUMNS = 24
 LINK = (
-    "/d/{uid}?${{datasource:queryparam}}&${{job:queryparam}}&${{window:queryparam}}"
+    "/d/{uid}?${{datasource:queryparam}}&${{job:queryparam}}&${{window:queryparam}}&${{basis:queryparam}}"
     "&var-team={team}&${{__url_time_range}}"
 )
 
@@ -163,7 +163,7 @@ def frame(written: View, windows: tuple[str, ...]) -> Panel:
 
 
 def variables(windows: tuple[str, ...]) -> list[Panel]:
-    """Data source, job, team, window."""
+    """Data source, job, team, window, basis."""
 
     def asked(name: str, query: str) -> Panel:
         return {
@@ -182,19 +182,23 @@ def variables(windows: tuple[str, ...]) -> list[Panel]:
         }
 
     figures = '{__name__=~"outcome_(.+_denominator|backlog|requests|incidents)", job=~"$job"}'
-    chosen = "7d" if "7d" in windows else windows[0]
+
+    def chosen(name: str, values: Sequence[str], first: str) -> Panel:
+        return {
+            "type": "custom",
+            "name": name,
+            "label": name.title(),
+            "query": ",".join(values),
+            "current": {"text": first, "value": first},
+            "options": [{"text": value, "value": value, "selected": value == first} for value in values],
+        }
+
     return [
         {"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus"},
         asked("job", "label_values(outcome_exporter_build_info, job)"),
         asked("team", f"label_values({figures}, team)"),
-        {
-            "type": "custom",
-            "name": "window",
-            "label": "Window",
-            "query": ",".join(windows),
-            "current": {"text": chosen, "value": chosen},
-            "options": [{"text": window, "value": window, "selected": window == chosen} for window in windows],
-        },
+        chosen("window", windows, "7d" if "7d" in windows else windows[0]),
+        chosen("basis", BASES, BASES[0]),
     ]
 
 

@@ -22,6 +22,8 @@ To add one: copy a neighbour in its file, run `outcome-exporter render`, and giv
   `outcome_kpi_absent{{kpi,reason}}` says why a whole KPI has none.
 - **Labels** are `window`, the segment labels configured for the record, and those listed with the KPI. Some leave under
   another name, for Prometheus has its own use for theirs: {renamed}.
+- **Basis.** How long people took is published as `basis="calendar"`, all the time there was, of all records; and as
+  `basis="business"`, the open hours in it, of the records whose team or source has a calendar. Never add bases up.
 - **Guard**: the figure to read beside it, because this one can be improved by harming that one.
 - **Bounds**: `_lower` and `_upper` end the 95 % Wilson interval of a ratio; alerts compare them, so 1 of 2 is no alert.
 - **Thresholds** can be set in the configuration, for all or by segment; those below are the defaults.
@@ -112,6 +114,7 @@ def formula(kpi: Kpi) -> str:
 def labels(kpi: Kpi) -> str:
     """The labels beside those configured for its record."""
     own = [f"`{LABEL_NAMES.get(label, label)}`" for label in kpi.labels]
+    own += ["`basis`"] if kpi.business else []
     window = ["`window`"] if kpi.windowed else []
     configured = f"those configured for `{kpi.record}`"
     if kpi.lacks:

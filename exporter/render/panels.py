@@ -19,21 +19,22 @@ STATES = {
 """How many of these hold: value beyond warning; surely beyond warning; surely beyond critical. Read without colour."""
 
 
-def selector(kpi: Kpi, *more: str) -> str:
-    """What is chosen on the dashboard; `window` is always pinned, for windows must never be added up."""
+def selector(kpi: Kpi, *more: str, by: str = "") -> str:
+    """What is chosen on the dashboard; `window` is pinned, and `basis` unless kept: they must never be added up."""
     window = ('window="$window"',) if kpi.windowed else ()
-    return "{" + ", ".join(('job=~"$job"', 'team=~"$team"', *window, *more)) + "}"
+    basis = ('basis="$basis"',) if kpi.business and "basis" not in by else ()
+    return "{" + ", ".join(('job=~"$job"', 'team=~"$team"', *window, *basis, *more)) + "}"
 
 
 def count(kpi: Kpi, by: str = "") -> str:
     """The number of records behind a figure."""
-    return summed(f"{kpi.stem}_denominator", selector(kpi), by)
+    return summed(f"{kpi.stem}_denominator", selector(kpi, by=by), by)
 
 
 def value(kpi: Kpi, by: str = "") -> str:
     """A figure over everything chosen: its parts summed, then divided; a state or a count is only summed."""
     if kpi.kind in ("ratio", "mean", "duration") or kpi.denominator:
-        return ratio(summed(f"{kpi.stem}_numerator", selector(kpi), by), count(kpi, by))
+        return ratio(summed(f"{kpi.stem}_numerator", selector(kpi, by=by), by), count(kpi, by))
     return summed(kpi.metric, selector(kpi), by, function=kpi.aggregate)
 
 
@@ -219,10 +220,11 @@ def table(title: str, description: str, targets: Sequence[Panel], columns: Mappi
 
 
 def beyond(kpi: Kpi) -> str:
-    """By how much of a threshold each team is beyond it; only teams that surely are."""
-    figure, n, join = f"({value(kpi, 'team')})", count(kpi, "team"), " on (team) group_right ()"
-    level = f"({lenient(kpi)} by (team, severity) ({kpi.metric}_threshold{selector(kpi)}) > 0)"
-    of = " on (team)" if kpi.kind == "duration" else " on (team) group_left ()"
+    """By how much of a threshold each team is beyond it, on whichever basis has one; only teams that surely are."""
+    on = "team, basis" if kpi.business else "team"
+    figure, n, join = f"({value(kpi, on)})", count(kpi, on), f" on ({on}) group_right ()"
+    level = f"({lenient(kpi)} by ({on}, severity) ({kpi.metric}_threshold{selector(kpi, by=on)}) > 0)"
+    of = f" on ({on})" if kpi.kind == "duration" else f" on ({on}) group_left ()"
     sure = surely(kpi, figure, n, level, by=join, of=of)
     share = f"{figure} /{join} {level}"
     return f"({share} - 1 and {sure})" if kpi.better == "lower" else f"(1 - {share} and {sure})"
@@ -237,7 +239,7 @@ def breaches(kpis: Sequence[Kpi], link: str) -> Panel:
         "the condition of the alerts, in the chosen window. A rate of 0.30 is 50 % beyond a threshold of 0.20. "
         "A team beyond the critical threshold has a row for the warning too.",
         [target("\nor\n".join(rows), "", instant=True, table=True)],
-        {"severity": "Severity", "kpi": "KPI", "team": "Team", "Value": "Beyond the threshold by"},
+        {"severity": "Severity", "kpi": "KPI", "team": "Team", "basis": "Basis", "Value": "Beyond the threshold by"},
         unit="percentunit",
         decimals=0,
         noValue="All within target",
@@ -252,7 +254,7 @@ def breaches(kpis: Sequence[Kpi], link: str) -> Panel:
 
 def segments(kpi: Kpi) -> Panel:
     """A row for each segment, whatever labels are configured: where to look when a team stands out."""
-    dropped = ", ".join(("job", "instance", "pod", "window", *kpi.numerator_labels))
+    dropped = ", ".join(("job", "instance", "pod", "window", *["basis"] * bool(kpi.business), *kpi.numerator_labels))
     parts = [
         f"sum without ({dropped}) (max without (instance, pod) ({kpi.stem}_{part}{selector(kpi)}))"
         for part in ("numerator", "denominator")

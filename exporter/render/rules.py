@@ -37,9 +37,10 @@ class Urls:
     def panel(self, kpi: Kpi) -> str:
         """The view, with the alert's own team and window chosen."""
         window = "&var-window={{ $labels.window }}" if kpi.windowed else ""
+        basis = "&var-basis={{ $labels.basis }}" if kpi.business else ""
         return (
             f"{self.dashboard}/d/outcome-core-operations?var-job={{{{ $labels.job | urlquery }}}}"
-            f"&var-team={{{{ $labels.team | urlquery }}}}{window}"
+            f"&var-team={{{{ $labels.team | urlquery }}}}{window}{basis}"
         )
 
 
@@ -52,7 +53,8 @@ class Names:
     @property
     def labels(self) -> tuple[str, ...]:
         """What tells the recorded series apart, beside the severity of a threshold."""
-        return ("job", "team", "window") if self.kpi.windowed else ("job", "team")
+        window, basis = ["window"] * self.kpi.windowed, ["basis"] * bool(self.kpi.business)
+        return ("job", "team", *window, *basis)
 
     @property
     def level(self) -> str:
@@ -162,7 +164,9 @@ def description(kpi: Kpi, kpis: Mapping[str, Kpi]) -> str:
     """Team, value, number of records, threshold, and what to look at: all a woken person needs to decide."""
     names, shape = Names(kpi), "humanizePercentage" if kpi.kind == "ratio" else "humanizeDuration"
     segment = names.labels
-    when = "over {{ $labels.window }}" if kpi.windowed else "now"
+    when = ("in {{ $labels.basis }} time " if kpi.business else "") + (
+        "over {{ $labels.window }}" if kpi.windowed else "now"
+    )
     what = "of" if kpi.kind == "ratio" else "mean of"
     count = looked_up(names.denominator, segment, "humanize")
     threshold = looked_up(names.threshold, (*segment, "severity"), shape)
