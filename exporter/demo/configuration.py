@@ -1,14 +1,23 @@
 """Writes the config that the demo's exporter runs on: as a user would write it, secrets in files of their own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from exporter.demo.organisation import SERVICES, TEAMS, WORKFLOWS
 
 FILES = {
     "chat": ("request", "conversations"),
     "bookings": ("booking", "bookings"),
+    "crm": ("opportunity", "opportunities"),
     "incidents": ("incident", "incidents"),
     "changes": ("change", "changes"),
+    "assistant": ("run", "runs"),
+    "assistant-inventory": ("workflow", "workflows"),
+    "accounts": ("account", "accounts"),
+    "tool-use": ("activity", "activities"),
+    "audit": ("audit", "audit"),
     "costs": ("cost", "costs"),
+    "probe": ("service_level", "service-levels"),
 }
 """Name of the source -> the record it feeds, and what its file is called."""
 
@@ -23,8 +32,27 @@ labels:
   incident: [team, service]
   change: [team, service]
   run: [team, workflow]
+  workflow: [team]
   booking: [team, channel]
+  opportunity: [team, channel]
+  account: [tool, team, cohort]
+  activity: [tool, team, cohort]
+  audit: [team]
   cost: [kind]
+  service_level: [service, tier]
+limits: {{series: 40000}} # every KPI there is, and segments small enough to be seen
+
+# What no platform knows.
+workflows:
+<workflows>
+services:
+<services>
+teams:
+<teams>
+costs:
+  - {{amount: 1180, currency: EUR, per: month, kind: licence, from: "2025-01-01"}}
+  - {{amount: 150, currency: EUR, per: month, kind: licence, workflow: Invoice intake, from: "2025-01-01"}}
+  - {{amount: 260, currency: EUR, per: month, kind: infrastructure, workflow: Reply drafts, from: "2025-01-01"}}
 
 sources:
   - name: n8n
@@ -59,6 +87,8 @@ sources:
     fields:
       category: {{field: CustomFields.Topic}}
       channel: {{value: email}}
+      csat: {{field: CustomFields.Satisfaction, scale: [1, 5]}}
+      legacy_path: {{value: true}}  # the way before there was a chat bot
 
 <files>
 kpis:
@@ -70,7 +100,9 @@ kpis:
   no_show_ratio: {{owner: sales-operations}}
   completion_ratio: {{owner: platform}}
   exception_ratio: {{owner: platform}}
-  change_failure_ratio: {{owner: platform}}
+  change_failure_ratio:
+    failure_window: 2h
+    owner: platform
   mttr_seconds: {{owner: platform}}
 """
 
@@ -84,6 +116,40 @@ SOURCE = f"""\
 """
 
 
+RATES = {"hard_cost_avoided": 38, "capacity_released": 46, "productivity_gained": 62}
+"""EUR per hour, by what becomes of the hours: work that is no longer bought, of the back office, of people who sell."""
+
+
+def workflows() -> Iterator[str]:
+    """What a person would take for a run. Of what nobody has measured no time is saved."""
+    for workflow in WORKFLOWS:
+        if workflow.manual_minutes:
+            minutes = ", ".join(f"{minutes}m" for minutes in workflow.manual_minutes)
+            keys = [f"manual_time: [{minutes}]", "manual_origin: time study"]
+            keys += [f"category: {workflow.topic}"] if workflow.topic else []
+            keys += [f"rate: {{amount: {RATES[workflow.claim]}, currency: EUR}}", f"claim: {workflow.claim}"]
+            yield f"  {workflow.published}: {{{', '.join(keys)}}}"
+
+
+def services() -> Iterator[str]:
+    for service in SERVICES:
+        if service.downtime_per_hour:
+            yield f"  {service.name}: {{downtime_cost: {{amount: {service.downtime_per_hour}, currency: EUR}}}}"
+
+
+def teams() -> Iterator[str]:
+    for team in TEAMS:
+        keys = [f"capacity: {team.capacity_hours}h"] if team.capacity_hours else []
+        keys += [f"people: {team.people}"] if team.people else []
+        if keys:
+            yield f"  {team.name}: {{{', '.join(keys)}}}"
+
+
+def sources() -> Iterator[str]:
+    for name, (record, file) in FILES.items():
+        yield SOURCE.replace("<name>", name).replace("<record>", record).replace("<file>", file)
+
+
 def write(folder: Path, addresses: Mapping[str, str], secrets: Mapping[str, str]) -> Path:
     """The config in a folder. `addresses` and `secrets` are by name of the source."""
     (folder / "secrets").mkdir()
@@ -91,11 +157,9 @@ def write(folder: Path, addresses: Mapping[str, str], secrets: Mapping[str, str]
         path = folder / "secrets" / name
         path.touch(mode=0o600)
         path.write_text(secret)
-    sources = "\n".join(
-        SOURCE.replace("<name>", name).replace("<record>", record).replace("<file>", file)
-        for name, (record, file) in FILES.items()
-    )
-    text = CONFIG.replace("<files>", sources.rstrip())
+    text = CONFIG.replace("<files>", "\n".join(sources()).rstrip())
+    for name, lines in {"workflows": workflows(), "services": services(), "teams": teams()}.items():
+        text = text.replace(f"<{name}>", "\n".join(lines))
     for name, address in addresses.items():
         text = text.replace(f"<{name}>", address)
     path = folder / "config.yaml"

@@ -5,19 +5,39 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from exporter.demo.stories import Filed, as_of
-from exporter.records import Booking, Change, Cost, Incident, Request
+from exporter.records import (
+    Account,
+    Activity,
+    Audit,
+    Booking,
+    Change,
+    Cost,
+    Incident,
+    Opportunity,
+    Request,
+    Run,
+    ServiceLevel,
+    Workflow,
+)
 
 NAMES: dict[type[Filed], str] = {
     Request: "conversations",
     Booking: "bookings",
+    Opportunity: "opportunities",
     Incident: "incidents",
     Change: "changes",
+    Run: "runs",
+    Workflow: "workflows",
+    Account: "accounts",
+    Activity: "activities",
+    Audit: "audit",
     Cost: "costs",
+    ServiceLevel: "service-levels",
 }
 """Record type -> what its file is called."""
+COLUMNS = {record: [each.name for each in dataclasses.fields(record) if each.name != "source"] for record in NAMES}
 
 
 class Files:
@@ -41,10 +61,12 @@ class Files:
 
 def line(record: Filed) -> str:
     """A record as one line of JSON, without what is not known."""
-    values = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
-    known = {name: written(value) for name, value in values.items() if value is not None and name != "source"}
-    return json.dumps(known) + "\n"
+    known = {name: value for name in COLUMNS[type(record)] if (value := getattr(record, name)) is not None}
+    return ENCODER.encode(known) + "\n"
 
 
-def written(value: Any) -> Any:
-    return value.astimezone(UTC).isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
+def stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+ENCODER = json.JSONEncoder(default=stamp)

@@ -20,7 +20,9 @@ class N8nTeller:
     def __init__(self, platform: N8n, since: datetime) -> None:
         self.platform = platform
         self.workflows = {
-            workflow.name: platform.add_workflow(workflow.name, since, tags=(f"team:{workflow.team}",))
+            workflow.name: platform.add_workflow(
+                workflow.name, since, tags=(f"team:{workflow.team}",), project=workflow.team, systems=workflow.systems
+            )
             for workflow in WORKFLOWS
             if workflow.platform == "n8n"
         }
@@ -104,3 +106,5 @@ class TrackerTeller:
             if step.minutes:
                 self.platform.comment(number, step.who, step.at, minutes=step.minutes)
             self.platform.set_status(number, RT_STATUS[step.act], step.who, step.at)
+            if ticket.stars:
+                self.platform.set_field(number, "Satisfaction", str(ticket.stars), ticket.requester, step.at)

@@ -3,28 +3,31 @@
 Seeded: the same seed and end give the same stories. Nothing here knows a platform's format or reads a clock.
 """
 
-import math
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from exporter.demo import courses
+from exporter.demo import courses, rollout, sales
 from exporter.demo import organisation as org
+from exporter.demo.chance import about, identifier, pick, working_hours
 from exporter.demo.organisation import SERVICES, TEAMS, WORKFLOWS, Team, Workflow
 from exporter.demo.stories import Attempt, Execution, Story, begins_at
 from exporter.records import Cost, CostKind
+from exporter.records import Workflow as Inventory
 
-WEEK = (1.0, 1.08, 1.02, 0.97, 0.86, 0.12, 0.08)  # how busy the days are, Monday first
 LIVE_SECONDS = 8  # mean time between two live stories: busier than the history, so that figures can be seen to move
 LIVE_LEAD = timedelta(hours=1)  # live stories begin this long before the present, so that some are under way
+LIVE = {"conversation": 36, "run": 43, "ticket": 8, "meeting": 6, "lead": 3, "audit": 3, "change": 1}
 MONTHLY_EUR: tuple[tuple[CostKind, float], ...] = (
-    ("licence", 1180),
     ("infrastructure", 640),
     ("maintenance", 2900),
     ("support", 450),
+    ("labour", 5200),  # people who answer what automation hands over
 )
 MAINTENANCE_SECONDS = 48 * 3600.0
 HANGING = (("New hire accounts", 9), ("Lead routing", 2), ("crm-sync", 5))  # runs that began so many days ago
+STILL_BROKEN = ("warehouse", timedelta(hours=5))  # since when
 
 
 class Simulation:
@@ -34,15 +37,19 @@ class Simulation:
         self.seed, self.end = seed, end
         self.policy_at = end - org.BAD_POLICY_FOR
         self.reminders_at = end - org.NO_REMINDERS_FOR
+        self.members = tuple(rollout.members(self._rng("members"), end))
 
     def history(self, days: int = 120) -> Iterator[Story]:
         """What began in the `days` up to the end, what follows from it, and the meetings booked for the days after."""
         midnight = self.end.replace(hour=0, minute=0, second=0, microsecond=0)
-        for number in range(-days, courses.BOOKED_AHEAD_DAYS):
+        for number in range(-days, sales.BOOKED_AHEAD_DAYS):
             day = midnight + timedelta(days=number)
             yield from self._meetings(day)
+            yield from self._reports(day)
             if number <= 0:
                 yield from (story for story in self._day(day) if begins_at(story) <= self.end)
+        yield from self._accounts()
+        yield from self._inventory(midnight - timedelta(days=days))
         yield from self._costs(midnight - timedelta(days=days))
         yield from self._hanging()
 
@@ -58,23 +65,38 @@ class Simulation:
 
     def _one(self, rng: random.Random, at: datetime) -> Iterator[Story]:
         """One story of any kind, beginning at an instant (a meeting: taking place at it)."""
-        kind = courses.pick(rng, ("conversation", "run", "ticket", "meeting"), (40, 45, 8, 7))
-        team = courses.pick(rng, TEAMS, [team.meetings if kind == "meeting" else team.conversations for team in TEAMS])
+        kind = pick(rng, [*LIVE], [*LIVE.values()])
+        weights = {"meeting": [team.meetings for team in TEAMS], "lead": [team.deal for team in TEAMS]}
+        team = pick(rng, TEAMS, weights.get(kind) or [team.conversations for team in TEAMS])
         if kind == "conversation":
             yield from courses.conversation(rng, team, at, confused=self._confused(team, at))
         elif kind == "run":
-            workflow = courses.pick(rng, WORKFLOWS, [workflow.daily for workflow in WORKFLOWS])
-            yield courses.execution(rng, workflow, at, broken=self._broken(workflow, at))
+            yield self._run(rng, pick(rng, WORKFLOWS, [workflow.daily for workflow in WORKFLOWS]), at)
         elif kind == "ticket":
             yield courses.ticket(rng, team, at, confused=self._confused(team, at))
+        elif kind == "meeting":
+            yield from sales.meeting(rng, team, at, unreminded=self._unreminded(team, at))
+        elif kind == "lead":
+            yield sales.lead(rng, team, at)
+        elif kind == "audit":
+            yield rollout.audit(rng, team, at)
         else:
-            yield courses.booking(rng, team, at, unreminded=self._unreminded(team, at))
+            yield from courses.change(rng, pick(rng, SERVICES, [service.deployments for service in SERVICES]), at)
 
     def _meetings(self, day: datetime) -> Iterator[Story]:
+        """What takes place on a day; booked days before."""
         rng = self._rng("meetings", day.date())
         for team in TEAMS:
             for at in working_hours(rng, day, team.meetings, team.utc_offset):
-                yield courses.booking(rng, team, at, unreminded=self._unreminded(team, at))
+                yield from sales.meeting(rng, team, at, unreminded=self._unreminded(team, at))
+
+    def _reports(self, day: datetime) -> Iterator[Story]:
+        """What comes in by itself: hourly readings of a service, and after midnight what people did in the tools."""
+        rng = self._rng("reports", day.date())
+        for service in SERVICES:
+            if service.name == org.MEASURED_SERVICE:
+                yield from (courses.reading(rng, service, day + timedelta(hours=hour)) for hour in range(1, 25))
+        yield from filter(None, (rollout.work(rng, member, day) for member in self.members))
 
     def _day(self, day: datetime) -> Iterator[Story]:
         """Everything else that begins on a day."""
@@ -84,15 +106,23 @@ class Simulation:
                 yield from courses.conversation(rng, team, at, confused=self._confused(team, at))
             for at in working_hours(rng, day, team.tickets, team.utc_offset):
                 yield courses.ticket(rng, team, at, confused=self._confused(team, at))
+            for at in working_hours(rng, day, team.meetings / 2 if team.deal else 0, team.utc_offset):
+                yield sales.lead(rng, team, at)
+            for at in working_hours(rng, day, 1.2, team.utc_offset):
+                yield rollout.audit(rng, team, at)
         for workflow in WORKFLOWS:
             for _ in range(about(rng, workflow.daily)):
-                at = day + timedelta(days=rng.random())
-                yield courses.execution(rng, workflow, at, broken=self._broken(workflow, at))
+                yield self._run(rng, workflow, day + timedelta(days=rng.random()))
         for service in SERVICES:
             for at in working_hours(rng, day, service.deployments):
                 yield from courses.change(rng, service, at)
             if rng.random() < service.incidents:
                 yield courses.incident(rng, service, day + timedelta(days=rng.random()))
+
+    def _run(self, rng: random.Random, workflow: Workflow, at: datetime) -> Story:
+        if workflow.platform == "assistant":
+            return courses.draft(rng, workflow, at)
+        return courses.execution(rng, workflow, at, broken=self._broken(workflow, at))
 
     def _confused(self, team: Team, at: datetime) -> bool:
         return team.name == org.BAD_POLICY_TEAM and at >= self.policy_at
@@ -121,21 +151,32 @@ class Simulation:
                 )
             month = following
 
-    def _hanging(self) -> Iterator[Execution]:
-        """Runs that never end."""
+    def _accounts(self) -> Iterator[Story]:
+        rng = self._rng("accounts")
+        yield from (rollout.account(rng, member, self.end) for member in self.members)
+
+    def _inventory(self, since: datetime) -> Iterator[Inventory]:
+        """The workflows of the assistant; the other platforms tell of their own."""
+        for workflow in WORKFLOWS:
+            if workflow.platform == "assistant":
+                yield Inventory(
+                    id=workflow.name,
+                    name=workflow.name,
+                    team=workflow.team,
+                    enabled=True,
+                    owners=(workflow.team, "platform"),
+                    dependencies=("api:language-model", *(f"system:{system}" for system in workflow.systems)),
+                    exportable=False,  # the prompts stay with the vendor
+                    updated_at=since,
+                )
+
+    def _hanging(self) -> Iterator[Story]:
+        """What never ends: some runs, and an incident that nobody has solved yet."""
         rng = self._rng("hanging")
         workflows = {workflow.name: workflow for workflow in WORKFLOWS}
         for name, days in HANGING:
-            attempt = Attempt(courses.identifier(rng, "attempt"), self.end - timedelta(days=days), None, "failed")
-            yield Execution(courses.identifier(rng, "run"), workflows[name], (attempt,))
-
-
-def about(rng: random.Random, mean: float) -> int:
-    """How often something happens on a day on which it is expected `mean` times."""
-    return max(0, round(rng.gauss(mean, math.sqrt(mean))))
-
-
-def working_hours(rng: random.Random, day: datetime, mean: float, utc_offset: int = 1) -> list[datetime]:
-    """Instants on a day, about `mean` on a Monday, most of them before noon."""
-    count = about(rng, mean * WEEK[day.weekday()])
-    return [day + timedelta(hours=rng.triangular(7, 19, 11) - utc_offset) for _ in range(count)]
+            attempt = Attempt(identifier(rng, "attempt"), self.end - timedelta(days=days), None, "failed")
+            yield Execution(identifier(rng, "run"), workflows[name], (attempt,))
+        broken, since = STILL_BROKEN
+        service = next(service for service in SERVICES if service.name == broken)
+        yield replace(courses.incident(rng, service, self.end - since), resolved_at=None, auto_remediated=None)

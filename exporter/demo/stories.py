@@ -5,7 +5,23 @@ from datetime import datetime
 from typing import Any, Literal
 
 from exporter.demo.organisation import Team, Workflow
-from exporter.records import Booking, Change, Cost, ExceptionKind, Incident, Request
+from exporter.records import (
+    Account,
+    Activity,
+    Audit,
+    Booking,
+    Change,
+    Cost,
+    ExceptionKind,
+    Incident,
+    Opportunity,
+    Record,
+    Request,
+    Run,
+    RunStatus,
+    ServiceLevel,
+)
+from exporter.records import Workflow as Inventory
 
 Act = Literal["open", "comment", "reply", "move", "resolve", "reject", "reopen"]
 End = Literal["succeeded", "failed", "cancelled"]
@@ -32,6 +48,7 @@ class Ticket:
     priority: int
     due_at: datetime
     steps: tuple[Step, ...]
+    stars: int | None = None  # 1 to 5, given when it is resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +71,7 @@ class Execution:
     attempts: tuple[Attempt, ...]
 
 
-Filed = Request | Booking | Incident | Change | Cost
+Filed = Record
 """A story that is told in a file: the record as it stands at the end of its course."""
 
 Story = Ticket | Execution | Filed
@@ -62,9 +79,16 @@ Story = Ticket | Execution | Filed
 TURNS: dict[type[Filed], tuple[str, ...]] = {
     Request: ("opened_at", "first_response_at", "escalated_at", "resolved_at", "abandoned_at"),
     Booking: ("requested_at", "first_response_at", "booked_at", "cancelled_at", "ends_at"),
+    Opportunity: ("lead_at", "contacted_at", "booked_at", "attended_at", "qualified_at", "won_at", "lost_at"),
     Incident: ("opened_at", "acknowledged_at", "resolved_at"),
     Change: ("requested_at", "approved_at", "deployed_at"),
+    Run: ("queued_at", "started_at", "finished_at"),
+    Inventory: ("updated_at",),
+    Account: ("granted_at", "first_success_at", "last_active_at"),
+    Activity: ("updated_at",),
+    Audit: ("occurred_at",),
     Cost: ("period_start",),
+    ServiceLevel: ("measured_at",),
 }
 """The columns that say when a record changed. The start of a meeting is an appointment, not a change."""
 
@@ -88,13 +112,20 @@ def as_of(record: Filed, at: datetime) -> Filed:
     past = [turn for turn in turns(record) if turn <= at]
     later: dict[str, Any] = {name: None for name in TURNS[type(record)] if (t := getattr(record, name)) and t > at}
     record = replace(record, updated_at=past[-1])
+    if not later:
+        return record
     if isinstance(record, Booking):
         # Known from the start: when the meeting is. How it went shows at its end.
         later.pop("ends_at", None)
         if record.ends_at and record.ends_at > at and (record.cancelled_at is None or record.cancelled_at > at):
             return replace(record, **later, outcome="upcoming", cancelled_by=None)
     elif isinstance(record, Request) and {"resolved_at", "abandoned_at"} & later.keys():
-        return replace(record, **later, outcome="open", handled_by=None, human_seconds=None, csat=None)
+        later |= dict.fromkeys(("handled_by", "human_seconds", "csat", "effort", "sentiment"))
+        return replace(record, **later, outcome="open")
+    elif isinstance(record, Run) and "finished_at" in later:
+        status: RunStatus = "waiting" if "started_at" in later else "running"
+        later |= dict.fromkeys(("exception", "human_override", "review", "rework", "human_seconds"))
+        return replace(record, **later, status=status)
     elif isinstance(record, Change) and "deployed_at" in later:
         return replace(record, **later, result="pending")
     return replace(record, **later)

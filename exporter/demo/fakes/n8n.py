@@ -28,18 +28,19 @@ class N8n:
     faults: Faults = field(default_factory=Faults)
     last_id: int = 1000
 
-    def add_workflow(self, name: str, at: datetime, *, tags: tuple[str, ...] = (), project: str = "Operations") -> str:
-        """A new active workflow; its id."""
+    def add_workflow(
+        self,
+        name: str,
+        at: datetime,
+        *,
+        tags: tuple[str, ...] = (),
+        project: str = "Operations",
+        systems: tuple[str, ...] = ("erp",),
+    ) -> str:
+        """A new active workflow that calls some systems; its id."""
         key = f"wf{len(self.workflows) + 1:04}"
-        nodes = [
-            {"name": "Webhook", "type": "n8n-nodes-base.webhook", "parameters": {"path": key}},
-            {
-                "name": "Call",
-                "type": "n8n-nodes-base.httpRequest",
-                "parameters": {"url": "https://erp.example.test/api"},
-                "credentials": {"httpHeaderAuth": {"id": "c1", "name": "ERP key"}},
-            },
-        ]
+        nodes = [{"name": "Webhook", "type": "n8n-nodes-base.webhook", "parameters": {"path": key}}]
+        nodes += [calling(number, system) for number, system in enumerate(systems, 1)]
         owner = {"id": f"p-{project}", "name": project, "type": "team"}
         self.workflows[key] = {
             "id": key,
@@ -175,6 +176,16 @@ class N8n:
     async def _workflow(self, request: web.Request) -> web.Response:
         row = self.workflows.get(request.match_info["id"])
         return web.json_response(row) if row else message(404, "Not Found")
+
+
+def calling(number: int, system: str) -> dict[str, Any]:
+    """A node that calls a system, with a credential of its own."""
+    return {
+        "name": "Call",
+        "type": "n8n-nodes-base.httpRequest",
+        "parameters": {"url": f"https://{system}.example.test/api"},
+        "credentials": {"httpHeaderAuth": {"id": f"c{number}", "name": f"{system.upper()} key"}},
+    }
 
 
 def listed(shared: dict[str, Any]) -> dict[str, Any]:
