@@ -157,7 +157,8 @@ def _say_sound(config: Config) -> None:
     for warning in config.warnings:
         click.echo(warning, err=True)
     sources = f"{len(config.sources)} source{'s' if len(config.sources) != 1 else ''}"
-    click.echo(f"{config.file}: sound: {sources}, {len(config.plan.settings)} KPIs")
+    own = f", {len(config.own)} of your own: {', '.join(config.own)}" if config.own else ""
+    click.echo(f"{config.file}: sound: {sources}, {len(config.plan.settings)} KPIs{own}")
 
 
 @main.command()

@@ -22,7 +22,7 @@ from exporter.evaluate import (
     with_configured,
 )
 from exporter.figure import Figure
-from exporter.formula import ONE, formula, total
+from exporter.formula import ONE, formula, total, words
 from exporter.kpi import Kpi, parts
 from exporter.plan import Feed, Plan, Setting
 from exporter.question import GROUPS, Question, Unexplained, setting_of
@@ -91,12 +91,12 @@ def definition(setting: Setting) -> dict[str, str]:
         "facts": None if kpi.kind == "derived" else kpi.facts,
         "placed_by": kpi.placed_by,
         "numerator_placed_by": kpi.numerator_placed_by,
-        "numerator": kpi.numerator,
+        "numerator": words(kpi, "numerator"),
         "minus": kpi.minus,
-        "denominator": kpi.denominator,
-        "where": kpi.where if kpi.kind not in ("ratio", "derived") and kpi.where != "true" else None,
-        "value": kpi.value,
-        "weight": kpi.weight,
+        "denominator": words(kpi, "denominator"),
+        "where": words(kpi, "where") if kpi.kind not in ("ratio", "derived") and kpi.where != "true" else None,
+        "value": words(kpi, "value"),
+        "weight": words(kpi, "weight"),
         "aggregate": "max" if kpi.aggregate == "max" else None,
         "per": str(kpi.per) if kpi.per else None,
     }

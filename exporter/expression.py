@@ -1,4 +1,4 @@
-"""Conditions that users write in SQL: checked node by node, then written anew, so that nothing of the text survives.
+"""Conditions and amounts that users write in SQL: checked node by node, then written anew; no text of theirs is run.
 
 Only the nodes in `READERS` exist; each becomes a `Term`: its SQL with brackets, and the kind of its value. Kinds are
 checked here because DuckDB finds out about `category = 5` only when it meets the first row.
@@ -13,11 +13,13 @@ from sqlglot import TokenType, exp
 from sqlglot.errors import SqlglotError
 
 from exporter.pattern import pattern_fault
+from exporter.strict import did_you_mean
 
-Kind = Literal["boolean", "number", "text"]
-KIND_NAMES = {"boolean": "yes or no", "number": "a number", "text": "a text", "null": "null"}
+Kind = Literal["boolean", "number", "text", "time"]
+KIND_NAMES = {"boolean": "yes or no", "number": "a number", "text": "a text", "time": "a time", "null": "null"}
 LONGEST = 2000
 EXAMPLE = "write one condition over columns, such as category in ('password', 'access')"
+SIMPLE = "write one condition or amount over the columns of a single row; the KPI adds rows up by itself"
 
 
 class ExpressionError(ValueError):
@@ -45,17 +47,32 @@ Reader = Callable[["_Scope", Node], Term]
 
 def predicate(text: str, columns: Mapping[str, Kind]) -> Expression:
     """A yes-or-no condition over `columns` (name -> kind); ExpressionError where it is anything else."""
+    found, kind = _read(text, columns)
+    if kind not in ("boolean", "null"):
+        raise ExpressionError(f"this is {KIND_NAMES[kind]}, not a condition; {EXAMPLE}")
+    return found
+
+
+def amount(text: str, columns: Mapping[str, Kind]) -> Expression:
+    """A number for each row; ExpressionError where it is anything else."""
+    found, kind = _read(text, columns)
+    if kind not in ("number", "null"):
+        raise ExpressionError(f"this is {KIND_NAMES[kind]}, not a number; write an amount such as human_seconds * 2")
+    return found
+
+
+def _read(text: str, columns: Mapping[str, Kind]) -> tuple[Expression, str]:
     scope = _Scope(columns, set())
     try:
         parsed = _parsed(text)
         if parsed.find(exp.Query):
             raise ExpressionError(f"a query within a condition is not allowed; {EXAMPLE}")
+        if inner := parsed.find(exp.AggFunc, exp.Window):
+            raise ExpressionError(f"{_name(inner)} looks at more than one row; {SIMPLE}")
         term = scope.term(parsed)
     except RecursionError:
         raise ExpressionError("this is nested too deeply; write it more simply") from None
-    if term.kind not in ("boolean", "null"):
-        raise ExpressionError(f"this is {KIND_NAMES[term.kind]}, not a condition; {EXAMPLE}")
-    return Expression(f"({term.sql})", frozenset(scope.used))
+    return Expression(f"({term.sql})", frozenset(scope.used)), term.kind
 
 
 def _parsed(text: str) -> Node:
@@ -130,6 +147,8 @@ def _source(node: Node) -> str:
 
 
 def _name(node: Node) -> str:
+    if isinstance(node, exp.Window):
+        return "a window (over ...)"
     if isinstance(node, exp.Anonymous):
         return f"{node.name}()"
     if isinstance(node, exp.Func) and type(node) not in READERS:
@@ -144,7 +163,7 @@ def _kind(terms: Iterable[Term]) -> str:
 def _column(scope: _Scope, node: Node) -> Term:
     name = node.name.lower()
     if not isinstance(node.this, exp.Identifier) or name not in scope.columns:
-        raise ExpressionError(f"there is no column {node.name!r}; columns: {', '.join(sorted(scope.columns))}")
+        raise ExpressionError(f"there is no column {node.name!r}; {did_you_mean(name, scope.columns)}")
     scope.used.add(name)
     kind = scope.columns[name]
     # As DOUBLE throughout: DuckDB's integers and decimals overflow.

@@ -43,28 +43,32 @@ def formula(kpi: Kpi, params: Mapping[str, str]) -> Formula:
         # Brackets: `a or b` joined with `and` is another question.
         return "(" + (text or "").format_map(params) + ")"
 
+    def told(key: str) -> str:
+        """In the words of the declaration, parameters filled in."""
+        return words(kpi, key).format_map(params)
+
     if kpi.kind == "ratio":
         counted = sql(kpi.denominator)
         weight = sql(kpi.weight) if kpi.weight else ONE
-        refusals = [(f"not coalesce({counted}, false)", f"outside: {_told(counted)}")]
+        refusals = [(f"not coalesce({counted}, false)", f"outside: {told('denominator')}")]
         return Formula(counted, f"{counted} and {sql(kpi.numerator)}", ONE, weight, weight, tuple(refusals))
     counted = sql(kpi.where)
-    refusals = [(f"not coalesce({counted}, false)", f"outside: {_told(counted)}")]
+    refusals = [(f"not coalesce({counted}, false)", f"outside: {told('where')}")]
     if kpi.kind == "count" or (kpi.kind == "state" and not kpi.value):
         return Formula(counted, counted, ONE, ONE, None, tuple(refusals))
     value = sql(kpi.value)
     counted += f" and {value} is not null"
-    refusals.append((f"{value} is null", f"not known: {_told(value)}"))
+    refusals.append((f"{value} is null", f"not known: {told('value')}"))
     if kpi.kind == "duration":
         # A length below zero (resolved before it was opened) is a fault in the data, not a short time.
         counted += f" and {value} >= 0"
-        refusals.append((f"{value} < 0", f"below zero: {_told(value)}"))
+        refusals.append((f"{value} < 0", f"below zero: {told('value')}"))
     amount, weight = value, ONE
     if kpi.weight:
         weight = sql(kpi.weight)
         amount = f"{value} * {weight}"
         counted += f" and {weight} is not null"
-        refusals.append((f"{weight} is null", f"not known: {_told(weight)}"))
+        refusals.append((f"{weight} is null", f"not known: {told('weight')}"))
     return Formula(
         counted,
         counted,
@@ -95,5 +99,6 @@ def total(amount: str, where: str, aggregate: str = "sum") -> str:
     return f"coalesce({aggregate}(try_cast({amount} as {EXACT})) filter (where {where}), 0)"
 
 
-def _told(sql: str) -> str:
-    return sql[1:-1]
+def words(kpi: Kpi, key: str) -> str:
+    """A predicate or value as whoever declared the KPI wrote it."""
+    return kpi.written.get(key) or str(getattr(kpi, key) or "")

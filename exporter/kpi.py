@@ -1,6 +1,6 @@
 """What a KPI is, and the catalogue of them: every file in exporter/kpis/, checked and frozen."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -83,13 +83,14 @@ class Kpi(Frozen):
     params: Mapping[str, Param] = {}
     unit: str = ""
     better: Literal["higher", "lower", "none"]
-    guard: Annotated[tuple[str, ...], Field(min_length=1)]
+    guard: tuple[str, ...] = ()
     threshold: Threshold = Threshold()
     window: str = "7d"  # the window that alerts look at
     for_: Annotated[str, Field(alias="for")] = "1h"
     owner: str = "unassigned"
     escalation: str = "none"
     cadence: str = "weekly"
+    written: Mapping[str, str] = {}  # of a user's KPI: key -> its SQL as written, where the key holds it as checked
 
     @model_validator(mode="after")
     def _says_what_its_kind_needs(self) -> "Kpi":
@@ -137,6 +138,14 @@ class Kpi(Frozen):
         return (self.metric, *parts.get(self.kind, ()))
 
     @property
+    def all_series(self) -> frozenset[str]:
+        """Every name that may be published for it, thresholds and baselines too."""
+        of_main = (f"{self.metric}_{suffix}" for suffix in ("threshold", "baseline"))
+        return frozenset(
+            (*self.series, *of_main, *(f"{name}_bucket" for name in self.series if "distribution" in name))
+        )
+
+    @property
     def windowed(self) -> bool:
         """Whether its series carry the label `window`; what has no time to be placed by is as it is now."""
         return bool(self.placed_by or self.numerator_placed_by) or self.kind == "derived"
@@ -167,12 +176,10 @@ def _mistake(document: strict.Document, where: tuple[str, ...], item: Mapping[st
 
 
 def _loose_ends(folder: Path, found: Mapping[str, Kpi]) -> list[strict.Mistake]:
-    """Guards and parts that name no KPI."""
-    named = {
-        name: (*kpi.guard, *((part.split(".")[0] for part in parts(kpi)) if kpi.kind == "derived" else ()))
-        for name, kpi in found.items()
-    }
-    return [
+    """Guards and parts that name no KPI; KPIs without a guard."""
+    bare = [strict.Mistake(str(folder), 0, name, "has no guard") for name, kpi in found.items() if not kpi.guard]
+    named = {name: (*kpi.guard, *made_of(kpi)) for name, kpi in found.items()}
+    return bare + [
         strict.Mistake(str(folder), 0, name, f"names {other!r}, which is no KPI")
         for name, others in named.items()
         for other in others
@@ -183,6 +190,28 @@ def _loose_ends(folder: Path, found: Mapping[str, Kpi]) -> list[strict.Mistake]:
 def parts(kpi: Kpi) -> tuple[str, ...]:
     """What a derived KPI is made of."""
     return tuple(part for part in (kpi.numerator, kpi.minus, kpi.denominator) if part)
+
+
+def made_of(kpi: Kpi) -> tuple[str, ...]:
+    """The names of the KPIs that a derived KPI is made of."""
+    return tuple(part.split(".")[0] for part in parts(kpi)) if kpi.kind == "derived" else ()
+
+
+def labels_made(
+    kpi: Kpi, kpis: Mapping[str, Kpi], of: Callable[[Kpi], Iterable[str]] = lambda kpi: kpi.labels
+) -> tuple[str, ...]:
+    """The labels of a KPI's figures: `of` it, or, of a derived one, those that its parts leave it (see derive)."""
+    if kpi.kind != "derived":
+        return tuple(of(kpi))
+
+    def had(part: str) -> tuple[str, ...]:
+        return labels_made(kpis[part.partition(".")[0]], kpis, of)
+
+    over = had(kpi.numerator or "")
+    if kpi.minus:
+        over = tuple(label for label in over if label in had(kpi.minus or ""))
+    under = had(kpi.denominator) if kpi.denominator else ()
+    return tuple(label for label in over if label in under or label not in kpi.drop)
 
 
 KPI: TypeAdapter[Kpi] = TypeAdapter(Kpi)

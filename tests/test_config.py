@@ -406,11 +406,17 @@ def test_the_example_has_every_key_of_kpis_and_every_record() -> None:
     data = strict.load(EXAMPLE).data
     params = {(name, param) for name, each in kpi.catalogue().items() for param in each.params}
     common = set(KpiSection.model_fields)
-    given = {(name, key) for name, each in data["kpis"].items() for key in each}
+    given = {(name, key) for name, each in data["kpis"].items() for key in each if name in kpi.catalogue()}
 
     assert {key for _, key in given} & common == common
     assert {(name, key) for name, key in given if key not in common} == params
     assert set(data["labels"]) == set(RECORDS)
+
+
+def test_the_example_has_a_kpi_of_one_s_own_of_each_common_kind() -> None:
+    own = {name: each for name, each in strict.load(EXAMPLE).data["kpis"].items() if name not in kpi.catalogue()}
+
+    assert {each["kind"] for each in own.values()} >= {"ratio", "duration", "derived"}
 
 
 def test_the_example_shows_the_defaults_where_it_says_so(example: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.expression import READERS, ExpressionError, Kind, predicate
+from exporter.expression import READERS, SIMPLE, ExpressionError, Kind, amount, predicate
 from exporter.pattern import pattern_fault
 
 COLUMNS: dict[str, Kind] = {"category": "text", "team": "text", "replies": "number", "self_service": "boolean"}
@@ -98,8 +98,8 @@ EXAMPLE = "write one condition over columns, such as category in ('password', 'a
         ("getenv('HOME') = 'x'", f"getenv() is not allowed; {EXAMPLE}"),
         ("now() > '2026'", f"now() is not allowed; {EXAMPLE}"),
         ("random() < 1", f"rand() is not allowed; {EXAMPLE}"),
-        ("count(*) > 1", f"count() is not allowed; {EXAMPLE}"),
-        ("row_number() over () = 1", f"'window' is not allowed; {EXAMPLE}"),
+        ("count(*) > 1", f"count() looks at more than one row; {SIMPLE}"),
+        ("row_number() over () = 1", f"a window (over ...) looks at more than one row; {SIMPLE}"),
         ("*", f"'star' is not allowed; {EXAMPLE}"),
         ("?", f"'placeholder' is not allowed; {EXAMPLE}"),
         ("$secret", f"'placeholder' is not allowed; {EXAMPLE}"),
@@ -114,7 +114,7 @@ EXAMPLE = "write one condition over columns, such as category in ('password', 'a
         ("category = $$x$$", f"'rawstring' is not allowed; {EXAMPLE}"),
         ("category = any(['x'])", f"'any' is not allowed; {EXAMPLE}"),
         ("x -> x", f"json_extract() is not allowed; {EXAMPLE}"),
-        ("categroy = 'x'", "there is no column 'categroy'; columns: category, replies, self_service, team"),
+        ("categroy = 'x'", "there is no column 'categroy'; did you mean 'category'?"),
         ("category", f"this is a text, not a condition; {EXAMPLE}"),
         ("replies + 1", f"this is a number, not a condition; {EXAMPLE}"),
         ("category = 5", "category is a text and 5 is a number: they cannot be compared"),
@@ -145,6 +145,26 @@ def test_anything_else_is_refused_with_a_reason(text: str, expected: str) -> Non
         predicate(text, COLUMNS)
 
     assert str(error.value) == expected
+
+
+def test_an_amount_is_a_number_for_each_row_and_nothing_else() -> None:
+    found = amount("replies * 2 + case when self_service then 1 else 0 end", COLUMNS)
+
+    assert found.columns == {"replies", "self_service"}
+    for text in ("self_service", "category"):
+        with pytest.raises(ExpressionError, match="not a number; write an amount"):
+            amount(text, COLUMNS)
+
+
+def test_times_are_compared_with_times_and_asked_whether_they_are_known() -> None:
+    columns: dict[str, Kind] = {"opened_at": "time", "resolved_at": "time", "replies": "number"}
+
+    assert predicate("resolved_at > opened_at and resolved_at is not null", columns).columns == {
+        "opened_at",
+        "resolved_at",
+    }
+    with pytest.raises(ExpressionError, match="opened_at is a time and replies is a number: they cannot be compared"):
+        predicate("opened_at > replies", columns)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,14 @@ def test_the_config_it_shows_is_sound(tmp_path: Path) -> None:
     assert loaded.warnings == ()
 
 
+def test_the_kpi_it_shows_is_sound(tmp_path: Path) -> None:
+    shown = next(block for block in BLOCKS if block.startswith("kpis:"))
+    source = "sources: [{name: a, type: files, record: request, path: requests.jsonl}]\n"
+    (tmp_path / "outcome.yaml").write_text(source + shown)
+
+    assert config.load(tmp_path / "outcome.yaml", catalogue(), CONNECTORS, {}).own == ("vip_escalation_ratio",)
+
+
 def test_the_scrape_job_has_the_name_that_the_rules_ask_for() -> None:
     shown, mistakes = strict.parse(next(block for block in BLOCKS if "scrape_configs" in block), "README.md")
     rules = (CHECKOUT / "alerts" / "exporter.rules.yaml").read_text()

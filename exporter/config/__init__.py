@@ -10,6 +10,7 @@ from typing import Any
 
 from exporter import duration, strict
 from exporter.config.credential import Credentials
+from exporter.config.definition import DefinitionReader
 from exporter.config.entry import Reader
 from exporter.config.secret import Secret, SecretError, from_environment
 from exporter.config.section import Cost, Log, Whole, Workflow
@@ -71,6 +72,7 @@ class Config:
     evaluation_interval_seconds: int
     otlp: OtlpSettings | None
     log: Log
+    own: tuple[str, ...] = ()  # the KPIs that the config itself defines
     warnings: tuple[str, ...] = ()  # worth a line in the log, but no reason not to start
 
 
@@ -117,8 +119,10 @@ class _Loader:
         sources = self._sources(data, connectors)
         labels = self._labels(whole)
         windows = self._windows(whole)
-        self._fits(windows, sources, catalogue)
-        settings = SettingReader(self.checker, labels, catalogue).settings(data.get("kpis"))
+        own = DefinitionReader(self.checker, catalogue)
+        everything = {**catalogue, **own.kpis(data.get("kpis"))}
+        self._fits(windows, sources, everything)
+        settings = SettingReader(self.checker, labels, everything, own.names).settings(data.get("kpis"))
         otlp = self._otlp(whole, data.get("otlp"))
         return Config(
             file=self.path,
@@ -151,6 +155,7 @@ class _Loader:
             evaluation_interval_seconds=whole.evaluation_interval,
             otlp=otlp,
             log=whole.log,
+            own=tuple(own.names),
             warnings=tuple(self.warnings),
         )
 

@@ -1,7 +1,7 @@
 """The section `kpis` of the config + the catalogue -> what to evaluate: parameters, thresholds, owners."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from exporter.column import COLUMNS
 from exporter.config.section import KpiSection, Levels
 from exporter.config.shape import Checker
 from exporter.evaluate import labels_of
-from exporter.kpi import Kpi, Param, Threshold
+from exporter.kpi import Kpi, Param, Threshold, labels_made
 from exporter.plan import Setting
 from exporter.records import RECORDS
 from exporter.segments import LABELS
@@ -26,7 +26,8 @@ class SettingReader:
 
     checker: Checker
     labels: Mapping[str, Sequence[str]]
-    catalogue: Mapping[str, Kpi]
+    catalogue: Mapping[str, Kpi]  # ours and the user's
+    own: Collection[str] = ()  # the names that the user has defined, well or not
 
     def settings(self, data: Any) -> tuple[Setting, ...]:
         """Every KPI that is not switched off, as configured."""
@@ -36,7 +37,7 @@ class SettingReader:
         elif data is not None:
             self.checker.wrong(("kpis",), "this is not a mapping; write the name of a KPI: and its settings below it")
         for name in given:
-            if name not in self.catalogue:
+            if name not in self.catalogue and name not in self.own:
                 self.checker.unknown("KPI", name, list(self.catalogue), ("kpis", name))
         settings = (self._setting(kpi, given.get(name), ("kpis", name)) for name, kpi in self.catalogue.items())
         return tuple(setting for setting in settings if setting)
@@ -47,7 +48,7 @@ class SettingReader:
         data = data if isinstance(data, dict) else {}
         common = set(KpiSection.model_fields)
         for key in data:
-            if key not in common and key not in kpi.params:
+            if key not in common and key not in kpi.params and kpi.name not in self.own:
                 self.checker.unknown("key", key, [*common, *kpi.params], (*at, key))
         section = self.checker.read(KpiSection, {key: value for key, value in data.items() if key in common}, at)
         params = {name: self._param(kpi, name, param, data, (*at, name)) for name, param in kpi.params.items()}
@@ -68,7 +69,7 @@ class SettingReader:
 
     def _param(self, kpi: Kpi, name: str, param: Param, data: Mapping[str, Any], at: At) -> str | None:
         """A parameter's value as SQL."""
-        value = data.get(name, param.default)
+        value = param.default if kpi.name in self.own else data.get(name, param.default)
         if value is None:
             return "null"
         try:
@@ -80,7 +81,7 @@ class SettingReader:
     def _by_segment(
         self, kpi: Kpi, section: KpiSection, threshold: Threshold, at: At
     ) -> Iterator[tuple[Mapping[str, str], Threshold]]:
-        known = labels_of(kpi, self.labels)
+        known = labels_made(kpi, self.catalogue, lambda each: labels_of(each, self.labels))
         seen: list[Mapping[str, str]] = []
         for i, entry in enumerate(section.thresholds_by):
             place: At = (*at, "thresholds_by", i)

@@ -1,0 +1,120 @@
+"""KPIs that users define in the section `kpis` of the config, with the words of our own catalogue."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from exporter import fact
+from exporter.config.section import KpiSection
+from exporter.config.shape import Checker
+from exporter.definition import Columns, Judge, expressions, sound
+from exporter.expression import Expression
+from exporter.kpi import Kpi, made_of
+from exporter.segments import LABELS
+from exporter.strict import At, did_you_mean
+
+BY_US = frozenset({"name", "needs", "uses", "instead", "written"})
+"""What a user does not say: it follows from the facts."""
+KEYS = {each.alias or name for name, each in Kpi.model_fields.items()} - KpiSection.model_fields.keys() - BY_US
+"""The keys of a definition; those of KpiSection stand beside them, as with our own KPIs."""
+
+
+@dataclass
+class DefinitionReader:
+    """Reads the definitions of one config; notes what is wrong."""
+
+    checker: Checker
+    shipped: Mapping[str, Kpi]
+    names: list[str] = field(default_factory=list)  # of everything that is meant to be a definition
+
+    def kpis(self, data: Any) -> dict[str, Kpi]:
+        """Every KPI that is well defined, each after those it is made of."""
+        entries = (
+            {name: body for name, body in data.items() if isinstance(body, dict)} if isinstance(data, dict) else {}
+        )
+        for name in entries.keys() & self.shipped.keys():
+            self._unchanged(name, entries[name])
+        given = {name: body for name, body in entries.items() if name not in self.shipped and "facts" in body}
+        self.names = list(given)
+        if not given:
+            return {}
+        columns = fact.columns()
+        everything = dict(self.shipped)
+        for kpi in self._in_order({name: kpi for name, body in given.items() if (kpi := self._read(name, body))}):
+            everything[kpi.name] = kpi.model_copy(update=_fed(kpi, everything, self.shipped, columns))
+        good: dict[str, Kpi] = {}
+        for name, kpi in everything.items():
+            if name not in self.shipped:
+                faults = list(Judge(kpi, everything, self.shipped, columns).faults())
+                for at, message in faults:
+                    self.checker.wrong(("kpis", name, *at), message)
+                if not faults:
+                    good[name] = sound(kpi, columns[kpi.facts])
+        return good
+
+    def _unchanged(self, name: str, body: Mapping[str, Any]) -> None:
+        for key in body:
+            if key in KEYS and key not in self.shipped[name].params:
+                message = f"{name} is defined already, and a name never changes its meaning; choose another name"
+                self.checker.wrong(("kpis", name, key), message)
+                return
+
+    def _read(self, name: str, body: Mapping[str, Any]) -> Kpi | None:
+        at: At = ("kpis", name)
+        for key in body:
+            if key not in KEYS and key not in KpiSection.model_fields:
+                self.checker.unknown("key", key, [*KEYS, *KpiSection.model_fields], (*at, key))
+        counted = siblings(str(body["facts"]), self.shipped)
+        if not counted:
+            known = {each.facts for each in self.shipped.values()}
+            self.checker.wrong((*at, "facts"), f"there are no such facts; {did_you_mean(body['facts'], known)}")
+            return None
+        said = {key: value for key, value in body.items() if key in KEYS}
+        first = {"name": name, "needs": counted[0].needs, "instead": counted[0].instead, **said}
+        kpi = self.checker.read(Kpi, first, at)
+        return kpi if kpi and self.checker.clean(at) else None
+
+    def _in_order(self, found: Mapping[str, Kpi]) -> list[Kpi]:
+        """Parts before what is made of them; what is made of itself is a mistake."""
+        below = {name: {*made_of(kpi)} & found.keys() for name, kpi in found.items()}
+        try:
+            return [found[name] for name in TopologicalSorter(below).static_order()]
+        except CycleError as error:
+            circle = error.args[1]
+            self.checker.wrong(("kpis", circle[0], "numerator"), f"this is made of itself: {' of '.join(circle)}")
+            return []
+
+
+def siblings(facts: str, shipped: Mapping[str, Kpi]) -> list[Kpi]:
+    """The shipped KPIs that count the rows of some facts."""
+    return [each for each in shipped.values() if each.facts == facts and each.kind != "derived"]
+
+
+def _fed(kpi: Kpi, kpis: Mapping[str, Kpi], shipped: Mapping[str, Kpi], columns: Columns) -> dict[str, Any]:
+    """Which records a KPI is made from, and which labels its facts cannot have."""
+    below = [kpis[name] for name in made_of(kpi) if name in kpis]
+    needs = dict.fromkeys((*kpi.needs, *(record for part in below for record in part.needs)))
+    takes_in = set(_taken_in(kpi, shipped, columns)).union(*(part.uses for part in below))
+    lacks = tuple(label for label in LABELS[kpi.record] if label not in columns[kpi.facts])
+    return {
+        "needs": tuple(needs),
+        "uses": tuple(sorted(takes_in - needs.keys())),
+        "instead": () if below else kpi.instead,
+        "lacks": tuple(dict.fromkeys((*kpi.lacks, *lacks))),
+    }
+
+
+def _taken_in(kpi: Kpi, shipped: Mapping[str, Kpi], columns: Columns) -> Iterator[str]:
+    """Records that make it better: those of the shipped KPIs on its facts, unless one without them counts the same."""
+    others = siblings(kpi.facts, shipped)
+    plain = {column for each in others if not each.uses for column in _counted(each, columns)}
+    if _counted(kpi, columns) - plain - {*LABELS[kpi.record]}:
+        yield from (record for each in others for record in each.uses)
+
+
+def _counted(kpi: Kpi, columns: Columns) -> set[str]:
+    """The columns that decide about its figures."""
+    read = (found for _, found in expressions(kpi, columns[kpi.facts]) if isinstance(found, Expression))
+    times = {time for time in (kpi.placed_by, kpi.numerator_placed_by) if time}
+    return times.union(*(each.columns for each in read))

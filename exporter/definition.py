@@ -1,0 +1,277 @@
+"""Whether a KPI is well defined: against the columns of its facts, the other KPIs, and what names promise.
+
+Shipped KPIs and those of a config are held to the same.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from exporter import duration
+from exporter.expression import Expression, ExpressionError, Kind, amount, predicate
+from exporter.kpi import Kpi, labels_made, made_of
+from exporter.segments import LABELS
+from exporter.strict import At, did_you_mean
+
+Columns = Mapping[str, Mapping[str, Kind]]
+"""Facts -> column -> kind."""
+Fault = tuple[At, str]
+"""The keys that lead to what is wrong, and words."""
+
+CONDITIONS = ("numerator", "denominator", "where")
+AMOUNTS = ("value", "weight")
+SHAPE: Mapping[str, frozenset[str]] = {
+    "ratio": frozenset({"numerator", "denominator", "weight", "numerator_labels", "placed_by", "numerator_placed_by"}),
+    "mean": frozenset({"value", "weight", "where", "placed_by"}),
+    "duration": frozenset({"value", "where", "placed_by"}),
+    "count": frozenset({"where", "per", "placed_by"}),
+    "sum": frozenset({"value", "where", "aggregate", "placed_by"}),
+    "state": frozenset({"value", "where", "aggregate"}),
+    "derived": frozenset({"numerator", "minus", "denominator", "per", "drop", "matched"}),
+}
+"""Kind of KPI -> the keys that shape it; the others of these would be passed over in silence."""
+PARAM_OF = {
+    "again_seconds": "recontact_window",
+    "again_human_seconds": "recontact_window",
+    "due": "activation_window",
+    "due_at": "activation_window",
+    "activated": "activation_window",
+    "stale": "stale_after",
+}
+"""Column -> the parameter that it is worked out with."""
+SHARED = frozenset({"activation_window", "stale_after", "failure_window"})
+"""Parameters that facts know only one value of: that of the shipped KPI."""
+MONEY = frozenset({"amount", "cost", "rate_per_second", "spent", "value"})
+"""Columns of amounts of money; they mean nothing without their currency."""
+NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+LONGEST_NAME = 60
+RESERVED = re.compile(
+    r"_(total|sum|count|bucket|gsum|gcount|created|info|numerator|denominator|lower|upper|distribution|threshold|baseline)$"
+)
+OTHER_UNIT = re.compile(r"_(minutes|hours|days|weeks|months|milliseconds|ms|percent|percentage|pct)$")
+OURS = re.compile(r"(kpi|source|exporter|evaluation|store|config|otlp|series|coverage|unattributed)(_|$)")
+"""Beginnings of what the exporter says about itself and about all KPIs."""
+TEXT = re.compile(r"[^{}\"\\\x00-\x1f]+")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges one KPI among `kpis`; what is allowed on its facts is what the `shipped` ones on them do."""
+
+    kpi: Kpi
+    kpis: Mapping[str, Kpi]
+    shipped: Mapping[str, Kpi]
+    columns: Columns
+
+    def faults(self) -> Iterator[Fault]:
+        """Everything that is wrong with it."""
+        kpi = self.kpi
+        if kpi.facts not in self.columns:
+            yield ("facts",), f"there are no facts {kpi.facts!r}; {did_you_mean(kpi.facts, self.columns)}"
+            return
+        yield from self._words()
+        named = list(self._name())
+        yield from named
+        yield from self._shape()
+        yield from self._labels()
+        yield from self._others()
+        if not named:  # or its unit could not be told
+            yield from self._unit()
+        yield from self._clashes()
+
+    @property
+    def siblings(self) -> list[Kpi]:
+        """The shipped KPIs on the same facts."""
+        return [each for each in self.shipped.values() if each.facts == self.kpi.facts and each.kind != "derived"]
+
+    def _words(self) -> Iterator[Fault]:
+        for key, longest in (("title", 60), ("help", 1000), ("unit", 40)):
+            text = getattr(self.kpi, key)
+            if (text or key != "unit") and not (len(text) <= longest and TEXT.fullmatch(text)):
+                yield (key,), f'write one line of at most {longest} characters, without {{ }} " and \\'
+        if not any(sign.isalpha() for sign in self.kpi.title):
+            yield ("title",), "this has no letters; alerts are named after it"
+        for key, text in (("for", self.kpi.for_), ("window", self.kpi.window)):
+            try:
+                duration.seconds(text)
+            except ValueError as error:
+                yield (key,), str(error)
+
+    def _name(self) -> Iterator[Fault]:
+        name, kind = self.kpi.name, self.kpi.kind
+        if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+            fault = f"a name is small letters, digits and single _, at most {LONGEST_NAME} in all: vip_escalation_ratio"
+        elif name.startswith("outcome_"):
+            fault = "leave out outcome_; every series gets it by itself"
+        elif OURS.match(name):
+            fault = f"{name.partition('_')[0]}... is what the exporter says of itself; choose another name"
+        elif found := RESERVED.search(name):
+            fault = f"the ending {found[0]} is reserved for series made of a KPI; choose another name"
+        elif found := OTHER_UNIT.search(name):
+            fault = f"the ending {found[0]} is no base unit; publish _seconds for time, _ratio (0 to 1) for a share"
+        elif kind == "ratio" and not name.endswith("_ratio"):
+            fault = "the name of a ratio ends in _ratio"
+        elif kind == "duration" and not name.endswith("_seconds"):
+            fault = "the name of a duration ends in _seconds"
+        elif name.endswith("_ratio") and kind not in ("ratio", "mean") and not self.kpi.denominator:
+            fault = f"a {kind} has nothing it is divided by; its name cannot end in _ratio"
+        else:
+            return
+        yield (), fault
+
+    def _shape(self) -> Iterator[Fault]:
+        kpi = self.kpi
+        every, known = frozenset().union(*SHAPE.values()), ", ".join(sorted(SHAPE[kpi.kind]))
+        for key in sorted((every - SHAPE[kpi.kind]) & kpi.model_fields_set):
+            if getattr(kpi, key) != type(kpi).model_fields[key].default:
+                yield (key,), f"a KPI of kind {kpi.kind} has no {key}; its own keys: {known}"
+        yield from self._placed()
+        for name, param in kpi.params.items():
+            if name in SHARED and kpi.name not in self.shipped:
+                owner = next((each.name for each in self.shipped.values() if name in each.params), "a shipped KPI")
+                yield ("params", name), f"there is only one {name}, that of {owner}; set it there"
+            elif param.type == "duration" and not isinstance(param.default, str | None):
+                yield ("params", name, "default"), "write a length of time like 72h"
+        for key, read in expressions(kpi, self.columns[kpi.facts]):
+            if isinstance(read, ExpressionError):
+                yield (key,), str(read)
+                continue
+            for column in sorted(read.columns & PARAM_OF.keys()):
+                needed = PARAM_OF[column]
+                if needed not in kpi.params:
+                    yield (key,), f"{column} is worked out with the parameter {needed}, {_advice(needed)}"
+
+    def _placed(self) -> Iterator[Fault]:
+        kpi = self.kpi
+        if kpi.kind == "derived":
+            return
+        times = sorted({t for each in self.siblings for t in (each.placed_by, each.numerator_placed_by) if t})
+        for key in ("placed_by", "numerator_placed_by"):
+            time = getattr(kpi, key)
+            if time and time not in times:
+                yield (key,), f"{kpi.facts} cannot be placed by {time!r}; {did_you_mean(time, times)}"
+        timeless = kpi.kind == "state" or any(not each.placed_by and each.kind == kpi.kind for each in self.siblings)
+        if not kpi.placed_by and not timeless and times:
+            yield ("placed_by",), f"say which time puts a record into a window; known: {', '.join(times)}"
+
+    def _labels(self) -> Iterator[Fault]:
+        kpi = self.kpi
+        if kpi.kind == "derived":
+            return
+        own = {label for each in self.siblings for label in (*each.labels, *each.numerator_labels)}
+        known = sorted((own | {*LABELS[kpi.record]}) & self.columns[kpi.facts].keys())
+        for key in ("labels", "numerator_labels"):
+            for i, label in enumerate(getattr(kpi, key)):
+                if label not in known:
+                    yield (key, i), f"{label!r} cannot be a label of {kpi.facts}; {did_you_mean(label, known)}"
+
+    def _others(self) -> Iterator[Fault]:
+        for i, name in enumerate(self.kpi.guard):
+            if name not in self.kpis:
+                yield ("guard", i), f"there is no KPI {name!r}; {did_you_mean(name, self.kpis)}"
+        if self.kpi.kind != "derived":
+            return
+        for key in ("numerator", "minus", "denominator"):
+            part = getattr(self.kpi, key)
+            if part and (fault := self._part(part)):
+                yield (key,), fault
+
+    def _part(self, part: str) -> str | None:
+        name, _, which = part.partition(".")
+        other = self.kpis.get(name)
+        if other is None:
+            return f"there is no KPI {name!r}; {did_you_mean(name, self.kpis)}"
+        if other.aggregate == "max":
+            return f"{name} is the largest of its segments; it cannot be added up"
+        if which not in ("", "numerator", "denominator"):
+            return f"after the dot comes numerator or denominator: {name}.denominator"
+        if which and len(other.series) == 1:
+            return f"{name} is a {other.kind}, which has no {which}; write {name}"
+        return None
+
+    def _unit(self) -> Iterator[Fault]:
+        kpi = self.kpi
+        ending = next((end for end in ("ratio", "seconds") if kpi.name.endswith(f"_{end}")), "")
+        if ending and kpi.unit not in ("", ending):
+            yield ("unit",), f"the name says {ending}; leave unit out, or choose another name"
+        if not ending and not kpi.unit:
+            yield (
+                ("unit",),
+                "say in which unit it is, such as requests or currency; a name in _seconds needs none",
+            )
+        labels = self._labels_made()
+        if labels is not None and kpi.unit == "currency" and "currency" not in labels:
+            yield ("labels",), "an amount of money needs the label currency: two currencies make no sum"
+        read = dict(expressions(kpi, self.columns[kpi.facts]))
+        used = {column for key in AMOUNTS if isinstance(found := read.get(key), Expression) for column in found.columns}
+        money = sorted(used & MONEY) if "currency" in self.columns[kpi.facts] else []
+        if money and "currency" not in kpi.labels:
+            yield ("labels",), f"{money[0]} is an amount of money: add the label currency, two currencies make no sum"
+
+    def _labels_made(self) -> tuple[str, ...] | None:
+        """None where its parts are not all there."""
+        if not self.kpis.keys() >= {*made_of(self.kpi)}:
+            return None
+        return labels_made(self.kpi, self.kpis)
+
+    def _clashes(self) -> Iterator[Fault]:
+        mine = self.kpi.all_series
+        for other in self.kpis.values():
+            if other.name != self.kpi.name and (shared := sorted(mine & other.all_series)):
+                yield (), f"{shared[0]} is a series of {other.name} already; choose another name"
+            elif other.name != self.kpi.name and _alert(other.title) == _alert(self.kpi.title):
+                yield ("title",), f"{other.name} has this title already; alerts and panels are named after it"
+
+
+def expressions(kpi: Kpi, columns: Mapping[str, Kind]) -> Iterator[tuple[str, Expression | ExpressionError]]:
+    """Key -> the condition or amount under it, checked; parameters stand in it as `{name}`."""
+    if kpi.kind == "derived":
+        return
+    kinds: Mapping[str, Kind] = {"duration": "number", "number": "number", "predicate": "boolean"}
+    known = {**columns, **{_stand_in(name): kinds[param.type] for name, param in kpi.params.items()}}
+    for key in (*CONDITIONS, *AMOUNTS):
+        text = kpi.written.get(key) or getattr(kpi, key)
+        if not text or text == "true":
+            continue
+        for name in kpi.params:
+            text = text.replace(f"{{{name}}}", _stand_in(name))
+        try:
+            read = (predicate if key in CONDITIONS else amount)(text, known)
+        except ExpressionError as error:
+            yield key, ExpressionError(str(error).replace(_stand_in(""), ""))
+        else:
+            yield key, read
+
+
+def sound(kpi: Kpi, columns: Mapping[str, Kind]) -> Kpi:
+    """A KPI without faults, with its SQL as checked; what was written is kept to be shown."""
+    checked: dict[str, str] = {}
+    written: dict[str, str] = {}
+    for key, read in expressions(kpi, columns):
+        if isinstance(read, Expression):
+            checked[key] = _opened(read.sql, {f'CAST("{_stand_in(n)}" AS DOUBLE)': n for n in kpi.params})
+            written[key] = _opened(getattr(kpi, key), {f"{{{{{name}}}}}": name for name in kpi.params})
+    return kpi.model_copy(update={**checked, "written": written})
+
+
+def _opened(text: str, params: Mapping[str, str]) -> str:
+    """A text in which only parameters stand in braces, whatever braces were in it before."""
+    text = text.replace("{", "{{").replace("}", "}}")
+    for stand_in, name in params.items():
+        text = text.replace(stand_in, f"{{{name}}}")
+    return text
+
+
+def _stand_in(param: str) -> str:
+    return f"parameter__{param}"
+
+
+def _advice(param: str) -> str:
+    if param in SHARED:
+        return "which only the shipped KPI has; count another column"
+    params = f"params: {{{param}: {{type: duration, default: 72h}}}}"
+    return f"which this KPI does not have; add {params} and compare with {{{param}}}"
+
+
+def _alert(title: str) -> str:
+    return "".join(sign for sign in title.lower() if sign.isalnum())

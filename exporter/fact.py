@@ -1,0 +1,38 @@
+"""What the rows of facts have: columns and their kinds, asked of DuckDB on an empty store."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from exporter.evaluate import FACTS, prepare, stood, utc
+from exporter.expression import Kind
+from exporter.plan import Plan
+from exporter.store import Store
+
+KINDS: Mapping[str, Kind] = {"BOOLEAN": "boolean", "VARCHAR": "text", "TIMESTAMP": "time"}
+NUMBERS = ("INTEGER", "BIGINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL")
+HIDDEN = frozenset({"moment", "until"})
+"""Columns that evaluation needs and that say nothing about a record."""
+
+
+@cache
+def columns() -> Mapping[str, Mapping[str, Kind]]:
+    """Facts -> column -> kind; a list is no kind that an expression knows."""
+    plan = Plan(settings=(), windows=[("1d", 86400)], labels={})
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    found: dict[str, Mapping[str, Kind]] = {}
+    with TemporaryDirectory(prefix="outcome-") as folder, Store.open(Path(folder) / "empty.duckdb") as store:
+        reader = store.reader()
+        prepare(reader, plan, at, [])
+        for facts in sorted(path.stem for path in FACTS.glob("*.sql")):
+            rows = reader.execute(f"describe select * {stood(facts, plan, utc(at))}").fetchall()
+            kinds = {str(row[0]): _kind(str(row[1])) for row in rows}
+            found[facts] = {name: kind for name, kind in kinds.items() if kind and name not in HIDDEN}
+        reader.close()
+    return found
+
+
+def _kind(sql_type: str) -> Kind | None:
+    return "number" if sql_type.startswith(NUMBERS) else KINDS.get(sql_type)
