@@ -5,12 +5,14 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+from exporter.config import Config
 from exporter.demo import configuration
 from exporter.demo.serving import serving
 from exporter.demo.simulation import Simulation
 from exporter.demo.world import World
 from exporter.figure import Evaluation
-from exporter.figures import once, open_store, read
+from exporter.figures import Once, once, open_store, read
+from exporter.store import Store
 
 END = datetime(2026, 3, 25, 15, 30, tzinfo=UTC)  # a Wednesday
 
@@ -35,4 +37,8 @@ def figures_of(path: Path, at: datetime) -> Evaluation:
     """Every figure that `once --no-poll --at` gives."""
     config = read(path)
     with open_store(config) as store:
-        return asyncio.run(once(config, store, lambda: END, at=at, polls=False)).evaluation
+        return found_in(config, store, at).evaluation
+
+
+def found_in(config: Config, store: Store, at: datetime) -> Once:
+    return asyncio.run(once(config, store, lambda: END, at=at, polls=False))
