@@ -19,6 +19,7 @@ from exporter.figure import Evaluation
 from exporter.figures import Clock, evaluated, explained, fed, open_store, past, read
 from exporter.health import Health
 from exporter.otlp import Otlp, OtlpSettings
+from exporter.past import Memory
 from exporter.poll import Poller, Show
 from exporter.publish import Publisher
 from exporter.question import LARGEST_SIZE, SIZE, Unexplained, question
@@ -67,6 +68,7 @@ class App:
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._retained_at: datetime | None = None
+        self._memory = Memory()
         self._reloading = asyncio.Lock()
         self._explaining = asyncio.Lock()  # one at a time: it takes memory and a core
 
@@ -161,7 +163,7 @@ class App:
     def _figures(self, at: datetime) -> tuple[list[Fed], Evaluation, Series]:
         config = self.config
         sources = fed(config, self.poller.freshness())
-        evaluation = evaluated(config, self.store, at, sources, fresh_at=at)
+        evaluation = evaluated(config, self.store, at, sources, fresh_at=at, memory=self._memory)
         return sources, evaluation, series(evaluation, config.plan, config.limits)
 
     def _keep_house(self, at: datetime) -> None:

@@ -1,7 +1,7 @@
 """A figure: one KPI in one window and segment, as its parts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from exporter.stats import Distribution
@@ -27,9 +27,22 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """What figures are compared with.
+
+    `days`: baseline -> the figures of each of its days: four for the median of a weekday, one for the others.
+    `absent`: (kpi, baseline) -> why there is none, or none in one of the windows.
+    """
+
+    days: Mapping[str, tuple[tuple[Figure, ...], ...]] = field(default_factory=dict)
+    absent: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All figures at one instant, and for each KPI without any the reason why."""
+    """All figures at one instant, for each KPI without any the reason why, and what they are compared with."""
 
     at: datetime
     figures: tuple[Figure, ...]
     absent: Mapping[str, str]
+    baselines: Past = Past()

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from exporter.explain import explain
 from exporter.figure import Evaluation
 from exporter.health import Health
 from exporter.history import Instants
-from exporter.plan import Feed
+from exporter.past import Memory
+from exporter.plan import NEVER, Feed
 from exporter.poll import Show, SourceFreshness, poll_once
 from exporter.question import Question
 from exporter.records import record_name
@@ -51,15 +52,29 @@ def stored_freshness(config: Config, store: Store) -> list[SourceFreshness]:
     for source in config.sources:
         state = store.source(source.name)
         complete = state.complete and state.fingerprint == source.fingerprint
-        found.append(SourceFreshness(source.name, complete, state.last_success, source.max_staleness_seconds))
+        found.append(
+            SourceFreshness(source.name, complete, state.last_success, source.max_staleness_seconds, state.whole_since)
+        )
     return found
 
 
-def evaluated(config: Config, store: Store, at: datetime, sources: Sequence[Fed], *, fresh_at: datetime) -> Evaluation:
-    """All figures at an instant; `fresh_at`: the instant at which sources are judged to be stale or not."""
-    reader = store.reader()
+def evaluated(
+    config: Config,
+    store: Store,
+    at: datetime,
+    sources: Sequence[Fed],
+    *,
+    fresh_at: datetime,
+    memory: Memory | None = None,
+) -> Evaluation:
+    """All figures at an instant, and what they are compared with.
+
+    `fresh_at`: the instant at which sources are judged to be stale or not. `memory`: of the evaluations before.
+    """
+    reader, fed_by = store.reader(), feeds(sources, fresh_at)
     try:
-        return evaluate(reader, config.plan, at, feeds(sources, fresh_at))
+        found = evaluate(reader, config.plan, at, fed_by)
+        return replace(found, baselines=(memory or Memory()).past(reader, store, config.plan, at, fed_by))
     finally:
         reader.close()
 
@@ -72,6 +87,7 @@ def feeds(sources: Sequence[Fed], fresh_at: datetime) -> list[Feed]:
             records=each.records,
             complete=each.freshness.complete,
             stale=each.freshness.stale(fresh_at),
+            since=each.freshness.whole_since or NEVER,
         )
         for each in sources
     ]

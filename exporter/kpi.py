@@ -15,6 +15,8 @@ Severity = Literal["warning", "critical"]
 Basis = Literal["calendar", "business"]
 """What a duration is measured in: all the time there is, or the hours in which somebody works on it."""
 BASES: tuple[Basis, ...] = get_args(Basis)
+BASELINES = ("fixed", "previous", "control", "weekday_median")
+"""What a KPI can be compared with."""
 
 BUCKETS = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 172800.0, 604800.0, 2592000.0)
 """Upper bounds of duration distributions, in seconds: a minute to 30 days."""
@@ -51,6 +53,13 @@ class Threshold(Frozen):
     critical: float | None = None
 
 
+class Spike(Frozen):
+    """When a day is unlike the same weekday otherwise: by this factor, and by this much too."""
+
+    factor: Annotated[float, Field(gt=1)]
+    rise: Annotated[float, Field(gt=0)]
+
+
 class Kpi(Frozen):
     """One KPI as declared in exporter/kpis/. Predicates and values are SQL over the columns of its facts."""
 
@@ -85,6 +94,8 @@ class Kpi(Frozen):
     better: Literal["higher", "lower", "none"]
     guard: tuple[str, ...] = ()
     threshold: Threshold = Threshold()
+    baselines: tuple[Literal["previous", "control", "weekday_median"], ...] = ()  # also where none are configured
+    spike: Spike | None = None  # an alert; needs the baseline weekday_median
     window: str = "7d"  # the window that alerts look at
     for_: Annotated[str, Field(alias="for")] = "1h"
     owner: str = "unassigned"
@@ -99,6 +110,8 @@ class Kpi(Frozen):
             raise ValueError(f"a KPI of kind {self.kind} needs {', '.join(missing)}")
         if self.business and self.kind != "duration":
             raise ValueError("only a duration has `business`")
+        if self.spike and (self.kind != "ratio" or self.better != "lower" or "weekday_median" not in self.baselines):
+            raise ValueError("spike needs a ratio that is better when lower, with baselines: [weekday_median]")
         return self
 
     @property
@@ -123,7 +136,7 @@ class Kpi(Frozen):
 
     @property
     def series(self) -> tuple[str, ...]:
-        """The names of all its series, main one first; thresholds are left out."""
+        """The names of all its series, main one first; thresholds and baselines are left out."""
         parts = {
             "ratio": (
                 f"{self.stem}_numerator",
@@ -140,10 +153,15 @@ class Kpi(Frozen):
     @property
     def all_series(self) -> frozenset[str]:
         """Every name that may be published for it, thresholds and baselines too."""
-        of_main = (f"{self.metric}_{suffix}" for suffix in ("threshold", "baseline"))
-        return frozenset(
-            (*self.series, *of_main, *(f"{name}_bucket" for name in self.series if "distribution" in name))
-        )
+        buckets = (f"{name}_bucket" for name in self.series if "distribution" in name)
+        return frozenset((*self.series, *self.compared, f"{self.metric}_threshold", *buckets))
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The names of the series that its baselines have."""
+        parted = self.kind in ("ratio", "mean", "duration") or self.denominator
+        parts = (f"{self.stem}_baseline_numerator", f"{self.stem}_baseline_denominator") if parted else ()
+        return (f"{self.metric}_baseline", *parts)
 
     @property
     def windowed(self) -> bool:

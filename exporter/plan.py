@@ -1,13 +1,40 @@
 """What to evaluate: KPIs as configured, windows, labels, what is known of workflows, services and teams."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Literal
 
 from exporter.figure import Key
-from exporter.kpi import Basis, Kpi, Threshold
+from exporter.kpi import BASELINES, Basis, Kpi, Threshold, parts
 from exporter.records import CostKind
+
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+"""For ever ago."""
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Period:
+    """Whole days: from `begins_at` until just before `ends_at`."""
+
+    begins_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baselines:
+    """What a KPI is compared with."""
+
+    fixed: Period | None = None
+    previous: bool = False
+    control: tuple[str, ...] = ()  # labels that the control group is summed over, `cohort` always; none: no comparison
+    weekday_median: bool = False
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The names of those that are asked for."""
+        return tuple(kind for kind in BASELINES if getattr(self, kind))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +48,7 @@ class Setting:
     params: Mapping[str, str] = field(default_factory=dict)
     threshold: Threshold = field(default_factory=Threshold)
     thresholds_by: Sequence[tuple[Mapping[str, str], Threshold]] = ()
+    baselines: Baselines = field(default_factory=Baselines)
     owner: str = "unassigned"
     escalation: str = "none"
     cadence: str = "weekly"
@@ -93,9 +121,24 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:
-    """A source as evaluation sees it: which records it feeds, and whether what it fed is whole and fresh."""
+    """A source as evaluation sees it: which records it feeds, and whether what it fed is whole and fresh.
+
+    `since`: from when on its history is whole.
+    """
 
     source: str
     records: frozenset[str]
     complete: bool = True
     stale: bool = False
+    since: datetime = BEGINNING
+
+
+def narrowed(plan: Plan, names: Collection[str]) -> Plan:
+    """A plan of some KPIs only, and what they are made of."""
+    known = {setting.kpi.name: setting.kpi for setting in plan.settings}
+    wanted, open_ = set[str](), {*names}
+    while open_:
+        wanted |= open_
+        below = (known[name] for name in open_ if name in known and known[name].kind == "derived")
+        open_ = {part.split(".")[0] for kpi in below for part in parts(kpi)} - wanted
+    return replace(plan, settings=[setting for setting in plan.settings if setting.kpi.name in wanted])

@@ -20,6 +20,7 @@ from exporter.client import Client
 from exporter.connectors.contract import Page
 from exporter.failure import RateLimited, SourceError, Unavailable
 from exporter.health import Health
+from exporter.plan import BEGINNING
 from exporter.records import record_name
 from exporter.source import Source
 from exporter.store import Store, StoreError
@@ -66,6 +67,7 @@ class SourceFreshness:
     complete: bool
     last_success: datetime | None
     max_staleness_seconds: float
+    whole_since: datetime | None = None  # from when on its history is whole; None where that is not known
 
     def stale(self, at: datetime) -> bool:
         """Whether the source has not answered for too long."""
@@ -152,7 +154,9 @@ class _Poll:
         since = at - timedelta(seconds=source.initial_history_seconds)
         async with Client(source.http, at=at, since=since, observe=self.observer) as client:
             await self._store_all(source.connector.poll(client, source.options, state.cursor))
-        await self._in_thread(self.store.succeeded, source.name, at)
+        # A first sync of several polls asked from different instants on: the last of them holds for all.
+        whole_since = BEGINNING if getattr(source.connector, "READS_ALL", False) else since
+        await self._in_thread(self.store.succeeded, source.name, at, whole_since)
 
     async def _store_all(self, pages: AsyncIterator[Page]) -> None:
         storing: asyncio.Task[None] | None = None
@@ -246,7 +250,9 @@ class Poller:
             state = self._store.source(name)
             # Under another fingerprint what is stored is not yet what is configured.
             complete = state.complete and state.fingerprint == source.fingerprint
-            found.append(SourceFreshness(name, complete, state.last_success, source.max_staleness_seconds))
+            found.append(
+                SourceFreshness(name, complete, state.last_success, source.max_staleness_seconds, state.whole_since)
+            )
         return found
 
     async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -4,12 +4,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from exporter.figure import Evaluation, Figure, Key
+from exporter.baseline import Baseline, compare, unmatched
+from exporter.figure import Evaluation, Figure, Key, Past
 from exporter.kpi import Kpi, Threshold
+from exporter.merge import merge, value_of
 from exporter.plan import Plan, Setting
 from exporter.stats import Distribution, Family, Snapshot, wilson
 
 OTHER = "other"
+Names = Mapping[str, set[str]]
+"""Crowded label -> the values that keep their name."""
 
 LABEL_NAMES: Mapping[str, str] = {
     "service": "app_service",
@@ -26,6 +30,20 @@ SUFFIX_HELP: Mapping[str, str] = {
     "lower": "Lower end of the 95 % Wilson interval of {metric}. {help}",
     "upper": "Upper end of the 95 % Wilson interval of {metric}. {help}",
     "distribution": "How the values behind {metric} spread. {help}",
+}
+
+
+BASELINE_HELP: Mapping[str, str] = {
+    "baseline": (
+        "What {metric} is compared with, in segments that have both. previous: one window earlier. weekday_median: the "
+        "same day of the last four weeks. control: cohort control, now. fixed: a period of days, counts and sums "
+        "scaled to the window. Totals: sum(N and ignoring (baseline) N_baseline), likewise D, against N_baseline. "
+        "{title}."
+    ),
+    "numerator": "Upper part of {metric}_baseline; what it is compared with has it too: add only those. {title}.",
+    "denominator": (
+        "Lower part of {metric}_baseline, the number it is taken over (of weekday_median, in all its days). {title}."
+    ),
 }
 
 
@@ -52,8 +70,14 @@ def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
     settings = {setting.kpi.name: setting for setting in plan.settings}
     budget = limits.series_per_metric
     while True:
-        figures, folded = fold(evaluation.figures, settings, plan, budget, limits.values_per_label)
-        families = [*kpi_families(figures, settings), info(plan.settings), absent(evaluation.absent)]
+        figures, folded, names = fold(evaluation.figures, settings, plan, budget, limits.values_per_label)
+        baselines = compare(figures, folded_alike(evaluation.baselines, settings, names), settings)
+        families = [
+            *kpi_families(figures, settings, baselines),
+            info(plan.settings),
+            absent(evaluation.absent),
+            baseline_absent(unmatched(evaluation, baselines, plan.settings)),
+        ]
         count = sum(size(family) for family in families)
         if count <= limits.series or budget <= len(plan.windows):
             return Series(Snapshot(evaluation.at, tuple(families)), folded, count)
@@ -67,14 +91,19 @@ def size(family: Family) -> int:
 
 def fold(
     figures: Sequence[Figure], settings: Mapping[str, Setting], plan: Plan, budget: int, most: int
-) -> tuple[list[Figure], dict[tuple[str, str], int]]:
-    """The figures with the smaller values of crowded labels merged into `other`, alike for all KPIs of one record."""
+) -> tuple[list[Figure], dict[tuple[str, str], int], dict[str, Names]]:
+    """The figures with the smaller values of crowded labels merged into `other`, alike for all KPIs of one record.
+
+    Beside them what was folded, and for each record which values kept their names.
+    """
     result: list[Figure] = []
     folded: dict[tuple[str, str], int] = {}
+    names: dict[str, Names] = {}
     records = {name: setting.kpi.record for name, setting in settings.items()}
     for record in sorted(set(records.values())):
         mine = [f for f in figures if records[f.kpi] == record]
-        kept = crowd(mine, len(plan.windows), budget, most)
+        breadth = {name: breadth_of(setting, plan) for name, setting in settings.items()}
+        kept = crowd(mine, breadth, budget, most)
         for figure in mine:
             for label, value in figure.segment:
                 if label != "basis" and value not in kept[label] and value != OTHER:
@@ -83,12 +112,32 @@ def fold(
             if records[kpi] == record:
                 values = {v for f in mine if f.kpi == kpi for name, v in f.segment if name == label}
                 folded[kpi, label] = len(values - kept[label] - {OTHER})
-        result += merge((replace(f, segment=renamed(f.segment, kept)) for f in mine), settings)
-    return result, folded
+        names[record] = {label: kept[label] for kpi, label in folded if records[kpi] == record}
+        result += merge((replace(f, segment=renamed(f.segment, names[record])) for f in mine), settings)
+    return result, folded, names
 
 
-def crowd(figures: Sequence[Figure], windows: int, budget: int, most: int) -> dict[str, set[str]]:
-    """Label -> the values that keep their name: the largest ones, as many as fit."""
+def folded_alike(past: Past, settings: Mapping[str, Setting], names: Mapping[str, Names]) -> Past:
+    """The figures of another time in the segments of now: `other` is whatever has no name of its own, then as now."""
+
+    def alike(day: Sequence[Figure]) -> tuple[Figure, ...]:
+        mine = ((f, names.get(settings[f.kpi].kpi.record, {})) for f in day if f.kpi in settings)
+        return tuple(merge((replace(f, segment=renamed(f.segment, kept)) for f, kept in mine), settings))
+
+    return replace(past, days={kind: tuple(map(alike, days)) for kind, days in past.days.items()})
+
+
+def breadth_of(setting: Setting, plan: Plan) -> int:
+    """How many series of one metric a segment has: one for each window, or for each window and baseline."""
+    weekday = int(setting.baselines.weekday_median)
+    return max(len(plan.windows), (len(setting.baselines.kinds) - weekday) * len(plan.windows) + weekday)
+
+
+def crowd(figures: Sequence[Figure], breadth: Mapping[str, int], budget: int, most: int) -> dict[str, set[str]]:
+    """Label -> the values that keep their name: the largest ones, as many as fit.
+
+    `breadth`: KPI -> how many series of one metric a segment has.
+    """
     volume: dict[str, Counter[str]] = {}
     for figure in figures:
         for label, value in figure.segment:
@@ -103,7 +152,7 @@ def crowd(figures: Sequence[Figure], windows: int, budget: int, most: int) -> di
     segments = {(f.kpi, f.segment) for f in figures}
     while kept:
         sizes = Counter(kpi for kpi, _ in {(kpi, renamed(segment, kept)) for kpi, segment in segments})
-        if max(sizes.values(), default=0) * windows <= budget:
+        if max((size * breadth[kpi] for kpi, size in sizes.items()), default=0) <= budget:
             break
         widest = max(kept, key=lambda label: (len(kept[label]), label))
         if len(kept[widest]) <= 1:
@@ -112,51 +161,25 @@ def crowd(figures: Sequence[Figure], windows: int, budget: int, most: int) -> di
     return kept
 
 
-def renamed(segment: Key, kept: Mapping[str, set[str]]) -> Key:
-    """A segment with values that are not kept called `other`."""
-    return tuple((label, value if label == "basis" or value in kept[label] else OTHER) for label, value in segment)
+def renamed(segment: Key, kept: Names) -> Key:
+    """A segment with values that are not kept called `other`; a label that is not crowded keeps all of its."""
+    return tuple((label, value if label == "basis" or value in kept.get(label, {value}) else OTHER) for label, value in segment)
 
 
-def merge(figures: Iterable[Figure], settings: Mapping[str, Setting]) -> list[Figure]:
-    """Figures of the same KPI, window and segment made one."""
-    merged: dict[tuple[str, str | None, Key], Figure] = {}
-    for figure in figures:
-        key = figure.kpi, figure.window, figure.segment
-        merged[key] = add(merged[key], figure, settings[figure.kpi].kpi) if key in merged else figure
-    return list(merged.values())
-
-
-def add(a: Figure, b: Figure, kpi: Kpi) -> Figure:
-    """Two figures of one KPI as the figure of both together."""
-    by: Counter[Key] = Counter()
-    for key, value in (*a.by, *b.by):
-        by[key] += value  # type: ignore[assignment]  # counts travel as floats here
-    spread = None
-    if a.distribution and b.distribution:
-        buckets = tuple(
-            (le, m + n) for (le, m), (_, n) in zip(a.distribution.buckets, b.distribution.buckets, strict=True)
-        )
-        spread = Distribution(
-            buckets, a.distribution.count + b.distribution.count, a.distribution.sum + b.distribution.sum
-        )
-    return replace(
-        a,
-        numerator=max(a.numerator, b.numerator) if kpi.aggregate == "max" else a.numerator + b.numerator,
-        denominator=None if a.denominator is None or b.denominator is None else a.denominator + b.denominator,
-        distribution=spread,
-        by=tuple(sorted(by.items())),
-    )
-
-
-def kpi_families(figures: Sequence[Figure], settings: Mapping[str, Setting]) -> Iterator[Family]:
+def kpi_families(
+    figures: Sequence[Figure], settings: Mapping[str, Setting], baselines: Sequence[Baseline] = ()
+) -> Iterator[Family]:
     """The families of every KPI that has figures."""
-    grouped: dict[str, list[Figure]] = {}
-    for figure in figures:
-        grouped.setdefault(figure.kpi, []).append(figure)
+    grouped: dict[str, list[Figure | Baseline]] = {}
+    everything: tuple[Figure | Baseline, ...] = (*figures, *baselines)
+    for each in everything:
+        grouped.setdefault(each.kpi, []).append(each)
     for name in sorted(grouped):
         samples: dict[str, dict[Key, float | Distribution]] = {}
-        for figure in grouped[name]:
-            for metric, key, value in samples_of(figure, settings[name]):
+        for each in grouped[name]:
+            setting = settings[name]
+            told = samples_of(each, setting) if isinstance(each, Figure) else compared(each, setting)
+            for metric, key, value in told:
                 samples.setdefault(metric, {})[key] = value
         yield from (family(metric, settings[name].kpi, found) for metric, found in samples.items())
 
@@ -169,8 +192,8 @@ def samples_of(figure: Figure, setting: Setting) -> Iterator[tuple[str, Key, flo
     if d is None:
         yield kpi.metric, key, n
     else:
-        if d > 0 and (kpi.kind != "derived" or n):
-            yield kpi.metric, key, n / d
+        if (quotient := value_of(figure, kpi)) is not None:
+            yield kpi.metric, key, quotient
         yield f"{kpi.stem}_denominator", key, d
         for by, value in figure.by or (((), n),):
             # A numerator that is split keeps its labels even where it is 0, for one metric has one set of labels.
@@ -184,6 +207,19 @@ def samples_of(figure: Figure, setting: Setting) -> Iterator[tuple[str, Key, flo
         yield f"{kpi.stem}_distribution", key, figure.distribution
     for severity, value in resolve(setting, figure.segment).items():
         yield f"{kpi.metric}_threshold", (*key, ("severity", severity)), value
+
+
+def compared(made: Baseline, setting: Setting) -> Iterator[tuple[str, Key, float]]:
+    """(metric, labels, value) of everything published for one baseline."""
+    kpi = setting.kpi
+    window = (("window", made.window),) if made.window else ()
+    key: Key = (*window, *made.segment, ("baseline", made.kind))
+    if made.value is not None:
+        yield f"{kpi.metric}_baseline", key, made.value
+    if made.denominator is not None:
+        yield f"{kpi.stem}_baseline_denominator", key, made.denominator
+        if made.numerator is not None:
+            yield f"{kpi.stem}_baseline_numerator", key, made.numerator
 
 
 def resolve(setting: Setting, segment: Key) -> dict[str, float]:
@@ -207,6 +243,8 @@ def family(metric: str, kpi: Kpi, found: Mapping[Key, float | Distribution]) -> 
     """One metric with its help; label names as they leave the process."""
     suffix = metric.rsplit("_", 1)[1]
     text = SUFFIX_HELP.get(suffix, "{title}: {help}") if metric != kpi.metric else "{title}: {help}"
+    if "baseline" in dict(next(iter(found))):
+        text = BASELINE_HELP[suffix]
     if suffix == "threshold":
         text = "Configured threshold of {metric}, by severity of the alert. {title}."
     labels = next(iter(found))
@@ -250,4 +288,17 @@ def absent(reasons: Mapping[str, str]) -> Family:
         "gauge",
         ("kpi", "reason"),
         tuple(sorted(((kpi, reason), 1.0) for kpi, reason in reasons.items())),
+    )
+
+
+def baseline_absent(reasons: Iterable[tuple[str, str, str]]) -> Family:
+    """Which baselines that are asked for are missing, and why."""
+    return Family(
+        "outcome_baseline_absent",
+        "1 where a baseline is missing, in all windows or in some: no_history (records do not reach back that far), "
+        "period_not_over, definition_changed (and its records are gone), no_records, no_match (only other segments "
+        "have it), failed (see the log), or what outcome_kpi_absent says of the KPI.",
+        "gauge",
+        ("kpi", "baseline", "reason"),
+        tuple(sorted((reason, 1.0) for reason in reasons)),
     )

@@ -1,8 +1,8 @@
 """Reads a scenario file, feeds its records to a real store, and gives the samples that come out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
-from datetime import UTC, datetime
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -12,7 +12,18 @@ from exporter import kpi, strict
 from exporter.evaluate import evaluate
 from exporter.figure import Evaluation
 from exporter.kpi import Kpi
-from exporter.plan import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
+from exporter.past import Memory
+from exporter.plan import (
+    Baselines,
+    Feed,
+    Period,
+    Plan,
+    RecurringCost,
+    ServiceSetting,
+    Setting,
+    TeamSetting,
+    WorkflowSetting,
+)
 from exporter.records import RECORDS, Record
 from exporter.series import Limits, series
 from exporter.stats import Distribution
@@ -56,11 +67,28 @@ def recurring(given: Mapping[str, Any]) -> RecurringCost:
     return make(**{**given, **times})
 
 
+def baselines(given: Mapping[str, Any]) -> Baselines:
+    """What a scenario compares with; `control` names the labels that the control group is summed over."""
+    period = given.get("fixed")
+    return Baselines(
+        fixed=Period(begins_at=at(period["from"]), ends_at=at(period["to"]) + timedelta(days=1)) if period else None,
+        previous="previous" in given,
+        control=tuple(given.get("control", ())),
+        weekday_median="weekday_median" in given,
+    )
+
+
 def plan(scenario: Mapping[str, Any]) -> Plan:
     settings = scenario.get("settings", {})
+    compared = {scenario["kpi"]: baselines(scenario.get("baselines", {}))}
     catalogue = kpi.catalogue()
     return Plan(
-        settings=[Setting(kpi=k, params=params(k, settings), threshold=k.threshold) for k in catalogue.values()],
+        settings=[
+            Setting(
+                kpi=k, params=params(k, settings), threshold=k.threshold, baselines=compared.get(k.name, Baselines())
+            )
+            for k in catalogue.values()
+        ],
         windows=sorted(WINDOWS.items(), key=lambda item: item[1]),
         labels={record: scenario.get("labels", ["team"]) for record in RECORDS},
         workflows={k: WorkflowSetting(**v) for k, v in settings.get("workflows", {}).items()},
@@ -76,7 +104,9 @@ def evaluated(scenario: Mapping[str, Any], folder: Path) -> Evaluation:
     with Store.open(folder / "scenario.duckdb") as store:
         for name, rows in given.items():
             store.write(name, rows, {})
-        return evaluate(store.reader(), plan(scenario), at(scenario["at"]), feeds)
+        made, moment, reader = plan(scenario), at(scenario["at"]), store.reader()
+        found = evaluate(reader, made, moment, feeds)
+        return replace(found, baselines=Memory().past(reader, store, made, moment, feeds))
 
 
 def samples(evaluation: Evaluation, scenario: Mapping[str, Any]) -> dict[Sample, float]:
@@ -84,7 +114,7 @@ def samples(evaluation: Evaluation, scenario: Mapping[str, Any]) -> dict[Sample,
     declared = kpi.catalogue()[scenario["kpi"]]
     found: dict[Sample, float] = {}
     for family in series(evaluation, plan(scenario), Limits()).snapshot.families:
-        if family.name not in (*declared.series, f"{declared.metric}_threshold"):
+        if family.name not in (*declared.series, *declared.compared, f"{declared.metric}_threshold"):
             continue
         for values, value in family.samples:
             labels = frozenset(zip(family.labels, values, strict=True))

@@ -20,9 +20,10 @@ ELSEWHERE = {
 INVENTORY = {"workflow"}  # a record without times: it is as it stands
 
 FILES = sorted((Path(__file__).parent / "scenarios").glob("*.yaml"))
+COMPARED = sorted((Path(__file__).parent / "scenarios/baseline").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*FILES, *COMPARED], ids=lambda path: path.stem)
 def test_a_scenario_comes_out_as_written(path: Path, tmp_path: Path) -> None:
     written = scenario.load(path)
 
@@ -34,6 +35,7 @@ def test_a_scenario_comes_out_as_written(path: Path, tmp_path: Path) -> None:
         declared.metric,
         f"{declared.stem}_numerator",
         f"{declared.stem}_denominator",
+        *declared.compared,
     }
     actual = {sample: value for sample, value in found.items() if sample[0] in spoken_of}
 
@@ -45,6 +47,10 @@ def test_every_kpi_has_a_scenario() -> None:
     covered = {scenario.load(path)["kpi"] for path in FILES}
 
     assert set(kpi.catalogue()) == covered
+
+
+def test_every_kind_of_baseline_has_a_scenario() -> None:
+    assert {kind for path in COMPARED for kind in scenario.load(path)["baselines"]} == {*kpi.BASELINES}
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.stem not in ELSEWHERE], ids=lambda path: path.stem)

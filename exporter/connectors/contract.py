@@ -3,6 +3,7 @@
     RECORDS: tuple[type[Record], ...]        the record types it yields
     Options: a frozen dataclass              its own config keys, validated by pydantic; a default for each
     async def poll(client, options, cursor) -> AsyncIterator[Page]
+    READS_ALL = True                         where the first poll reads everything there is, however old
 
 A connector keeps no state, reads no clock, logs nothing and retries nothing. It tells only how to ask and what an
 answer means. Its module docstring has five words, each beginning a line: API, Polls, Cursor, Blind, Checked.

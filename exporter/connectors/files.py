@@ -33,6 +33,7 @@ from exporter.connectors.files_rows import Batches, File, Row, State, csv_rows, 
 from exporter.records import Read, Record
 
 RECORDS = tuple(records.RECORDS.values())
+READS_ALL = True
 Format = Literal["json_lines", "csv", "parquet"]
 FORMATS: dict[str, Format] = {".jsonl": "json_lines", ".ndjson": "json_lines", ".csv": "csv", ".parquet": "parquet"}
 UNREAD_KEPT = 20

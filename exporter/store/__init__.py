@@ -21,10 +21,12 @@ from typing import Any, Self
 import duckdb
 
 from exporter.records import RECORDS, Record
+from exporter.store import frozen
 from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, check_folder, fault
+from exporter.store.frozen import Frozen
 from exporter.store.table import Table, naive
 
-__all__ = ["CannotWrite", "Damaged", "NewerFormat", "NotAStore", "SourceState", "Store", "StoreError"]
+__all__ = ["CannotWrite", "Damaged", "Frozen", "NewerFormat", "NotAStore", "SourceState", "Store", "StoreError"]
 
 FORMAT = 1
 """Raised when an older program could not work with the file. A column that is only added does not need that."""
@@ -41,6 +43,7 @@ class SourceState:
     complete: bool  # the first full sync is done
     last_success: datetime | None
     fingerprint: str | None
+    whole_since: datetime | None = None  # from when on its records are all there; None where that is not known
 
 
 class Store:
@@ -134,11 +137,13 @@ class Store:
             )
         return self.source(source)
 
-    def succeeded(self, source: str, at: datetime) -> None:
-        """A poll that began at `at` has brought everything."""
+    def succeeded(self, source: str, at: datetime, since: datetime | None = None) -> None:
+        """A poll that began at `at` has brought everything; the first one everything from `since` on."""
         with self._transaction() as db:
             db.execute(
-                "update source_state set complete = true, last_success = ? where source = ?", [naive(at), source]
+                "update source_state set complete = true, last_success = ?, whole_since = coalesce(whole_since, ?)"
+                " where source = ?",
+                [naive(at), since and naive(since), source],
             )
 
     def retain(self, before: datetime) -> int:
@@ -147,17 +152,34 @@ class Store:
         An inventory is not history: it is kept.
         """
         with self._transaction() as db:
-            return sum(table.delete_before(db, before) for table in self._tables.values())
+            deleted = sum(table.delete_before(db, before) for table in self._tables.values())
+            if deleted:
+                db.execute(
+                    "update source_state set whole_since = ? where whole_since < ?", [naive(before), naive(before)]
+                )
+        return deleted
+
+    def freeze(self, baselines: Iterable[Frozen]) -> None:
+        """Keeps baselines for good, in one transaction."""
+        with self._transaction() as db:
+            frozen.put(db, baselines)
+
+    def frozen_baselines(self) -> dict[str, Frozen]:
+        """The baselines that are kept, by KPI."""
+        with self._connection() as db:
+            return frozen.kept(db)
 
     def source(self, source: str) -> SourceState:
         with self._connection() as db:
             rows = db.execute(
-                "select cursor, complete, last_success, fingerprint from source_state where source = ?", [source]
+                "select cursor, complete, fingerprint, last_success, whole_since from source_state where source = ?",
+                [source],
             ).fetchall()
         if not rows:
             return SourceState({}, False, None, None)
-        cursor, complete, last_success, fingerprint = rows[0]
-        return SourceState(json.loads(cursor), complete, last_success and last_success.replace(tzinfo=UTC), fingerprint)
+        cursor, complete, fingerprint, *times = rows[0]
+        last_success, whole_since = (moment and moment.replace(tzinfo=UTC) for moment in times)
+        return SourceState(json.loads(cursor), complete, last_success, fingerprint, whole_since)
 
     def newest(self, source: str, until: datetime) -> dict[str, datetime]:
         """Record name -> the newest time in the source's records that is not after `until`."""
@@ -241,6 +263,8 @@ def _connect(path: Path, settings: dict[str, str], tables: Iterable[Table]) -> d
         _check(db, path)
         for table in tables:
             table.make(db)
+        frozen.make(db)
+        db.execute("alter table source_state add column if not exists whole_since TIMESTAMP")
     except BaseException:
         db.close()
         raise

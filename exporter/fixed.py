@@ -1,0 +1,159 @@
+"""The fixed baseline: a period before it all began, computed once, then frozen in the store for good."""
+
+import hashlib
+import json
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cache
+
+from exporter.baseline import scaled
+from exporter.evaluate import FACTS, Connection, evaluate, labels_of, unfits, with_configured
+from exporter.figure import Figure
+from exporter.plan import BEGINNING, Feed, Period, Plan, Setting, narrowed
+from exporter.store import Frozen, Store
+
+log = logging.getLogger(__name__)
+
+Reasons = defaultdict[tuple[str, str], set[str]]
+"""(kpi, baseline) -> why it is missing."""
+
+SETTLED = timedelta(days=1)
+"""How long after its end a period is waited for: events come in late, and a frozen figure stays as it is."""
+INSTANT = timedelta(microseconds=1)
+"""The shortest time: a period ends just before the day after its last."""
+TELLING = (
+    *("facts", "kind", "placed_by", "numerator_placed_by", "numerator", "minus", "denominator", "value", "weight"),
+    *("where", "per", "aggregate", "labels", "lacks", "numerator_labels", "drop", "matched"),
+)
+"""The keys of a KPI that make another figure of it."""
+
+
+class Fixed:
+    """The fixed baselines. Remembers what it has logged, so that it is said once."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[str, str]] = set()
+
+    def figures(
+        self, connection: Connection, store: Store, plan: Plan, at: datetime, feeds: Sequence[Feed], reasons: Reasons
+    ) -> Iterator[Figure]:
+        """The figures of each KPI's period as figures of each window; what can be computed now is frozen first."""
+        frozen = store.frozen_baselines()
+        due: dict[Period, list[Setting]] = {}
+        for setting, period in periods(plan):
+            name, old = setting.kpi.name, frozen.pop(setting.kpi.name, None)
+            if at < period.ends_at + SETTLED:
+                reasons[name, "fixed"].add("period_not_over")
+            elif old and old.fingerprint == fingerprint(plan, setting, period):
+                frozen[name] = old
+            elif why := obstacle(plan, setting, period, feeds):
+                changed = old is not None and why == "no_history"
+                reasons[name, "fixed"].add("definition_changed" if changed else why)
+                if changed:
+                    self._say(name, period, "is withdrawn: its definition changed, and its records are gone")
+            else:
+                due.setdefault(period, []).append(setting)
+                if old:
+                    self._say(name, period, "is computed anew: its definition changed")
+        for period, settings in due.items():
+            made = computed(connection, plan, period, settings, feeds, at, reasons)
+            store.freeze(made)
+            frozen |= {each.kpi: each for each in made}
+        for setting, period in periods(plan):
+            if setting.kpi.name in frozen:
+                mine = narrowed(plan, {setting.kpi.name})
+                yield from scaled(thawed(frozen[setting.kpi.name]), setting, mine, length(period))
+
+    def _say(self, name: str, period: Period, what: str) -> None:
+        text = f"from {period.begins_at:%Y-%m-%d} until {period.ends_at:%Y-%m-%d} {what}"
+        if (name, text) not in self._said:
+            self._said.add((name, text))
+            log.warning("the fixed baseline of %s %s", name, text)
+
+
+def periods(plan: Plan) -> list[tuple[Setting, Period]]:
+    """The KPIs that have a fixed baseline, with its period."""
+    return [(setting, setting.baselines.fixed) for setting in plan.settings if setting.baselines.fixed]
+
+
+def length(period: Period) -> int:
+    """In seconds."""
+    return int((period.ends_at - period.begins_at).total_seconds())
+
+
+def obstacle(plan: Plan, setting: Setting, period: Period, feeds: Sequence[Feed]) -> str | None:
+    """Why a period cannot be computed now: a source is not whole, not fresh, or does not reach back so far."""
+    name = setting.kpi.name
+    why = unfits(narrowed(plan, {name}), with_configured(plan, feeds)).get(name)
+    return why or ("no_history" if reach(plan, name, feeds) > period.begins_at else None)
+
+
+def reach(plan: Plan, name: str, feeds: Sequence[Feed]) -> datetime:
+    """From when on all records behind a KPI are whole."""
+    records = {record for setting in narrowed(plan, {name}).settings for record in setting.kpi.fed_by}
+    return max((feed.since for feed in feeds if feed.records & records), default=BEGINNING)
+
+
+def computed(
+    connection: Connection,
+    plan: Plan,
+    period: Period,
+    settings: Sequence[Setting],
+    feeds: Sequence[Feed],
+    at: datetime,
+    reasons: Reasons,
+) -> list[Frozen]:
+    """The figures of KPIs in a period, ready to be frozen: of a derived one those of what it is made of."""
+    names = {setting.kpi.name for setting in settings}
+    whole = replace(narrowed(plan, names), windows=[("period", length(period))])
+    found = evaluate(connection, whole, period.ends_at - INSTANT, feeds)
+    made = []
+    for setting in settings:
+        name = setting.kpi.name
+        if name in found.absent:
+            reasons[name, "fixed"].add(found.absent[name])
+            continue
+        of = {s.kpi.name for s in narrowed(plan, {name}).settings if s.kpi.kind != "derived"}
+        parts = tuple(
+            (f.kpi, f.window is not None, f.segment, f.numerator, f.denominator) for f in found.figures if f.kpi in of
+        )
+        made.append(Frozen(name, fingerprint(plan, setting, period), period.begins_at, period.ends_at, at, parts))
+    return made
+
+
+def thawed(frozen: Frozen) -> list[Figure]:
+    """What was frozen, as figures of the period."""
+    return [Figure(kpi, "period" if windowed else None, segment, n, d) for kpi, windowed, segment, n, d in frozen.parts]
+
+
+def fingerprint(plan: Plan, setting: Setting, period: Period) -> str:
+    """What changes where the definition of a baseline does: its period, and the KPI with all that it is built on.
+
+    What is configured of workflows, services, teams and costs is no definition, but what was known at that time.
+    """
+    built_on = [definition(plan, each) for each in narrowed(plan, {setting.kpi.name}).settings]
+    told = [period.begins_at.isoformat(), period.ends_at.isoformat(), built_on]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def definition(plan: Plan, setting: Setting) -> list[object]:
+    """A KPI as it is configured: its declaration, parameters, labels, and the SQL of its facts."""
+    kpi = setting.kpi
+    declared = kpi.model_dump(mode="json", include={*TELLING}, exclude_defaults=True)
+    if kpi.kind == "derived":
+        return [kpi.name, declared]
+    texts = facts_text(kpi.facts)
+    limit = plan.run_timeout if "run_timeout_seconds" in "".join(texts) else None
+    return [kpi.name, declared, dict(setting.params), list(labels_of(kpi, plan.labels)), texts, limit]
+
+
+@cache
+def facts_text(facts: str) -> tuple[str, ...]:
+    """The SQL of facts and of those they build on, without comments and layout."""
+    text = re.sub(r"--[^\n]*", "", (FACTS / f"{facts}.sql").read_text())
+    below = sorted(set(re.findall(r"\b(\w+)_facts\(", text)) - {facts})
+    return (" ".join(text.split()), *(each for name in below for each in facts_text(name)))

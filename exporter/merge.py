@@ -1,0 +1,50 @@
+"""Figures of several segments made one: parts are added, so ratios and means of the whole come out right."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from exporter.figure import Figure, Key
+from exporter.kpi import Kpi
+from exporter.plan import Setting
+from exporter.stats import Distribution
+
+
+def merge(figures: Iterable[Figure], settings: Mapping[str, Setting]) -> list[Figure]:
+    """Figures of the same KPI, window and segment made one."""
+    merged: dict[tuple[str, str | None, Key], Figure] = {}
+    for figure in figures:
+        key = figure.kpi, figure.window, figure.segment
+        merged[key] = add(merged[key], figure, settings[figure.kpi].kpi) if key in merged else figure
+    return list(merged.values())
+
+
+def add(a: Figure, b: Figure, kpi: Kpi) -> Figure:
+    """Two figures of one KPI as the figure of both together."""
+    by: Counter[Key] = Counter()
+    for key, value in (*a.by, *b.by):
+        by[key] += value  # type: ignore[assignment]  # counts travel as floats here
+    spread = None
+    if a.distribution and b.distribution:
+        buckets = tuple(
+            (le, m + n) for (le, m), (_, n) in zip(a.distribution.buckets, b.distribution.buckets, strict=True)
+        )
+        spread = Distribution(
+            buckets, a.distribution.count + b.distribution.count, a.distribution.sum + b.distribution.sum
+        )
+    return replace(
+        a,
+        numerator=max(a.numerator, b.numerator) if kpi.aggregate == "max" else a.numerator + b.numerator,
+        denominator=None if a.denominator is None or b.denominator is None else a.denominator + b.denominator,
+        distribution=spread,
+        by=tuple(sorted(by.items())),
+    )
+
+
+def value_of(figure: Figure, kpi: Kpi) -> float | None:
+    """The value of a figure; None where there is nothing to divide by, or one part of a quotient is missing."""
+    if figure.denominator is None:
+        return figure.numerator
+    if figure.denominator > 0 and (kpi.kind != "derived" or figure.numerator):
+        return figure.numerator / figure.denominator
+    return None

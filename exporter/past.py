@@ -1,0 +1,143 @@
+"""Figures of other times that those of now are compared with; kept until the next hour, for the past hardly changes."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from exporter import duration
+from exporter.evaluate import DAY, Connection, evaluate
+from exporter.figure import Evaluation, Figure, Past
+from exporter.fixed import Fixed, Reasons, reach
+from exporter.kpi import Kpi
+from exporter.plan import Baselines, Feed, Plan, narrowed
+from exporter.store import Store
+
+log = logging.getLogger(__name__)
+
+WEEKS = 4
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """Figures wanted of another instant: those of some KPIs in one window, or of now where it is None."""
+
+    kind: str
+    day: int
+    at: datetime
+    window: str | None
+    seconds: int  # what the records must reach back before `at`
+    kpis: frozenset[str]
+
+
+class Memory:
+    """What was found at the last full hour. Nothing it meets stops an evaluation: then there is no comparison."""
+
+    def __init__(self) -> None:
+        self._asked: tuple[datetime, Plan, Sequence[Feed]] | None = None
+        self._past = Past()
+        self._fixed = Fixed()
+
+    def past(self, connection: Connection, store: Store, plan: Plan, at: datetime, feeds: Sequence[Feed]) -> Past:
+        """What the figures at an instant are compared with, as of the last full hour."""
+        hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        asked = hour, plan, feeds
+        if asked != self._asked:
+            try:
+                self._past = together(connection, store, plan, hour, feeds, self._fixed)
+            except Exception:
+                log.exception("no baselines in this hour")
+                self._past = failed(plan)
+            self._asked = asked
+        return self._past
+
+
+def together(
+    connection: Connection, store: Store, plan: Plan, hour: datetime, feeds: Sequence[Feed], fixed: Fixed
+) -> Past:
+    """Every figure that those of an hour are compared with."""
+    reasons: Reasons = defaultdict(set)
+    days: dict[str, list[tuple[Figure, ...]]] = {}
+    for kind, count in (("previous", 1), ("weekday_median", WEEKS)):
+        if any(kind in setting.baselines.kinds for setting in plan.settings):
+            days[kind] = [()] * count
+    for ask, figures in asked(connection, plan, hour, feeds, reasons):
+        days[ask.kind][ask.day] += tuple(figures)
+    if any(setting.baselines.fixed for setting in plan.settings):
+        days["fixed"] = [tuple(fixed.figures(connection, store, plan, hour, feeds, reasons))]
+    told = {kind: tuple(found) for kind, found in days.items()}
+    return Past(told, {key: frozenset(found) for key, found in reasons.items()})
+
+
+def failed(plan: Plan) -> Past:
+    """Nothing to compare with, and why."""
+    kinds = ((s.kpi.name, kind) for s in plan.settings for kind in s.baselines.kinds if kind != "control")
+    return Past({}, dict.fromkeys(kinds, frozenset({"failed"})))
+
+
+def asked(
+    connection: Connection, plan: Plan, hour: datetime, feeds: Sequence[Feed], reasons: Reasons
+) -> Iterator[tuple[Ask, list[Figure]]]:
+    """What is asked of each instant, with the figures: one evaluation for each instant, of what is asked of it only."""
+    by_instant: dict[datetime, list[Ask]] = {}
+    for ask in (*previous(plan, hour), *weekdays(plan, hour)):
+        by_instant.setdefault(ask.at, []).append(within_reach(ask, plan, feeds, reasons))
+    # Whether a source is fresh is a question of now, and asked there.
+    fresh = [replace(feed, stale=False) for feed in feeds]
+    for at, asks in sorted(by_instant.items()):
+        names = {name for ask in asks for name in ask.kpis}
+        if names:
+            found = evaluate(connection, narrowed(plan, names), at, fresh)
+            yield from ((ask, chosen(ask, found, reasons)) for ask in asks)
+
+
+def previous(plan: Plan, hour: datetime) -> Iterator[Ask]:
+    """Each window, one window ago; of what has none, as it was one window of its alert ago."""
+    mine = [s.kpi for s in plan.settings if s.baselines.previous]
+    for window, seconds in plan.windows:
+        yield _ask("previous", 0, hour, seconds, window, seconds, mine)
+    for length in sorted({kpi.window for kpi in mine}):
+        now = [kpi for kpi in mine if kpi.window == length]
+        yield _ask("previous", 0, hour, duration.seconds(length), None, 0, now)
+
+
+def weekdays(plan: Plan, hour: datetime) -> Iterator[Ask]:
+    """The same day of each of the last weeks, and what has no window at that hour of it."""
+    mine = [s.kpi for s in plan.settings if s.baselines.weekday_median]
+    window, seconds = plan.windows[0]
+    for day in range(WEEKS):
+        if seconds == DAY:
+            yield _ask("weekday_median", day, hour, 7 * DAY * (day + 1), window, DAY, mine)
+        yield _ask("weekday_median", day, hour, 7 * DAY * (day + 1), None, 0, mine)
+
+
+def _ask(kind: str, day: int, hour: datetime, ago: int, window: str | None, seconds: int, kpis: Collection[Kpi]) -> Ask:
+    # What is derived has windows or not, as its parts have.
+    names = frozenset(kpi.name for kpi in kpis if kpi.kind == "derived" or kpi.windowed == (window is not None))
+    return Ask(kind=kind, day=day, at=hour - timedelta(seconds=ago), window=window, seconds=seconds, kpis=names)
+
+
+def within_reach(ask: Ask, plan: Plan, feeds: Sequence[Feed], reasons: Reasons) -> Ask:
+    """What is asked of KPIs whose records go back so far."""
+    begin = ask.at - timedelta(seconds=ask.seconds)
+    short = {name for name in ask.kpis if reach(plan, name, feeds) > begin}
+    for name in short:
+        reasons[name, ask.kind].add("no_history")
+    return replace(ask, kpis=ask.kpis - short)
+
+
+def chosen(ask: Ask, found: Evaluation, reasons: Reasons) -> list[Figure]:
+    """The figures that were asked for."""
+    for name in ask.kpis:
+        # Having no records may be different in another window, and is told when it is known of all.
+        if found.absent.get(name, "no_records") != "no_records":
+            reasons[name, ask.kind].add(found.absent[name])
+    return [figure for figure in found.figures if figure.kpi in ask.kpis and figure.window == ask.window]
+
+
+def of_one(plan: Plan, name: str) -> Plan:
+    """A plan that compares one KPI only."""
+    settings = [s if s.kpi.name == name else replace(s, baselines=Baselines()) for s in narrowed(plan, {name}).settings]
+    return replace(plan, settings=settings)
