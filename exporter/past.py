@@ -82,7 +82,7 @@ def asked(
 ) -> Iterator[tuple[Ask, list[Figure]]]:
     """What is asked of each instant, with the figures: one evaluation for each instant, of what is asked of it only."""
     by_instant: dict[datetime, list[Ask]] = {}
-    for ask in (*previous(plan, hour), *weekdays(plan, hour)):
+    for ask in (ask for ask in (*previous(plan, hour), *weekdays(plan, hour)) if ask.kpis):
         by_instant.setdefault(ask.at, []).append(within_reach(ask, plan, feeds, reasons))
     # Whether a source is fresh is a question of now, and asked there.
     fresh = [replace(feed, stale=False) for feed in feeds]

@@ -14,7 +14,7 @@ FLOORS = (
     "segments connectors plan derive formula config.section demo.fakes",
     "business",
     "source evaluate publish otlp definition merge",
-    "baseline",
+    "baseline config.comparison",
     "fixed",
     "past poll series fact config.credential config.setting server",
     "config.entry config.definition report history question",

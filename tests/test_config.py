@@ -23,7 +23,7 @@ from exporter.config.setting import predicate_columns
 from exporter.connectors import CONNECTORS
 from exporter.evaluate import evaluate
 from exporter.kpi import Threshold
-from exporter.plan import Feed
+from exporter.plan import Baselines, Feed, Period
 from exporter.records import RECORDS, Read, Request, Run
 from exporter.segments import LABELS, apply
 from exporter.store import Store
@@ -358,7 +358,8 @@ def keys_of(shape: Any, data: Any, at: str = "") -> Iterator[tuple[str, set[str]
     elif data is not None:
         for inner in getattr(shape, "__args__", ()):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
-                values = [data] if set(data) <= set(inner.model_fields) else data.values()
+                names = {field.alias or name for name, field in inner.model_fields.items()}
+                values = [data] if set(data) <= names else data.values()
                 for value in values:
                     yield from keys_of(inner, value, at)
 
@@ -485,3 +486,59 @@ def test_whatever_stands_in_a_config_it_is_read_or_its_mistakes_are_listed(examp
     found = mistakes(path, example_environ())
 
     assert all(re.match(rf"{re.escape(str(path))}:1: ", mistake) for mistake in found)
+
+
+# What KPIs are compared with
+
+COMPARED = (
+    FILES + "baselines: {previous: {}, control: {match: [category]}, fixed: {from: '2026-01-01', to: '2026-01-31'}}\n"
+)
+COHORT = "labels: {request: [team, cohort, category]}\n"
+
+
+def compared(config: Config, name: str) -> Baselines:
+    return {setting.kpi.name: setting.baselines for setting in config.plan.settings}[name]
+
+
+def test_without_config_a_kpi_is_compared_with_what_its_declaration_says(written: Any) -> None:
+    config = written(FILES)
+
+    assert compared(config, "escalation_ratio").kinds == ("weekday_median",)
+    assert compared(config, "deflection_ratio").kinds == ()
+
+
+def test_what_is_configured_for_every_kpi_comes_beside_what_its_declaration_says(written: Any) -> None:
+    config = written(COMPARED + COHORT)
+
+    assert compared(config, "escalation_ratio").kinds == ("fixed", "previous", "control", "weekday_median")
+    assert compared(config, "no_show_ratio").kinds == ("fixed", "previous")  # bookings have no cohort
+
+
+def test_what_is_configured_for_one_kpi_replaces_everything(written: Any) -> None:
+    config = written(COMPARED + COHORT + "kpis: {escalation_ratio: {baselines: {}}}\n")
+
+    assert compared(config, "escalation_ratio").kinds == ()
+    assert compared(config, "deflection_ratio").kinds == ("fixed", "previous", "control")
+
+
+def test_a_control_group_is_summed_over_labels_that_are_not_to_match_but_never_over_a_label_of_the_kpi(
+    written: Any,
+) -> None:
+    config = written(COMPARED + COHORT)
+    alike = written(FILES + COHORT + "baselines: {control: {}}\n")
+
+    assert compared(config, "resolution_seconds").control == ("cohort", "team")
+    assert compared(alike, "resolution_seconds").control == ("cohort",)
+
+
+def test_a_period_has_its_last_day(written: Any) -> None:
+    period = compared(written(COMPARED), "escalation_ratio").fixed
+
+    assert period == Period(begins_at=datetime(2026, 1, 1, tzinfo=UTC), ends_at=datetime(2026, 2, 1, tzinfo=UTC))
+
+
+def test_weekdays_are_compared_only_where_the_shortest_window_is_a_day(written: Any) -> None:
+    config = written(FILES + "windows: [7d]\nbaselines: {weekday_median: {}}\n")
+
+    assert compared(config, "escalation_ratio").kinds == ()
+    assert compared(config, "backlog").kinds == ("weekday_median",)

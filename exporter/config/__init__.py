@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from exporter import duration, strict
+from exporter.config.comparison import ComparisonReader
 from exporter.config.credential import Credentials
 from exporter.config.definition import DefinitionReader
 from exporter.config.entry import Reader
@@ -122,7 +123,9 @@ class _Loader:
         own = DefinitionReader(self.checker, catalogue)
         everything = {**catalogue, **own.kpis(data.get("kpis"))}
         self._fits(windows, sources, everything)
-        settings = SettingReader(self.checker, labels, everything, own.names).settings(data.get("kpis"))
+        comparison = ComparisonReader(self.checker, labels, everything, windows, whole.baselines)
+        comparison.check()
+        settings = SettingReader(self.checker, labels, everything, comparison, own.names).settings(data.get("kpis"))
         otlp = self._otlp(whole, data.get("otlp"))
         return Config(
             file=self.path,

@@ -154,6 +154,32 @@ class LevelsOf(Levels):
     match: Annotated[Mapping[str, Text], Field(min_length=1)]
 
 
+class Nothing(Section):
+    """Written {}: it is asked for, and has no settings."""
+
+
+class Fixed(Section):
+    """A period of whole days, UTC."""
+
+    from_: Annotated[Day, Field(alias="from")]
+    to: Day  # the last day
+
+
+class Control(Section):
+    """The segments of cohort "control"."""
+
+    match: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None  # the labels to be the same; all but cohort
+
+
+class Comparison(Section):
+    """What KPIs are compared with."""
+
+    fixed: Fixed | None = None
+    previous: Nothing | None = None
+    control: Control | None = None
+    weekday_median: Nothing | None = None
+
+
 class KpiSection(Section):
     """What every KPI may be told; its own parameters stand beside these."""
 
@@ -163,6 +189,7 @@ class KpiSection(Section):
     cadence: Text | None = None
     threshold: Levels = Levels()
     thresholds_by: tuple[LevelsOf, ...] = ()
+    baselines: Comparison | None = None  # instead of those for every KPI
 
 
 class SourceSection(Section):
@@ -205,6 +232,7 @@ class Whole(Section):
     labels: Mapping[str, tuple[str, ...]] = {}
     sources: Any = ()
     kpis: Any = {}
+    baselines: Comparison | None = None
     limits: Limits = Limits()
     evaluation_interval: Pause = 60
     run_timeout: Length = 86400

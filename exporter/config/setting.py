@@ -7,6 +7,7 @@ from typing import Any
 
 from exporter import duration, expression
 from exporter.column import COLUMNS
+from exporter.config.comparison import ComparisonReader
 from exporter.config.section import KpiSection, Levels
 from exporter.config.shape import Checker
 from exporter.evaluate import labels_of
@@ -27,6 +28,7 @@ class SettingReader:
     checker: Checker
     labels: Mapping[str, Sequence[str]]
     catalogue: Mapping[str, Kpi]  # ours and the user's
+    comparison: ComparisonReader
     own: Collection[str] = ()  # the names that the user has defined, well or not
 
     def settings(self, data: Any) -> tuple[Setting, ...]:
@@ -62,6 +64,7 @@ class SettingReader:
             params={name: sql for name, sql in params.items() if sql is not None},
             threshold=threshold,
             thresholds_by=tuple(self._by_segment(kpi, section, threshold, at)),
+            baselines=self.comparison.of(kpi, section.baselines, (*at, "baselines")),
             owner=section.owner or kpi.owner,
             escalation=section.escalation or kpi.escalation,
             cadence=section.cadence or kpi.cadence,

@@ -1,0 +1,101 @@
+"""The section `baselines`, for every KPI or for one -> what a KPI is compared with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from exporter.config.section import Comparison, Control, Fixed
+from exporter.config.shape import Checker
+from exporter.evaluate import DAY, labels_of
+from exporter.kpi import Kpi, parts
+from exporter.plan import Baselines, Period
+from exporter.strict import At
+
+APART = frozenset({"currency", "kind"})
+"""Labels that the control group is never summed over: two currencies make no sum."""
+
+
+@dataclass(frozen=True)
+class ComparisonReader:
+    """Reads what KPIs are compared with; notes what is wrong. `common`: what is configured for every KPI."""
+
+    checker: Checker
+    labels: Mapping[str, Sequence[str]]
+    catalogue: Mapping[str, Kpi]
+    windows: Sequence[tuple[str, int]]
+    common: Comparison | None = None
+
+    def check(self) -> None:
+        """Notes what is wrong with the section for every KPI."""
+        at: At = ("baselines",)
+        if self.common is None:
+            return
+        self._sound(self.common.fixed, at)
+        if self.common.control:
+            known = sorted({label for labels in self.labels.values() for label in labels} - {"cohort"})
+            self._match(self.common, known, "label", at)
+
+    def of(self, kpi: Kpi, own: Comparison | None, at: At) -> Baselines:
+        """What a KPI is compared with: as configured for it, else for every KPI beside what its declaration says."""
+        if own is not None:
+            self._own(kpi, own, at)
+        given = own or self.common or Comparison()
+        declared = kpi.baselines if own is None else ()
+        control = given.control or (Control() if "control" in declared else None)
+        return Baselines(
+            fixed=period(given.fixed) if given.fixed else None,
+            previous=given.previous is not None or "previous" in declared,
+            control=self._over(kpi, control.match) if control and self._has_cohort(kpi) else (),
+            weekday_median=(given.weekday_median is not None or "weekday_median" in declared) and self._has_days(kpi),
+        )
+
+    def _own(self, kpi: Kpi, own: Comparison, at: At) -> None:
+        self._sound(own.fixed, at)
+        if own.control and not self._has_cohort(kpi):
+            self.checker.wrong((*at, "control"), f"{kpi.name} has no label cohort; name it in labels")
+        elif own.control:
+            self._match(own, [label for label in self._labels(kpi) if label != "cohort"], f"label of {kpi.name}", at)
+        if own.weekday_median and not self._has_days(kpi):
+            self.checker.wrong(
+                (*at, "weekday_median"), "the shortest window must be a day for this; name 1d in windows"
+            )
+
+    def _sound(self, given: Fixed | None, at: At) -> None:
+        if given and given.to < given.from_:
+            self.checker.wrong((*at, "fixed", "to"), "this is before from; write the last day of the period")
+
+    def _match(self, given: Comparison, known: Sequence[str], what: str, at: At) -> None:
+        for i, label in enumerate((given.control and given.control.match) or ()):
+            if label not in known:
+                self.checker.unknown(what, label, known, (*at, "control", "match", i))
+
+    def _has_days(self, kpi: Kpi) -> bool:
+        """Whether there are figures of a day, or of one moment."""
+        return self.windows[0][1] == DAY or not kpi.windowed
+
+    def _has_cohort(self, kpi: Kpi) -> bool:
+        return all("cohort" in labels_of(part, self.labels) for part in self._parts(kpi)) and "cohort" not in kpi.drop
+
+    def _labels(self, kpi: Kpi) -> list[str]:
+        found = dict.fromkeys(label for part in self._parts(kpi) for label in labels_of(part, self.labels))
+        return [label for label in found if label not in kpi.drop]
+
+    def _over(self, kpi: Kpi, match: Sequence[str] | None) -> tuple[str, ...]:
+        """The labels that the control group is summed over: where some are to match, all others that are configured."""
+        if match is None:
+            return ("cohort",)
+        own = {label for part in self._parts(kpi) for label in part.labels}
+        kept = {*match, *own, *APART, "cohort"}
+        return ("cohort", *(label for label in self._labels(kpi) if label not in kept))
+
+    def _parts(self, kpi: Kpi) -> list[Kpi]:
+        """The KPIs that are counted and make a KPI."""
+        if kpi.kind != "derived":
+            return [kpi]
+        return [leaf for part in parts(kpi) for leaf in self._parts(self.catalogue[part.split(".")[0]])]
+
+
+def period(given: Fixed) -> Period:
+    """Whole days as a period."""
+    begin, last = (datetime.fromisoformat(day).replace(tzinfo=UTC) for day in (given.from_, given.to))
+    return Period(begins_at=begin, ends_at=last + timedelta(days=1))
