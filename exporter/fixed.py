@@ -27,7 +27,7 @@ INSTANT = timedelta(microseconds=1)
 """The shortest time: a period ends just before the day after its last."""
 TELLING = (
     *("facts", "kind", "placed_by", "numerator_placed_by", "numerator", "minus", "denominator", "value", "weight"),
-    *("where", "per", "aggregate", "labels", "lacks", "numerator_labels", "drop", "matched"),
+    *("where", "per", "aggregate", "labels", "lacks", "numerator_labels", "drop", "matched", "business"),
 )
 """The keys of a KPI that make another figure of it."""
 

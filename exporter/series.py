@@ -163,7 +163,9 @@ def crowd(figures: Sequence[Figure], breadth: Mapping[str, int], budget: int, mo
 
 def renamed(segment: Key, kept: Names) -> Key:
     """A segment with values that are not kept called `other`; a label that is not crowded keeps all of its."""
-    return tuple((label, value if label == "basis" or value in kept.get(label, {value}) else OTHER) for label, value in segment)
+    return tuple(
+        (label, value if label == "basis" or value in kept.get(label, {value}) else OTHER) for label, value in segment
+    )
 
 
 def kpi_families(

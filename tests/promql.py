@@ -8,7 +8,7 @@ import promql_parser as promql
 from exporter.health import Health
 from exporter.kpi import catalogue
 from exporter.segments import LABELS
-from exporter.series import LABEL_NAMES, absent, info
+from exporter.series import LABEL_NAMES, absent, baseline_absent, info
 
 COUNTER_FUNCTIONS = ("rate", "irate", "increase")
 IDEMPOTENT = ("max", "min", "group")  # two equal replicas change nothing in these
@@ -28,9 +28,9 @@ def own_metrics() -> dict[str, str]:
 
 def kpi_metrics() -> dict[str, bool]:
     """Metric -> whether it carries `window`, of everything published for KPIs."""
-    found = {info(()).name: False, absent({}).name: False}
+    found = {info(()).name: False, absent({}).name: False, baseline_absent(()).name: False}
     for kpi in catalogue().values():
-        for name in (*kpi.series, f"{kpi.metric}_threshold"):
+        for name in (*kpi.series, *kpi.compared, f"{kpi.metric}_threshold"):
             found |= {name: kpi.windowed} if not name.endswith("_distribution") else {f"{name}_bucket": True}
     return found
 
@@ -44,14 +44,27 @@ def based_metrics() -> set[str]:
 def ready_made() -> set[str]:
     """Series that hold for a single segment only."""
     divided = [kpi for kpi in catalogue().values() if kpi.kind in ("ratio", "mean", "duration", "derived")]
-    return {kpi.metric + suffix for kpi in divided for suffix in ("", "_lower", "_upper")}
+    return {kpi.metric + suffix for kpi in divided for suffix in ("", "_lower", "_upper", "_baseline")}
 
 
 def known_labels() -> set[str]:
     """Every label that a series may have, ours and Prometheus' own."""
     published = {LABEL_NAMES.get(label, label) for labels in LABELS.values() for label in labels}
     of_kpis = {label for kpi in catalogue().values() for label in (*kpi.labels, *kpi.numerator_labels)}
-    ours = {"window", "severity", "le", "kpi", "kpi_owner", "reason", "source", "kind", "record", "label", "basis"}
+    ours = {
+        "window",
+        "severity",
+        "le",
+        "baseline",
+        "kpi",
+        "kpi_owner",
+        "reason",
+        "source",
+        "kind",
+        "record",
+        "label",
+        "basis",
+    }
     return published | of_kpis | ours | {"job", "instance", "pod", "alertname", "alertstate", "version"}
 
 
