@@ -95,7 +95,7 @@ class Kpi(Frozen):
     guard: tuple[str, ...] = ()
     threshold: Threshold = Threshold()
     baselines: tuple[Literal["previous", "control", "weekday_median"], ...] = ()  # also where none are configured
-    spike: Spike | None = None  # an alert; needs the baseline weekday_median
+    spike: Spike | None = None  # an alert, against the baseline weekday_median, which comes with it
     window: str = "7d"  # the window that alerts look at
     for_: Annotated[str, Field(alias="for")] = "1h"
     owner: str = "unassigned"
@@ -110,8 +110,8 @@ class Kpi(Frozen):
             raise ValueError(f"a KPI of kind {self.kind} needs {', '.join(missing)}")
         if self.business and self.kind != "duration":
             raise ValueError("only a duration has `business`")
-        if self.spike and (self.kind != "ratio" or self.better != "lower" or "weekday_median" not in self.baselines):
-            raise ValueError("spike needs a ratio that is better when lower, with baselines: [weekday_median]")
+        if self.spike and (self.kind != "ratio" or self.better != "lower"):
+            raise ValueError("only a ratio that is better when lower has `spike`")
         return self
 
     @property
@@ -149,6 +149,11 @@ class Kpi(Frozen):
             "derived": (f"{self.stem}_numerator", f"{self.stem}_denominator") if self.denominator else (),
         }
         return (self.metric, *parts.get(self.kind, ()))
+
+    @property
+    def compared_with(self) -> frozenset[str]:
+        """The baselines it has where the config says nothing of it."""
+        return frozenset((*self.baselines, *(("weekday_median",) if self.spike else ())))
 
     @property
     def all_series(self) -> frozenset[str]:

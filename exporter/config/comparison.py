@@ -40,7 +40,7 @@ class ComparisonReader:
         if own is not None:
             self._own(kpi, own, at)
         given = own or self.common or Comparison()
-        declared = kpi.baselines if own is None else ()
+        declared = kpi.compared_with if own is None else ()
         control = given.control or (Control() if "control" in declared else None)
         return Baselines(
             fixed=period(given.fixed) if given.fixed else None,
