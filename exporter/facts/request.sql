@@ -7,44 +7,38 @@ with ends as (
   from request
   where outcome is distinct from 'discarded' and coalesce(resolved_at, abandoned_at, closed_at, to_at) >= since
 ),
--- Who asked more than once, and whether one of these requests has no category ("same category when both have one").
-askers as (
-  select requester, bool_or(category is null) as vague from ends where requester is not null group by requester having count(*) > 1
-),
 asked as (
-  select source, id, requester, category, opened_at, handled_by, vague,
+  select source, id, requester, category, end_at, handled_by = 'automation' as automated, epoch_us(opened_at) as opened_us,
+    opened_at, case when handled_by = 'human' then opened_at end as human_at,
+    case when category is null then opened_at end as vague_at, case when category is null then human_at end as vague_human_at,
     -- "Opened later": a request that ended as it opened must not find itself.
-    case when end_at is not null then greatest(end_at, opened_at + interval 1 microsecond) end as end_at
-  from ends join askers using (requester)
+    greatest(epoch_us(end_at) - opened_us, 1) as wait_us,
+    wait_us + coalesce(getvariable('recontact_window_seconds') * 1000000, 0)::bigint as patience_us
+  from ends where requester is not null and opened_at <= to_at
 ),
--- A request is found under its category or 'none'; where somebody leaves categories out, under 'any' as well.
-found_under as (
-  select requester, opened_at, handled_by, coalesce('=' || category, 'none') as topic from asked
-  union all select requester, opened_at, handled_by, 'any' from asked where vague
-),
-looks_under as (
-  select source, id, requester, end_at, handled_by, coalesce('=' || category, 'any') as topic from asked where end_at is not null
-  union all select source, id, requester, end_at, handled_by, 'none' from asked where end_at is not null and category is not null and vague
-),
+-- "Same category when both have one": what has a category finds the next of the same ...
 again as (
-  select l.source, l.id, min(f.opened_at) as again_at
-  from looks_under l asof join found_under f on l.requester = f.requester and l.topic = f.topic and f.opened_at >= l.end_at
-  where epoch(f.opened_at - l.end_at) <= getvariable('recontact_window_seconds')
-  group by all
+  select source, id, first_value(opened_at) over later as same_at,
+    case when automated then first_value(human_at ignore nulls) over later end as same_human_at
+  from asked where category is not null
+  window later as (partition by requester, category order by opened_us range between wait_us following and patience_us following)
+  qualify end_at <= to_at and same_at is not null
 ),
-again_human as (
-  select l.source, l.id, min(f.opened_at) as again_human_at
-  from (from looks_under where handled_by = 'automation') l
-  asof join (from found_under where handled_by = 'human') f
-  on l.requester = f.requester and l.topic = f.topic and f.opened_at >= l.end_at
-  where epoch(f.opened_at - l.end_at) <= getvariable('recontact_window_seconds')
-  group by all
+-- ... and, where its requester leaves categories out now and then, the next without; what has none finds the next of any.
+again_vaguely as (
+  select source, id,
+    case when category is null then first_value(opened_at) over later else first_value(vague_at ignore nulls) over later end as any_at,
+    case when automated is distinct from true then null when category is null then first_value(human_at ignore nulls) over later
+      else first_value(vague_human_at ignore nulls) over later end as any_human_at
+  from asked where requester in (select requester from asked where category is null)
+  window later as (partition by requester order by opened_us range between wait_us following and patience_us following)
+  qualify end_at <= to_at and any_at is not null
 ),
 moments as (
-  select e.*, again_at, again_human_at,
+  select ends.*, least(same_at, any_at) as again_at, least(same_human_at, any_human_at) as again_human_at,
     [opened_at, end_at, resolve_at, closed_at, escalated_at, again_at, again_human_at] as turns,
     unnest(moments(from_at, to_at, turns)) as moment
-  from ends e left join again using (source, id) left join again_human using (source, id)
+  from ends left join again using (source, id) left join again_vaguely using (source, id)
 )
 select source, id, url, moment, least(next_moment(moment, turns), out_of_sight(coalesce(resolved_at, abandoned_at, closed_at), since, from_at)) as until,
   team, business_unit, region, cohort, kind, channel, category, request_type, priority, handled_by, self_service, legacy_path,
