@@ -94,9 +94,10 @@ def measures(kpi: Kpi, params: Mapping[str, str]) -> list[str]:
 def total(amount: str, where: str, aggregate: str = "sum") -> str:
     """An aggregate over the rows for which a condition holds."""
     if amount == ONE:
-        return f"count(*) filter (where {where})"
+        # Twice as fast as FILTER, which cuts every column of the scan for each of a hundred counts.
+        return f"count(case when {where} then 1 end)"
     # Sums of decimals come out alike in any order, sums of doubles do not. What is no number counts as not known.
-    return f"coalesce({aggregate}(try_cast({amount} as {EXACT})) filter (where {where}), 0)"
+    return f"coalesce({aggregate}(case when {where} then try_cast({amount} as {EXACT}) end), 0)"
 
 
 def words(kpi: Kpi, key: str) -> str:

@@ -11,6 +11,11 @@ with attempts as (
     coalesce(started_at, queued_at) + patience as timeout_at,
     case when coalesce(exception, 'none') = 'none' and status = 'failed' then 'application' else coalesce(exception, 'none') end as fault
   from run r left join workflow_settings w using (workflow)
+  where begin_at is not null
+),
+-- Most logical runs have one attempt, and nothing to be put in order.
+repeated as (
+  select distinct source, root from attempts where root <> id
 ),
 chained as (
   select *,
@@ -24,10 +29,11 @@ chained as (
     min(end_at) filter (where rework) over earlier as reworked_at,
     sum(human_seconds) filter (where end_at is not null) over earlier as helped_before_seconds,
     max(end_at) filter (where human_seconds > 0) over earlier as helped_at
-  from attempts
-  where begin_at is not null
+  from attempts semi join repeated using (source, root)
   window in_order as (partition by source, root order by coalesce(attempt, 1), begin_at, id),
     earlier as (partition by source, root order by coalesce(attempt, 1), begin_at, id rows between unbounded preceding and 1 preceding)
+  union all by name
+  select *, 1 as nth, started_at as first_started_at, queued_at as first_queued_at from attempts anti join repeated using (source, root)
 ),
 moments as (
   select *,
