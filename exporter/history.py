@@ -2,7 +2,8 @@
 
 What a facts file tells of an interval is scanned once for a chunk of instants: a row enters a window at one instant
 and leaves it at another, so sums are carried from instant to instant and only what changed is added or taken off.
-Sums are decimals, so carrying them on loses nothing. Facts that answer for one instant only are asked at each.
+Sums are decimals, so carrying them on loses nothing. Facts that answer for one instant only are asked at each, but the
+rows they build on are kept for the chunk: no table of records is scanned anew for them.
 """
 
 import re
@@ -62,6 +63,7 @@ def evaluations(connection: Connection, plan: Plan, instants: Instants, feeds_at
     feeds = with_configured(plan, feeds_at(instants.first))
     prepare(connection, plan, instants.last, feeds)
     fit = fitting(plan, feeds)
+    keep(connection, plan, fit, instants)
     ways = [
         way for facts in sorted({s.kpi.facts for s in fit}) for way in ways_of(connection, plan, facts, fit, instants)
     ]
@@ -88,8 +90,7 @@ def ways_of(
 ) -> Iterator[Way]:
     """How the figures of one facts file are found: carried on, found once, or each time anew."""
     settings = [s for s in fit if s.kpi.facts == facts]
-    measured = any(setting.category for setting in plan.workflows.values())
-    anew = [s for s in settings if not carries(facts) or changing(s.kpi, measured)]
+    anew = asked_anew(plan, settings)
     carried = [s for s in settings if s not in anew]
     if carried:
         yield Carried(Scan(connection, plan, instants.last, facts, carried), instants)
@@ -100,29 +101,77 @@ def ways_of(
         yield lambda _i, at: [*Scan(connection, plan, at, facts, anew).figures()]
 
 
-CHANGING = re.compile(r"\b(open_seconds|week)\b")
-"""Columns that change while their row holds: they grow, or end with the longest window."""
-MEASURED = re.compile(r"\bsaved_seconds")
+def asked_anew(plan: Plan, settings: Sequence[Setting]) -> list[Setting]:
+    """The KPIs whose sums cannot be carried on."""
+    measured = any(setting.category for setting in plan.workflows.values())
+    return [s for s in settings if not carries(s.kpi.facts) or changing(s.kpi, measured)]
+
+
+CHANGING = {
+    "request": {"open_seconds": "case when open then epoch(to_at - opened_at) end"},
+    "account": {"week": "case when date_trunc('week', granted_at) >= since then week end"},
+}
+"""Facts -> columns that change while their row holds, and what they are at `to_at`."""
+MEASURED = re.compile(r"\b(saved|manual)_seconds")
 """Columns that change with every request where manual time is measured."""
 
 
 def changing(kpi: Kpi, measured: bool) -> bool:
-    """Whether what a KPI sums changes while its row holds."""
-    text = f"{kpi.value} {kpi.where} {kpi.numerator} {kpi.denominator}"
-    return bool(CHANGING.search(text) or (measured and MEASURED.search(text)))
+    """Whether what a KPI sums changes while its row holds, or is no sum."""
+    text = f"{kpi.value} {kpi.weight} {kpi.where} {kpi.numerator} {kpi.denominator} {kpi.labels}"
+    columns = CHANGING.get(kpi.facts, {})
+    grows = any(re.search(rf"\b{column}\b", text) for column in columns)
+    return grows or kpi.aggregate == "max" or (measured and bool(MEASURED.search(text)))
+
+
+def keep(connection: Connection, plan: Plan, fit: Sequence[Setting], instants: Instants) -> None:
+    """Scans what is asked at every instant once: from here on its macros read the rows of the whole interval."""
+    first, last = utc(instants.first), utc(instants.last)
+    # A row of failures is followed back 30 days further than windows reach.
+    since = first - timedelta(seconds=plan.windows[-1][1])
+    wanted = {s.kpi.facts for s in asked_anew(plan, fit)}
+    for name in dict.fromkeys(base for facts in sorted(wanted) for base in bases(facts)):
+        facts, kind = name.rsplit("_", 1)
+        reach = since - timedelta(days=30) if kind == "rows" else since
+        connection.execute(
+            f"create or replace temp table kept_{name} as "
+            f"from {name}({timestamp(reach)}, {timestamp(first)}, {timestamp(last)})"
+        )
+        now = ", ".join(f"{sql} as {column}" for column, sql in CHANGING.get(facts, {}).items())
+        connection.execute(
+            f"create or replace temp macro {name}(since, from_at, to_at) as table "
+            f"select * {f'replace ({now})' if now else ''} from kept_{name} "
+            "where moment <= to_at and coalesce(until > from_at, true)"
+        )
+
+
+@cache
+def bases(facts: str) -> tuple[str, ...]:
+    """The macros that give rows for an interval, of those that facts are made of."""
+    if carries(facts) and f"{facts}_rows(" not in text_of(facts):
+        return (f"{facts}_facts",)
+    used = dict.fromkeys(re.findall(r"\b(\w+)_(rows|facts)\(", text_of(facts)))
+    found = [f"{name}_rows" for name, kind in used if kind == "rows"]
+    more = [base for name, kind in used if kind == "facts" and name != facts for base in bases(name)]
+    return tuple(dict.fromkeys((*found, *more)))
+
+
+@cache
+def text_of(facts: str) -> str:
+    """A facts file."""
+    return (FACTS / f"{facts}.sql").read_text()
 
 
 @cache
 def carries(facts: str) -> bool:
     """Whether facts answer for an interval: their rows say until when they hold."""
-    return "next_moment(" in (FACTS / f"{facts}.sql").read_text()
+    return "next_moment(" in text_of(facts)
 
 
 @cache
 def timeless(facts: str) -> bool:
     """Whether facts are the same at any instant: nothing in them asks for one."""
-    text = (FACTS / f"{facts}.sql").read_text()
-    body = text.split("as table", 1)[1].replace("to_at as moment", "")
+    body = text_of(facts).split("as table", 1)[1].replace("to_at as moment", "")
     return not re.search(r"\b(since|from_at|to_at|spans)\b|_facts\(", body)
 
 

@@ -1,22 +1,26 @@
--- An enabled workflow with a usual interval between its runs, and how long it has not run, as it stood at `to_at`.
+-- A logical run when it started, with the start before it. Attempts of one logical run are one run. What is queued has not run.
+create or replace temp macro quiet_rows(since, from_at, to_at) as table
+with starts as (
+  select source, workflow, min(started_at) as start_at from run where started_at <= to_at and workflow is not null
+  group by source, workflow, coalesce(root_id, id)
+)
+select *, start_at as moment, null::timestamp as until, lag(start_at) over (partition by source, workflow order by start_at) as before_at
+from starts where start_at > since - interval 30 day;
+
+-- An enabled workflow with a usual interval between its runs, and how long it has not run, as it stood at `to_at`: that grows all the time.
 create or replace temp macro quiet_facts(since, from_at, to_at) as table
 with starts as (
-  -- Attempts of one logical run are one run. What is queued has not run.
-  select source, workflow, min(started_at) as start_at from run
-  where started_at > since - interval 30 day and started_at <= to_at and workflow is not null
-  group by source, workflow, coalesce(root_id, id)
+  from quiet_rows(since, to_at, to_at) where start_at > since - interval 30 day
 ),
-recent as (
-  -- The 30 days up to its last run: of a workflow that stopped long ago the last 30 days say nothing.
-  select *, max(start_at) over (partition by source, workflow) as last_at from starts
-  qualify start_at >= last_at - interval 30 day
-),
-gaps as (
-  select *, epoch(start_at - lag(start_at) over (partition by source, workflow order by start_at)) as gap_seconds from recent
+last_starts as (
+  select source, workflow, max(start_at) as last_at from starts group by all
 ),
 usual as (
-  select source, workflow, any_value(last_at) as last_at, median(gap_seconds) as usual_interval_seconds
-  from gaps group by source, workflow having count(gap_seconds) >= 2
+  -- The 30 days up to its last run: of a workflow that stopped long ago the last 30 days say nothing.
+  select source, workflow, last_at, median(epoch(start_at - before_at)) as usual_interval_seconds
+  from starts join last_starts using (source, workflow)
+  where before_at >= last_at - interval 30 day
+  group by all having count(*) >= 2
 )
 select w.source, w.id, w.url, to_at as moment, null::timestamp as until,
   w.team, w.business_unit, w.region, w.cohort, w.name as workflow,

@@ -1,9 +1,11 @@
 -- A success of a workflow that ended a row of failed or abandoned logical runs. Placed by ended_at, as it stood at `to_at`.
+-- A retry takes a failure back, and with it the beginning of a row that ended long ago; so it is asked at each instant, of the kept rows of runs.
 create or replace temp macro recovery_facts(since, from_at, to_at) as table
 with ends as (
   -- A row of failures may have begun before what windows reach: 30 days more are looked at.
   select *, lag(succeeded) over in_order as after_success
-  from run_facts(since - interval 30 day, to_at, to_at) where ended and workflow is not null
+  from run_rows(since - interval 30 day, to_at, to_at)
+  where ended and ended_at >= since - interval 30 day and workflow is not null
   -- Of what ended at the same instant, the failure is taken to be the earlier.
   window in_order as (partition by source, workflow order by ended_at, succeeded, id)
 ),

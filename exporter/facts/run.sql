@@ -1,6 +1,6 @@
 -- A logical run (all attempts with one root_id) as it stood at `moment`. Placed by ended_at.
 -- One row per attempt that was the last known one for a while; earlier attempts have left their marks in it.
-create or replace temp macro run_facts(since, from_at, to_at) as table
+create or replace temp macro run_rows(since, from_at, to_at) as table
 with attempts as (
   select r.*, coalesce(root_id, r.id) as root, coalesce(least(queued_at, started_at), finished_at) as begin_at,
     status in ('succeeded', 'failed', 'abandoned', 'cancelled') as over,
@@ -66,12 +66,17 @@ select source, id, url, moment, next_moment(moment, turns) as until, root as roo
   case when finished then nullif(review, 'none') end as review,
   case when finished and finished_at is not null then epoch(finished_at - first_started_at) end as run_seconds,
   case when first_started_at <= moment then epoch(first_started_at - first_queued_at) end as queue_seconds,
-  case when helped_at <= moment then helped_before_seconds else 0 end + case when finished then coalesce(human_seconds, 0) else 0 end as helped_seconds,
+  case when helped_at <= moment then helped_before_seconds else 0 end + case when finished then coalesce(human_seconds, 0) else 0 end as helped_seconds
+from stood;
+
+-- The same with what a run saves. Manual time is measured over many requests, so it changes while a row holds; see MEASURED in exporter/history.py.
+create or replace temp macro run_facts(since, from_at, to_at) as table
+select run.*,
   -- The time of people that a run took is taken off what it saves. One that had to be cleaned up saves nothing, but costs that time.
   case when manual_seconds is null then null when reworked then -helped_seconds
     when succeeded and not overridden then manual_seconds - helped_seconds end as saved_seconds,
   case when reworked then saved_seconds else saved_seconds + manual_seconds_high - manual_seconds end as saved_seconds_high,
   rate_per_second, currency, claim
-from stood left join (
+from run_rows(since, from_at, to_at) run left join (
   select workflow, manual_seconds, manual_seconds_high, rate_per_second, currency, claim from manual_facts(since, from_at, to_at)
-) using (workflow)
+) using (workflow);

@@ -1,7 +1,7 @@
 -- A workflow as it stood at `to_at`: how many of its logical runs ended without success since its last success, up to then.
 create or replace temp macro streak_facts(since, from_at, to_at) as table
 with ends as (
-  from run_facts(since, to_at, to_at) where ended and workflow is not null
+  from run_rows(since, to_at, to_at) where ended and ended_at >= since and workflow is not null
 ),
 successes as (
   select source, workflow, max(ended_at) as success_at from ends where succeeded group by all
