@@ -146,6 +146,10 @@ class Judge:
         if kpi.kind == "derived":
             return
         times = sorted({t for each in self.siblings for t in (each.placed_by, each.numerator_placed_by) if t})
+        for i, column in enumerate(kpi.business or ()):
+            if column != "moment" and self.columns[kpi.facts].get(column) != "time":
+                instants = [name for name, kind in self.columns[kpi.facts].items() if kind == "time"]
+                yield ("business", i), f"{kpi.facts} has no time {column!r}; {did_you_mean(column, instants)}"
         for key in ("placed_by", "numerator_placed_by"):
             time = getattr(kpi, key)
             if time and time not in times:

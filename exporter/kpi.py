@@ -93,7 +93,7 @@ class Kpi(Frozen):
     unit: str = ""
     better: Literal["higher", "lower", "none"]
     guard: tuple[str, ...] = ()
-    threshold: Threshold = Threshold()
+    threshold: Threshold = Threshold()  # {}: no default is sensible, but a rule waits for one from the config
     baselines: tuple[Literal["previous", "control", "weekday_median"], ...] = ()  # also where none are configured
     spike: Spike | None = None  # an alert, against the baseline weekday_median, which comes with it
     window: str = "7d"  # the window that alerts look at
@@ -113,6 +113,16 @@ class Kpi(Frozen):
         if self.spike and (self.kind != "ratio" or self.better != "lower"):
             raise ValueError("only a ratio that is better when lower has `spike`")
         return self
+
+    @property
+    def alerts(self) -> bool:
+        """Whether there is a rule for it: it declares thresholds, if only empty ones until the config sets some."""
+        return "threshold" in self.model_fields_set and self.better != "none"
+
+    @property
+    def divided(self) -> bool:
+        """Whether its figures have a denominator."""
+        return self.kind in ("ratio", "mean", "duration") or bool(self.denominator)
 
     @property
     def record(self) -> str:
@@ -164,8 +174,7 @@ class Kpi(Frozen):
     @property
     def compared(self) -> tuple[str, ...]:
         """The names of the series that its baselines have."""
-        parted = self.kind in ("ratio", "mean", "duration") or self.denominator
-        parts = (f"{self.stem}_baseline_numerator", f"{self.stem}_baseline_denominator") if parted else ()
+        parts = (f"{self.stem}_baseline_numerator", f"{self.stem}_baseline_denominator") if self.divided else ()
         return (f"{self.metric}_baseline", *parts)
 
     @property

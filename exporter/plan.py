@@ -56,6 +56,12 @@ class Setting:
     fixed: Key = ()
 
     @property
+    def limited(self) -> bool:
+        """Whether a threshold is set, for all or for a segment."""
+        every = (self.threshold, *(threshold for _, threshold in self.thresholds_by))
+        return any(threshold.model_dump(exclude_none=True) for threshold in every)
+
+    @property
     def key(self) -> tuple[str, Key]:
         """What tells it from others: a KPI may be counted on several bases at once."""
         return self.kpi.name, self.fixed

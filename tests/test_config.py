@@ -236,6 +236,25 @@ def test_a_window_that_alerts_look_at_and_a_short_history_are_warned_of(written:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "threshold", "warned"),
+    [
+        ("escalation_ratio", "threshold: {warning: 0.3}", 0),  # a shipped rule
+        ("backlog_change", "threshold: {warning: 30}", 0),  # one that has waited for this
+        ("backlog", "threshold: {warning: 30}", 1),
+        ("backlog", "threshold: {warning: null}", 0),
+        ("backlog", "thresholds_by: [{match: {team: it}, critical: 30}]", 1),
+    ],
+)
+def test_a_threshold_that_no_shipped_rule_looks_at_is_warned_of(
+    written: Any, name: str, threshold: str, warned: int
+) -> None:
+    found = written(f"{FILES}kpis:\n  {name}:\n    {threshold}\n").warnings
+
+    assert [":5: " in text or ":4: " in text for text in found] == [True] * warned
+    assert all("no shipped rule looks at this; `outcome-exporter rules" in text for text in found)
+
+
 def test_a_url_may_come_from_the_environment(written: Any) -> None:
     text = N8N.replace("https://n8n.example.com", '"${URL}"')
 
@@ -342,7 +361,10 @@ def example_environ() -> dict[str, str]:
 
 def test_the_example_is_sound(example: Path) -> None:
     assert mistakes(example, example_environ()) == []
-    assert load(example, example_environ()).warnings == ()
+    assert [warning.partition(": ")[2] for warning in load(example, example_environ()).warnings] == [
+        "kpis.vip_escalation_ratio.threshold: no shipped rule looks at this; "
+        f"`outcome-exporter rules --config.file {example} --output DIR` makes those of this config"
+    ]
 
 
 def keys_of(shape: Any, data: Any, at: str = "") -> Iterator[tuple[str, set[str], set[str]]]:

@@ -227,9 +227,7 @@ def test_every_kpi_with_thresholds_is_in_the_table_of_breaches() -> None:
     expr = table["targets"][0]["expr"]
 
     assert compares(queries({"panels": [table]}, VARIABLES)[0][1])
-    assert {kpi.title for kpi in catalogue().values() if kpi.threshold.warning is not None} == set(
-        re.findall(r'"kpi", "([^"]+)"', expr)
-    )
+    assert {kpi.title for kpi in catalogue().values() if kpi.alerts} == set(re.findall(r'"kpi", "([^"]+)"', expr))
 
 
 @pytest.mark.skipif(not SCHEMA.is_file(), reason="Grafana's schema of dashboards is not beside the checkout")

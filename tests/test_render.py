@@ -110,7 +110,7 @@ def test_the_catalogue_page_has_every_kpi_with_its_series_and_its_alert() -> Non
         assert kpi.help in text
         assert all(f"`{name}`" in text for name in (kpi.name, *kpi.series, *kpi.params))
         assert all(catalogue()[guard].title in text for guard in kpi.guard)
-        assert (alert_name(kpi) in text) == (kpi.threshold.warning is not None)
+        assert (alert_name(kpi) in text) == kpi.alerts
 
 
 def test_links_on_the_catalogue_page_lead_somewhere() -> None:

@@ -12,15 +12,15 @@ import yaml
 
 from exporter.duration import seconds
 from exporter.kpi import Kpi, Threshold, catalogue
-from exporter.render.promql import MIN_RECORDS, alert_name, alerting
+from exporter.render.promql import alert_name, kept, least
 from exporter.render.rules import Urls, kpi_rules
 from tests.promql import asks_absent, compares, faults
 
 ROOT = Path(__file__).parents[1]
 ALERTS = ROOT / "alerts"
-FILES = (ALERTS / "kpi.rules.yaml", ALERTS / "exporter.rules.yaml")
+FILES = (ALERTS / "kpi.rules.yaml", ALERTS / "comparison.rules.yaml", ALERTS / "exporter.rules.yaml")
 WRITTEN = sorted((ROOT / "tests/alerts").glob("*.test.yaml"))
-GUARDED = [kpi for kpi in catalogue().values() if alerting(kpi)]
+GUARDED = [kpi for kpi in catalogue().values() if kpi.alerts]
 promtool = pytest.mark.skipif(which("promtool") is None, reason="promtool is not installed")
 
 
@@ -70,7 +70,14 @@ def test_every_alert_is_in_a_test_by_hand_or_in_the_made_ones() -> None:
     assert {"OutcomeNoShowRateHigh", "OutcomeEscalationRateHigh", "OutcomeMeanTimeToRestoreHigh"} <= by_hand
 
 
-def parts(kpi: Kpi, n: int, value: float) -> tuple[float, float]:
+def levelled(kpi: Kpi) -> Kpi:
+    """A KPI with thresholds: where none is sensible by default, as somebody might configure them."""
+    if kpi.threshold.model_dump(exclude_none=True):
+        return kpi
+    return kpi.model_copy(update={"threshold": Threshold(warning=50, critical=100)})
+
+
+def parts(kpi: Kpi, n: float, value: float) -> tuple[float, float]:
     """A numerator and a denominator that make a value of `n` records."""
     return (round(n * value), n) if kpi.kind == "ratio" else (n * value, n)
 
@@ -81,17 +88,24 @@ def windows(kpi: Kpi) -> dict[str, str]:
     return ({"window": kpi.window} if kpi.windowed else {}) | basis
 
 
+def always(kpi: Kpi) -> dict[str, str]:
+    """The labels that the KPI has whatever is configured, as the alert has them."""
+    return dict.fromkeys(kept(kpi, catalogue()), "x") | windows(kpi)
+
+
 def figures(kpi: Kpi, parts: tuple[float, float], instances: Sequence[str], gap: str = "") -> Iterator[dict[str, str]]:
     """Input series of one team in two segments, for 80 minutes; `gap` takes the place of minutes 30 to 37."""
     first, second = ({"category": "a"}, {"category": "b"})
     for instance in instances:
         for segment, share in ((first, 1), (second, 0)):
-            labels = {"job": "o", "instance": instance, "team": "it", **segment} | windows(kpi)
+            labels = {"job": "o", "instance": instance, "team": "it", **segment} | always(kpi)
             extra = dict.fromkeys(kpi.numerator_labels, "x")
-            series: list[tuple[str, dict[str, str], float]] = [
-                (f"{kpi.stem}_numerator", labels | extra, parts[0] * share),
-                (f"{kpi.stem}_denominator", labels, parts[1] * share),
-            ]
+            series: list[tuple[str, dict[str, str], float]] = [(kpi.metric, labels, parts[0] * share)]
+            if kpi.divided:
+                series = [
+                    (f"{kpi.stem}_numerator", labels | extra, parts[0] * share),
+                    (f"{kpi.stem}_denominator", labels, parts[1] * share),
+                ]
             series += [
                 (f"{kpi.metric}_threshold", labels | {"severity": severity}, level)
                 for severity, level in kpi.threshold.model_dump(exclude_none=True).items()
@@ -109,64 +123,117 @@ def figures(kpi: Kpi, parts: tuple[float, float], instances: Sequence[str], gap:
 def terrible(kpi: Kpi) -> float:
     """A value beyond the critical threshold, as far as that goes."""
     level = kpi.threshold.critical or kpi.threshold.warning or 0
-    if kpi.kind == "duration":
-        return level * 2
-    return (1 + level) / 2 if kpi.better == "lower" else level / 2
+    if kpi.kind == "ratio":
+        return (1 + level) / 2 if kpi.better == "lower" else level / 2
+    return level * 2 if kpi.better == "lower" else level / 2
 
 
 def fine(kpi: Kpi) -> float:
     """A value well on the right side of both thresholds."""
     level = kpi.threshold.warning or kpi.threshold.critical or 0
-    return level / 2 if kpi.better == "lower" else (1 + level) / 2
+    return level / 2 if kpi.better == "lower" else (1 + level) / 2 if kpi.kind == "ratio" else level * 2
 
 
 def expect(kpi: Kpi, minute: int, *, fires: bool) -> dict[str, Any]:
     """Both severities of a team, with the owner, or nothing."""
     firing = f'ALERTS{{alertname="{alert_name(kpi)}",alertstate="firing"}}'
-    expression = f"count by (team, severity, kpi, kpi_owner, window, basis) ({firing})"
-    common = f'team="it",kpi="{kpi.name}",kpi_owner="desk"' + "".join(f',{k}="{v}"' for k, v in windows(kpi).items())
+    labels = always(kpi)
+    expression = f"count by ({', '.join(('team', 'severity', 'kpi', 'kpi_owner', *labels))}) ({firing})"
+    common = f'team="it",kpi="{kpi.name}",kpi_owner="desk"' + "".join(f',{k}="{v}"' for k, v in labels.items())
     severities = kpi.threshold.model_dump(exclude_none=True)
     samples = [{"labels": f'{{{common},severity="{severity}"}}', "value": 1} for severity in severities]
     return {"expr": expression, "eval_time": f"{minute}m", "exp_samples": samples if fires else []}
 
 
-def scenarios(kpi: Kpi) -> Iterator[dict[str, Any]]:
-    """One KPI: fires, keeps quiet, two replicas, a gap, nothing in the denominator."""
+def scenarios(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[dict[str, Any]]:
+    """One KPI: fires, keeps quiet, two replicas, a gap, few records, nothing in the denominator, no threshold."""
     minutes = seconds(kpi.for_) // 60
-    many, two = parts(kpi, 1000, terrible(kpi)), (1.0, 2.0)
-    if kpi.kind == "duration":
-        two = parts(kpi, MIN_RECORDS - 1, terrible(kpi))
+    many, enough = parts(kpi, 1000 if kpi.divided else 1, terrible(kpi)), least(kpi, kpis)
     quiet, loud = expect(kpi, minutes + 5, fires=False), expect(kpi, minutes + 5, fires=True)
     early = expect(kpi, minutes - 2, fires=False)
     one, both = ("a:1",), ("a:1", "b:1")
+    gap = "stale _x7"
+    after_gap = [] if minutes < 30 else [early]
+    unset = kpi.model_copy(update={"threshold": Threshold()})
     cases = [
         ("fires, and not before its time", figures(kpi, many, one), [early, loud]),
         ("two replicas are one team", figures(kpi, many, both), [early, loud]),
-        ("a gap of eight minutes does not start it again", figures(kpi, many, one, "stale _x7"), [early, loud]),
-        ("keeps quiet while all is well", figures(kpi, parts(kpi, 1000, fine(kpi)), both), [quiet]),
-        ("keeps quiet over too few records", figures(kpi, two, one), [quiet]),
-        ("keeps quiet with an empty denominator", figures(kpi, (0, 0), one), [quiet]),
+        ("a gap of eight minutes does not start it again", figures(kpi, many, one, gap), [*after_gap, loud]),
+        ("keeps quiet while all is well", figures(kpi, parts(kpi, 1000 * kpi.divided or 1, fine(kpi)), both), [quiet]),
+        ("keeps quiet without a threshold", figures(unset, many, one), [quiet]),
     ]
+    if kpi.divided:
+        cases += [("keeps quiet with an empty denominator", figures(kpi, (0, 0), one), [quiet])]
+    if kpi.kind == "ratio":
+        cases += [("keeps quiet over too few records", figures(kpi, (1.0, 2.0), one), [quiet])]
+    if enough is not None:
+        few = figures(kpi, parts(kpi, enough * 0.9, terrible(kpi)), one)
+        cases += [("keeps quiet over too few records", few, [quiet])]
     for name, series, checks in cases:
         yield {"name": f"{kpi.name} {name}", "interval": "1m", "input_series": list(series), "promql_expr_test": checks}
+
+
+def complaints(
+    made: Mapping[str, Mapping[str, Any]], ruled: Sequence[Kpi], kpis: Mapping[str, Kpi], folder: Path
+) -> str:
+    """What promtool complains of when the rules of KPIs have to do what an alert should."""
+    paths: list[Path] = []
+    for kpi in map(levelled, ruled):
+        # Only the KPI's own group, for promtool evaluates everything in a file for every minute of every case.
+        rule_file = folder / f"{kpi.name}.rules.yaml"
+        rule_file.write_text(yaml.safe_dump({"groups": [made["outcome-" + kpi.name.replace("_", "-")]]}))
+        cases = list(scenarios(kpi, kpis))
+        paths.append(folder / f"{kpi.name}.test.yaml")
+        document = {"rule_files": [str(rule_file)], "evaluation_interval": "1m", "tests": cases}
+        paths[-1].write_text(yaml.safe_dump(document, sort_keys=False))
+        assert len(cases) >= 5
+    assert paths
+    return run("promtool", "test", "rules", *paths)
 
 
 @promtool
 def test_every_kpi_alert_fires_when_it_should_and_only_then(tmp_path: Path) -> None:
     made = {group["name"]: group for group in groups()}
-    paths: list[Path] = []
-    for kpi in GUARDED:
-        # Only the KPI's own group, for promtool evaluates everything in a file for every minute of every case.
-        rule_file = tmp_path / f"{kpi.name}.rules.yaml"
-        rule_file.write_text(yaml.safe_dump({"groups": [made["outcome-" + kpi.name.replace("_", "-")]]}))
-        cases = list(scenarios(kpi))
-        paths.append(tmp_path / f"{kpi.name}.test.yaml")
-        document = {"rule_files": [str(rule_file)], "evaluation_interval": "1m", "tests": cases}
-        paths[-1].write_text(yaml.safe_dump(document, sort_keys=False))
-        assert len(cases) == 6
 
-    assert len(paths) == len(GUARDED) >= 8
-    assert run("promtool", "test", "rules", *paths) == ""
+    assert len(GUARDED) >= 13
+    assert complaints(made, GUARDED, catalogue(), tmp_path) == ""
+
+
+KINDS = {
+    "csat_ratio": Threshold(warning=0.8, critical=0.6),
+    "bookings": Threshold(warning=50),
+    "spend": Threshold(warning=1000, critical=5000),
+    "open_incidents": Threshold(warning=10, critical=20),
+    "availability_ratio": Threshold(warning=0.99, critical=0.9),
+    "roi_ratio": Threshold(warning=1, critical=0.5),
+    "policy_exceptions_per_100_accounts": Threshold(warning=5, critical=10),
+    "maintenance_ratio": Threshold(warning=0.2),
+    "net_value": Threshold(warning=1000, critical=100),
+}
+"""A KPI of each shape that has no threshold by default, with one that somebody might configure."""
+
+
+@promtool
+def test_a_kpi_of_any_kind_can_have_an_alert(tmp_path: Path) -> None:
+    set_by_hand = {name: catalogue()[name].model_copy(update={"threshold": level}) for name, level in KINDS.items()}
+    everything = {**catalogue(), **set_by_hand}
+    text = kpi_rules(everything)
+    made = {group["name"]: group for group in yaml.safe_load(text)["groups"]}
+    (tmp_path / "all.rules.yaml").write_text(text)
+
+    assert {everything[name].kind for name in KINDS} == {"mean", "count", "sum", "state", "derived"}
+    assert run("promtool", "check", "rules", "--lint=all", "--lint-fatal", tmp_path / "all.rules.yaml") == ""
+    assert complaints(made, [everything[name] for name in KINDS], everything, tmp_path) == ""
+
+
+def test_what_has_a_currency_or_a_workflow_is_never_added_up_over_it() -> None:
+    by = {kpi.name: kept(kpi, catalogue()) for kpi in catalogue().values()}
+
+    assert by["cost_per_run"] == by["downtime_cost"] == by["revenue_per_booking"] == ("currency",)
+    assert set(by["roi_ratio"]) == {"currency", "claim"}
+    assert by["consecutive_failures"] == ("workflow",)
+    assert "basis" in by["mttr_seconds"]
+    assert by["no_show_ratio"] == by["backlog_change"] == ()
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.get("alert") or rule["record"])
@@ -254,10 +321,3 @@ def test_links_lead_where_render_is_told() -> None:
     assert "https://wiki.test/run#outcomenoshowratehigh" in text
     assert "https://grafana.test/d/outcome-core-operations?" in text
     assert "example.com" not in text
-
-
-def test_a_threshold_on_what_rules_cannot_compare_is_refused() -> None:
-    kpi = catalogue()["backlog"].model_copy(update={"threshold": Threshold(warning=100)})
-
-    with pytest.raises(ValueError, match="backlog: a threshold needs a ratio or a duration"):
-        kpi_rules({"backlog": kpi})

@@ -1,7 +1,7 @@
 """The config file -> frozen dataclasses. Every mistake is found in one reading, each with its line and path."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from exporter.config.section import Cost, Log, Whole, Workflow
 from exporter.config.setting import SettingReader
 from exporter.config.shape import Checker
 from exporter.kpi import Kpi
-from exporter.plan import Plan, RecurringCost, ServiceSetting, TeamSetting, WorkflowSetting
+from exporter.plan import Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
 from exporter.records import RECORDS
 from exporter.segments import LABELS
 from exporter.series import Limits
@@ -122,10 +122,10 @@ class _Loader:
         windows = self._windows(whole)
         own = DefinitionReader(self.checker, catalogue)
         everything = {**catalogue, **own.kpis(data.get("kpis"))}
-        self._fits(windows, sources, everything)
         comparison = ComparisonReader(self.checker, labels, everything, windows, whole.baselines)
         comparison.check()
         settings = SettingReader(self.checker, labels, everything, comparison, own.names).settings(data.get("kpis"))
+        self._fits(windows, sources, settings)
         otlp = self._otlp(whole, data.get("otlp"))
         return Config(
             file=self.path,
@@ -238,10 +238,11 @@ class _Loader:
                 self.checker.wrong(at, f"{message} that records are kept; keep them at least as long")
         return [(duration.text(window), window) for window in sorted(whole.windows)]
 
-    def _fits(self, windows: list[tuple[str, int]], sources: list[Source], catalogue: Mapping[str, Kpi]) -> None:
+    def _fits(self, windows: list[tuple[str, int]], sources: list[Source], settings: Sequence[Setting]) -> None:
         """What is allowed, but hardly meant."""
         names, longest = {name for name, _ in windows}, windows[-1]
-        missing = sorted({kpi.window for kpi in catalogue.values()} - names)
+        limited = [setting for setting in settings if setting.limited]
+        missing = sorted({setting.kpi.window for setting in limited} - names)
         if missing:
             self.warn(
                 ("windows",), f"{', '.join(missing)} is left out, though alerts look at it; they will stay silent"
@@ -250,6 +251,10 @@ class _Loader:
             if source.initial_history_seconds < longest[1]:
                 message = f"shorter than the longest window: figures over {longest[0]} will be too small at first"
                 self.warn(("sources", i, "initial_history"), message)
+        for setting in limited:
+            if not setting.kpi.alerts:
+                made = f"`outcome-exporter rules --config.file {self.path} --output DIR` makes those of this config"
+                self.warn(("kpis", setting.kpi.name, "threshold"), f"no shipped rule looks at this; {made}")
 
     def _otlp(self, whole: Whole, data: Any) -> OtlpSettings | None:
         """As written, even where the rest of the section is wrong: every mistake is to be found."""

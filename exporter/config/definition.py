@@ -63,7 +63,9 @@ class DefinitionReader:
     def _read(self, name: str, body: Mapping[str, Any]) -> Kpi | None:
         at: At = ("kpis", name)
         for key in body:
-            if key not in KEYS and key not in KpiSection.model_fields:
+            if key in BY_US:
+                self.checker.wrong((*at, key), f"{key} follows from the facts and the name; leave it out")
+            elif key not in KEYS and key not in KpiSection.model_fields:
                 self.checker.unknown("key", key, [*KEYS, *KpiSection.model_fields], (*at, key))
         counted = siblings(str(body["facts"]), self.shipped)
         if not counted:

@@ -8,7 +8,6 @@ from typing import Any
 from exporter.kpi import BASES, Kpi
 from exporter.render import panels
 from exporter.render.panels import DATASOURCE, Panel
-from exporter.render.promql import alerting
 from exporter.render.rules import RUNBOOK_URL
 from exporter.render.view import Row, Shown, View, Written
 
@@ -67,7 +66,7 @@ def panel_of(shown: Shown, uid: str, kpis: Mapping[str, Kpi], runbook: str) -> P
         return panels.by_team([kpis[name] for name in shown.by_team], link)
     if shown.panel:
         return written_panel(shown.panel)
-    return panels.breaches([kpi for kpi in kpis.values() if alerting(kpi)], link)
+    return panels.breaches(kpis, link)
 
 
 def written_panel(written: Written) -> Panel:

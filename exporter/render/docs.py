@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from exporter.duration import text as length
 from exporter.kpi import BUCKETS, Kpi
-from exporter.render.promql import alert_name, alerting
+from exporter.render.promql import alert_name
 from exporter.series import LABEL_NAMES, unit
 
 HEAD = """\
@@ -52,7 +52,7 @@ def contents(kpis: Mapping[str, Kpi]) -> Iterator[str]:
     yield "| KPI | series | better | alert |"
     yield "|---|---|---|---|"
     for kpi in kpis.values():
-        alert = f"[{alert_name(kpi)}](../../alerts/README.md#{alert_name(kpi).lower()})" if alerting(kpi) else ""
+        alert = f"[{alert_name(kpi)}](../../alerts/README.md#{alert_name(kpi).lower()})" if kpi.alerts else ""
         yield f"| [{kpi.title}](#{anchor(kpi.title)}) | `{kpi.metric}` | {kpi.better} | {alert} |"
 
 
@@ -86,8 +86,9 @@ def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
     yield "labels", labels(kpi)
     yield "better", kpi.better
     yield "guard", ", ".join(f"[{kpis[name].title}](#{anchor(kpis[name].title)})" for name in kpi.guard)
-    if alerting(kpi):
-        yield "thresholds", f"{thresholds(kpi)}, looked at over {kpi.window}, for {kpi.for_}; `{kpi.metric}_threshold`"
+    if kpi.alerts:
+        looked_at = f"over {kpi.window}" if kpi.windowed else "as it is now"
+        yield "thresholds", f"{thresholds(kpi)}, looked at {looked_at}, for {kpi.for_}; `{kpi.metric}_threshold`"
         yield "alert", f"[{alert_name(kpi)}](../../alerts/README.md#{alert_name(kpi).lower()})"
     if kpi.params:
         yield "parameters", ", ".join(parameter(name, param.type, param.default) for name, param in kpi.params.items())
@@ -134,10 +135,15 @@ def thresholds(kpi: Kpi) -> str:
     """Both levels, in the reader's unit."""
     levels = kpi.threshold.model_dump(exclude_none=True)
     side = "above" if kpi.better == "lower" else "below"
-    return ", ".join(
-        f"{name} {side} {length(int(level)) if kpi.kind == 'duration' else f'{level:.0%}'}"
-        for name, level in levels.items()
-    )
+    if not levels:
+        return "none unless configured"
+
+    def told(level: float) -> str:
+        if kpi.name.endswith("_seconds"):
+            return length(int(level))
+        return f"{level:.0%}" if kpi.name.endswith("_ratio") else f"{level:g} {kpi.unit}"
+
+    return ", ".join(f"{name} {side} {told(level)}" for name, level in levels.items())
 
 
 def parameter(name: str, kind: str, default: str | float | None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from exporter.kpi import Kpi
-from exporter.render.promql import MIN_RECORDS, alert_name, alerting, lenient, ratio, summed, worse
+from exporter.render.promql import alert_name, kept, least, lenient, ratio, summed, worse
 
 Panel = dict[str, Any]
 
@@ -33,7 +33,7 @@ def count(kpi: Kpi, by: str = "") -> str:
 
 def value(kpi: Kpi, by: str = "") -> str:
     """A figure over everything chosen: its parts summed, then divided; a state or a count is only summed."""
-    if kpi.kind in ("ratio", "mean", "duration") or kpi.denominator:
+    if kpi.divided:
         return ratio(summed(f"{kpi.stem}_numerator", selector(kpi, by=by), by), count(kpi, by))
     return summed(kpi.metric, selector(kpi), by, function=kpi.aggregate)
 
@@ -45,24 +45,25 @@ def threshold(kpi: Kpi, severity: str, by: str = "") -> str:
     return f"{lenient(kpi)}{grouping} ({kpi.metric}_threshold{chosen})"
 
 
-def surely(kpi: Kpi, likely: str, n: str, level: str, *, by: str = "", of: str = "") -> str:
+def surely(kpi: Kpi, kpis: Mapping[str, Kpi], likely: str, n: str, level: str, *, by: str = "", of: str = "") -> str:
     """Whether a figure is beyond a level by more than chance: the very condition of the alert.
 
     Of a ratio: that the level lies outside its 95 % Wilson interval, which is where |p - t| > 1.96 sqrt(t (1 - t) / n)
     holds; the interval is made by solving that for t. It needs each sum once. `by` and `of` match levels to figures.
     """
-    if kpi.kind == "duration":
-        return f"({likely} {worse(kpi)}{by} {level}) and{of} ({n} >= {MIN_RECORDS})"
+    if kpi.kind != "ratio":
+        compared, enough = f"({likely} {worse(kpi)}{by} {level})", least(kpi, kpis)
+        return compared if enough is None else f"{compared} and{of} ({n} >= {enough:g})"
     distance = f"{likely} -{by} {level}" if kpi.better == "lower" else f"0 - ({likely} -{by} {level})"
     return f"{distance} > 1.96 * sqrt({level} * (1 - {level}) /{of} ({n} > 0))"
 
 
-def state(kpi: Kpi) -> str:
+def state(kpi: Kpi, kpis: Mapping[str, Kpi]) -> str:
     """0 to 3, as STATES says; from the published thresholds, so it cannot differ from the alerts."""
     likely, n = f"({value(kpi)})", count(kpi)
     levels = [threshold(kpi, severity) for severity in ("warning", "critical")]
     beyond = f"({likely} {worse(kpi)} bool {levels[0]})"
-    sure = [f"(({surely(kpi, likely, n, level)}) * 0 + 1 or {likely} * 0)" for level in levels]
+    sure = [f"(({surely(kpi, kpis, likely, n, level)}) * 0 + 1 or {likely} * 0)" for level in levels]
     return "\n+ ".join([beyond, *sure])
 
 
@@ -122,8 +123,8 @@ def headline(kpi: Kpi, kpis: Mapping[str, Kpi], runbook: str) -> Panel:
     guards = [kpis[name] for name in kpi.guard]
     name = "mean" if kpi.kind == "duration" else "rate"
     shown: list[tuple[str, str]] = [(name, value(kpi))]
-    if alerting(kpi):
-        shown.append(("target", state(kpi)))
+    if kpi.alerts:
+        shown.append(("target", state(kpi, kpis)))
     shown += [("n", count(kpi)), *((guard.title, value(guard)) for guard in guards)]
     targets = [target(expr, legend, i, instant=True) for i, (legend, expr) in enumerate(shown)]
     made = stat(
@@ -135,7 +136,7 @@ def headline(kpi: Kpi, kpis: Mapping[str, Kpi], runbook: str) -> Panel:
         noValue="no records",
         color={"mode": "fixed", "fixedColor": GREY},
     )
-    if alerting(kpi):
+    if kpi.alerts:
         made["fieldConfig"]["defaults"]["links"] = [
             {"title": "Runbook", "url": f"{runbook}#{alert_name(kpi).lower()}", "targetBlank": True}
         ]
@@ -161,7 +162,7 @@ def timeseries(title: str, description: str, targets: Sequence[Panel], **default
 def trend(kpi: Kpi) -> Panel:
     """A figure over time, its thresholds dashed."""
     targets, overrides = [target(value(kpi), kpi.title)], [color(kpi.title, BLUE)]
-    for severity, colour in (("warning", ORANGE), ("critical", RED)) if alerting(kpi) else ():
+    for severity, colour in (("warning", ORANGE), ("critical", RED)) if kpi.alerts else ():
         targets.append(target(threshold(kpi, severity), f"{severity} threshold", len(targets)))
         overrides.append(color(f"{severity} threshold", colour, dashed=True))
     made = timeseries(
@@ -219,27 +220,30 @@ def table(title: str, description: str, targets: Sequence[Panel], columns: Mappi
     return made
 
 
-def beyond(kpi: Kpi) -> str:
+def beyond(kpi: Kpi, kpis: Mapping[str, Kpi]) -> str:
     """By how much of a threshold each team is beyond it, on whichever basis has one; only teams that surely are."""
-    on = "team, basis" if kpi.business else "team"
+    on = ", ".join(("team", *kept(kpi, kpis)))
     figure, n, join = f"({value(kpi, on)})", count(kpi, on), f" on ({on}) group_right ()"
     level = f"({lenient(kpi)} by ({on}, severity) ({kpi.metric}_threshold{selector(kpi, by=on)}) > 0)"
-    of = f" on ({on})" if kpi.kind == "duration" else f" on ({on}) group_left ()"
-    sure = surely(kpi, figure, n, level, by=join, of=of)
+    of = f" on ({on}) group_left ()" if kpi.kind == "ratio" else f" on ({on})"
+    sure = surely(kpi, kpis, figure, n, level, by=join, of=of)
     share = f"{figure} /{join} {level}"
     return f"({share} - 1 and {sure})" if kpi.better == "lower" else f"(1 - {share} and {sure})"
 
 
-def breaches(kpis: Sequence[Kpi], link: str) -> Panel:
+def breaches(kpis: Mapping[str, Kpi], link: str) -> Panel:
     """Every team surely beyond a threshold, by severity, the furthest first."""
-    rows = [f'label_replace({beyond(kpi)}, "kpi", "{kpi.title}", "", "")' for kpi in kpis]
+    ruled = [kpi for kpi in kpis.values() if kpi.alerts]
+    rows = [f'label_replace({beyond(kpi, kpis)}, "kpi", "{kpi.title}", "", "")' for kpi in ruled]
     made = table(
         "Beyond a threshold",
         "Teams whose figure is beyond a threshold by more than chance (95 %; a mean of 5 records or more): "
         "the condition of the alerts, in the chosen window. A rate of 0.30 is 50 % beyond a threshold of 0.20. "
         "A team beyond the critical threshold has a row for the warning too.",
         [target("\nor\n".join(rows), "", instant=True, table=True)],
-        {"severity": "Severity", "kpi": "KPI", "team": "Team", "basis": "Basis", "Value": "Beyond the threshold by"},
+        {"severity": "Severity", "kpi": "KPI", "team": "Team"}
+        | {label: label.title() for kpi in ruled for label in kept(kpi, kpis)}
+        | {"Value": "Beyond the threshold by"},
         unit="percentunit",
         decimals=0,
         noValue="All within target",

@@ -1,6 +1,9 @@
 """Pieces of PromQL that rules and panels share: replicas collapsed, parts summed, the Wilson interval of the sums."""
 
-from exporter.kpi import Kpi
+from collections.abc import Mapping
+
+from exporter.kpi import Kpi, labels_made
+from exporter.series import LABEL_NAMES
 
 MIN_RECORDS = 5
 """A mean over fewer records than this is no reason to alert: it has no interval that would say how sure it is."""
@@ -30,13 +33,28 @@ def wilson(p: str, n: str, *, upper: bool) -> str:
     return f"(\n  {p} + 1.9208 / {n}\n  {sign} {margin}\n)\n/ (1 + 3.8416 / {n})"
 
 
-def alerting(kpi: Kpi) -> bool:
-    """Whether a KPI has thresholds. Rules know how to compare ratios and durations, and refuse anything else."""
-    if kpi.threshold.warning is None and kpi.threshold.critical is None:
-        return False
-    if kpi.kind not in ("ratio", "duration") or kpi.better == "none":
-        raise ValueError(f"{kpi.name}: a threshold needs a ratio or a duration, and a better: of higher or lower")
-    return True
+def kept(kpi: Kpi, kpis: Mapping[str, Kpi]) -> tuple[str, ...]:
+    """The labels beside team and window over which its figures are not added up, as they are published.
+
+    Those it has whatever is configured: two currencies make no sum, and it is a workflow that is broken, not a team.
+    """
+    own = [LABEL_NAMES.get(label, label) for label in labels_made(kpi, kpis) if label != "team"]
+    return (*own, *(("basis",) if kpi.business else ()))
+
+
+def least(kpi: Kpi, kpis: Mapping[str, Kpi]) -> float | None:
+    """The denominator below which nothing is said of a mean or quotient; None where it counts no records."""
+    if kpi.kind in ("mean", "duration"):
+        return MIN_RECORDS if not kpi.weight else None
+    if kpi.kind != "derived" or not kpi.denominator:
+        return None
+    name, _, which = kpi.denominator.partition(".")
+    part = kpis[name]
+    if which == "denominator":
+        counts = part.kind in ("ratio", "mean", "duration") and not part.weight
+    else:
+        counts = part.kind == ("ratio" if which else "count") and not part.weight and not part.per
+    return MIN_RECORDS / float(kpi.per or 1) if counts else None
 
 
 def worse(kpi: Kpi) -> str:

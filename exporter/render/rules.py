@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from exporter.kpi import Kpi
-from exporter.render.promql import MIN_RECORDS, alert_name, alerting, lenient, ratio, summed, wilson, worse
+from exporter.render.promql import MIN_RECORDS, alert_name, kept, least, lenient, ratio, summed, wilson, worse
 
 RUNBOOK_URL = "https://runbooks.example.com/outcome-exporter/alerts/README.md"
 DASHBOARD_URL = "https://grafana.example.com"
@@ -17,8 +17,9 @@ LAST = "10m"  # a few failed scrapes; two intervals of the longest scrape interv
 HEAD = """\
 # Made by `outcome-exporter render` from exporter/kpis/*.yaml. Do not edit: change the KPI, render, commit both.
 #
-# A rule looks at the team as a whole, in one window. Replicas are collapsed before anything is summed. A ratio is
-# compared by the end of its 95 % Wilson interval, so 1 of 2 alerts nobody; a mean needs {min_records} records.
+# A rule looks at the team as a whole, in one window; labels that a KPI always has (currency, workflow) stay apart.
+# Replicas are collapsed before anything is summed. A ratio is compared by the end of its 95 % Wilson interval, so 1 of
+# 2 alerts nobody; a mean needs {min_records} records. Without a threshold series a rule keeps quiet.
 # Severity comes from the threshold series: one rule serves warning and critical, and every team's own threshold.
 """
 
@@ -49,12 +50,18 @@ class Names:
     """The recorded series of one KPI, as selectors. A figure of now has no window."""
 
     kpi: Kpi
+    kpis: Mapping[str, Kpi]
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        return kept(self.kpi, self.kpis)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """What tells the recorded series apart, beside the severity of a threshold."""
+        own = tuple(label for label in self.kept if label != "basis")
         window, basis = ["window"] * self.kpi.windowed, ["basis"] * bool(self.kpi.business)
-        return ("job", "team", *window, *basis)
+        return ("job", "team", *own, *window, *basis)
 
     @property
     def level(self) -> str:
@@ -74,7 +81,8 @@ class Names:
 
     @property
     def value(self) -> str:
-        return f"{self.level}:{self.kpi.metric}:{'ratio' if self.kpi.kind == 'ratio' else 'mean'}"
+        divided = "ratio" if self.kpi.kind in ("ratio", "derived") else "mean"
+        return f"{self.level}:{self.kpi.metric}:{divided if self.kpi.divided else self.kpi.aggregate}"
 
     @property
     def bound(self) -> str:
@@ -89,11 +97,11 @@ class Names:
         return f"job_kpi_owner:{self.kpi.metric}_owner:group"
 
 
-def kpi_rules(kpis: Mapping[str, Kpi], urls: Urls = Urls()) -> str:
-    """The text of alerts/kpi.rules.yaml."""
-    groups = [group(kpi, kpis, urls) for kpi in kpis.values() if alerting(kpi)]
+def kpi_rules(kpis: Mapping[str, Kpi], urls: Urls = Urls(), head: str = HEAD) -> str:
+    """The text of a rule file: a group for each of the KPIs that has thresholds."""
+    groups = [group(kpi, kpis, urls) for kpi in kpis.values() if kpi.alerts]
     body = yaml.dump({"groups": groups}, Dumper=Readable, sort_keys=False, allow_unicode=True, width=1000)
-    return HEAD.format(min_records=MIN_RECORDS) + body
+    return head.format(min_records=MIN_RECORDS) + body
 
 
 def group(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
@@ -101,18 +109,22 @@ def group(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
     return {
         "name": "outcome-" + kpi.name.replace("_", "-"),
         "interval": "1m",
-        "rules": [*recordings(kpi), alert(kpi, kpis, urls)],
+        "rules": [*recordings(kpi, kpis), alert(kpi, kpis, urls)],
     }
 
 
-def recordings(kpi: Kpi) -> Iterable[dict[str, str]]:
+def recordings(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterable[dict[str, str]]:
     """What the alert is built on: parts, value, bound, thresholds, owner."""
-    names = Names(kpi)
+    names = Names(kpi, kpis)
     by = ", ".join(names.labels)
-    for name, part in ((names.numerator, "numerator"), (names.denominator, "denominator")):
-        yield {"record": name, "expr": summed(names.series(f"{kpi.stem}_{part}"), "", by, last=LAST)}
-    n = names.series(names.denominator)
-    yield {"record": names.value, "expr": ratio(names.series(names.numerator), n)}
+    if kpi.divided:
+        for name, part in ((names.numerator, "numerator"), (names.denominator, "denominator")):
+            yield {"record": name, "expr": summed(names.series(f"{kpi.stem}_{part}"), "", by, last=LAST)}
+        n = names.series(names.denominator)
+        yield {"record": names.value, "expr": ratio(names.series(names.numerator), n)}
+    else:
+        expr = summed(names.series(kpi.metric), "", by, last=LAST, function=kpi.aggregate)
+        yield {"record": names.value, "expr": expr}
     if kpi.kind == "ratio":
         bound = wilson(names.series(names.value), n, upper=kpi.better == "higher")
         yield {"record": names.bound, "expr": bound}
@@ -127,11 +139,11 @@ def recordings(kpi: Kpi) -> Iterable[dict[str, str]]:
 
 
 def alert(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
-    """The alert: its value is the plain ratio or mean, its severity that of the threshold breached."""
+    """The alert: its value is the plain figure, its severity that of the threshold breached."""
     name = alert_name(kpi)
     return {
         "alert": name,
-        "expr": expression(kpi),
+        "expr": expression(kpi, kpis),
         "for": kpi.for_,
         "keep_firing_for": "1h",
         "labels": {"kpi": kpi.name},
@@ -144,38 +156,59 @@ def alert(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
     }
 
 
-def expression(kpi: Kpi) -> str:
+def expression(kpi: Kpi, kpis: Mapping[str, Kpi]) -> str:
     """Breach, with severity from the threshold and the owner where exactly one is known."""
-    names = Names(kpi)
+    names = Names(kpi, kpis)
     on = ", ".join(names.labels)
     value, threshold = names.series(names.value), names.series(names.threshold)
     against = f"{worse(kpi)} on ({on}) group_right ()\n  {threshold}"
+    sure, enough = "", least(kpi, kpis)
     if kpi.kind == "ratio":
-        sure = f"{names.series(names.bound)}\n  {against}"
-    else:
-        sure = f"on ({on})\n  {names.series(names.denominator)} >= {MIN_RECORDS}"
+        sure = f"\n  and {names.series(names.bound)}\n  {against}"
+    elif enough is not None:
+        sure = f"\n  and on ({on})\n  {names.series(names.denominator)} >= {enough:g}"
     return (
-        f"(\n  {value}\n  {against}\n  and {sure}\n)\n* on (job) group_left (kpi_owner)\n"
+        f"(\n  {value}\n  {against}{sure}\n)\n* on (job) group_left (kpi_owner)\n"
         f"(\n  {names.owner}\n  or on (job)\n  group by (job) ({threshold})\n)"
     )
 
 
+def shape(kpi: Kpi) -> tuple[str, str]:
+    """How a template prints a value of the KPI, and the unit that stands behind it."""
+    if kpi.name.endswith("_ratio"):
+        return "humanizePercentage", ""
+    if kpi.name.endswith("_seconds"):
+        return "humanizeDuration", ""
+    return "humanize", " {{ $labels.currency }}" if kpi.unit == "currency" else f" {kpi.unit}"
+
+
 def description(kpi: Kpi, kpis: Mapping[str, Kpi]) -> str:
     """Team, value, number of records, threshold, and what to look at: all a woken person needs to decide."""
-    names, shape = Names(kpi), "humanizePercentage" if kpi.kind == "ratio" else "humanizeDuration"
+    names, (form, unit) = Names(kpi, kpis), shape(kpi)
     segment = names.labels
+    told = {"basis", *(["currency"] if kpi.unit == "currency" else [])}  # said elsewhere in the sentence
+    which = "".join(f", {each.replace('_', ' ')} {{{{ $labels.{each} }}}}" for each in names.kept if each not in told)
     when = ("in {{ $labels.basis }} time " if kpi.business else "") + (
         "over {{ $labels.window }}" if kpi.windowed else "now"
     )
-    what = "of" if kpi.kind == "ratio" else "mean of"
-    count = looked_up(names.denominator, segment, "humanize")
-    threshold = looked_up(names.threshold, (*segment, "severity"), shape)
+    threshold = looked_up(names.threshold, (*segment, "severity"), form)
     guards = ", ".join(kpis[guard].title for guard in kpi.guard)
+    beside = f", and beside it at: {guards}." if guards else "."
     return (
-        f"{kpi.title} of team {{{{ $labels.team }}}} is {{{{ $value | {shape} }}}} {when} "
-        f"({what} {count} records); the {{{{ $labels.severity }}}} threshold is {threshold}. "
-        f"Look first at the segments of that team on the dashboard, and beside it at: {guards}."
+        f"{kpi.title} of team {{{{ $labels.team }}}}{which} is {{{{ $value | {form} }}}}{unit} {when}"
+        f"{records(names)}; the {{{{ $labels.severity }}}} threshold is {threshold}{unit}. "
+        f"Look first at the segments of that team on the dashboard{beside}"
     )
+
+
+def records(names: Names) -> str:
+    """How many records a figure is taken over, where it is over records."""
+    kpi = names.kpi
+    if kpi.kind != "ratio" and least(kpi, names.kpis) is None:
+        return ""
+    what = {"ratio": "of", "derived": "over"}.get(kpi.kind, "mean of")
+    scaled = f" in {kpi.per}s" if kpi.per and kpi.kind == "derived" else ""
+    return f" ({what} {looked_up(names.denominator, names.labels, 'humanize')} records{scaled})"
 
 
 def looked_up(name: str, labels: Iterable[str], shape: str) -> str:
