@@ -1,20 +1,100 @@
-"""Durations on each basis: calendar time, which all records have."""
+"""Durations on each basis: calendar time, which all records have, and business time, where a calendar is configured.
 
-from collections.abc import Iterator
+Business time between two instants is the open time before the one less the open time before the other. A calendar is
+a table with a row for each day of UTC, so an instant finds its row by a plain join.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from exporter.kpi import Basis
-from exporter.plan import Setting
+import duckdb
+
+from exporter.kpi import BASES, Basis
+from exporter.opening import Calendar, open_days
+from exporter.plan import Plan, Setting
+
+DAY_US = 86_400_000_000
+UNASSIGNED = "unassigned"
 
 
-def on_each_basis(setting: Setting) -> Iterator[Setting]:
-    """A KPI as it is counted: as it is, or, where it is a duration that people need, with the label `basis`."""
-    if setting.kpi.business:
-        yield on_basis(setting, "calendar")
-    else:
+def on_each_basis(setting: Setting, plan: Plan) -> Iterator[Setting]:
+    """A KPI as it is counted: as it is, or, where it is a duration that people need, once on each basis there is."""
+    if not setting.kpi.business:
         yield setting
+        return
+    for basis in BASES if plan.calendars else BASES[:1]:
+        yield on_basis(setting, setting.kpi.business, basis)
 
 
-def on_basis(setting: Setting, basis: Basis) -> Setting:
-    """A duration in one kind of time."""
-    return replace(setting, fixed=(("basis", basis),))
+def on_basis(setting: Setting, ends: tuple[str, str], basis: Basis) -> Setting:
+    """A duration on one basis. Records without a calendar are in no business figure."""
+    kpi = setting.kpi
+    if basis == "business":
+        where = f"({kpi.where}) and calendar is not null" if kpi.where != "true" else "calendar is not null"
+        written = {key: text for key, text in kpi.written.items() if key not in ("value", "where")}
+        kpi = kpi.model_copy(update={"value": f'"{column(ends)}"', "where": where, "written": written})
+    return replace(setting, kpi=kpi, fixed=(("basis", basis),))
+
+
+def column(ends: tuple[str, str]) -> str:
+    """The name of the column that has the business time between two times."""
+    return f"business_seconds({ends[0]}, {ends[1]})"
+
+
+def tabulate_days(connection: duckdb.DuckDBPyConnection, calendars: Mapping[str, Calendar], last_year: int) -> None:
+    """A temporary table open_days of all calendars until the end of a year, in microseconds since 1970."""
+    found = {name: open_days(calendar, last_year) for name, calendar in calendars.items()}
+    columns = [f"{end}_{i}" for i in range(_most(calendars, last_year)) for end in ("begin", "end")]
+    declared = "".join(f", {name} bigint default 0" for name in columns)
+    connection.execute(
+        f"create or replace temp table open_days (calendar varchar, day bigint, before bigint{declared})"
+    )
+    for name, days in found.items():
+        given = [days.before, *(text for span in days.spans for text in span)]
+        filled = ", ".join(["calendar", "day", "before", *columns[: len(given) - 1]])
+        lists = ", ".join("unnest(string_split(?, ',')::bigint[]) * 1000000" for _ in given)
+        connection.execute(
+            f"insert into open_days ({filled}) select ?, unnest(string_split(?, ',')::bigint[]), {lists}",
+            [name, days.days, *given],
+        )
+
+
+def _most(calendars: Mapping[str, Calendar], last_year: int) -> int:
+    return max((len(open_days(calendar, last_year).spans) for calendar in calendars.values()), default=0)
+
+
+def measured(rows: str, facts: str, plan: Plan, last_year: int) -> str:
+    """SQL: rows of facts with the calendar that holds for each, and the business times that KPIs ask for."""
+    pairs = dict.fromkeys(s.kpi.business for s in plan.settings if s.kpi.facts == facts and s.kpi.business)
+    if not plan.calendars or not pairs:
+        return rows
+    times = [*dict.fromkeys(time for pair in pairs for time in pair)]
+    most = _most(plan.calendars, last_year)
+    joins = "".join(
+        f" left join open_days d{i} on d{i}.calendar = f.calendar and d{i}.day = epoch_us(f.{time}) // {DAY_US}"
+        for i, time in enumerate(times)
+    )
+    lengths = "".join(
+        f', {_length(begin, end, times.index(begin), times.index(end), most)} as "{column((begin, end))}"'
+        for begin, end in pairs
+    )
+    return f"""(
+        select f.*{lengths} from (
+          select r.*, coalesce(t.calendar, s.calendar) as calendar from {rows} r
+          left join team_settings t on t.team = coalesce(nullif(trim(r.team), ''), '{UNASSIGNED}')
+          left join source_settings s on s.source = r.source
+        ) f{joins}
+    )"""
+
+
+def _length(begin: str, end: str, begin_day: int, end_day: int, most: int) -> str:
+    """SQL: the seconds of business time between two times; below zero where they are the wrong way round."""
+    open_time = f"{_before(end, end_day, most)} - {_before(begin, begin_day, most)}"
+    backwards = f"epoch(f.{end} - f.{begin})"
+    return f"case when f.{end} < f.{begin} then {backwards} else ({open_time}) / 1000000 end"
+
+
+def _before(time: str, day: int, most: int) -> str:
+    """SQL: the open time before a time; null where its day is not in the table."""
+    inside = (f" + greatest(0, least(epoch_us(f.{time}), d{day}.end_{i}) - d{day}.begin_{i})" for i in range(most))
+    return f"(d{day}.before{''.join(inside)})"

@@ -23,7 +23,7 @@ AMOUNTS = ("value", "weight")
 SHAPE: Mapping[str, frozenset[str]] = {
     "ratio": frozenset({"numerator", "denominator", "weight", "numerator_labels", "placed_by", "numerator_placed_by"}),
     "mean": frozenset({"value", "weight", "where", "placed_by"}),
-    "duration": frozenset({"value", "where", "placed_by"}),
+    "duration": frozenset({"value", "where", "placed_by", "business"}),
     "count": frozenset({"where", "per", "placed_by"}),
     "sum": frozenset({"value", "where", "aggregate", "placed_by"}),
     "state": frozenset({"value", "where", "aggregate"}),
@@ -126,6 +126,7 @@ class Judge:
             if getattr(kpi, key) != type(kpi).model_fields[key].default:
                 yield (key,), f"a KPI of kind {kpi.kind} has no {key}; its own keys: {known}"
         yield from self._placed()
+        yield from self._business()
         for name, param in kpi.params.items():
             if name in SHARED and kpi.name not in self.shipped:
                 owner = next((each.name for each in self.shipped.values() if name in each.params), "a shipped KPI")
@@ -146,10 +147,6 @@ class Judge:
         if kpi.kind == "derived":
             return
         times = sorted({t for each in self.siblings for t in (each.placed_by, each.numerator_placed_by) if t})
-        for i, column in enumerate(kpi.business or ()):
-            if column != "moment" and self.columns[kpi.facts].get(column) != "time":
-                instants = [name for name, kind in self.columns[kpi.facts].items() if kind == "time"]
-                yield ("business", i), f"{kpi.facts} has no time {column!r}; {did_you_mean(column, instants)}"
         for key in ("placed_by", "numerator_placed_by"):
             time = getattr(kpi, key)
             if time and time not in times:
@@ -157,6 +154,15 @@ class Judge:
         timeless = kpi.kind == "state" or any(not each.placed_by and each.kind == kpi.kind for each in self.siblings)
         if not kpi.placed_by and not timeless and times:
             yield ("placed_by",), f"say which time puts a record into a window; known: {', '.join(times)}"
+
+    def _business(self) -> Iterator[Fault]:
+        columns = self.columns[self.kpi.facts]
+        times = [*sorted(name for name, kind in columns.items() if kind == "time"), "moment"]
+        for i, time in enumerate(self.kpi.business or ()):
+            if not columns.keys() >= {"source", "team"}:
+                yield ("business",), f"{self.kpi.facts} have no team and no source, so no calendar; leave the key out"
+            elif time not in times:
+                yield ("business", i), f"{self.kpi.facts} has no time {time!r}; {did_you_mean(time, times)}"
 
     def _labels(self) -> Iterator[Fault]:
         kpi = self.kpi

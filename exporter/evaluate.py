@@ -13,17 +13,25 @@ from typing import Any
 
 import duckdb
 
-from exporter.business import on_each_basis
+from exporter.business import UNASSIGNED, measured, on_each_basis, tabulate_days
 from exporter.derive import derive
 from exporter.figure import Evaluation, Figure, Key
 from exporter.formula import measures
 from exporter.kpi import BUCKETS, Kpi, parts
-from exporter.plan import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
+from exporter.plan import (
+    Feed,
+    Plan,
+    RecurringCost,
+    ServiceSetting,
+    Setting,
+    SourceSetting,
+    TeamSetting,
+    WorkflowSetting,
+)
 from exporter.records import RECORDS
 from exporter.stats import Distribution
 
 FACTS = Path(__file__).parent / "facts"
-UNASSIGNED = "unassigned"
 DAY = 86400
 Row = tuple[Any, ...]
 Connection = duckdb.DuckDBPyConnection
@@ -110,6 +118,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fee
     tabulate(connection, "workflow", WorkflowSetting, plan.workflows)
     tabulate(connection, "service", ServiceSetting, plan.services)
     tabulate(connection, "team", TeamSetting, plan.teams)
+    tabulate(connection, "source", SourceSetting, plan.sources)
+    tabulate_days(connection, plan.calendars, utc(at).year)
     tabulate(connection, "cost", RecurringCost, {str(i): cost for i, cost in enumerate(plan.costs)})
     cut(connection, plan, at)
     connection.execute(f"set variable run_timeout_seconds = {float(plan.run_timeout)}")
@@ -171,7 +181,7 @@ class Scan:
         self, connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, facts: str, settings: Sequence[Setting]
     ) -> None:
         self.connection, self.plan, self.at, self.facts = connection, plan, utc(at), facts
-        self.settings = settings = [each for s in settings for each in on_each_basis(s)]
+        self.settings = settings = [each for s in settings for each in on_each_basis(s, plan)]
         self.measures: dict[str, int] = {}  # SQL -> its place in a row
         self.parts = {s.key: [*map(self._measure, measures(s.kpi, s.params))] for s in settings}  # places in a row
         self.labels = tuple(
@@ -276,7 +286,13 @@ class Scan:
 def stood(facts: str, plan: Plan, at: datetime) -> str:
     """SQL: the rows of facts as they stood at an instant (UTC, without zone), as far back as the longest window."""
     since = at - timedelta(seconds=plan.windows[-1][1])
-    return f"from {facts}_facts({timestamp(since)}, {timestamp(at)}, {timestamp(at)})"
+    return f"from {rows_of(facts, plan, since, at, at)}"
+
+
+def rows_of(facts: str, plan: Plan, since: datetime, first: datetime, last: datetime) -> str:
+    """SQL: the rows of facts that hold between two instants."""
+    rows = f"{facts}_facts({timestamp(since)}, {timestamp(first)}, {timestamp(last)})"
+    return measured(rows, facts, plan, last.year)
 
 
 def segment_value(label: str) -> str:

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from exporter.business import on_each_basis
+from exporter.business import UNASSIGNED, on_each_basis
 from exporter.derive import derive
 from exporter.evaluate import (
     DAY,
-    UNASSIGNED,
     Connection,
     Scan,
     labels_of,
@@ -39,7 +38,7 @@ def explain(
     connection: Connection, plan: Plan, at: datetime, sources: Sequence[Fed], feeds: Sequence[Feed], asked: Question
 ) -> dict[str, Any]:
     """The answer, ready for JSON: definition, numbers, freshness, then a page of records. Raises Unexplained."""
-    setting = _on_basis(setting_of(plan, asked.kpi), asked)
+    setting = _on_basis(setting_of(plan, asked.kpi), asked, plan)
     kpi = setting.kpi
     prepare(connection, plan, at, with_configured(plan, feeds))
     found: dict[str, Any] = {
@@ -75,10 +74,10 @@ def explain(
     return found | (made_of.answer() if made_of else _Records(connection, plan, at, setting, asked).answer())
 
 
-def _on_basis(setting: Setting, asked: Question) -> Setting:
+def _on_basis(setting: Setting, asked: Question, plan: Plan) -> Setting:
     """The KPI as it is counted on the basis that is asked for; the one that has its thresholds where none is."""
     asked_for = asked.segment.get("basis", setting.basis)
-    bases = {dict(each.fixed).get("basis"): each for each in on_each_basis(setting)}
+    bases = {dict(each.fixed).get("basis"): each for each in on_each_basis(setting, plan)}
     if setting.kpi.business and asked_for not in bases:
         raise Unexplained(f"{setting.kpi.name} is not measured in {asked_for} time: no calendar is configured")
     return bases[asked_for] if setting.kpi.business else setting

@@ -20,6 +20,7 @@ from exporter.evaluate import (
     concluded,
     cut,
     prepare,
+    rows_of,
     segment_value,
     timestamp,
     unfits,
@@ -118,8 +119,8 @@ MEASURED = re.compile(r"\b(saved|manual)_seconds")
 
 def changing(kpi: Kpi, measured: bool) -> bool:
     """Whether what a KPI sums changes while its row holds, or is no sum."""
-    text = f"{kpi.value} {kpi.weight} {kpi.where} {kpi.numerator} {kpi.denominator} {kpi.labels}"
-    columns = CHANGING.get(kpi.facts, {})
+    texts = (kpi.value, kpi.weight, kpi.where, kpi.numerator, kpi.denominator, kpi.labels, kpi.business)
+    text, columns = " ".join(map(str, texts)), {"moment", *CHANGING.get(kpi.facts, {})}
     grows = any(re.search(rf"\b{column}\b", text) for column in columns)
     return grows or kpi.aggregate == "max" or (measured and bool(MEASURED.search(text)))
 
@@ -137,7 +138,8 @@ def keep(connection: Connection, plan: Plan, fit: Sequence[Setting], instants: I
             f"create or replace temp table kept_{name} as "
             f"from {name}({timestamp(reach)}, {timestamp(first)}, {timestamp(last)})"
         )
-        now = ", ".join(f"{sql} as {column}" for column, sql in CHANGING.get(facts, {}).items())
+        changed = {**CHANGING.get(facts, {}), "moment": "to_at"} if kind == "facts" else {}
+        now = ", ".join(f"{sql} as {column}" for column, sql in changed.items())
         connection.execute(
             f"create or replace temp macro {name}(since, from_at, to_at) as table "
             f"select * {f'replace ({now})' if now else ''} from kept_{name} "
@@ -205,8 +207,7 @@ class Carried:
         scan, first, last = self.scan, utc(self.instants.first), utc(self.instants.last)
         since = first - timedelta(seconds=scan.plan.windows[-1][1])
         scan.connection.execute(
-            f"create or replace temp table versions as from {scan.facts}_facts("
-            f"{timestamp(since)}, {timestamp(first)}, {timestamp(last)})"
+            f"create or replace temp table versions as from {rows_of(scan.facts, scan.plan, since, first, last)}"
         )
         for placing, needed in self.found.items():
             if needed:

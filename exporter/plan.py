@@ -7,6 +7,7 @@ from typing import Literal
 
 from exporter.figure import Key
 from exporter.kpi import BASELINES, Basis, Kpi, Threshold, parts
+from exporter.opening import Calendar
 from exporter.records import CostKind
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -94,6 +95,14 @@ class TeamSetting:
 
     capacity_seconds_per_week: float | None = None
     people: int | None = None
+    calendar: str | None = None  # the hours it works; wins over that of the source
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSetting:
+    """What is configured of a source beside how it is read; in the table source_settings."""
+
+    calendar: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +132,8 @@ class Plan:
     services: Mapping[str, ServiceSetting] = field(default_factory=dict)
     teams: Mapping[str, TeamSetting] = field(default_factory=dict)
     costs: Sequence[RecurringCost] = ()
+    sources: Mapping[str, SourceSetting] = field(default_factory=dict)
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

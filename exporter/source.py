@@ -25,4 +25,5 @@ class Source:
     interval_seconds: int
     initial_history_seconds: int
     max_staleness_seconds: int
+    calendar: str | None = None  # in whose hours its records are worked on
     fingerprint: str  # another one: what was fetched so far no longer fits, fetch anew

@@ -9,9 +9,13 @@ from typing import Any, get_type_hints
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import kpi, strict
+from exporter.config.calendar import CalendarReader
+from exporter.config.section import CalendarSection
+from exporter.config.shape import Checker
 from exporter.evaluate import evaluate
 from exporter.figure import Evaluation
 from exporter.kpi import Kpi
+from exporter.opening import Calendar
 from exporter.past import Memory
 from exporter.plan import (
     Baselines,
@@ -21,6 +25,7 @@ from exporter.plan import (
     RecurringCost,
     ServiceSetting,
     Setting,
+    SourceSetting,
     TeamSetting,
     WorkflowSetting,
 )
@@ -78,6 +83,15 @@ def baselines(given: Mapping[str, Any]) -> Baselines:
     )
 
 
+def calendars(given: Mapping[str, Any]) -> dict[str, Calendar]:
+    """Calendars as they are written in a config."""
+    checker = Checker(strict.Document({}, "scenario"))
+    sections = {name: checker.read(CalendarSection, each, ()) for name, each in given.items()}
+    found = CalendarReader(checker).calendars({name: each for name, each in sections.items() if each})
+    assert checker.mistakes == []
+    return found
+
+
 def plan(scenario: Mapping[str, Any]) -> Plan:
     settings = scenario.get("settings", {})
     compared = {scenario["kpi"]: baselines(scenario.get("baselines", {}))}
@@ -95,6 +109,8 @@ def plan(scenario: Mapping[str, Any]) -> Plan:
         services={k: ServiceSetting(**v) for k, v in settings.get("services", {}).items()},
         teams={k: TeamSetting(**v) for k, v in settings.get("teams", {}).items()},
         costs=[recurring(each) for each in settings.get("costs", [])],
+        sources={k: SourceSetting(**v) for k, v in settings.get("sources", {}).items()},
+        calendars=calendars(settings.get("calendars", {})),
     )
 
 

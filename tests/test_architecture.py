@@ -9,14 +9,14 @@ import pytest
 ROOT = Path(__file__).parents[1] / "exporter"
 
 FLOORS = (
-    "records stats strict duration pattern logs negotiation failure store.fault",
+    "records stats strict opening duration pattern logs negotiation failure store.fault",
     "client column expression kpi figure health store server.listen server.page server.gate config.secret config.shape",
     "segments connectors plan derive formula config.section demo.fakes",
     "business",
     "source evaluate publish otlp definition merge",
     "baseline config.comparison",
     "fixed",
-    "past poll series fact config.credential config.setting server",
+    "past poll series fact config.credential config.calendar config.setting server",
     "config.entry config.definition report history question",
     "config probe screen explain backfill",
     "figures guide render demo",
@@ -28,13 +28,14 @@ FLOORS = (
 
 DOORS = {
     "aiohttp": "client server demo",
-    "duckdb": "store evaluate connectors.files",
+    "duckdb": "store evaluate business connectors.files",
     "prometheus_client": "publish health demo",
     "opentelemetry": "otlp",
     "yaml": "strict render demo",
     "jinja2": "server.page",
     "pydantic": "kpi config server.gate column connectors render",
     "sqlglot": "expression",
+    "holidays": "opening config.calendar",
     "click": "__main__ argument",
 }
 

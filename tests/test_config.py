@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from exporter.config.setting import predicate_columns
 from exporter.connectors import CONNECTORS
 from exporter.evaluate import evaluate
 from exporter.kpi import Threshold
+from exporter.opening import Calendar
 from exporter.plan import Baselines, Feed, Period
 from exporter.records import RECORDS, Read, Request, Run
 from exporter.segments import LABELS, apply
@@ -82,6 +83,40 @@ def test_most_broken_configs_have_one_mistake_and_each_another_one() -> None:
 
     assert len(single) >= 80
     assert [len(messages) for messages in found if len(messages) != 1] == [20]
+
+
+def test_a_calendar_is_read_as_it_is_written(written: Any) -> None:
+    found = written(
+        FILES.replace('jsonl"', 'jsonl", calendar: office')
+        + """
+calendars:
+  office:
+    time_zone: Europe/Berlin
+    hours: { sat-sun: ["22:00-24:00", "00:00-06:00"], wed: 09:00-17:00 }
+    holidays: { country: DE, subdivision: BE }
+    closed: ["2026-12-24"]
+    open: { "2026-12-25": "10:00-12:00" }
+  unused: { time_zone: UTC, hours: { mon: "00:00-24:00" } }
+teams:
+  it: { calendar: office }
+kpis:
+  mttr_seconds: { basis: business }
+"""
+    )
+    night, day = ((0, 360), (1320, 1440)), ((540, 1020),)
+
+    assert found.plan.calendars["office"] == Calendar(
+        time_zone="Europe/Berlin",
+        week=((), (), day, (), (), night, night),
+        country="DE",
+        subdivision="BE",
+        closed=frozenset({date(2026, 12, 24)}),
+        open=((date(2026, 12, 25), ((600, 720),)),),
+    )
+    assert found.plan.sources["a"].calendar == found.plan.teams["it"].calendar == "office"
+    assert {s.kpi.name for s in found.plan.settings if s.basis == "business"} == {"mttr_seconds"}
+    assert [text for text in found.warnings if "calendars.unused" in text] != []
+    assert [text for text in found.warnings if "calendars.office" in text] == []
 
 
 @pytest.mark.parametrize("path", sorted((CONFIGS / "valid").iterdir()), ids=lambda path: path.name)

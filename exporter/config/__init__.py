@@ -1,7 +1,7 @@
 """The config file -> frozen dataclasses. Every mistake is found in one reading, each with its line and path."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from exporter import duration, strict
+from exporter.config.calendar import CalendarReader
 from exporter.config.comparison import ComparisonReader
 from exporter.config.credential import Credentials
 from exporter.config.definition import DefinitionReader
@@ -18,7 +19,15 @@ from exporter.config.section import Cost, Log, Whole, Workflow
 from exporter.config.setting import SettingReader
 from exporter.config.shape import Checker
 from exporter.kpi import Kpi
-from exporter.plan import Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
+from exporter.plan import (
+    Plan,
+    RecurringCost,
+    ServiceSetting,
+    Setting,
+    SourceSetting,
+    TeamSetting,
+    WorkflowSetting,
+)
 from exporter.records import RECORDS
 from exporter.segments import LABELS
 from exporter.series import Limits
@@ -117,15 +126,18 @@ class _Loader:
         whole = self.checker.read(Whole, data, ())
         if whole is None:
             return None
-        sources = self._sources(data, connectors)
+        hours = CalendarReader(self.checker)
+        calendars = hours.calendars(whole.calendars)
+        sources = self._sources(data, connectors, whole.calendars)
         labels = self._labels(whole)
         windows = self._windows(whole)
         own = DefinitionReader(self.checker, catalogue)
         everything = {**catalogue, **own.kpis(data.get("kpis"))}
         comparison = ComparisonReader(self.checker, labels, everything, windows, whole.baselines)
         comparison.check()
-        settings = SettingReader(self.checker, labels, everything, comparison, own.names).settings(data.get("kpis"))
-        self._fits(windows, sources, settings)
+        reader = SettingReader(self.checker, labels, everything, comparison, own.names, calendars)
+        settings = reader.settings(data.get("kpis"))
+        self._fits(whole, windows, sources, settings)
         otlp = self._otlp(whole, data.get("otlp"))
         return Config(
             file=self.path,
@@ -148,10 +160,16 @@ class _Loader:
                     for name, each in whole.services.items()
                 },
                 teams={
-                    name: TeamSetting(capacity_seconds_per_week=each.capacity, people=each.people)
+                    name: TeamSetting(
+                        capacity_seconds_per_week=each.capacity,
+                        people=each.people,
+                        calendar=hours.chosen(each.calendar, whole.calendars, ("teams", name)),
+                    )
                     for name, each in whole.teams.items()
                 },
                 costs=[self._cost(each, ("costs", i)) for i, each in enumerate(whole.costs)],
+                sources={each.name: SourceSetting(calendar=each.calendar) for each in sources if each.calendar},
+                calendars=calendars,
             ),
             sources=tuple(sources),
             limits=Limits(**whole.limits.model_dump()),
@@ -162,12 +180,14 @@ class _Loader:
             warnings=tuple(self.warnings),
         )
 
-    def _sources(self, data: Mapping[str, Any], connectors: Mapping[str, ModuleType]) -> list[Source]:
+    def _sources(
+        self, data: Mapping[str, Any], connectors: Mapping[str, ModuleType], calendars: Collection[str]
+    ) -> list[Source]:
         entries = data.get("sources")
         if not isinstance(entries, list) or not entries:
             self.checker.wrong(("sources",), "name at least one source: a list of name, type and what the type needs")
             return []
-        reader = Reader(checker=self.checker, credentials=self.credentials, connectors=connectors)
+        reader = Reader(checker=self.checker, credentials=self.credentials, connectors=connectors, calendars=calendars)
         lines: dict[str, int] = {}
         for i, entry in enumerate(entries):
             name = entry.get("name") if isinstance(entry, dict) else None
@@ -238,7 +258,9 @@ class _Loader:
                 self.checker.wrong(at, f"{message} that records are kept; keep them at least as long")
         return [(duration.text(window), window) for window in sorted(whole.windows)]
 
-    def _fits(self, windows: list[tuple[str, int]], sources: list[Source], settings: Sequence[Setting]) -> None:
+    def _fits(
+        self, whole: Whole, windows: list[tuple[str, int]], sources: list[Source], settings: Sequence[Setting]
+    ) -> None:
         """What is allowed, but hardly meant."""
         names, longest = {name for name, _ in windows}, windows[-1]
         limited = [setting for setting in settings if setting.limited]
@@ -247,6 +269,10 @@ class _Loader:
             self.warn(
                 ("windows",), f"{', '.join(missing)} is left out, though alerts look at it; they will stay silent"
             )
+        used = {source.calendar for source in sources} | {team.calendar for team in whole.teams.values()}
+        for name in whole.calendars:
+            if name not in used:
+                self.warn(("calendars", name), "no source and no team has this calendar, so nothing is measured by it")
         for i, source in enumerate(sources):
             if source.initial_history_seconds < longest[1]:
                 message = f"shorter than the longest window: figures over {longest[0]} will be too small at first"

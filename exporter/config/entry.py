@@ -3,13 +3,14 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import ModuleType
 from typing import Any
 
 from exporter import duration
 from exporter.client import HttpSettings
 from exporter.column import COLUMNS, Rules
+from exporter.config.calendar import CalendarReader
 from exporter.config.credential import Credentials
 from exporter.config.section import SourceSection
 from exporter.config.shape import Checker
@@ -34,6 +35,7 @@ class Reader:
     checker: Checker
     credentials: Credentials
     connectors: Mapping[str, ModuleType]
+    calendars: Collection[str] = ()
 
     def source(self, data: Any, at: At) -> Source | None:
         """The source of one entry, or None after noting what is wrong."""
@@ -97,6 +99,7 @@ class Reader:
             interval_seconds=interval,
             initial_history_seconds=section.initial_history,
             max_staleness_seconds=staleness,
+            calendar=CalendarReader(self.checker).chosen(section.calendar, self.calendars, at),
             fingerprint=_fingerprint(section, options, http.url),
         )
 

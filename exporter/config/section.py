@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from exporter import duration
 from exporter.column import Rule
 from exporter.config.shape import ONE_OR_MORE
+from exporter.kpi import Basis
 from exporter.records import CostKind
 
 
@@ -44,7 +45,7 @@ def _matching(pattern: str, otherwise: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _day(value: str) -> str:
+def day_text(value: str) -> str:
     """A day of the calendar."""
     try:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
@@ -70,7 +71,8 @@ Name = Annotated[
     str, _matching(r"[a-z0-9][a-z0-9_-]{0,62}", "a name has only a to z, 0 to 9, _ and -, at most 63 of them")
 ]
 Currency = Annotated[str, _matching(r"[A-Z]{3}", "write a currency in three capitals, like EUR")]
-Day = Annotated[str, AfterValidator(_day)]
+Day = Annotated[str, AfterValidator(day_text)]
+Spans = Annotated[tuple[Text, ...], ONE_OR_MORE]  # each like 09:00-17:00
 Header = Annotated[str, _matching(r"[A-Za-z0-9-]{1,100}", "this is not the name of a header, such as X-Api-Key")]
 Memory = Annotated[str, _matching(r"[1-9][0-9]*(MB|GB)", "write the size like 256MB or 1GB")]
 Address = Annotated[str, _matching(r"https?://[^\s/@?#]+(/[^\s?#]*)?", "write the address like https://collector:4318")]
@@ -139,6 +141,22 @@ class Service(Section):
 class Team(Section):
     capacity: Length | None = None  # working time per week
     people: Count | None = None
+    calendar: Text | None = None
+
+
+class Holidays(Section):
+    country: Text  # two letters
+    subdivision: Text | None = None
+
+
+class CalendarSection(Section):
+    """Hours in which somebody works; business time is counted in them."""
+
+    time_zone: Text
+    hours: Mapping[str, Spans]
+    holidays: Holidays | None = None
+    closed: tuple[Day, ...] = ()
+    open: Mapping[str, Spans] = {}  # days that have other hours than their weekday, holiday or not
 
 
 class Levels(Section):
@@ -187,6 +205,7 @@ class KpiSection(Section):
     owner: Text | None = None
     escalation: Text | None = None
     cadence: Text | None = None
+    basis: Basis = "calendar"
     threshold: Levels = Levels()
     thresholds_by: tuple[LevelsOf, ...] = ()
     baselines: Comparison | None = None  # instead of those for every KPI
@@ -198,6 +217,7 @@ class SourceSection(Section):
     name: Name
     type: str
     url: str | None = None
+    calendar: Text | None = None
     api_key: str | None = None
     api_key_file: Text | None = None
     token: str | None = None
@@ -239,6 +259,7 @@ class Whole(Section):
     workflows: Mapping[str, Workflow] = {}
     services: Mapping[str, Service] = {}
     teams: Mapping[str, Team] = {}
+    calendars: Mapping[str, CalendarSection] = {}
     costs: tuple[Cost, ...] = ()
     otlp: Otlp | None = None
     log: Log = Log()

@@ -30,6 +30,7 @@ class SettingReader:
     catalogue: Mapping[str, Kpi]  # ours and the user's
     comparison: ComparisonReader
     own: Collection[str] = ()  # the names that the user has defined, well or not
+    calendars: Collection[str] = ()
 
     def settings(self, data: Any) -> tuple[Setting, ...]:
         """Every KPI that is not switched off, as configured."""
@@ -56,6 +57,7 @@ class SettingReader:
         params = {name: self._param(kpi, name, param, data, (*at, name)) for name, param in kpi.params.items()}
         if section is None or not section.enabled:
             return None
+        self._basis(kpi, section, (*at, "basis"))
         threshold = _merged(kpi.threshold, section.threshold)
         if section.threshold.model_fields_set:
             self._sound(kpi, threshold, section.threshold, (*at, "threshold"))
@@ -68,7 +70,16 @@ class SettingReader:
             owner=section.owner or kpi.owner,
             escalation=section.escalation or kpi.escalation,
             cadence=section.cadence or kpi.cadence,
+            basis=section.basis,
         )
+
+    def _basis(self, kpi: Kpi, section: KpiSection, at: At) -> None:
+        """Whether thresholds can be on the basis that is written."""
+        if "basis" in section.model_fields_set and not kpi.business:
+            self.checker.wrong(at, f"{kpi.name} is not measured in business time; leave the key out")
+        elif section.basis == "business" and not self.calendars:
+            message = "there is no business time yet; write calendars, and calendar: NAME in a source or a team"
+            self.checker.wrong(at, message)
 
     def _param(self, kpi: Kpi, name: str, param: Param, data: Mapping[str, Any], at: At) -> str | None:
         """A parameter's value as SQL."""
