@@ -148,7 +148,15 @@ def definition(plan: Plan, setting: Setting) -> list[object]:
         return [kpi.name, declared]
     texts = facts_text(kpi.facts)
     limit = plan.run_timeout if "run_timeout_seconds" in "".join(texts) else None
-    return [kpi.name, declared, dict(setting.params), list(labels_of(kpi, plan.labels)), texts, limit]
+    told: list[object] = [kpi.name, declared, dict(setting.params), list(labels_of(kpi, plan.labels)), texts, limit]
+    return [*told, hours(plan)] if kpi.business and plan.calendars else told
+
+
+def hours(plan: Plan) -> list[str]:
+    """The calendars, and who has which."""
+    teams = {f"team {name}": each.calendar for name, each in plan.teams.items() if each.calendar}
+    sources = {f"source {name}": each.calendar for name, each in plan.sources.items() if each.calendar}
+    return [f"{name}: {each!r}" for name, each in sorted({**plan.calendars, **teams, **sources}.items())]
 
 
 @cache

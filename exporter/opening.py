@@ -28,13 +28,14 @@ class Calendar:
     week: tuple[tuple[Span, ...], ...]
     country: str | None = None
     subdivision: str | None = None
-    closed: frozenset[date] = frozenset()
+    closed: tuple[date, ...] = ()
     open: tuple[tuple[date, tuple[Span, ...]], ...] = ()
 
     def spans(self, first: date, last: date) -> Iterator[tuple[date, tuple[Span, ...]]]:
         """Each day and its open spans, in their order."""
         years = range(first.year, last.year + 1)
-        closed = self.closed | (holidays_of(self.country, self.subdivision, years) if self.country else frozenset())
+        of_the_place = holidays_of(self.country, self.subdivision, years) if self.country else ()
+        closed = {*self.closed, *of_the_place}
         extra = dict(self.open)
         for number in range(first.toordinal(), last.toordinal() + 1):
             day = date.fromordinal(number)

@@ -110,7 +110,7 @@ kpis:
         week=((), (), day, (), (), night, night),
         country="DE",
         subdivision="BE",
-        closed=frozenset({date(2026, 12, 24)}),
+        closed=(date(2026, 12, 24),),
         open=((date(2026, 12, 25), ((600, 720),)),),
     )
     assert found.plan.sources["a"].calendar == found.plan.teams["it"].calendar == "office"

@@ -48,7 +48,7 @@ class CalendarReader:
             week=self._week(section, (*at, "hours")),
             country=section.holidays.country if section.holidays else None,
             subdivision=section.holidays.subdivision if section.holidays else None,
-            closed=frozenset(map(date.fromisoformat, section.closed)),
+            closed=tuple(map(date.fromisoformat, section.closed)),
             open=tuple(self._extra(section, (*at, "open"))),
         )
 
