@@ -113,6 +113,8 @@ CHANGING = {
     "account": {"week": "case when date_trunc('week', granted_at) >= since then week end"},
 }
 """Facts -> columns that change while their row holds, and what they are at `to_at`."""
+MOMENT = "case when from_at = to_at then to_at else moment end"
+"""What `moment` is where rows are kept: of one instant that instant."""
 MEASURED = re.compile(r"\b(saved|manual)_seconds")
 """Columns that change with every request where manual time is measured."""
 
@@ -138,7 +140,7 @@ def keep(connection: Connection, plan: Plan, fit: Sequence[Setting], instants: I
             f"create or replace temp table kept_{name} as "
             f"from {name}({timestamp(reach)}, {timestamp(first)}, {timestamp(last)})"
         )
-        changed = {**CHANGING.get(facts, {}), "moment": "to_at"} if kind == "facts" else {}
+        changed = {**CHANGING.get(facts, {}), "moment": MOMENT} if kind == "facts" else {}
         now = ", ".join(f"{sql} as {column}" for column, sql in changed.items())
         connection.execute(
             f"create or replace temp macro {name}(since, from_at, to_at) as table "
