@@ -1,4 +1,4 @@
-"""The command line: run, once, check, kpis, explain, backfill, demo, render."""
+"""The command line: run, once, check, kpis, explain, backfill, rules, demo, render."""
 
 import asyncio
 import json
@@ -19,6 +19,7 @@ from exporter.app import Options, now, serve
 from exporter.argument import Instant, Length
 from exporter.config import Config
 from exporter.figures import once, open_store, read
+from exporter.kpi import catalogue
 from exporter.probe import probe
 from exporter.publish import text
 from exporter.question import LARGEST_SIZE, SIZE, Unexplained
@@ -264,6 +265,29 @@ def demo(directory: Path, seed: int, level: str | None) -> None:
         guarded(lambda: asyncio.run(show.demo(directory, seed, run_exporter=run_exporter, now=now)))
     except show.DemoError as error:
         fail(error)
+
+
+@main.command("rules")
+@config_file
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write to."
+)
+@click.option("--runbook-url", help="Where RUNBOOK.md can be read; alerts link to their heading there.")
+@click.option("--dashboard-url", help="Where Grafana is; alerts link to it.")
+def rules_command(config_path: Path, output: Path, runbook_url: str | None, dashboard_url: str | None) -> None:
+    """Alert rules for exactly the KPIs and thresholds of a config, your own KPIs too; with runbook and dashboard."""
+    from exporter.render import own, rules  # noqa: PLC0415 - not needed at run time
+
+    config = loaded(config_path)
+    urls = rules.Urls(runbook=runbook_url or own.RUNBOOK_URL, dashboard=dashboard_url or rules.DASHBOARD_URL)
+    windows = [name for name, _ in config.plan.windows]
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for name, content in own.files(config.plan.settings, catalogue(), windows, urls).items():
+            (output / name).write_text(content, encoding="utf-8")
+            click.echo(f"{output / name}: made")
+    except OSError as error:
+        fail(f"{output}: cannot be written: {error.strerror}; give a folder you may write to")
 
 
 @main.command()

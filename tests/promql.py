@@ -58,6 +58,8 @@ def known_labels() -> set[str]:
         "baseline",
         "kpi",
         "kpi_owner",
+        "unit",
+        "better",
         "reason",
         "source",
         "kind",
@@ -100,7 +102,9 @@ def faults(text: str, recorded: frozenset[str] = frozenset()) -> list[str]:
 
 def _faults_at(path: Path, recorded: frozenset[str]) -> Iterator[str]:
     node = path[-1]
-    if isinstance(node, promql.VectorSelector):
+    if isinstance(node, promql.VectorSelector) and node.name is None:
+        yield from _chosen(node, path)
+    elif isinstance(node, promql.VectorSelector):
         yield from _selector(node, path, recorded)
     elif isinstance(node, promql.AggregateExpr):
         yield from _aggregation(node)
@@ -141,6 +145,25 @@ def _selector(node: promql.VectorSelector, path: Path, recorded: frozenset[str])
         yield f"{name}: ratios and means cannot be added; divide sums of their parts"
     if around and around[-1] not in IDEMPOTENT and not counted and ":" not in name:
         yield f"{name}: {around[-1]} over replicas that are not collapsed"
+
+
+def _chosen(node: promql.VectorSelector, path: Path) -> Iterator[str]:
+    """Faults of a selector that chooses a KPI by its name; which series it meets is tested where it is made."""
+    text = str([m.value for m in node.matchers.matchers if m.name == "__name__"])
+    matchers = {m.name: m for m in node.matchers.matchers if m.name != "__name__"}
+    if "outcome_" not in text:
+        yield f"{text}: no metric of ours is named"
+    for label in ("window", "basis"):
+        # One value, or none: a figure of now has no window.
+        one = label in matchers and re.fullmatch(r"\w+\|?", matchers[label].value)
+        if not one:
+            yield f"{text}: {label} is not pinned"
+    for name in matchers:
+        if name not in known_labels():
+            yield f"{text}: no such label: {name}"
+    around = [str(outer.op) for outer in path if isinstance(outer, promql.AggregateExpr)]
+    if not around or around[-1] not in IDEMPOTENT:
+        yield f"{text}: replicas that are not collapsed"
 
 
 def _loses(node: promql.Expr, label: str) -> bool:

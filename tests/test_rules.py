@@ -1,5 +1,6 @@
 """Alert rules: what promtool and the lint say of them, that each fires and keeps quiet when it should, its runbook."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,9 +10,14 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from exporter import config
+from exporter.__main__ import main
+from exporter.connectors import CONNECTORS
 from exporter.duration import seconds
 from exporter.kpi import Kpi, Threshold, catalogue
+from exporter.render.own import levelled as levelled_as
 from exporter.render.promql import alert_name, kept, least
 from exporter.render.rules import Urls, kpi_rules
 from tests.promql import asks_absent, compares, faults
@@ -90,7 +96,7 @@ def windows(kpi: Kpi) -> dict[str, str]:
 
 def always(kpi: Kpi) -> dict[str, str]:
     """The labels that the KPI has whatever is configured, as the alert has them."""
-    return dict.fromkeys(kept(kpi, catalogue()), "x") | windows(kpi)
+    return dict.fromkeys(kept(kpi, {**catalogue(), kpi.name: kpi}), "x") | windows(kpi)
 
 
 def figures(kpi: Kpi, parts: tuple[float, float], instances: Sequence[str], gap: str = "") -> Iterator[dict[str, str]]:
@@ -321,3 +327,65 @@ def test_links_lead_where_render_is_told() -> None:
     assert "https://wiki.test/run#outcomenoshowratehigh" in text
     assert "https://grafana.test/d/outcome-core-operations?" in text
     assert "example.com" not in text
+
+
+# The rules of one's own config
+
+OWN = ROOT / "tests/configs/valid/own_kpis.yaml"
+
+
+def made_for(path: Path, folder: Path, *options: str) -> list[str]:
+    """What `outcome-exporter rules` says."""
+    done = CliRunner().invoke(main, ["rules", "--config.file", str(path), "--output", str(folder), *options])
+
+    assert done.exit_code == 0, done.output
+    return done.output.splitlines()
+
+
+@promtool
+def test_a_config_gets_the_rules_of_exactly_its_thresholds(tmp_path: Path) -> None:
+    made_for(OWN, tmp_path / "rules")
+    path = tmp_path / "rules/kpi.rules.yaml"
+    made = {group["name"]: group for group in yaml.safe_load(path.read_text())["groups"]}
+    plan = config.load(OWN, catalogue(), CONNECTORS, {}).plan
+    kpis = {setting.kpi.name: levelled_as(setting) for setting in plan.settings}
+    ruled = [kpis[setting.kpi.name] for setting in plan.settings if setting.limited]
+    names = {"outcome-" + kpi.name.replace("_", "-") for kpi in ruled}
+
+    assert set(made) == names
+    assert {"outcome-vip-escalation-ratio", "outcome-portal-resolution-seconds", "outcome-no-show-ratio"} < names
+    assert "outcome-cost-per-run" not in names, "which waits for a threshold"
+    assert run("promtool", "check", "rules", "--lint=all", "--lint-fatal", path) == ""
+    own = [kpi for kpi in ruled if kpi.name not in catalogue()]
+    assert complaints(made, own, kpis, tmp_path) == ""
+
+
+def test_rules_of_a_config_have_a_runbook_and_lead_to_the_dashboard_of_any_kpi(tmp_path: Path) -> None:
+    said = made_for(OWN, tmp_path, "--runbook-url", "https://wiki.test/run", "--dashboard-url", "https://grafana.test")
+    alerts = [
+        rule
+        for group in yaml.safe_load((tmp_path / "kpi.rules.yaml").read_text())["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+    runbook = (tmp_path / "RUNBOOK.md").read_text()
+    dashboard = json.loads((tmp_path / "any-kpi.json").read_text())
+
+    assert len(said) == 3
+    assert [rule["alert"] for rule in alerts] == re.findall(r"^## (.+)$", runbook, flags=re.MULTILINE)
+    assert "Of the VIP requests that ended in the window" in runbook
+    assert "Tell the owner, vip-desk" in runbook
+    assert "explain vip_escalation_ratio team=... --window 7d" in runbook
+    vip = next(rule for rule in alerts if rule["labels"]["kpi"] == "vip_escalation_ratio")
+    assert vip["annotations"]["runbook_url"] == "https://wiki.test/run#outcomeescalationofviprequestshigh"
+    assert vip["annotations"]["dashboard_url"].startswith("https://grafana.test/d/outcome-any-kpi?")
+    assert vip["annotations"]["dashboard_url"].endswith("&var-kpi=vip_escalation_ratio")
+    assert dashboard["uid"] == "outcome-any-kpi"
+
+
+def test_rules_that_cannot_be_written_say_so_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    done = CliRunner().invoke(main, ["rules", "--config.file", str(OWN), "--output", str(tmp_path / "taken/rules")])
+
+    assert done.exit_code == 1
+    assert "cannot be written: Not a directory; give a folder you may write to" in done.output

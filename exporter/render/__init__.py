@@ -4,6 +4,7 @@ from pathlib import Path
 
 from exporter.kpi import catalogue
 from exporter.render import connectors
+from exporter.render.any_kpi import any_kpi
 from exporter.render.dashboards import dashboard
 from exporter.render.docs import catalogue_page
 from exporter.render.rules import DASHBOARD_URL, RUNBOOK_URL, Urls, kpi_rules
@@ -20,6 +21,7 @@ def made(root: Path, urls: Urls) -> dict[Path, str]:
         root / "alerts/kpi.rules.yaml": kpi_rules(kpis, urls),
         root / "exporter/kpis/README.md": catalogue_page(kpis),
         root / "exporter/connectors/README.md": connectors.page(),
+        root / "dashboards/any-kpi.json": dashboard(any_kpi(kpis), kpis, windows=WINDOWS, runbook=urls.runbook),
     }
     for path in sorted((root / "dashboards/views").glob("*.yaml")):
         files[root / f"dashboards/{path.stem}.json"] = dashboard(

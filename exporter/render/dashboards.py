@@ -84,6 +84,11 @@ def written_panel(written: Written) -> Panel:
     else:
         made = panels.timeseries(written.title, written.description, targets, **common)
     made["fieldConfig"]["overrides"] = [
+        *(
+            panels.of_query(i, query.unit, dashed=query.dashed)
+            for i, query in enumerate(written.queries)
+            if query.unit or query.dashed
+        ),
         *(panels.override(name, unit=unit) for name, unit in written.units.items()),
         *(panels.override(name, mappings=[texts(given)]) for name, given in written.texts.items()),
     ]
@@ -157,7 +162,7 @@ def frame(written: View, windows: tuple[str, ...]) -> Panel:
                 },
             ]
         },
-        "templating": {"list": variables(windows)},
+        "templating": {"list": variables(windows) + (of_any_kpi() if written.any_kpi else [])},
     }
 
 
@@ -198,6 +203,17 @@ def variables(windows: tuple[str, ...]) -> list[Panel]:
         asked("team", f"label_values({figures}, team)"),
         chosen("window", windows, "7d" if "7d" in windows else windows[0]),
         chosen("basis", BASES, BASES[0]),
+    ]
+
+
+def of_any_kpi() -> list[Panel]:
+    """The KPI that is shown; and, out of sight, the stem of its series, which leaves out the _ratio of its name."""
+    query = 'label_values(outcome_kpi_info{job=~"$job"}, kpi)'
+    common = {"type": "query", "datasource": DATASOURCE, "refresh": 2, "includeAll": False, "multi": False, "sort": 1}
+    of_it = 'label_values(outcome_kpi_info{job=~"$job", kpi="$kpi"}, kpi)'
+    return [
+        common | {"name": "kpi", "label": "KPI", "query": query, "definition": query},
+        common | {"name": "stem", "query": of_it, "definition": of_it, "hide": 2, "regex": "/^(.+?)(?:_ratio)?$/"},
     ]
 
 

@@ -185,6 +185,13 @@ def color(name: str, fixed: str, *, dashed: bool = False) -> Panel:
     return made
 
 
+def of_query(index: int, unit: str, *, dashed: bool) -> Panel:
+    """Properties of whatever one query answers."""
+    properties: list[Panel] = [{"id": "unit", "value": unit}] if unit else []
+    properties += [{"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [10, 10]}}] if dashed else []
+    return {"matcher": {"id": "byFrameRefID", "options": chr(ord("A") + index)}, "properties": properties}
+
+
 def spread(kpi: Kpi) -> Panel:
     """The median and the 90th percentile of a duration, for a mean hides both."""
     buckets = summed(f"{kpi.stem}_distribution_bucket", selector(kpi), "le")

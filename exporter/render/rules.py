@@ -13,6 +13,7 @@ RUNBOOK_URL = "https://runbooks.example.com/outcome-exporter/alerts/README.md"
 DASHBOARD_URL = "https://grafana.example.com"
 """Placeholders: hosts that cannot exist. `render --runbook-url` and `--dashboard-url` set the real ones."""
 
+ANY_KPI = "outcome-any-kpi"
 LAST = "10m"  # a few failed scrapes; two intervals of the longest scrape interval that works, and some
 HEAD = """\
 # Made by `outcome-exporter render` from exporter/kpis/*.yaml. Do not edit: change the KPI, render, commit both.
@@ -30,6 +31,7 @@ class Urls:
 
     runbook: str = RUNBOOK_URL
     dashboard: str = DASHBOARD_URL
+    view: str = "outcome-core-operations"
 
     def of(self, alert: str) -> str:
         """The runbook heading of an alert; anchors of rendered Markdown are lower case."""
@@ -39,9 +41,10 @@ class Urls:
         """The view, with the alert's own team and window chosen."""
         window = "&var-window={{ $labels.window }}" if kpi.windowed else ""
         basis = "&var-basis={{ $labels.basis }}" if kpi.business else ""
+        chosen = f"&var-kpi={kpi.name}" if self.view == ANY_KPI else ""
         return (
-            f"{self.dashboard}/d/outcome-core-operations?var-job={{{{ $labels.job | urlquery }}}}"
-            f"&var-team={{{{ $labels.team | urlquery }}}}{window}{basis}"
+            f"{self.dashboard}/d/{self.view}?var-job={{{{ $labels.job | urlquery }}}}"
+            f"&var-team={{{{ $labels.team | urlquery }}}}{window}{basis}{chosen}"
         )
 
 
@@ -97,11 +100,15 @@ class Names:
         return f"job_kpi_owner:{self.kpi.metric}_owner:group"
 
 
-def kpi_rules(kpis: Mapping[str, Kpi], urls: Urls = Urls(), head: str = HEAD) -> str:
-    """The text of a rule file: a group for each of the KPIs that has thresholds."""
-    groups = [group(kpi, kpis, urls) for kpi in kpis.values() if kpi.alerts]
-    body = yaml.dump({"groups": groups}, Dumper=Readable, sort_keys=False, allow_unicode=True, width=1000)
-    return head.format(min_records=MIN_RECORDS) + body
+def kpi_rules(kpis: Mapping[str, Kpi], urls: Urls = Urls()) -> str:
+    """The text of alerts/kpi.rules.yaml: a group for each KPI that has thresholds."""
+    return HEAD.format(min_records=MIN_RECORDS) + rule_file(kpis.values(), kpis, urls)
+
+
+def rule_file(chosen: Iterable[Kpi], kpis: Mapping[str, Kpi], urls: Urls) -> str:
+    """The rules of those of the chosen KPIs that have any."""
+    groups = [group(kpi, kpis, urls) for kpi in chosen if kpi.alerts]
+    return yaml.dump({"groups": groups}, Dumper=Readable, sort_keys=False, allow_unicode=True, width=1000)
 
 
 def group(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:

@@ -21,6 +21,8 @@ class Query(Frozen):
 
     expr: str
     legend: str = ""
+    unit: str = ""  # instead of the panel's
+    dashed: bool = False  # a limit rather than a figure
 
 
 class Written(Frozen):
@@ -67,6 +69,7 @@ class View(Frozen):
     title: str
     description: str
     rows: tuple[Row, ...]
+    any_kpi: bool = False  # the reader chooses a KPI: $kpi, and $stem, what its parts are named after
 
 
 VIEW: TypeAdapter[View] = TypeAdapter(View)

@@ -1,0 +1,64 @@
+"""A config -> the rules, the runbook and the dashboard of exactly its KPIs and thresholds."""
+
+from collections.abc import Mapping, Sequence
+
+from exporter.kpi import Kpi
+from exporter.plan import Setting
+from exporter.render.any_kpi import any_kpi
+from exporter.render.dashboards import dashboard
+from exporter.render.docs import thresholds
+from exporter.render.promql import MIN_RECORDS, alert_name
+from exporter.render.rules import ANY_KPI, HEAD, Urls, rule_file
+
+RUNBOOK_URL = "https://runbooks.example.com/outcome-exporter/RUNBOOK.md"
+"""A placeholder: a host that cannot exist."""
+RUNBOOK = """\
+# Runbook
+
+Made by `outcome-exporter rules` for the thresholds of a config; made anew with it. How such an alert decides, and the
+alerts about the exporter itself, are explained in the runbook shipped with the exporter (alerts/README.md).
+"""
+
+
+def files(
+    settings: Sequence[Setting], shipped: Mapping[str, Kpi], windows: Sequence[str], urls: Urls
+) -> dict[str, str]:
+    """Name of a file -> its text."""
+    kpis = {**shipped, **{setting.kpi.name: levelled(setting) for setting in settings}}
+    ruled = [setting for setting in settings if setting.limited]
+    of_any = Urls(runbook=urls.runbook, dashboard=urls.dashboard, view=ANY_KPI)
+    head = HEAD.format(min_records=MIN_RECORDS).replace("render` from exporter/kpis/*.yaml", "rules` from a config")
+    head = head.replace("change the KPI, render, commit both", "change the config and make them anew")
+    return {
+        "kpi.rules.yaml": head + rule_file([kpis[each.kpi.name] for each in ruled], kpis, of_any),
+        "RUNBOOK.md": "\n".join([RUNBOOK, *(section(each, kpis) for each in ruled)]),
+        "any-kpi.json": dashboard(any_kpi(kpis), kpis, windows=tuple(windows), runbook=urls.runbook),
+    }
+
+
+def levelled(setting: Setting) -> Kpi:
+    """A KPI with the thresholds of the config; it has a rule, if only for single segments."""
+    return setting.kpi.model_copy(update={"threshold": setting.threshold} if setting.limited else {})
+
+
+def section(setting: Setting, kpis: Mapping[str, Kpi]) -> str:
+    """The heading of one alert."""
+    kpi = kpis[setting.kpi.name]
+    beside = "".join(f" Beside it: {kpis[guard].title} (`{guard}`)." for guard in kpi.guard)
+    beyond = f"; where that does not help, {setting.escalation}" if setting.escalation != "none" else ""
+    window, looked_at = (f" --window {kpi.window}", f"over {kpi.window}") if kpi.windowed else ("", "as it is now")
+    limits = thresholds(kpi) + ("; some segments have their own" if setting.thresholds_by else "")
+    return f"""\
+## {alert_name(kpi)}
+
+**Means** {kpi.help} It was beyond its threshold for {kpi.for_}, looked at {looked_at}. Thresholds: {limits}.
+
+**Look first** The dashboard "Any KPI" with `{kpi.name}` and the team of the alert: one segment or all?{beside}
+Then the records themselves: `outcome-exporter explain {kpi.name} team=...{window}`.
+
+**Do** Tell the owner, {setting.owner}{beyond}.
+If the records are wrong rather than the work, correct them at their source.
+
+**Silence** For the days of a known event, by `team`. If it fires every week, the threshold is not the one you work by:
+change it in the config.
+"""
