@@ -314,6 +314,17 @@ def test_the_fingerprint_tells_whether_what_was_fetched_still_fits(written: Any)
     assert fingerprint(same[2], {"KNOWN": "another"}) == plain
 
 
+def test_the_fingerprint_is_the_same_however_the_config_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "outcome.yaml").write_text(FILES)
+    monkeypatch.chdir(tmp_path)
+    found = [load(path).sources[0] for path in (Path("outcome.yaml"), tmp_path / "outcome.yaml")]
+
+    assert found[0].fingerprint == found[1].fingerprint
+    assert found[1].options.path == str(tmp_path / found[0].options.path)
+
+
 def test_two_readings_of_one_file_are_equal(written: Any) -> None:
     text = N8N + "    segments: {team: {field: tags}}\n"
 

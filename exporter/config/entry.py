@@ -75,10 +75,13 @@ class Reader:
                 except ValueError as error:
                     self.checker.wrong((*at, key), str(error))
                     del values[field]
-        options: Any = self.checker.read(connector.Options, values, at)
-        if isinstance(getattr(options, "path", None), str):
-            options = dataclasses.replace(options, path=str(self.credentials.folder / options.path))
-        return options
+        return self.checker.read(connector.Options, values, at)
+
+    def _placed(self, options: Any) -> Any:
+        """The options with a path that is relative to the config."""
+        if not isinstance(getattr(options, "path", None), str):
+            return options
+        return dataclasses.replace(options, path=str(self.credentials.folder / options.path))
 
     def _source(
         self, section: SourceSection, connector: ModuleType, options: Any, http: HttpSettings, at: At
@@ -92,7 +95,7 @@ class Reader:
             name=section.name,
             type=section.type,
             connector=connector,
-            options=options,
+            options=self._placed(options),
             http=http,
             mapping=compiled(self._mapping(section, records, at), records),
             records=records,
@@ -134,6 +137,7 @@ def _fed(connector: ModuleType, options: Any) -> RecordTypes:
 
 
 def _fingerprint(section: SourceSection, options: Any, url: str) -> str:
+    """Of what is written: it is the same however, and from where, the config itself is named."""
     meaning = {
         "type": section.type,
         "url": url,
