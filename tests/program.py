@@ -51,13 +51,13 @@ def value(samples: Samples, name: str, **labels: str) -> float | None:
     return sum(found) if found else None
 
 
-async def command(*arguments: str, folder: Path) -> tuple[int, str, str]:
+async def command(*arguments: str, folder: Path, seconds: float | None = 120) -> tuple[int, str, str]:
     """Runs the program to its end: exit status, output, error output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "exporter", *arguments, cwd=folder,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 120)
+    out, err = await asyncio.wait_for(process.communicate(), seconds)
     return process.returncode or 0, out.decode(), err.decode()
 
 

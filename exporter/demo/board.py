@@ -35,7 +35,7 @@ SHOWN = (
 FEWEST = 5  # records that a mean is judged by, as in the alerts
 LEAST = 20  # a team with fewer records is not called the worst
 
-SAMPLE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (\S+)")
+SAMPLE = re.compile(r"([a-z_][a-z0-9_]*)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 Labels = Mapping[str, str]
