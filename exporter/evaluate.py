@@ -30,6 +30,7 @@ from exporter.plan import (
 )
 from exporter.records import RECORDS
 from exporter.stats import Distribution
+from exporter.trust import COVERAGE, UNATTRIBUTED, checks, subject, subjects, withdrawn
 
 FACTS = Path(__file__).parent / "facts"
 DAY = 86400
@@ -55,24 +56,37 @@ def evaluate(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fe
     """Every figure as it stood at `at`. `connection`: a reader of the store; temporary views are made in it."""
     feeds = with_configured(plan, feeds)
     absent = unfits(plan, feeds)
-    fit = [s for s in plan.settings if s.kpi.name not in absent]
     prepare(connection, plan, at, feeds)
     figures: list[Figure] = []
-    counted = [s for s in fit if s.kpi.kind != "derived"]
+    counted = countable(plan, absent)
     for facts in sorted({s.kpi.facts for s in counted}):
         figures += Scan(connection, plan, at, facts, [s for s in counted if s.kpi.facts == facts]).figures()
-    return concluded(at, fit, figures, absent)
+    return concluded(plan, at, figures, absent)
 
 
-def concluded(at: datetime, fit: Sequence[Setting], counted: Sequence[Figure], absent: Mapping[str, str]) -> Evaluation:
-    """An evaluation of counted figures, completed by those derived from them."""
-    figures = [*counted]
+def countable(plan: Plan, absent: Mapping[str, str]) -> list[Setting]:
+    """What is counted from facts: the KPIs that can be published, and how far they can be believed."""
+    fit = [s for s in plan.settings if s.kpi.name not in absent]
+    return [*(s for s in fit if s.kpi.kind != "derived"), *checks(fit)]
+
+
+def concluded(plan: Plan, at: datetime, counted: Sequence[Figure], absent: Mapping[str, str]) -> Evaluation:
+    """An evaluation of counted figures: without those that needed fields are missing for, with those derived."""
+    fit = [s for s in plan.settings if s.kpi.name not in absent]
+    about = subjects(fit)
+    coverage = tuple(f for f in counted if f.kpi == COVERAGE and subject(f) in about)
+    unattributed = tuple(f for f in counted if f.kpi == UNATTRIBUTED and subject(f) in about)
+    withheld = withdrawn(fit, [name for name, _ in plan.windows], coverage)
+    figures = [f for f in counted if f.kpi not in (COVERAGE, UNATTRIBUTED) and (f.kpi, f.window) not in withheld]
     for setting in fit:
         if setting.kpi.kind == "derived":
-            figures += derive(setting.kpi, figures)
+            figures += [f for f in derive(setting.kpi, figures) if (f.kpi, f.window) not in withheld]
     present = {figure.kpi for figure in figures}
-    missing = {s.kpi.name: "no_records" for s in fit if s.kpi.name not in present}
-    return Evaluation(at, tuple(figures), {**absent, **missing})
+    lacking = {kpi for kpi, _ in withheld}
+    missing = {
+        s.kpi.name: "field_missing" if s.kpi.name in lacking else "no_records" for s in fit if s.kpi.name not in present
+    }
+    return Evaluation(at, tuple(figures), {**absent, **missing}, coverage=coverage, unattributed=unattributed)
 
 
 def with_configured(plan: Plan, feeds: Sequence[Feed]) -> Sequence[Feed]:
@@ -302,7 +316,7 @@ def segment_value(label: str) -> str:
 
 def labels_of(kpi: Kpi, configured: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """The columns whose values segment a KPI: those configured for its record, then its own."""
-    of_record = [label for label in configured.get(kpi.record, ()) if label not in kpi.lacks]
+    of_record = [label for label in configured.get(kpi.record, ()) if kpi.segmented and label not in kpi.lacks]
     return tuple(dict.fromkeys((*of_record, *kpi.labels)))
 
 

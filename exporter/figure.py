@@ -40,9 +40,14 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All figures at one instant, for each KPI without any the reason why, and what they are compared with."""
+    """All figures at one instant, and for each KPI without any the reason why, and what they are compared with.
+
+    `coverage`, `unattributed`: how far figures can be believed, by the labels of those series.
+    """
 
     at: datetime
     figures: tuple[Figure, ...]
     absent: Mapping[str, str]
     baselines: Past = Past()
+    coverage: tuple[Figure, ...] = ()
+    unattributed: tuple[Figure, ...] = ()

@@ -18,6 +18,7 @@ from exporter.evaluate import (
     Row,
     Scan,
     concluded,
+    countable,
     cut,
     prepare,
     rows_of,
@@ -73,7 +74,7 @@ def evaluations(connection: Connection, plan: Plan, instants: Instants, feeds_at
         absent = unfits(plan, feeds)
         cut(connection, plan, at)
         counted = [figure for way in ways for figure in way(i, at) if figure.kpi not in absent]
-        yield concluded(at, [s for s in plan.settings if s.kpi.name not in absent], counted, absent)
+        yield concluded(plan, at, counted, absent)
 
 
 Way = Callable[[int, datetime], Sequence[Figure]]
@@ -82,8 +83,7 @@ Way = Callable[[int, datetime], Sequence[Figure]]
 
 def fitting(plan: Plan, feeds: Sequence[Feed]) -> list[Setting]:
     """The KPIs that are counted."""
-    absent = unfits(plan, feeds)
-    return [s for s in plan.settings if s.kpi.name not in absent and s.kpi.kind != "derived"]
+    return countable(plan, unfits(plan, feeds))
 
 
 def ways_of(

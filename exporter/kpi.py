@@ -21,6 +21,9 @@ BASELINES = ("fixed", "previous", "control", "weekday_median")
 BUCKETS = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 172800.0, 604800.0, 2592000.0)
 """Upper bounds of duration distributions, in seconds: a minute to 30 days."""
 
+MIN_COVERAGE = 0.5
+"""On which share of records a field that a KPI needs must be filled, unless the config says otherwise."""
+
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "ratio": ("numerator", "denominator"),
     "mean": ("value",),
@@ -60,6 +63,36 @@ class Spike(Frozen):
     rise: Annotated[float, Field(gt=0)]
 
 
+class Needed(Frozen):
+    """A column without which KPIs are wrong: of which rows it is expected, and what says that it is there."""
+
+    record: str  # its facts, which are those of a record
+    name: str
+    column: str = ""  # of the record; where it is not called like the field
+    among: str = "true"
+    has: str = ""  # default: the column is not null
+    placed_by: str | None = None  # without one, how it is filled is a figure of now
+
+    @property
+    def filled(self) -> str:
+        """The predicate of rows that have it."""
+        return self.has or f"{self.source_column} is not null"
+
+    @property
+    def source_column(self) -> str:
+        """The column to fill, as a connector or the config calls it."""
+        return self.column or self.name
+
+
+class Unattributed(Frozen):
+    """The rows that no rule of attribution reached. `among`: of which rows, where that is not those the KPI counts."""
+
+    where: str
+    among: str = "{counted}"
+    placed_by: str | None = None
+    weight: str | None = None
+
+
 class Kpi(Frozen):
     """One KPI as declared in exporter/kpis/. Predicates and values are SQL over the columns of its facts."""
 
@@ -88,8 +121,11 @@ class Kpi(Frozen):
     lacks: tuple[str, ...] = ()  # labels configured for the record that its facts cannot have
     numerator_labels: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()  # labels of a derived KPI's parts that are summed away
+    segmented: bool = True  # by the labels configured for its record
     matched: bool = False  # of a derived KPI: only in segments that have a denominator
     params: Mapping[str, Param] = {}
+    fields: tuple[Needed, ...] = ()  # those without which it is wrong; not those whose absence is the figure
+    unattributed: Unattributed | None = None
     unit: str = ""
     better: Literal["higher", "lower", "none"]
     guard: tuple[str, ...] = ()
@@ -187,19 +223,32 @@ def load(folder: Path = HERE / "kpis") -> dict[str, Kpi]:
     """Every KPI declared in a folder, by name. Raises strict.Mistakes naming file, line and fault."""
     found: dict[str, Kpi] = {}
     mistakes: list[strict.Mistake] = []
-    for path in sorted(folder.glob("*.yaml")):
-        document = strict.load(path)
-        shared = {key: value for key, value in document.data.items() if key != "kpis"}
+    documents = [strict.load(path) for path in sorted(folder.glob("*.yaml"))]
+    declared: dict[str, Any] = {}
+    for document in documents:
+        facts = document.data["facts"]
+        for name, body in document.data.get("fields", {}).items():
+            declared[f"{facts}.{name}"] = {"record": facts, "name": name, **body}
+    for document in documents:
+        shared = {key: value for key, value in document.data.items() if key not in ("kpis", "fields")}
         for name, body in document.data["kpis"].items():
             where = ("kpis", name)
             try:
-                found[name] = KPI.validate_python({"name": name, **shared, **body})
+                found[name] = KPI.validate_python(with_fields({"name": name, **shared, **body}, declared))
             except ValidationError as error:
                 mistakes += [_mistake(document, where, item) for item in error.errors()]
     mistakes += _loose_ends(folder, found)
     if mistakes:
         raise strict.Mistakes(mistakes)
     return found
+
+
+def with_fields(body: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, Any]:
+    """A declaration whose fields are declared ones instead of their names; `record.field` is one of other facts."""
+    names = body.get("fields", ())
+    known = [name if "." in name else f"{body['facts']}.{name}" for name in names]
+    # One that is not declared stays as it is and is refused as no field.
+    return {**body} | ({"fields": [declared.get(name, name) for name in known]} if "fields" in body else {})
 
 
 def _mistake(document: strict.Document, where: tuple[str, ...], item: Mapping[str, Any]) -> strict.Mistake:

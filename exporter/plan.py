@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from exporter.figure import Key
-from exporter.kpi import BASELINES, Basis, Kpi, Threshold, parts
+from exporter.kpi import BASELINES, MIN_COVERAGE, Basis, Kpi, Threshold, parts
 from exporter.opening import Calendar
 from exporter.records import CostKind
 
@@ -55,6 +55,7 @@ class Setting:
     cadence: str = "weekly"
     basis: Basis = "calendar"
     fixed: Key = ()
+    min_coverage: float = MIN_COVERAGE
 
     @property
     def limited(self) -> bool:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from exporter import trust
 from exporter.baseline import Baseline, compare, unmatched
 from exporter.figure import Evaluation, Figure, Key, Past
 from exporter.kpi import Kpi, Threshold
@@ -72,11 +73,13 @@ def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
     while True:
         figures, folded, names = fold(evaluation.figures, settings, plan, budget, limits.values_per_label)
         baselines = compare(figures, folded_alike(evaluation.baselines, settings, names), settings)
+        trusted = trust.families([name for name, _ in plan.windows], evaluation.coverage, evaluation.unattributed)
         families = [
             *kpi_families(figures, settings, baselines),
             info(plan.settings),
             absent(evaluation.absent),
             baseline_absent(unmatched(evaluation, baselines, plan.settings)),
+            *trusted,
         ]
         count = sum(size(family) for family in families)
         if count <= limits.series or budget <= len(plan.windows):

@@ -25,7 +25,7 @@ def totals(folder: Path, records: Sequence[Record], at: datetime) -> Totals:
 def stored(store: Store, source: str, at: datetime, window: str = "7d") -> Totals:
     """What the records of one source in a store come to in one window."""
     plan = Plan(
-        settings=[Setting(kpi=each, params=params(each, {})) for each in kpi.catalogue().values()],
+        settings=[Setting(kpi=each, params=params(each, {}), min_coverage=0) for each in kpi.catalogue().values()],
         windows=sorted(WINDOWS.items(), key=lambda item: item[1]),
         labels={},
     )

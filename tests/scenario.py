@@ -99,7 +99,12 @@ def plan(scenario: Mapping[str, Any]) -> Plan:
     return Plan(
         settings=[
             Setting(
-                kpi=k, params=params(k, settings), threshold=k.threshold, baselines=compared.get(k.name, Baselines())
+                kpi=k,
+                params=params(k, settings),
+                threshold=k.threshold,
+                baselines=compared.get(k.name, Baselines()),
+                # Rows of which something is not known are what scenarios are about; one about coverage says so.
+                min_coverage=scenario.get("min_coverage", 0),
             )
             for k in catalogue.values()
         ],

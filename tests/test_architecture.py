@@ -12,7 +12,7 @@ FLOORS = (
     "records stats strict opening duration pattern logs negotiation failure store.fault",
     "client column expression kpi figure health store server.listen server.page server.gate config.secret config.shape",
     "segments connectors plan derive formula config.section demo.fakes",
-    "business",
+    "business trust",
     "source evaluate publish otlp definition merge",
     "baseline config.comparison",
     "fixed",

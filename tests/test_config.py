@@ -509,6 +509,7 @@ def test_every_label_and_every_column_of_a_condition_is_in_the_facts(written: An
     record = Request(
         **{**everything, "kind": "ticket", "channel": "email", "handled_by": "automation"},  # type: ignore[arg-type]  # words
         id="1",
+        requester="ann",
         opened_at=AT - timedelta(hours=2),
         resolved_at=AT - timedelta(hours=1),
         self_service=True,

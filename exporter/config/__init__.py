@@ -135,7 +135,7 @@ class _Loader:
         everything = {**catalogue, **own.kpis(data.get("kpis"))}
         comparison = ComparisonReader(self.checker, labels, everything, windows, whole.baselines)
         comparison.check()
-        reader = SettingReader(self.checker, labels, everything, comparison, own.names, calendars)
+        reader = SettingReader(self.checker, labels, everything, comparison, own.names, calendars, whole.min_coverage)
         settings = reader.settings(data.get("kpis"))
         self._fits(whole, windows, sources, settings)
         otlp = self._otlp(whole, data.get("otlp"))

@@ -14,8 +14,8 @@ from exporter.kpi import Kpi, made_of
 from exporter.segments import LABELS
 from exporter.strict import At, did_you_mean
 
-BY_US = frozenset({"name", "needs", "uses", "instead", "written"})
-"""What a user does not say: it follows from the facts."""
+BY_US = frozenset({"name", "needs", "uses", "instead", "written", "segmented", "unattributed"})
+"""What a user does not say: it follows from the facts, or is for shipped KPIs only."""
 KEYS = {each.alias or name for name, each in Kpi.model_fields.items()} - KpiSection.model_fields.keys() - BY_US
 """The keys of a definition; those of KpiSection stand beside them, as with our own KPIs."""
 
@@ -74,8 +74,22 @@ class DefinitionReader:
             return None
         said = {key: value for key, value in body.items() if key in KEYS}
         first = {"name": name, "needs": counted[0].needs, "instead": counted[0].instead, **said}
+        first |= self._fields(body, at)
         kpi = self.checker.read(Kpi, first, at)
         return kpi if kpi and self.checker.clean(at) else None
+
+    def _fields(self, body: Mapping[str, Any], at: At) -> dict[str, Any]:
+        """The fields it needs, which are told by name."""
+        declared = {f"{field.record}.{field.name}": field for each in self.shipped.values() for field in each.fields}
+        names = body.get("fields", [])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            self.checker.wrong((*at, "fields"), "write the names of fields, such as [handled_by, run.workflow]")
+            return {"fields": ()}
+        full = {name: name if "." in name else f"{body['facts']}.{name}" for name in names}
+        for i, name in enumerate(names):
+            if full[name] not in declared:
+                self.checker.unknown("field", full[name], list(declared), (*at, "fields", i))
+        return {"fields": [declared[name] for name in full.values() if name in declared]}
 
     def _in_order(self, found: Mapping[str, Kpi]) -> list[Kpi]:
         """Parts before what is made of them; what is made of itself is a mistake."""

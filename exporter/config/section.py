@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from exporter import duration
 from exporter.column import Rule
 from exporter.config.shape import ONE_OR_MORE
-from exporter.kpi import Basis
+from exporter.kpi import MIN_COVERAGE, Basis
 from exporter.records import CostKind
 
 
@@ -61,7 +61,15 @@ def _amount(value: Any) -> Any:
     return duration.seconds(value) if isinstance(value, str) else value
 
 
+def _share(value: float) -> float:
+    """A share of something."""
+    if not 0 <= value <= 1:
+        raise ValueError("a share is between 0 and 1; write 0.5 for 50 %")
+    return value
+
+
 Length = Annotated[int, _length()]
+Share = Annotated[float, AfterValidator(_share)]
 Pause = Annotated[int, _length("5s", "1d")]  # between two polls, evaluations, exports
 Count = Annotated[int, Field(ge=1)]
 Text = Annotated[str, Field(min_length=1)]
@@ -206,6 +214,7 @@ class KpiSection(Section):
     escalation: Text | None = None
     cadence: Text | None = None
     basis: Basis = "calendar"
+    min_coverage: Share | None = None
     threshold: Levels = Levels()
     thresholds_by: tuple[LevelsOf, ...] = ()
     baselines: Comparison | None = None  # instead of those for every KPI
@@ -253,6 +262,7 @@ class Whole(Section):
     sources: Any = ()
     kpis: Any = {}
     baselines: Comparison | None = None
+    min_coverage: Share = MIN_COVERAGE  # on how many records the fields that a KPI needs must be filled
     limits: Limits = Limits()
     evaluation_interval: Pause = 60
     run_timeout: Length = 86400

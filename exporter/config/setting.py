@@ -11,7 +11,7 @@ from exporter.config.comparison import ComparisonReader
 from exporter.config.section import KpiSection, Levels
 from exporter.config.shape import Checker
 from exporter.evaluate import labels_of
-from exporter.kpi import Kpi, Param, Threshold, labels_made
+from exporter.kpi import MIN_COVERAGE, Kpi, Param, Threshold, labels_made
 from exporter.plan import Setting
 from exporter.records import RECORDS
 from exporter.segments import LABELS
@@ -31,6 +31,7 @@ class SettingReader:
     comparison: ComparisonReader
     own: Collection[str] = ()  # the names that the user has defined, well or not
     calendars: Collection[str] = ()
+    min_coverage: float = MIN_COVERAGE
 
     def settings(self, data: Any) -> tuple[Setting, ...]:
         """Every KPI that is not switched off, as configured."""
@@ -71,6 +72,7 @@ class SettingReader:
             escalation=section.escalation or kpi.escalation,
             cadence=section.cadence or kpi.cadence,
             basis=section.basis,
+            min_coverage=self.min_coverage if section.min_coverage is None else section.min_coverage,
         )
 
     def _basis(self, kpi: Kpi, section: KpiSection, at: At) -> None:

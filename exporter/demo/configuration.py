@@ -63,6 +63,9 @@ sources:
     initial_history: 120d
     segments:
       team: {{field: tags, match: "team:(.+)"}}
+    fields:  # nobody steps in on these, and what they do is not looked at
+      human_override: {{value: false}}
+      rework: {{value: false}}
 
   - name: prefect
     type: prefect
@@ -73,6 +76,9 @@ sources:
     initial_history: 120d
     segments:
       team: {{field: tags, match: "team:(.+)"}}
+    fields:  # nobody steps in on these, and what they do is not looked at
+      human_override: {{value: false}}
+      rework: {{value: false}}
 
   - name: request-tracker
     type: request-tracker
@@ -99,6 +105,8 @@ kpis:
   escalation_ratio: {{owner: support}}
   no_show_ratio: {{owner: sales-operations}}
   completion_ratio: {{owner: platform}}
+  queue_seconds: {{min_coverage: 0.2}}  # n8n tells no time in the queue
+  revenue_per_booking: {{min_coverage: 0.2}}  # most meetings are not about money
   exception_ratio: {{owner: platform}}
   change_failure_ratio:
     failure_window: 2h

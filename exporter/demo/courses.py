@@ -26,6 +26,7 @@ from exporter.records import (
 )
 
 SLA = timedelta(hours=72)
+PROMISED_SECONDS = 3600  # of a conversation that is handed over
 HOUR = timedelta(hours=1)
 
 
@@ -47,6 +48,7 @@ def conversation(rng: random.Random, team: Team, at: datetime, *, confused: bool
         self_service=True,
         legacy_path=False,
         reopen_count=0,
+        sla_breached=False,
         handled_by="automation",
     )
     course = pick(rng, ("solved", "handed over", "given up"), (30, 58, 12) if confused else (80, 8, 12))
@@ -56,10 +58,12 @@ def conversation(rng: random.Random, team: Team, at: datetime, *, confused: bool
         yield replace(talk, resolved_at=over, outcome="resolved", **felt(rng, 0.8))
     else:
         worked = around(rng, 900, 0.6)
+        waited = worked + rng.uniform(60, 5400)
         yield replace(
             talk,
             escalated_at=over,
-            resolved_at=over + timedelta(seconds=worked + rng.uniform(60, 5400)),
+            resolved_at=over + timedelta(seconds=waited),
+            sla_breached=waited > PROMISED_SECONDS,
             outcome="resolved",
             handled_by="assisted",
             human_seconds=round(worked),

@@ -2,7 +2,8 @@
 -- Placed by approved_at, deployed_at or recovered_at.
 create or replace temp macro change_facts(since, from_at, to_at) as table
 with changes as (
-  select * replace (case when result in ('succeeded', 'failed', 'rolled_back') then deployed_at end as deployed_at)
+  select * replace (case when result in ('succeeded', 'failed', 'rolled_back') then deployed_at end as deployed_at),
+    deployed_at as told_at
   from change
 ),
 incidents as (
@@ -29,7 +30,7 @@ moments as (
     list_concat([approved_at, deployed_at, suspected_at], incident_turns) as turns,
     unnest(moments(from_at, to_at, turns)) as moment
   from changes c left join linked using (id) left join suspected s using (source, id)
-  where greatest(deployed_at, approved_at, resolve_at) >= since
+  where greatest(told_at, approved_at, resolve_at) >= since
 ),
 stood as (
   select *, list_filter(incidents, lambda i: i[1] <= moment) as known,
@@ -46,6 +47,8 @@ select source, id, url, moment, next_moment(moment, turns) as until,
     when linked_at <= moment then 'explicit_link'
     when suspected_at <= moment then 'same_service' end as method,
   method is not null as failed,
+  coalesce(linked_at <= moment, false) or coalesce(suspected_at <= moment, false) as linked,
+  result, first_commit_at, told_at,
   result = 'rolled_back' as rolled_back,
   unplanned, automated, blocked_seconds,
   epoch(deployed_at - began_at) as lead_seconds,

@@ -23,6 +23,7 @@ cut as (
 )
 select source, id, url, span_end as moment, null::timestamp as until,
   team, business_unit, region, cohort, workflow, service, kind, currency, span_end,
+  share,
   amount * share as spent,
   effort_seconds * share as worked_seconds,
   -- Which claim of a value a cost stands against: that of its workflow.

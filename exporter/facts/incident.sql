@@ -16,7 +16,8 @@ select source, id, url, moment, least(next_moment(moment, turns), out_of_sight(r
   coalesce(resolved_at <= moment, false) as resolved,
   coalesce(open_at <= moment, false) and not coalesce(resolved_at <= moment, false) as open,
   recurrence_key is not null and coalesce(open_at - before_at <= interval 30 day, false) as recurred,
-  coalesce(auto_remediated, false) as auto_remediated,
+  coalesce(auto_remediated, false) as auto_remediated, outage,
+  recurrence_key is not null as recurrence_told, auto_remediated is not null as auto_remediated_told,
   epoch(resolved_at - began_at) as recovery_seconds,
   epoch(detected_at - started_at) as detection_seconds,
   epoch(acknowledged_at - open_at) as acknowledge_seconds

@@ -3,7 +3,8 @@ create or replace temp macro request_facts(since, from_at, to_at) as table
 with ends as (
   -- Where a platform gives both ends, its own word for the outcome decides which one counts.
   select *, case when outcome = 'abandoned' then coalesce(abandoned_at, resolved_at) else coalesce(resolved_at, abandoned_at) end as end_at,
-    case when outcome = 'abandoned' then null else resolved_at end as resolve_at
+    case when outcome = 'abandoned' then null else resolved_at end as resolve_at,
+    requester is not null as requester_told
   from request
   where outcome is distinct from 'discarded' and coalesce(resolved_at, abandoned_at, closed_at, to_at) >= since
 ),
@@ -43,6 +44,8 @@ moments as (
 select source, id, url, moment, least(next_moment(moment, turns), out_of_sight(coalesce(resolved_at, abandoned_at, closed_at), since, from_at)) as until,
   team, business_unit, region, cohort, kind, channel, category, request_type, priority, handled_by, self_service, legacy_path,
   human_seconds, csat, effort, sentiment, sla_breached,
+  requester_told, reopen_count is not null as reopen_told,
+  coalesce(outcome in ('resolved', 'abandoned'), false) and coalesce(end_at <= moment, true) as told_ended,
   opened_at, first_response_at,
   case when end_at <= moment then end_at end as ended_at,
   case when resolve_at <= moment then resolve_at end as resolved_at,

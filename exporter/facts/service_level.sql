@@ -9,11 +9,12 @@ incidents as (
 ),
 -- A service is known by an incident, or by its configuration where there are incidents at all; its tier is the one last told.
 known as (
-  select service, tier, known_at from incidents where service is not null
-  union all select service, null, since from service_settings where exists (from incidents)
+  select service, tier, known_at, outage is not null as told from incidents where service is not null
+  union all select service, null, since, null from service_settings where exists (from incidents)
 ),
 unmeasured as (
-  select service, arg_max(tier, known_at) as tier from known anti join readings using (service) group by service
+  select service, arg_max(tier, known_at) as tier, coalesce(bool_or(told), true) as outage_told
+  from known anti join readings using (service) group by service
 ),
 down as (
   select service, span_end, sum(down_seconds) as down_seconds from downtime_facts(since, from_at, to_at) group by all
@@ -22,10 +23,12 @@ select source, id, url, measured_at as moment, null::timestamp as until,
   team, business_unit, region, cohort, service, tier, measured_at,
   ratio as available,
   -- Readings that do not say over how long count alike.
-  coalesce(interval_seconds, 1) as seconds
+  coalesce(interval_seconds, 1) as seconds,
+  true as outage_told
 from readings
 union all
 select null, service, null, span_end, null, null, null, null, null, service, tier, span_end,
   1 - coalesce(down_seconds, 0) / epoch(span_end - span_begin),
-  epoch(span_end - span_begin)
+  epoch(span_end - span_begin),
+  outage_told
 from (from unmeasured cross join spans) left join down using (service, span_end);

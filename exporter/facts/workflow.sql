@@ -1,7 +1,9 @@
 -- A workflow of the inventory. Inventories have no history: it stands now as it was last told.
 create or replace temp macro workflow_facts(since, from_at, to_at) as table
 with owned as (
-  select *, bool_or(len(owners) > 0) over (partition by source) as owners_told from workflow
+  select *, bool_or(len(owners) > 0) over (partition by source) as owners_told,
+    bool_or(len(dependencies) > 0) over (partition by source) as dependencies_told
+  from workflow
 ),
 -- The owner with the most enabled workflows, the first by name of several.
 most_owning as (
@@ -11,8 +13,9 @@ most_owning as (
 select source, id, url, to_at as moment, null::timestamp as until,
   team, business_unit, region, cohort, name as workflow,
   coalesce(enabled, false) as enabled,
+  enabled is not null as enabled_told,
   -- A source that names no owner at all does not know them.
-  owners_told,
+  owners_told, dependencies_told,
   len(list_distinct(owners)) = 1 as single_owner,
   coalesce(list_contains(owners, (select owner from most_owning)), false) as of_most_owning,
   exportable

@@ -60,7 +60,9 @@ def best(times: int, work: Callable[[], object]) -> float:
 
 def plan(facts: set[str]) -> Plan:
     return Plan(
-        settings=[Setting(kpi=k, params=params(k, {})) for k in kpi.catalogue().values() if k.facts in facts],
+        settings=[
+            Setting(kpi=k, params=params(k, {}), min_coverage=0) for k in kpi.catalogue().values() if k.facts in facts
+        ],
         windows=sorted(WINDOWS.items(), key=lambda item: item[1]),
         labels={"request": ["team", "category"], "run": ["workflow", "team"]},
     )
