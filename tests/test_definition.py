@@ -16,6 +16,7 @@ from exporter.definition import Judge
 from exporter.evaluate import evaluate
 from exporter.explain import explain
 from exporter.figure import Evaluation
+from exporter.history import Instants
 from exporter.kpi import Kpi, catalogue
 from exporter.plan import Feed
 from exporter.publish import check
@@ -25,6 +26,7 @@ from exporter.series import series
 from exporter.store import Store
 from exporter.strict import Mistakes
 from tests.program import command, running, value
+from tests.test_history import differences
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 VALID = Path(__file__).parent / "configs/valid/own_kpis.yaml"
@@ -104,6 +106,17 @@ def test_own_kpis_count_as_they_say(tmp_path: Path) -> None:
     assert figures["open_braces", None] == (1, None)
     assert figures["human_effort_seconds", "7d"] == (60 * 5, None)
     assert figures["effort_per_escalation", "7d"] == (300, 2)
+    assert figures["oldest_open_seconds", None] == (86400, None)
+
+
+def test_the_history_of_own_kpis_is_what_each_instant_alone_gives(tmp_path: Path) -> None:
+    found = loaded()
+    step = timedelta(hours=17)
+    instants = Instants(first=AT - 12 * step, step=step, count=13)
+    with Store.open(tmp_path / "store.duckdb") as store:
+        store.write("a", requests(), {})
+
+        assert differences(store, found.plan, instants, [FEED]) == []
 
 
 def test_own_kpis_are_published_with_thresholds_and_info(tmp_path: Path) -> None:
