@@ -1,8 +1,6 @@
 """Figures of several segments made one: parts are added, so ratios and means of the whole come out right."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from exporter.figure import Figure, Key
 from exporter.kpi import Kpi
@@ -21,9 +19,9 @@ def merge(figures: Iterable[Figure], settings: Mapping[str, Setting]) -> list[Fi
 
 def add(a: Figure, b: Figure, kpi: Kpi) -> Figure:
     """Two figures of one KPI as the figure of both together."""
-    by: Counter[Key] = Counter()
+    by: dict[Key, float] = {}
     for key, value in (*a.by, *b.by):
-        by[key] += value  # type: ignore[assignment]  # counts travel as floats here
+        by[key] = by.get(key, 0.0) + value
     spread = None
     if a.distribution and b.distribution:
         buckets = tuple(
@@ -32,12 +30,14 @@ def add(a: Figure, b: Figure, kpi: Kpi) -> Figure:
         spread = Distribution(
             buckets, a.distribution.count + b.distribution.count, a.distribution.sum + b.distribution.sum
         )
-    return replace(
-        a,
-        numerator=max(a.numerator, b.numerator) if kpi.aggregate == "max" else a.numerator + b.numerator,
-        denominator=None if a.denominator is None or b.denominator is None else a.denominator + b.denominator,
-        distribution=spread,
-        by=tuple(sorted(by.items())),
+    return Figure(
+        a.kpi,
+        a.window,
+        a.segment,
+        max(a.numerator, b.numerator) if kpi.aggregate == "max" else a.numerator + b.numerator,
+        None if a.denominator is None or b.denominator is None else a.denominator + b.denominator,
+        spread,
+        tuple(sorted(by.items())),
     )
 
 

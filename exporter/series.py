@@ -103,20 +103,19 @@ def fold(
     folded: dict[tuple[str, str], int] = {}
     names: dict[str, Names] = {}
     records = {name: setting.kpi.record for name, setting in settings.items()}
+    breadth = {name: breadth_of(setting, plan) for name, setting in settings.items()}
     for record in sorted(set(records.values())):
         mine = [f for f in figures if records[f.kpi] == record]
-        breadth = {name: breadth_of(setting, plan) for name, setting in settings.items()}
         kept = crowd(mine, breadth, budget, most)
-        for figure in mine:
-            for label, value in figure.segment:
-                if label != "basis" and value not in kept[label] and value != OTHER:
-                    folded[figure.kpi, label] = 0
-        for kpi, label in folded:
-            if records[kpi] == record:
-                values = {v for f in mine if f.kpi == kpi for name, v in f.segment if name == label}
-                folded[kpi, label] = len(values - kept[label] - {OTHER})
-        names[record] = {label: kept[label] for kpi, label in folded if records[kpi] == record}
-        result += merge((replace(f, segment=renamed(f.segment, names[record])) for f in mine), settings)
+        values: dict[tuple[str, str], set[str]] = {}
+        for kpi, segment in dict.fromkeys((f.kpi, f.segment) for f in mine):
+            for label, value in segment:
+                if label != "basis":
+                    values.setdefault((kpi, label), set()).add(value)
+        left_out = {key: len(told - kept[key[1]] - {OTHER}) for key, told in values.items()}
+        folded |= {key: count for key, count in left_out.items() if count}
+        names[record] = {label: kept[label] for (_, label), count in left_out.items() if count}
+        result += merge(with_names(mine, names[record]), settings)
     return result, folded, names
 
 
@@ -125,7 +124,7 @@ def folded_alike(past: Past, settings: Mapping[str, Setting], names: Mapping[str
 
     def alike(day: Sequence[Figure]) -> tuple[Figure, ...]:
         mine = ((f, names.get(settings[f.kpi].kpi.record, {})) for f in day if f.kpi in settings)
-        return tuple(merge((replace(f, segment=renamed(f.segment, kept)) for f, kept in mine), settings))
+        return tuple(merge((renamed_figure(f, renamed(f.segment, kept)) for f, kept in mine), settings))
 
     return replace(past, days={kind: tuple(map(alike, days)) for kind, days in past.days.items()})
 
@@ -152,16 +151,43 @@ def crowd(figures: Sequence[Figure], breadth: Mapping[str, int], budget: int, mo
         for label, counts in volume.items()
     }
     kept = {label: set(values[:most]) for label, values in ranked.items()}
-    segments = {(f.kpi, f.segment) for f in figures}
+    segments = segment_sets(figures, breadth)
     while kept:
-        sizes = Counter(kpi for kpi, _ in {(kpi, renamed(segment, kept)) for kpi, segment in segments})
-        if max((size * breadth[kpi] for kpi, size in sizes.items()), default=0) <= budget:
+        # Renaming merges segments, so what fits with all its names need not be looked at.
+        segments = {told: wide for told, wide in segments.items() if len(told) * wide > budget}
+        if all(len({renamed(segment, kept) for segment in told}) * wide <= budget for told, wide in segments.items()):
             break
         widest = max(kept, key=lambda label: (len(kept[label]), label))
         if len(kept[widest]) <= 1:
             break
         kept[widest] = set(ranked[widest][: len(kept[widest]) * 3 // 4])
     return kept
+
+
+def segment_sets(figures: Sequence[Figure], breadth: Mapping[str, int]) -> dict[frozenset[Key], int]:
+    """The sets of segments that KPIs have, as many KPIs have the same, each with the breadth of its broadest KPI."""
+    of_kpi: dict[str, set[Key]] = {}
+    for figure in figures:
+        of_kpi.setdefault(figure.kpi, set()).add(figure.segment)
+    found: dict[frozenset[Key], int] = {}
+    for kpi, told in of_kpi.items():
+        same = frozenset(told)
+        found[same] = max(found.get(same, 0), breadth[kpi])
+    return found
+
+
+def with_names(figures: Sequence[Figure], kept: Names) -> Iterator[Figure]:
+    """The figures in segments where only some values keep their names."""
+    if not kept:
+        yield from figures
+        return
+    segments = {segment: renamed(segment, kept) for segment in {f.segment for f in figures}}
+    yield from (renamed_figure(f, segments[f.segment]) for f in figures)
+
+
+def renamed_figure(figure: Figure, segment: Key) -> Figure:
+    """A figure in another segment."""
+    return figure if figure.segment == segment else replace(figure, segment=segment)
 
 
 def renamed(segment: Key, kept: Names) -> Key:
