@@ -69,7 +69,7 @@ def requests() -> list[Request]:
     def request(name: str, days: float, **more: object) -> Request:
         opened = AT - timedelta(days=days)
         common = {"opened_at": opened, "resolved_at": opened + timedelta(hours=1), "team": "it", "human_seconds": 60.0}
-        return Request(id=name, **{**common, **more})  # type: ignore[arg-type]  # columns by name
+        return Request(**{"id": name, "requester": name, **common, **more})  # type: ignore[arg-type]  # columns by name
 
     return [
         request("a", 3, priority="vip", escalated_at=AT - timedelta(days=2)),
@@ -184,7 +184,24 @@ def own(folder: Path, name: str, body: object) -> Kpi:
 
 def test_every_key_that_shapes_a_kpi_of_ours_is_there_for_users() -> None:
     assert {"numerator", "minus", "weight", "numerator_placed_by", "aggregate", "drop", "matched", "for"} <= KEYS
-    assert not {"name", "needs", "uses", "written", "threshold"} & KEYS
+    assert not {"name", "needs", "uses", "written", "threshold", "unattributed"} & KEYS
+
+
+def test_an_own_kpi_is_withdrawn_where_a_field_that_it_needs_is_missing(tmp_path: Path) -> None:
+    opened, resolved = AT - timedelta(days=2), AT - timedelta(days=1)
+    body: dict[str, object] = {"facts": "request", "title": "Mine", "help": "Mine.", "kind": "ratio"}
+    body |= {"placed_by": "resolved_at"}
+    body |= {"numerator": "escalated", "denominator": "resolved", "better": "lower", "fields": ["requester"]}
+    own(tmp_path, "mine_ratio", body)
+    found = config.load(tmp_path / "own.yaml", catalogue(), CONNECTORS, {})
+    with Store.open(tmp_path / "store.duckdb") as store:
+        store.write("a", [Request(id=str(i), opened_at=opened, resolved_at=resolved) for i in range(9)], {})
+        reader = store.reader()
+        evaluation = evaluate(reader, found.plan, AT, [FEED])
+        reader.close()
+
+    assert evaluation.absent["mine_ratio"] == "field_missing"
+    assert "escalation_ratio" not in evaluation.absent
 
 
 @given(name=st.sampled_from(sorted(catalogue())), key=st.sampled_from(sorted(KEYS)))
