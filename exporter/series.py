@@ -1,6 +1,6 @@
 """Figures -> metric families: names, labels, bounds, thresholds; what is too much is folded into `other`."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -140,12 +140,12 @@ def crowd(figures: Sequence[Figure], breadth: Mapping[str, int], budget: int, mo
 
     `breadth`: KPI -> how many series of one metric a segment has.
     """
-    volume: dict[str, Counter[str]] = {}
+    volume: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for figure in figures:
         for label, value in figure.segment:
             if label == "basis":  # what a length is measured in is no segment: mixed up, it would mean nothing
                 continue
-            volume.setdefault(label, Counter())[value] += int(figure.denominator or figure.numerator) + 1
+            volume[label][value] += int(figure.denominator or figure.numerator) + 1
     ranked = {
         label: [value for value, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
         for label, counts in volume.items()

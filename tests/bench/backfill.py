@@ -1,4 +1,4 @@
-"""90 days of hourly history from a store of a million records, by the program itself: time, memory, size; then promtool.
+"""90 days of hourly history from a store of a million records, by the program itself: time, memory, size.
 
 python -m tests.bench.backfill [records [days]]
 """
@@ -55,7 +55,7 @@ def made(folder: Path, records: int) -> Path:
 def measured(command: Sequence[str | Path]) -> tuple[float, int]:
     """(seconds, peak MB) of a program."""
     begun = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own commands
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{command} ended with {status}")
@@ -66,7 +66,15 @@ def main(records: int, days: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config, output, blocks = made(folder, records), folder / "history.om", folder / "blocks"
-        arguments = ["backfill", "--config.file", config, "--from", f"{days}d", "--to", AT.isoformat()]
+        arguments: list[str | Path] = [
+            "backfill",
+            "--config.file",
+            config,
+            "--from",
+            f"{days}d",
+            "--to",
+            AT.isoformat(),
+        ]
         seconds, memory = measured([*PROGRAM, *arguments, "--output", output])
         size = output.stat().st_size / 1e6
         print(f"| {days} days of hours from {records:,} records | {seconds:.0f} s, {memory} MB | {size:.0f} MB |")  # noqa: T201

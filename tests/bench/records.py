@@ -12,7 +12,7 @@ MACROS = """
 create or replace temp macro pick(i, salt, n) as (hash(salt || i) % n)::int;
 create or replace temp macro began(i) as timestamp '2026-06-01' - to_seconds((hash('began' || i) % 8640000)::bigint);
 create or replace temp macro later(t, i, salt, seconds) as t + to_seconds((hash(salt || i) % seconds)::bigint);
-create or replace temp macro team(i) as 'team' || pick(i, 'team', 50);
+create or replace temp macro team(i) as 'team' || pick(i, 'team', 12);
 """
 INSERTS: Mapping[str, str] = {
     "request": """opened_at, first_response_at, resolved_at, requester, category, team, handled_by, outcome, self_service, human_seconds, csat, reopen_count)
@@ -20,7 +20,7 @@ INSERTS: Mapping[str, str] = {
         ['automation', 'human', 'assisted'][1 + pick(i, 'by', 3)], 'resolved', pick(i, 'self', 2) = 0, pick(i, 'work', 3000), pick(i, 'csat', 5) / 4, pick(i, 'again', 9) // 8""",
     # Every tenth attempt is a second one.
     "run": """root_id, attempt, workflow, team, status, exception, queued_at, started_at, finished_at)
-      select (i - i % 10 // 9)::varchar, 1 + i % 10 // 9, 'workflow' || (i // 10 % 40), 'team' || (i // 10 % 15),
+      select (i - i % 10 // 9)::varchar, 1 + i % 10 // 9, 'workflow' || (i // 10 % 40), 'team' || (i // 10 % 12),
         ['succeeded', 'succeeded', 'succeeded', 'failed'][1 + pick(i, 'status', 4)], 'none', began(i - i % 10 // 9) + to_minutes(i % 10 // 9 * 70) as t, later(t, i, 'wait', 60), later(t, i, 'end', 3600) + interval 1 minute""",
     "incident": """started_at, opened_at, detected_at, acknowledged_at, resolved_at, severity, service, tier, team, outage, recurrence_key)
       select t, t, later(t, i, 'seen', 900), later(t, i, 'ack', 1800), later(t, i, 'end', 90000), 'sev' || (1 + pick(i, 'sev', 5)), 'service' || pick(i, 'service', 40), 'gold', team(i),
