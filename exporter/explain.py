@@ -29,6 +29,7 @@ from exporter.records import RECORDS, person_columns
 from exporter.report import Fed, standing, valued
 from exporter.series import LABEL_NAMES, OTHER, resolve
 from exporter.series import unit as unit_of
+from exporter.trust import answer, coverage, needed, unattributed
 
 PERSONAL = {column for record in RECORDS.values() for column in person_columns(record)}
 NAME = re.compile(r"'(?:[^']|'')*'|\"?([a-zA-Z_][a-zA-Z0-9_]*)\"?")
@@ -70,8 +71,23 @@ def explain(
         ],
         "notes": _notes(asked),
     }
+    found |= _trust(connection, plan, at, setting, found["window"])
+    few = (each["ratio"] for each in found["coverage"] if each["ratio"] is not None)
+    if not found["absent"] and any(ratio < setting.min_coverage for ratio in few):
+        found["absent"] = "field_missing"
     made_of = _Derived(connection, plan, at, setting, asked) if kpi.kind == "derived" else None
     return found | (made_of.answer() if made_of else _Records(connection, plan, at, setting, asked).answer())
+
+
+def _trust(connection: Connection, plan: Plan, at: datetime, setting: Setting, window: str | None) -> dict[str, Any]:
+    """How far the figure can be believed."""
+    by_name = {each.kpi.name: each for each in plan.settings}
+    rule = setting.kpi.unattributed
+    asked = [*map(coverage, needed(setting.kpi, by_name)), *([unattributed(setting, rule)] if rule else [])]
+    counted: list[Figure] = []
+    for facts in sorted({each.kpi.facts for each in asked}):
+        counted += Scan(connection, plan, at, facts, [each for each in asked if each.kpi.facts == facts]).figures()
+    return answer(setting, by_name, [name for name, _ in plan.windows], window, counted)
 
 
 def _on_basis(setting: Setting, asked: Question, plan: Plan) -> Setting:

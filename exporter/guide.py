@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from exporter.kpi import parts
 from exporter.plan import Plan, Setting
-from exporter.screen import WHY, against, cell, notes, numbers, telling, value
+from exporter.screen import WHY, against, cell, lacking, notes, numbers, telling, trust, value, why
 
 TERMS = {
     "facts": "Rows",
@@ -56,7 +56,11 @@ def _card(setting: Setting, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> di
                 "good": judged not in ("warning", "critical"),
             }
         )
-    absent = next((row["absent"] for row in rows if row.get("absent")), None if rows else "no_records")
+    reason = next((why(row) for row in rows if row.get("absent")), None if rows else WHY["no_records"])
+    at = window if kpi.windowed else "now"
+    if rows and not standing and not reason and lacking(rows[0], at):
+        reason = why(rows[0], at)
+    coverage = rows[0]["coverage"] if rows else {}
     limits = setting.threshold.model_dump(exclude_none=True)
     unit = rows[0]["unit"] if rows else kpi.unit
     return {
@@ -70,7 +74,11 @@ def _card(setting: Setting, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> di
         "better": kpi.better,
         "window": window if kpi.windowed else "now",
         "standing": standing,
-        "absent": WHY.get(absent, absent) if absent else None,
+        "absent": reason,
+        "fields": [
+            f"{name} ({by_window[at]:.1%})" if by_window.get(at, 1) < 1 else name
+            for name, by_window in coverage.items()
+        ],
         "href": link(kpi.name),
     }
 
@@ -94,6 +102,7 @@ def page(found: dict[str, Any]) -> dict[str, Any]:
         "series": found["series"],
         "guard": [(name, link(name, window=found["window"])) for name in found["guard"]],
         "notes": notes(found),
+        "trust": trust(found),
         "sources": [(s["source"], s["state"], cell(s["last_success"]) or "never") for s in found["sources"]],
         "parts": [_part(part, found) for part in found.get("parts", ())],
         "groups": _groups(found, base),

@@ -21,6 +21,8 @@ BASELINES = ("fixed", "previous", "control", "weekday_median")
 BUCKETS = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 172800.0, 604800.0, 2592000.0)
 """Upper bounds of duration distributions, in seconds: a minute to 30 days."""
 
+COUNTED = "{counted}"
+"""Stands for the rows that a KPI counts."""
 MIN_COVERAGE = 0.5
 """On which share of records a field that a KPI needs must be filled, unless the config says otherwise."""
 
@@ -88,7 +90,7 @@ class Unattributed(Frozen):
     """The rows that no rule of attribution reached. `among`: of which rows, where that is not those the KPI counts."""
 
     where: str
-    among: str = "{counted}"
+    among: str = COUNTED
     placed_by: str | None = None
     weight: str | None = None
 

@@ -11,6 +11,8 @@ from exporter.plan import Plan, Setting
 from exporter.poll import SourceFreshness
 from exporter.series import told, unit
 from exporter.stats import wilson
+from exporter.trust import summed
+from exporter.trust import told as told_of
 
 SPLITS = ("currency", "handled_by", "kind", "basis")
 """Labels that figures are not added up over: two currencies or bases make no sum, and a mixture compares no people."""
@@ -30,8 +32,11 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[Fed]) -> list[dic
     for figure in evaluation.figures:
         grouped.setdefault(figure.kpi, []).append(figure)
     found: list[dict[str, Any]] = []
+    by_name, shares = {s.kpi.name: s for s in plan.settings}, summed(evaluation.coverage)
+    windows = [name for name, _ in plan.windows]
     for setting in plan.settings:
         common = _common(setting, evaluation.at, sources)
+        common |= {"min_coverage": setting.min_coverage, "coverage": told_of(setting, by_name, windows, shares)}
         if setting.kpi.name in evaluation.absent:
             found.append(common | {"absent": evaluation.absent[setting.kpi.name]})
         for (window, split), (n, d) in _totals(setting.kpi, grouped.get(setting.kpi.name, ())).items():

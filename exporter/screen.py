@@ -43,13 +43,33 @@ def kpi_table(rows: Sequence[dict[str, Any]], window: str, at: datetime, console
     table.add_column("KPI", no_wrap=True)
     for name in ("value", "95 % interval", "n", "fresh"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("thresholds", no_wrap=True)
+    table.add_column("thresholds")
     for row in rows:
         if "absent" in row:
-            table.add_row(row["kpi"], "-", "", "", age(row["fresh_at"], at), WHY.get(row["absent"], row["absent"]))
+            table.add_row(row["kpi"], "-", "", "", age(row["fresh_at"], at), why(row))
         elif row["window"] in (window, None):
             table.add_row(*line(row, at))
     (console or Console(soft_wrap=True)).print(table)
+
+
+def why(row: Mapping[str, Any], window: str | None = None) -> str:
+    """Why a KPI has no figure: where fields are missing, which ones, and how often they are there."""
+    reason = row.get("absent") or "field_missing"
+    few = lacking(row, window)
+    return f"{WHY.get(reason, reason)}: {few}" if reason == "field_missing" and few else WHY.get(reason, reason)
+
+
+def lacking(row: Mapping[str, Any], window: str | None = None) -> str:
+    """The fields that are filled too rarely in a window (where none is named, in the last that has one)."""
+    few = [
+        (name, each, ratio)
+        for name, by_window in row["coverage"].items()
+        for each, ratio in by_window.items()
+        if ratio < row["min_coverage"] and window in (None, each)
+    ]
+    last = few[-1][1] if few else None
+    shown = ", ".join(f"{name} {ratio:.1%}" for name, each, ratio in few if each == last)
+    return f"{shown} of records, {row['min_coverage']:.0%} needed" if few else ""
 
 
 def line(row: dict[str, Any], at: datetime) -> tuple[str, ...]:
@@ -112,6 +132,8 @@ def explanation(found: dict[str, Any], console: Console | None = None) -> None:
     for source in found["sources"]:
         last = cell(source["last_success"]) or "never"
         out.print(f"  source {escape(source['source'])}: {source['state']}, last success {last}")
+    for name, text in trust(found):
+        out.print(f"  {name}: {escape(text)}", highlight=False)
     for note in notes(found):
         out.print(f"  {escape(note)}", highlight=False)
     for part in found.get("parts", ()):
@@ -149,11 +171,33 @@ def numbers(found: dict[str, Any]) -> dict[str, str]:
     return told
 
 
+def trust(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How often each needed field is filled, by source, and how much is nobody's."""
+    shown = [
+        (
+            f"{each['record']}.{each['field']}",
+            "no records that should have it"
+            if each["ratio"] is None
+            else f"filled on {each['ratio']:.1%}"
+            + "".join(f", {source} {ratio:.1%}" for source, ratio in each["by_source"].items() if each["ratio"] < 1),
+        )
+        for each in found["coverage"]
+    ]
+    nobody = found["unattributed"]
+    return shown + ([] if nobody is None else [("unattributed", f"{nobody:.1%}")])
+
+
 def notes(found: dict[str, Any]) -> list[str]:
     """What a reader should know before the records."""
     told = [*found["notes"]]
     if found["absent"]:
         told.append(f"Not published now: {WHY.get(found['absent'], found['absent'])}.")
+    told += [
+        f"{each['column']} of {each['record']} is known on {each['ratio']:.1%} of the records that should have it, and "
+        f"{found['min_coverage']:.0%} are needed: fill it under fields: of the source, or lower the KPI's min_coverage."
+        for each in found["coverage"]
+        if each["ratio"] is not None and each["ratio"] < found["min_coverage"]
+    ]
     if elsewhere := found.get("counts", {}).get("elsewhere"):
         told.append(f"{elsewhere:,} more records of this segment have their time outside this window, or none at all.")
     return told

@@ -4,6 +4,7 @@ Both are ratios like any other, so they are counted in the same scans; what is m
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from exporter.figure import Figure, Key
 from exporter.formula import formula
@@ -144,6 +145,47 @@ def summed(counted: Iterable[Figure]) -> Shares:
         n, d = found.get(key, (0.0, 0.0))
         found[key] = n + figure.numerator, d + (figure.denominator or 0.0)
     return found
+
+
+def told(setting: Setting, by_name: Mapping[str, Setting], windows: Sequence[str], shares: Shares) -> dict[str, Any]:
+    """How often each field that a KPI needs is filled, by window (`now`: of a figure of now)."""
+    found: dict[str, Any] = {}
+    for field in needed(setting.kpi, by_name):
+        of_field = found.setdefault(f"{field.record}.{field.name}", {})
+        for window in windows if setting.kpi.windowed else (None,):
+            n, d = share(shares, called(field), windows, window)
+            if d:
+                of_field[window or "now"] = n / d
+    return found
+
+
+def answer(
+    setting: Setting,
+    by_name: Mapping[str, Setting],
+    windows: Sequence[str],
+    window: str | None,
+    counted: Sequence[Figure],
+) -> dict[str, Any]:
+    """How far the figure of one window can be believed, ready for JSON: its fields by source, and what is nobody's."""
+    sources = sorted({value for figure in counted for label, value in figure.segment if label == "source"})
+    fields = []
+    for field in needed(setting.kpi, by_name):
+        shares = {
+            source: share(summed(f for f in counted if ("source", source) in f.segment), called(field), windows, window)
+            for source in sources
+        }
+        n, d = share(summed(counted), called(field), windows, window)
+        fields.append(
+            {
+                "record": field.record,
+                "field": field.name,
+                "column": field.source_column,
+                "ratio": n / d if d else None,
+                "by_source": {source: of / among for source, (of, among) in shares.items() if among},
+            }
+        )
+    n, d = share(summed(counted), (("kpi", setting.kpi.name),), windows, window)
+    return {"min_coverage": setting.min_coverage, "coverage": fields, "unattributed": n / d if d else None}
 
 
 def families(windows: Sequence[str], *counted: Sequence[Figure]) -> Iterator[Family]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from exporter.duration import text as length
-from exporter.kpi import BUCKETS, Kpi
+from exporter.kpi import BUCKETS, COUNTED, Kpi, Unattributed
 from exporter.render.promql import alert_name
 from exporter.series import LABEL_NAMES, unit
 
@@ -24,6 +24,10 @@ To add one: copy a neighbour in its file, run `outcome-exporter render`, and giv
   another name, for Prometheus has its own use for theirs: {renamed}.
 - **Basis.** How long people took is published as `basis="calendar"`, all the time there was, of all records; and as
   `basis="business"`, the open hours in it, of the records whose team or source has a calendar. Never add bases up.
+- **Fields** are what a KPI would be wrong without. `outcome_coverage_ratio{{window,source,record,field}}` says on which
+  share of records each is filled; in a window in which one is filled on fewer than `min_coverage`, over all sources,
+  the KPI is not published.
+- **Unattributed**: `outcome_unattributed_ratio{{window,kpi}}` says how much of what a KPI attributes no rule reached.
 - **Guard**: the figure to read beside it, because this one can be improved by harming that one.
 - **Bounds**: `_lower` and `_upper` end the 95 % Wilson interval of a ratio; alerts compare them, so 1 of 2 is no alert.
 - **Thresholds** can be set in the configuration, for all or by segment; those below are the defaults.
@@ -82,6 +86,10 @@ def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
         )
     instead = "".join(f", or `{record}`" for record in kpi.instead)
     yield "needs", ", ".join(f"`{record}`" for record in kpi.needs) + f"{instead} records" + used(kpi)
+    if kpi.fields:
+        yield "fields", "wrong without " + ", ".join(f"`{field.record}.{field.name}`" for field in kpi.fields)
+    if kpi.unattributed:
+        yield "unattributed", unattributed(kpi.unattributed)
     yield "series", " ".join(f"`{name}`" for name in kpi.series)
     yield "labels", labels(kpi)
     yield "better", kpi.better
@@ -129,6 +137,12 @@ def labels(kpi: Kpi) -> str:
 def used(kpi: Kpi) -> str:
     """Records that are taken in where they are fed."""
     return f"; takes in {', '.join(f'`{record}`' for record in kpi.uses)} where fed" if kpi.uses else ""
+
+
+def unattributed(rule: Unattributed) -> str:
+    """The rows that no rule of attribution reached."""
+    among = "" if rule.among == COUNTED else f" among `{rule.among}`"
+    return f"`{rule.where}`{among}" + (f", weighed by `{rule.weight}`" if rule.weight else "")
 
 
 def thresholds(kpi: Kpi) -> str:

@@ -1,0 +1,234 @@
+"""How far figures can be believed: coverage, what is unattributed, and what is withdrawn for want of a field."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from exporter import kpi
+from exporter.evaluate import evaluate, prepare, stood, utc
+from exporter.explain import explain
+from exporter.figure import Evaluation
+from exporter.guide import cards
+from exporter.history import Instants, evaluations
+from exporter.plan import Feed, Plan
+from exporter.question import Question
+from exporter.records import RECORDS, Change, Cost, Record, Request
+from exporter.report import rows
+from exporter.screen import kpi_table, notes
+from exporter.series import Limits, series
+from exporter.store import Store
+from exporter.trust import COVERAGE, checks
+from tests import test_evaluate
+
+AT = datetime(2026, 3, 31, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+FEEDS = [Feed(source=name, records=frozenset({"request", "cost", "change"})) for name in ("desk", "chat")]
+
+
+def plan(min_coverage: float = 0.5, **own: float) -> Plan:
+    """The whole catalogue; `own`: KPI -> a level of its own."""
+    whole = test_evaluate.plan()
+    levelled = [replace(s, min_coverage=own.get(s.kpi.name, min_coverage)) for s in whole.settings]
+    return replace(whole, settings=levelled)
+
+
+def resolved(name: str, *, ago: timedelta = HOUR, **told: Any) -> Request:
+    """A request that a person resolved, of which little is known."""
+    end = AT - ago
+    return Request(id=name, opened_at=end - HOUR, resolved_at=end, outcome="resolved", **told)
+
+
+def counted(folder: Path, by_source: Mapping[str, list[Record]], chosen: Plan | None = None) -> Evaluation:
+    with Store.open(folder / "store.duckdb") as store:
+        for source, records in by_source.items():
+            store.write(source, records, {})
+        reader = store.reader()
+        found = evaluate(reader, chosen or plan(), AT, FEEDS)
+        [again] = evaluations(reader, chosen or plan(), Instants(first=AT, step=HOUR, count=1), lambda _at: FEEDS)
+        reader.close()
+    assert (set(found.figures), found.absent) == (set(again.figures), again.absent)  # history withdraws alike
+    return found
+
+
+def filled(number: int, of: int = 10, *, ago: timedelta = HOUR, name: str = "r") -> list[Record]:
+    """Requests of which some have a handler."""
+    return [resolved(f"{name}{i}", ago=ago, handled_by="human" if i < number else None) for i in range(of)]
+
+
+def published(found: Evaluation, name: str) -> set[str | None]:
+    """The windows in which a KPI has figures."""
+    return {figure.window for figure in found.figures if figure.kpi == name}
+
+
+def covered(found: Evaluation, field: str, window: str = "7d") -> dict[str, tuple[float, float | None]]:
+    return {
+        dict(f.segment)["source"]: (f.numerator, f.denominator)
+        for f in found.coverage
+        if dict(f.segment)["field"] == field and f.window == window
+    }
+
+
+def test_a_kpi_whose_field_is_filled_on_few_records_is_withdrawn_and_so_is_what_is_made_of_it(tmp_path: Path) -> None:
+    cost = Cost(id="c", amount=5.0, currency="EUR", kind="labour", period_start=AT - 2 * HOUR, period_end=AT - HOUR)
+
+    found = counted(tmp_path, {"desk": [*filled(4), cost]})
+
+    assert found.absent["automated_resolution_ratio"] == "field_missing"
+    assert found.absent["cost_per_request"] == "field_missing"
+    assert "escalation_ratio" not in found.absent
+    assert "spend" not in found.absent
+    assert covered(found, "handled_by") == {"desk": (4, 10)}
+
+
+@pytest.mark.parametrize(("number", "absent"), [(5, False), (6, False), (4, True)])
+def test_a_field_that_is_filled_on_half_of_the_records_is_enough(tmp_path: Path, number: int, absent: bool) -> None:
+    found = counted(tmp_path, {"desk": filled(number)})
+
+    assert (found.absent.get("automated_resolution_ratio") == "field_missing") == absent
+
+
+def test_a_kpi_has_its_own_level(tmp_path: Path) -> None:
+    strict = plan(automated_resolution_ratio=0.8, cost_per_request=0.9)
+    found = counted(tmp_path, {"desk": filled(7)}, strict)
+
+    assert found.absent["automated_resolution_ratio"] == "field_missing"
+    assert "assisted_resolution_ratio" not in found.absent
+
+
+def test_nothing_is_withdrawn_where_the_level_is_0(tmp_path: Path) -> None:
+    found = counted(tmp_path, {"desk": filled(0)}, plan(0))
+
+    assert "field_missing" not in found.absent.values()
+    assert published(found, "automated_resolution_ratio") == {"1d", "7d", "30d", "90d"}
+
+
+def test_windows_are_judged_one_by_one_and_nothing_of_a_withdrawn_one_is_published(tmp_path: Path) -> None:
+    records = filled(10) + filled(0, 20, ago=timedelta(days=3), name="old")
+    found = counted(tmp_path, {"desk": records})
+    families = series(found, plan(), Limits()).snapshot.families
+    names = ("outcome_automated_resolution", "outcome_deflection")
+    windows = {
+        values[0] for f in families if f.name.startswith(names) and f.labels[0] == "window" for values, _ in f.samples
+    }
+
+    assert published(found, "automated_resolution_ratio") == {"1d"}
+    assert "automated_resolution_ratio" not in found.absent
+    assert windows == {"1d"}
+
+
+def test_sources_are_judged_together_and_shown_apart(tmp_path: Path) -> None:
+    few, many = filled(0, 4), filled(10, 10, name="m")
+    found = counted(tmp_path, {"desk": few, "chat": many})
+
+    assert covered(found, "handled_by") == {"chat": (10, 10), "desk": (0, 4)}
+    assert "automated_resolution_ratio" not in found.absent
+
+
+def test_where_there_is_nothing_that_should_have_a_field_nothing_is_said_of_it(tmp_path: Path) -> None:
+    still_open: list[Record] = [Request(id="1", opened_at=AT - HOUR, outcome="open")]
+    found = counted(tmp_path, {"desk": still_open})
+
+    assert covered(found, "handled_by") == {}
+    assert found.absent["automated_resolution_ratio"] == "no_records"
+    assert "requests" not in found.absent
+
+
+def test_a_field_that_is_no_matter_of_time_is_given_in_every_window(tmp_path: Path) -> None:
+    records = test_evaluate.history(1, 20)
+    with Store.open(tmp_path / "store.duckdb") as store:
+        store.write("s", records, {})
+        reader = store.reader()
+        found = evaluate(reader, plan(0), AT, [Feed(source="s", records=frozenset(RECORDS))])
+        reader.close()
+    family = next(f for f in series(found, plan(0), Limits()).snapshot.families if f.name == "outcome_coverage_ratio")
+    windows = {values[0] for values, _ in family.samples if values[2:] == ("account", "mfa")}
+
+    assert family.labels == ("window", "source", "record", "field")
+    assert windows == {"1d", "7d", "30d", "90d"}
+
+
+def test_what_no_rule_of_attribution_reached_is_counted(tmp_path: Path) -> None:
+    changes: list[Record] = [
+        Change(id=str(i), service="x", deployed_at=AT - HOUR, result="failed" if i < 3 else "succeeded")
+        for i in range(5)
+    ]
+    found = counted(tmp_path, {"desk": [*filled(6), *changes]})
+    shares = {dict(f.segment)["kpi"]: (f.numerator, f.denominator) for f in found.unattributed if f.window == "7d"}
+
+    assert shares["automated_resolution_ratio"] == (4, 10)
+    assert shares["change_failure_ratio"] == (3, 3)
+
+
+def test_what_is_said_of_a_field_that_is_missing_names_it_and_what_to_do(tmp_path: Path) -> None:
+    found = counted(tmp_path, {"desk": filled(4)})
+    chosen = plan()
+    told = rows(found, chosen, [])
+    card = next(card for card in cards(chosen, told) if card["kpi"] == "automated_resolution_ratio")
+    with Store.open(tmp_path / "store.duckdb") as store:
+        asked = Question(kpi="automated_resolution_ratio", window="7d")
+        answer = explain(store.reader(), chosen, AT, [], FEEDS, asked)
+
+    assert card["absent"] == "field missing: request.handled_by 40.0% of records, 50% needed"
+    assert "request.handled_by (40.0%)" in card["fields"]
+    assert answer["absent"] == "field_missing"
+    assert {each["field"]: each["by_source"] for each in answer["coverage"]}["handled_by"] == {"desk": 0.4}
+    assert answer["unattributed"] == 0.6
+    assert any("handled_by of request is known on 40.0%" in note and "min_coverage" in note for note in notes(answer))
+
+
+def test_the_command_says_which_field_is_missing(tmp_path: Path) -> None:
+    out = Console(file=io.StringIO(), width=200)
+    kpi_table(rows(counted(tmp_path, {"desk": filled(4)}), plan(), []), "7d", AT, out)
+
+    assert "field missing: request.handled_by 40.0% of records, 50% needed" in out.file.getvalue()  # type: ignore[attr-defined]  # a text in memory
+
+
+# Declarations
+
+
+def test_every_kpi_that_is_counted_says_which_fields_it_needs_if_only_none() -> None:
+    silent = [k.name for k in kpi.catalogue().values() if k.kind != "derived" and "fields" not in k.model_fields_set]
+
+    assert silent == []
+
+
+def test_a_kpi_needs_fields_of_records_that_it_is_made_from() -> None:
+    for each in kpi.catalogue().values():
+        assert {field.record for field in each.fields} <= each.fed_by, each.name
+        assert not (each.unattributed and each.kind == "derived"), each.name
+        for field in each.fields:
+            assert field.source_column in {f.name for record in each.fed_by for f in fields(RECORDS[record])}, field
+
+
+def test_every_declared_predicate_fits_its_facts(tmp_path: Path) -> None:
+    whole = plan()
+    settings = checks(whole.settings)
+    with Store.open(tmp_path / "store.duckdb") as store:
+        reader = store.reader()
+        prepare(reader, whole, AT, [])
+        for setting in settings:
+            texts = (setting.kpi.numerator, setting.kpi.denominator, setting.kpi.weight, setting.kpi.placed_by)
+            columns = ", ".join(f"({text.format_map(setting.params)})" for text in texts if text)
+            described = reader.execute(
+                f"describe select {columns} {stood(setting.kpi.facts, whole, utc(AT))}"
+            ).fetchall()
+            kinds = [row[1] for row in described]
+
+            assert kinds[:2] == ["BOOLEAN", "BOOLEAN"], setting.fixed
+        reader.close()
+
+    assert sum(setting.kpi.name == COVERAGE for setting in settings) > 50
+
+
+def test_a_field_that_is_not_declared_is_refused() -> None:
+    body = {"facts": "request", "fields": ["requesters"]}
+
+    assert kpi.with_fields(body, {})["fields"] == ["request.requesters"]
+    with pytest.raises(ValueError, match="fields"):
+        kpi.KPI.validate_python({**kpi.catalogue()["requests"].model_dump(by_alias=True), "fields": ["request.x"]})
