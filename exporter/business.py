@@ -78,12 +78,15 @@ def measured(rows: str, facts: str, plan: Plan, last_year: int) -> str:
         f', {_length(begin, end, times.index(begin), times.index(end), most)} as "{column((begin, end))}"'
         for begin, end in pairs
     )
+    # Materialized: otherwise each of the many sums over a length works the length out again.
     return f"""(
-        select f.*{lengths} from (
-          select r.*, coalesce(t.calendar, s.calendar) as calendar from {rows} r
-          left join team_settings t on t.team = coalesce(nullif(trim(r.team), ''), '{UNASSIGNED}')
-          left join source_settings s on s.source = r.source
-        ) f{joins}
+        with measured as materialized (
+          select f.*{lengths} from (
+            select r.*, coalesce(t.calendar, s.calendar) as calendar from {rows} r
+            left join team_settings t on t.team = coalesce(nullif(trim(r.team), ''), '{UNASSIGNED}')
+            left join source_settings s on s.source = r.source
+          ) f{joins}
+        ) from measured
     )"""
 
 
