@@ -79,8 +79,8 @@ def main(records: int, days: int) -> None:
         size = output.stat().st_size / 1e6
         print(f"| {days} days of hours from {records:,} records | {seconds:.0f} s, {memory} MB | {size:.0f} MB |")  # noqa: T201
         if promtool := shutil.which("promtool"):
-            command = [promtool, "tsdb", "create-blocks-from", "openmetrics", output, blocks]
-            seconds, memory = measured(command)
+            blocks_of: list[str | Path] = [promtool, "tsdb", "create-blocks-from", "openmetrics", output, blocks]
+            seconds, memory = measured(blocks_of)
             size = sum(path.stat().st_size for path in blocks.rglob("*") if path.is_file()) / 1e6
             print(f"| promtool, blocks of it | {seconds:.0f} s, {memory} MB | {size:.0f} MB |")  # noqa: T201
 

@@ -3,7 +3,7 @@
     python -m tests.bench.evaluation [rows [record ...]]      1000000, and every record type, without
     python -m tests.bench.evaluation --defaults [rows ...]    with the memory and the one thread a store has by default
 
-The second of two evaluations, the best of three scans. Each record type has a process of its own, so that its memory is known.
+The second of two evaluations, the best of three scans. Each record type has a process of its own: its memory is known.
 """
 
 import resource
