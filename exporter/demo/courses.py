@@ -51,7 +51,7 @@ def conversation(rng: random.Random, team: Team, at: datetime, *, confused: bool
         sla_breached=False,
         handled_by="automation",
     )
-    course = pick(rng, ("solved", "handed over", "given up"), (30, 58, 12) if confused else (80, 8, 12))
+    course = pick(rng, ("solved", "handed over", "given up"), (24, 66, 10) if confused else (80, 8, 12))
     if course == "given up":
         yield replace(talk, abandoned_at=over, outcome="abandoned", sentiment=share(rng, -0.3, low=-1))
     elif course == "solved":
