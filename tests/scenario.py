@@ -94,7 +94,7 @@ def calendars(given: Mapping[str, Any]) -> dict[str, Calendar]:
 
 def plan(scenario: Mapping[str, Any]) -> Plan:
     settings = scenario.get("settings", {})
-    compared = {scenario["kpi"]: baselines(scenario.get("baselines", {}))}
+    compared = {scenario.get("kpi"): baselines(scenario.get("baselines", {}))}
     catalogue = kpi.catalogue()
     return Plan(
         settings=[

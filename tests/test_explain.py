@@ -97,12 +97,21 @@ def test_a_segment_may_be_named_as_it_is_published_or_by_its_column() -> None:
         ({"kpi": "no_show_ratio", "page": "0"}, "page '0'"),
         ({"kpi": "no_show_ratio", "size": "51"}, "size '51'"),
         ({"kpi": "no_show_ratio", "at": "noon"}, "write an instant"),
+        ({"kpi": "mttr_seconds", "basis": "working"}, "choose of calendar, business"),
         ({"kpi": "no_show_ratio", "counted": "twice"}, "counted 'twice'"),
     ],
 )
 def test_a_question_without_an_answer_says_why(query: dict[str, str], said: str) -> None:
     with pytest.raises(Unexplained, match=said):
         question(query, scenario.plan({}))
+
+
+def test_business_time_without_a_calendar_is_not_explained_and_calendar_time_is_the_first_choice(store: Store) -> None:
+    case = Case(scenario.load(Path(__file__).parent / "scenarios/mtta_seconds.yaml"), store)
+
+    assert case.explain()["numbers"] == case.explain(segment={"basis": "calendar"})["numbers"]
+    with pytest.raises(Unexplained, match="no calendar is configured"):
+        case.explain(segment={"basis": "business"})
 
 
 BOOKINGS: dict[str, Any] = {
