@@ -1,6 +1,9 @@
 """A config -> the rules, the runbook and the dashboard of exactly its KPIs and thresholds."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
 
 from exporter.kpi import Kpi
 from exporter.plan import Setting
@@ -25,13 +28,15 @@ def files(
 ) -> dict[str, str]:
     """Name of a file -> its text."""
     kpis = {**shipped, **{setting.kpi.name: levelled(setting) for setting in settings}}
-    ruled = [setting for setting in settings if setting.limited]
+    ruled = {setting.kpi.name: setting for setting in settings if setting.limited or setting.kpi.spike}
     of_any = Urls(runbook=urls.runbook, dashboard=urls.dashboard, view=ANY_KPI)
     head = HEAD.format(min_records=MIN_RECORDS).replace("render` from exporter/kpis/*.yaml", "rules` from a config")
     head = head.replace("change the KPI, render, commit both", "change the config and make them anew")
+    rules = rule_file([kpis[name] for name in ruled], kpis, of_any)
+    alerts = [rule for group in yaml.safe_load(rules)["groups"] for rule in group["rules"] if "alert" in rule]
     return {
-        "kpi.rules.yaml": head + rule_file([kpis[each.kpi.name] for each in ruled], kpis, of_any),
-        "RUNBOOK.md": "\n".join([RUNBOOK, *(section(each, kpis) for each in ruled)]),
+        "kpi.rules.yaml": head + rules,
+        "RUNBOOK.md": "\n".join([RUNBOOK, *(section(each, ruled[each["labels"]["kpi"]], kpis) for each in alerts)]),
         "any-kpi.json": dashboard(any_kpi(kpis), kpis, windows=tuple(windows), runbook=urls.runbook),
     }
 
@@ -41,17 +46,18 @@ def levelled(setting: Setting) -> Kpi:
     return setting.kpi.model_copy(update={"threshold": setting.threshold} if setting.limited else {})
 
 
-def section(setting: Setting, kpis: Mapping[str, Kpi]) -> str:
-    """The heading of one alert."""
+def section(alert: Mapping[str, Any], setting: Setting, kpis: Mapping[str, Kpi]) -> str:
+    """The heading of one alert, and what to do."""
     kpi = kpis[setting.kpi.name]
     beside = "".join(f" Beside it: {kpis[guard].title} (`{guard}`)." for guard in kpi.guard)
     beyond = f"; where that does not help, {setting.escalation}" if setting.escalation != "none" else ""
     window, looked_at = (f" --window {kpi.window}", f"over {kpi.window}") if kpi.windowed else ("", "as it is now")
-    limits = thresholds(kpi) + ("; some segments have their own" if setting.thresholds_by else "")
+    limits = f" It is looked at {looked_at}. Thresholds: {thresholds(kpi)}{'; some segments have their own' if setting.thresholds_by else ''}."
+    against = limits if alert["alert"] == alert_name(kpi) else ""  # else it is compared with what is usual
     return f"""\
-## {alert_name(kpi)}
+## {alert["alert"]}
 
-**Means** {kpi.help} It was beyond its threshold for {kpi.for_}, looked at {looked_at}. Thresholds: {limits}.
+**Means** {kpi.help} {alert["annotations"]["summary"]} It has been so for {alert["for"]}.{against}
 
 **Look first** The dashboard "Any KPI" with `{kpi.name}` and the team of the alert: one segment or all?{beside}
 Then the records themselves: `outcome-exporter explain {kpi.name} team=...{window}`.
