@@ -85,7 +85,7 @@ def test_a_segment_may_be_named_as_it_is_published_or_by_its_column() -> None:
 
     asked = [question({"kpi": "mttr_seconds", label: "mail"}, plan) for label in ("app_service", "service")]
 
-    assert [each.segment for each in asked] == [{"service": "mail"}] * 2
+    assert [each.segment for each in asked] == [{"service": "mail", "basis": "calendar"}] * 2
 
 
 @pytest.mark.parametrize(
