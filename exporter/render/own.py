@@ -52,7 +52,8 @@ def section(alert: Mapping[str, Any], setting: Setting, kpis: Mapping[str, Kpi])
     beside = "".join(f" Beside it: {kpis[guard].title} (`{guard}`)." for guard in kpi.guard)
     beyond = f"; where that does not help, {setting.escalation}" if setting.escalation != "none" else ""
     window, looked_at = (f" --window {kpi.window}", f"over {kpi.window}") if kpi.windowed else ("", "as it is now")
-    limits = f" It is looked at {looked_at}. Thresholds: {thresholds(kpi)}{'; some segments have their own' if setting.thresholds_by else ''}."
+    by_segment = "; some segments have their own" if setting.thresholds_by else ""
+    limits = f" It is looked at {looked_at}. Thresholds: {thresholds(kpi)}{by_segment}."
     against = limits if alert["alert"] == alert_name(kpi) else ""  # else it is compared with what is usual
     return f"""\
 ## {alert["alert"]}
