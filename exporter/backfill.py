@@ -2,7 +2,8 @@
 
 A line of a part is [family, labels, text]: everything of one series, in the order of time. Parts are sorted, so they
 are merged into the file without being read whole: OpenMetrics wants families, and series within them, in one piece.
-Left out: thresholds, and what is only said of KPIs. Both are as configured now, and nobody knows what they were.
+Left out: thresholds, and what is only said of KPIs. Both are as configured now, and nobody knows what they were. And
+baselines: with the figures of the past in Prometheus, `offset` is the comparison.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from exporter.evaluate import Connection
 from exporter.figure import Evaluation
 from exporter.history import FeedsAt, Instants, evaluations
 from exporter.kpi import Threshold
-from exporter.plan import Plan
+from exporter.plan import Baselines, Plan
 from exporter.publish import bound_text
 from exporter.series import Limits, series
 from exporter.stats import Distribution, Family
@@ -137,7 +138,10 @@ def write(lines: Iterable[Sequence[str]], path: Path) -> None:
 
 def without_thresholds(plan: Plan) -> Plan:
     """The plan as it is of use for the past."""
-    return replace(plan, settings=[replace(s, threshold=Threshold(), thresholds_by=()) for s in plan.settings])
+    return replace(
+        plan,
+        settings=[replace(s, threshold=Threshold(), thresholds_by=(), baselines=Baselines()) for s in plan.settings],
+    )
 
 
 def families(evaluation: Evaluation, plan: Plan, limits: Limits) -> Iterator[Family]:

@@ -1,0 +1,397 @@
+"""Baselines: what figures are compared with, matched on both sides, frozen where they are to last."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from exporter import kpi
+from exporter.baseline import Baseline, compare, totals, unmatched
+from exporter.evaluate import evaluate
+from exporter.figure import Evaluation
+from exporter.past import Memory
+from exporter.plan import NEVER, Baselines, Feed, Period, Plan, Setting, narrowed
+from exporter.records import RECORDS, Request
+from exporter.series import Limits, series
+from exporter.stats import Family
+from exporter.store import Store
+from tests.scenario import WINDOWS, params
+
+AT = datetime(2026, 3, 31, 12, 34, 56, tzinfo=UTC)  # a Tuesday
+HOUR = AT.replace(minute=0, second=0)
+DAY = timedelta(days=1)
+JANUARY = Period(begins_at=datetime(2026, 1, 1, tzinfo=UTC), ends_at=datetime(2026, 2, 1, tzinfo=UTC))
+FEED = Feed(source="s", records=frozenset(RECORDS))
+
+
+def plan(name: str, labels: Sequence[str] = ("team",), **kinds: object) -> Plan:
+    """One KPI with what it is made of, compared with this."""
+    settings = [Setting(kpi=each, params=params(each, {})) for each in kpi.catalogue().values()]
+    whole = Plan(settings=settings, windows=[*WINDOWS.items()], labels=dict.fromkeys(RECORDS, tuple(labels)))
+    mine = narrowed(whole, {name})
+    compared = Baselines(**kinds)  # type: ignore[arg-type]
+    return replace(mine, settings=[replace(s, baselines=compared) if s.kpi.name == name else s for s in mine.settings])
+
+
+def ended(id_: str, at: datetime, *, team: str = "it", escalated: bool = False) -> Request:
+    """A request that ended at an instant."""
+    return Request(
+        id=id_,
+        team=team,
+        opened_at=at - timedelta(hours=2),
+        resolved_at=at,
+        escalated_at=at - timedelta(hours=1) if escalated else None,
+        outcome="resolved",
+    )
+
+
+def evaluated(
+    store: Store, made: Plan, at: datetime = AT, feeds: Sequence[Feed] = (FEED,), memory: Memory | None = None
+) -> Evaluation:
+    reader = store.reader()
+    try:
+        found = evaluate(reader, made, at, feeds)
+        return replace(found, baselines=(memory or Memory()).past(reader, store, made, at, feeds))
+    finally:
+        reader.close()
+
+
+def compared(evaluation: Evaluation, made: Plan) -> dict[tuple[str, str | None, str], Baseline]:
+    """(baseline, window, values of labels) -> what is compared with."""
+    settings = {s.kpi.name: s for s in made.settings}
+    found = compare(evaluation.figures, evaluation.baselines, settings)
+    return {(b.kind, b.window, ",".join(value for _, value in b.segment)): b for b in found}
+
+
+def reasons(evaluation: Evaluation, made: Plan) -> set[tuple[str, str]]:
+    """(baseline, why it is missing)"""
+    settings = {s.kpi.name: s for s in made.settings}
+    found = compare(evaluation.figures, evaluation.baselines, settings)
+    return {(kind, why) for _, kind, why in unmatched(evaluation, found, made.settings)}
+
+
+def published(evaluation: Evaluation, made: Plan, limits: Limits | None = None) -> dict[str, Family]:
+    return {family.name: family for family in series(evaluation, made, limits or Limits()).snapshot.families}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterable[Store]:
+    with Store.open(tmp_path / "store.duckdb") as opened:
+        yield opened
+
+
+# One window earlier
+
+
+@pytest.mark.parametrize(
+    "name", ["escalation_ratio", "resolution_seconds", "requests", "backlog", "backlog_change", "deflection_ratio"]
+)
+def test_the_previous_figure_is_what_evaluation_at_that_instant_gives(store: Store, name: str) -> None:
+    made = plan(name, previous=True)
+    history = [
+        ended(str(i), HOUR - timedelta(hours=i * 7, minutes=i), team=f"t{i % 3}", escalated=i % 5 == 0)
+        for i in range(700)
+    ]
+    waiting = [replace(each, id=f"{each.id}w", resolved_at=None) for each in history[::9]]
+    store.write("s", [*history, *waiting], {})
+
+    found = compared(evaluated(store, made), made)
+    windows = WINDOWS if made.settings[-1].kpi.windowed else {None: WINDOWS["7d"]}
+    then = {
+        (window, ",".join(value for _, value in f.segment)): (f.numerator, f.denominator)
+        for window, seconds in windows.items()
+        for f in evaluated(store, made, HOUR - timedelta(seconds=seconds)).figures
+        if f.window == window and f.kpi == name
+    }
+
+    assert len(found) >= 3
+    assert {key[1:]: (b.numerator, b.denominator) for key, b in found.items()} == then
+
+
+def test_within_the_hour_nothing_is_computed_again_and_the_next_hour_sees_what_came(store: Store) -> None:
+    made, memory = plan("requests", previous=True), Memory()
+    store.write("s", [ended("a", HOUR - timedelta(hours=3)), ended("b", HOUR - 10 * DAY)], {})
+    first = evaluated(store, made, memory=memory).baselines
+    store.write("s", [ended("c", HOUR - 10 * DAY)], {})
+
+    assert evaluated(store, made, AT + timedelta(minutes=20), memory=memory).baselines is first
+    later = compared(evaluated(store, made, AT + timedelta(minutes=30), memory=memory), made)
+    assert later["previous", "7d", "it"].value == 2
+
+
+def test_history_that_does_not_reach_back_is_no_baseline_and_says_so(store: Store) -> None:
+    made = plan("requests", previous=True)
+    store.write("s", [ended("a", HOUR - timedelta(hours=3)), ended("b", HOUR - 10 * DAY)], {})
+    young = replace(FEED, since=HOUR - 20 * DAY)
+
+    found = evaluated(store, made, feeds=[young])
+
+    assert {window for _, window, _ in compared(found, made)} == {"1d", "7d"}
+    assert reasons(found, made) == {("previous", "no_history")}
+    assert reasons(evaluated(store, made, feeds=[replace(FEED, since=NEVER)]), made) == {("previous", "no_history")}
+
+
+def test_a_baseline_of_other_segments_only_is_none(store: Store) -> None:
+    made = plan("escalation_ratio", previous=True)
+    store.write("s", [ended("a", HOUR - timedelta(hours=3)), ended("b", HOUR - 190 * DAY + DAY, team="old")], {})
+
+    nothing, other = plan("csat_ratio", previous=True), evaluated(store, made, HOUR)
+
+    assert reasons(other, made) == {("previous", "no_records")}
+    assert reasons(evaluated(store, nothing), nothing) == {("previous", "no_records")}
+
+
+def test_a_kpi_that_is_withdrawn_says_the_same_of_its_baseline(store: Store) -> None:
+    made = plan("requests", previous=True)
+    store.write("s", [ended("a", HOUR - timedelta(hours=3))], {})
+
+    found = evaluated(store, made, feeds=[replace(FEED, stale=True)])
+
+    assert reasons(found, made) == {("previous", "stale_source")}
+
+
+def test_totals_have_matched_segments_only_on_both_sides(store: Store) -> None:
+    made = plan("escalation_ratio", previous=True)
+    now, then = HOUR - timedelta(hours=3), HOUR - timedelta(hours=30)
+    rows = [ended("a", now, escalated=True), ended("b", now), ended("c", now, team="new"), ended("d", then)]
+    store.write("s", [*rows, ended("e", then, team="old"), ended("f", then, escalated=True), ended("g", then)], {})
+    found = evaluated(store, made)
+    [whole] = [
+        total
+        for total in totals(found.figures, found.baselines, {s.kpi.name: s for s in made.settings})
+        if total.now.window == "1d"
+    ]
+
+    assert (whole.now.numerator, whole.now.denominator) == (1, 2)
+    assert (whole.then.numerator, whole.then.denominator) == (1, 3)
+
+
+def test_what_is_folded_now_is_folded_then_and_sums_come_before_the_quotient(store: Store) -> None:
+    made = plan("escalation_ratio", previous=True)
+    now, then = HOUR - timedelta(hours=3), HOUR - timedelta(hours=30)
+    rows = [ended(f"a{i}", now) for i in range(9)] + [ended(f"b{i}", then) for i in range(9)]
+    for i, team in enumerate(("x", "y", "z")):
+        rows += [ended(f"{team}{n}", now, team=team) for n in range(2)]
+        rows += [ended(f"then{team}{n}", then, team=team, escalated=i == 0) for n in range(i + 1)]
+    rows.append(ended("gone", then, team="gone", escalated=True))  # nothing now: it has no name of its own then either
+    store.write("s", rows, {})
+
+    found = published(evaluated(store, made), made, Limits(values_per_label=1))
+    samples = dict(found["outcome_escalation_ratio_baseline"].samples)
+    below = dict(found["outcome_escalation_baseline_denominator"].samples)
+
+    assert set(samples) >= {("1d", "it", "previous"), ("1d", "other", "previous")}
+    assert below["1d", "other", "previous"] == 1 + 2 + 3 + 1
+    assert samples["1d", "other", "previous"] == 2 / 7
+
+
+def test_a_team_named_other_is_not_mixed_with_one_that_is_gone(store: Store) -> None:
+    made = plan("requests", previous=True)
+    now, then = HOUR - timedelta(hours=3), HOUR - timedelta(hours=30)
+    store.write("s", [ended("a", now, team="other"), ended("b", then, team="other"), ended("c", then, team="old")], {})
+
+    samples = dict(published(evaluated(store, made), made)["outcome_requests_baseline"].samples)
+
+    assert samples["1d", "other", "previous"] == 1
+
+
+# The same day of the week
+
+
+@pytest.mark.parametrize(("weeks", "expected"), [((1, 2), None), ((1, 2, 3), 2.0), ((1, 2, 3, 4), 2.5)])
+def test_a_weekday_needs_three_of_four(store: Store, weeks: tuple[int, ...], expected: float | None) -> None:
+    made = plan("csat_ratio", weekday_median=True)
+    rated = [
+        replace(ended(f"{week}", HOUR - 7 * week * DAY - timedelta(hours=1)), csat=float(week)) for week in (0, *weeks)
+    ]
+    store.write("s", rated, {})
+
+    found = compared(evaluated(store, made), made)
+
+    assert [b.value for b in found.values()] == ([] if expected is None else [expected])
+    assert {b.denominator for b in found.values()} == (set() if expected is None else {len(weeks)})
+    assert {window for _, window, _ in found} <= {"1d"}
+
+
+def test_a_count_of_nothing_is_a_day_like_others(store: Store) -> None:
+    made = plan("requests", weekday_median=True)
+    store.write("s", [ended("a", HOUR - timedelta(hours=1)), ended("b", HOUR - 60 * DAY)], {})
+
+    assert compared(evaluated(store, made), made)["weekday_median", "1d", "it"].value == 0
+
+
+def test_three_weeks_within_reach_are_enough_and_two_are_not(store: Store) -> None:
+    made = plan("requests", weekday_median=True)
+    days = [ended(f"{week}", HOUR - 7 * week * DAY - timedelta(hours=1)) for week in range(5)]
+    store.write("s", days, {})
+    three, two = (replace(FEED, since=HOUR - (7 * weeks + 1) * DAY) for weeks in (3, 2))
+
+    assert reasons(evaluated(store, made, feeds=[three]), made) == set()
+    assert reasons(evaluated(store, made, feeds=[two]), made) == {("weekday_median", "no_history")}
+
+
+# The control group
+
+
+def test_the_control_group_stands_beside_the_others_and_never_beside_itself(store: Store) -> None:
+    made = plan("escalation_ratio", ("team", "cohort"), control=("cohort", "team"))
+    now = HOUR - timedelta(hours=3)
+    rows = [
+        replace(ended("a", now), cohort="wave1"),
+        replace(ended("b", now, team="hr", escalated=True), cohort="control"),
+        replace(ended("c", now, team="uk"), cohort="control"),
+    ]
+    store.write("s", rows, {})
+    found = evaluated(store, made)
+
+    one = compared(found, made)["control", "1d", "it,wave1"]
+
+    assert (one.numerator, one.denominator) == (1, 2)
+    assert {segment for _, _, segment in compared(found, made)} == {"it,wave1"}
+    assert reasons(found, made) == set()
+
+
+def test_without_a_control_group_there_is_nothing_to_compare_with(store: Store) -> None:
+    made = plan("escalation_ratio", ("team", "cohort"), control=("cohort",))
+    store.write("s", [replace(ended("a", HOUR - DAY / 2), cohort="wave1")], {})
+    alone = reasons(evaluated(store, made), made)
+    store.write("s", [replace(ended("b", HOUR - DAY / 2, team="hr"), cohort="control")], {})
+
+    assert alone == {("control", "no_records")}
+    assert reasons(evaluated(store, made), made) == {("control", "no_match")}
+
+
+# A period before it all began
+
+OLD = [ended(f"o{i}", JANUARY.begins_at + i * DAY, escalated=i < 10) for i in range(31)]
+NEW = [ended(f"n{i}", HOUR - timedelta(hours=i + 1)) for i in range(4)]
+
+
+def test_a_period_is_frozen_and_survives_its_records_and_a_restart(tmp_path: Path) -> None:
+    made = plan("escalation_ratio", fixed=JANUARY)
+    with Store.open(tmp_path / "store.duckdb") as opened:
+        opened.write("s", [*OLD, *NEW], {})
+        first = compared(evaluated(opened, made), made)["fixed", "7d", "it"]
+        assert opened.retain(JANUARY.ends_at + DAY) > 0
+    with Store.open(tmp_path / "store.duckdb") as opened:
+        again = compared(evaluated(opened, made, feeds=[replace(FEED, since=JANUARY.ends_at)]), made)
+
+    assert (first.value, first.numerator, first.denominator) == (10 / 31, 10, 31)
+    assert again["fixed", "7d", "it"] == first
+
+
+def test_what_comes_later_does_not_change_a_frozen_period(store: Store) -> None:
+    made = plan("escalation_ratio", fixed=JANUARY)
+    store.write("s", [*OLD, *NEW], {})
+    evaluated(store, made)
+    store.write("s", [ended("late", JANUARY.begins_at + DAY, escalated=True)], {})
+
+    assert compared(evaluated(store, made), made)["fixed", "7d", "it"].denominator == 31
+
+
+def test_a_changed_definition_is_computed_anew_and_said_once(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    made, memory = plan("deflection_ratio", fixed=JANUARY), Memory()
+    changed = replace(made, settings=[replace(s, params={**s.params, "eligible": "escalated"}) for s in made.settings])
+    store.write("s", [*OLD, *NEW, ended("n", HOUR - DAY / 2, escalated=True)], {})
+    with caplog.at_level(logging.WARNING):
+        before = compared(evaluated(store, made, memory=memory), made)["fixed", "7d", "it"]
+        after = [compared(evaluated(store, changed, memory=memory), changed)["fixed", "7d", "it"] for _ in range(2)]
+
+    assert (before.denominator, [b.denominator for b in after]) == (31, [10, 10])
+    assert [record.message.split(" it")[0] for record in caplog.records] == [
+        "the fixed baseline of deflection_ratio from 2026-01-01 until 2026-02-01 is computed anew:"
+    ]
+
+
+def test_a_changed_definition_without_its_records_is_withdrawn_and_said_once(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, memory = plan("deflection_ratio", fixed=JANUARY), Memory()
+    changed = replace(made, settings=[replace(s, params={**s.params, "eligible": "escalated"}) for s in made.settings])
+    store.write("s", [*OLD, *NEW, ended("n", HOUR - DAY / 2, escalated=True)], {})
+    evaluated(store, made, memory=memory)
+    young = [replace(FEED, since=JANUARY.ends_at)]
+    with caplog.at_level(logging.WARNING):
+        for hours in range(3):
+            found = evaluated(store, changed, AT + timedelta(hours=hours), young, memory)
+
+    assert reasons(found, changed) == {("fixed", "definition_changed")}
+    assert len(caplog.records) == 1
+    assert store.frozen_baselines()["deflection_ratio"].parts != ()
+
+
+@pytest.mark.parametrize(
+    ("feed", "at", "reason"),
+    [
+        (FEED, JANUARY.ends_at + timedelta(hours=23), "period_not_over"),
+        (replace(FEED, since=JANUARY.begins_at + timedelta(seconds=1)), AT, "no_history"),
+        (replace(FEED, complete=False), AT, "initial_sync"),
+        (replace(FEED, stale=True), AT, "stale_source"),
+    ],
+)
+def test_a_period_that_is_not_known_whole_is_not_frozen(store: Store, feed: Feed, at: datetime, reason: str) -> None:
+    made = plan("escalation_ratio", fixed=JANUARY)
+    store.write("s", [*OLD, *NEW], {})
+
+    found = evaluated(store, made, at, [feed])
+
+    assert reasons(found, made) == {("fixed", reason)}
+    assert store.frozen_baselines() == {}
+
+
+def test_a_state_is_that_at_the_end_of_the_period(store: Store) -> None:
+    made = plan("backlog", fixed=JANUARY)
+    waiting = [replace(ended(str(i), JANUARY.ends_at), resolved_at=None, outcome="open") for i in range(3)]
+    closed_then = replace(waiting[0], id="c", resolved_at=JANUARY.ends_at + DAY, outcome="resolved")
+    store.write("s", [*waiting, closed_then], {})
+
+    assert compared(evaluated(store, made), made)["fixed", None, "it"].value == 4
+
+
+def test_a_count_per_day_is_not_scaled_and_one_of_a_window_is(store: Store) -> None:
+    made = plan("requests", fixed=JANUARY)
+    store.write("s", [*OLD, *NEW], {})
+
+    found = compared(evaluated(store, made), made)
+
+    # The first of January's 31 was opened before it.
+    assert {window: b.value for (_, window, _), b in found.items()} == {
+        name: pytest.approx(30 * seconds / (31 * 86400)) for name, seconds in WINDOWS.items()
+    }
+
+
+def test_the_same_period_scaled_to_a_window_and_derived_is_a_difference_of_that_length(store: Store) -> None:
+    made = plan("backlog_change", fixed=JANUARY)
+    store.write("s", [*OLD, *NEW], {})
+
+    found = compared(evaluated(store, made), made)
+
+    assert found["fixed", "7d", "it"].value == pytest.approx((30 - 31) * 7 / 31)
+
+
+def test_a_fault_is_logged_and_takes_the_baselines_only(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    made = plan("escalation_ratio", fixed=JANUARY, previous=True)
+    store.write("s", [*OLD, *NEW], {})
+    reader = store.reader()
+    reader.execute("drop table frozen_baseline")
+
+    found = evaluated(store, made)
+
+    assert reasons(found, made) == {("fixed", "failed"), ("previous", "failed")}
+    assert len(found.figures) > 0
+    assert "no baselines" in caplog.text
+
+
+def test_every_baseline_that_is_missing_is_published_with_its_reason(store: Store) -> None:
+    made = plan("escalation_ratio", fixed=JANUARY, previous=True)
+    store.write("s", NEW, {})
+
+    told = published(evaluated(store, made, feeds=[replace(FEED, since=HOUR - DAY)]), made)["outcome_baseline_absent"]
+
+    assert dict(told.samples) == {
+        ("escalation_ratio", "fixed", "no_history"): 1.0,
+        ("escalation_ratio", "previous", "no_history"): 1.0,
+    }
