@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter import __version__, backfill, kpi
+from exporter.comparison import comparisons
 from exporter.config import Config, load
 from exporter.connectors import CONNECTORS
 from exporter.evaluate import evaluate
@@ -97,7 +98,8 @@ def explained(config: Config, store: Store, at: datetime, sources: Sequence[Fed]
     """Where a figure comes from. Raises explain.Unexplained."""
     reader = store.reader()
     try:
-        return explain(reader, config.plan, at, sources, feeds(sources, at), asked)
+        told = explain(reader, config.plan, at, sources, feeds(sources, at), asked)
+        return told | {"baselines": comparisons(reader, store, config.plan, at, feeds(sources, at), asked)}
     finally:
         reader.close()
 

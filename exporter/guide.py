@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from exporter.kpi import parts
 from exporter.plan import Plan, Setting
-from exporter.screen import WHY, against, cell, lacking, notes, numbers, telling, trust, value, why
+from exporter.screen import WHY, against, baseline, cell, lacking, notes, numbers, telling, trust, value, why
 
 TERMS = {
     "facts": "Rows",
@@ -53,6 +53,7 @@ def _card(setting: Setting, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> di
                 "value": value(dict(row)),
                 "n": "" if row.get("n") is None else f"{row['n']:,.10g}",
                 "judged": judged,
+                "baselines": [(each["baseline"], baseline(each, row["unit"])) for each in row.get("baselines", ())],
                 "good": judged not in ("warning", "critical"),
             }
         )
@@ -98,6 +99,10 @@ def page(found: dict[str, Any]) -> dict[str, Any]:
         "segment": found["segment"],
         "whole": link(kpi, window=found["window"]) if found["segment"] else None,
         "numbers": numbers(found),
+        "baselines": [
+            (each["baseline"].replace("_", " "), baseline(each, found["unit"]), _times(each))
+            for each in found.get("baselines", ())
+        ],
         "definition": [(TERMS[name], text) for name, text in found["definition"].items()],
         "series": found["series"],
         "guard": [(name, link(name, window=found["window"])) for name in found["guard"]],
@@ -113,6 +118,11 @@ def page(found: dict[str, Any]) -> dict[str, Any]:
         "previous": link(kpi, **base, counted=counted, page=number - 1) if number > 1 else None,
         "next": link(kpi, **base, counted=counted, page=number + 1) if number < last else None,
     }
+
+
+def _times(each: Mapping[str, Any]) -> str:
+    """From when to when a baseline is."""
+    return ", ".join(f"{begin[:16]} to {end[:16]}".replace("T", " ") for begin, end in each["periods"])
 
 
 def _part(part: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:

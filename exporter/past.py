@@ -11,7 +11,7 @@ from exporter.evaluate import DAY, Connection, evaluate
 from exporter.figure import Evaluation, Figure, Past
 from exporter.fixed import Fixed, Reasons, reach
 from exporter.kpi import Kpi
-from exporter.plan import Baselines, Feed, Plan, narrowed
+from exporter.plan import Baselines, Feed, Plan, Setting, narrowed
 from exporter.store import Store
 
 log = logging.getLogger(__name__)
@@ -40,13 +40,21 @@ class Memory:
         self._past = Past()
         self._fixed = Fixed()
 
-    def past(self, connection: Connection, store: Store, plan: Plan, at: datetime, feeds: Sequence[Feed]) -> Past:
-        """What the figures at an instant are compared with, as of the last full hour."""
+    def past(
+        self,
+        connection: Connection,
+        store: Store,
+        plan: Plan,
+        at: datetime,
+        feeds: Sequence[Feed],
+        windows: Collection[str] = (),
+    ) -> Past:
+        """What the figures at an instant are compared with, as of the last full hour; of these windows, or of all."""
         hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         asked = hour, plan, feeds
         if asked != self._asked:
             try:
-                self._past = together(connection, store, plan, hour, feeds, self._fixed)
+                self._past = together(connection, store, plan, hour, feeds, self._fixed, windows)
             except Exception:
                 log.exception("no baselines in this hour")
                 self._past = failed(plan)
@@ -55,7 +63,13 @@ class Memory:
 
 
 def together(
-    connection: Connection, store: Store, plan: Plan, hour: datetime, feeds: Sequence[Feed], fixed: Fixed
+    connection: Connection,
+    store: Store,
+    plan: Plan,
+    hour: datetime,
+    feeds: Sequence[Feed],
+    fixed: Fixed,
+    windows: Collection[str],
 ) -> Past:
     """Every figure that those of an hour are compared with."""
     reasons: Reasons = defaultdict(set)
@@ -63,7 +77,10 @@ def together(
     for kind, count in (("previous", 1), ("weekday_median", WEEKS)):
         if any(kind in setting.baselines.kinds for setting in plan.settings):
             days[kind] = [()] * count
-    for ask, figures in asked(connection, plan, hour, feeds, reasons):
+    asks = [
+        ask for ask in (*previous(plan, hour), *weekdays(plan, hour)) if not windows or ask.window in (None, *windows)
+    ]
+    for ask, figures in answered(connection, plan, asks, feeds, reasons):
         days[ask.kind][ask.day] += tuple(figures)
     if any(setting.baselines.fixed for setting in plan.settings):
         days["fixed"] = [tuple(fixed.figures(connection, store, plan, hour, feeds, reasons))]
@@ -77,20 +94,21 @@ def failed(plan: Plan) -> Past:
     return Past({}, dict.fromkeys(kinds, frozenset({"failed"})))
 
 
-def asked(
-    connection: Connection, plan: Plan, hour: datetime, feeds: Sequence[Feed], reasons: Reasons
+def answered(
+    connection: Connection, plan: Plan, asks: Sequence[Ask], feeds: Sequence[Feed], reasons: Reasons
 ) -> Iterator[tuple[Ask, list[Figure]]]:
     """What is asked of each instant, with the figures: one evaluation for each instant, of what is asked of it only."""
     by_instant: dict[datetime, list[Ask]] = {}
-    for ask in (ask for ask in (*previous(plan, hour), *weekdays(plan, hour)) if ask.kpis):
-        by_instant.setdefault(ask.at, []).append(within_reach(ask, plan, feeds, reasons))
+    for ask in asks:
+        if ask.kpis:
+            by_instant.setdefault(ask.at, []).append(within_reach(ask, plan, feeds, reasons))
     # Whether a source is fresh is a question of now, and asked there.
     fresh = [replace(feed, stale=False) for feed in feeds]
-    for at, asks in sorted(by_instant.items()):
-        names = {name for ask in asks for name in ask.kpis}
+    for at, together_asked in sorted(by_instant.items()):
+        names = {name for ask in together_asked for name in ask.kpis}
         if names:
             found = evaluate(connection, narrowed(plan, names), at, fresh)
-            yield from ((ask, chosen(ask, found, reasons)) for ask in asks)
+            yield from ((ask, chosen(ask, found, reasons)) for ask in together_asked)
 
 
 def previous(plan: Plan, hour: datetime) -> Iterator[Ask]:
@@ -138,6 +156,20 @@ def chosen(ask: Ask, found: Evaluation, reasons: Reasons) -> list[Figure]:
 
 
 def of_one(plan: Plan, name: str) -> Plan:
-    """A plan that compares one KPI only."""
+    """A plan of one KPI with what it is made of, which compares only itself."""
     settings = [s if s.kpi.name == name else replace(s, baselines=Baselines()) for s in narrowed(plan, {name}).settings]
     return replace(plan, settings=settings)
+
+
+def times(kind: str, setting: Setting, window: tuple[str, int], at: datetime) -> list[tuple[datetime, datetime]]:
+    """(begin, end) of what a figure is compared with, reckoned from the last full hour."""
+    hour, length = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0), timedelta(seconds=window[1])
+    if not setting.kpi.windowed:
+        length = timedelta(seconds=duration.seconds(setting.kpi.window))
+    if kind == "fixed" and setting.baselines.fixed:
+        return [(setting.baselines.fixed.begins_at, setting.baselines.fixed.ends_at)]
+    if kind == "weekday_median":
+        ends = [hour - timedelta(weeks=week + 1) for week in range(WEEKS)]
+        return [(end - timedelta(days=1), end) for end in ends]
+    end = hour - length if kind == "previous" else at
+    return [(end - length, end)]

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from exporter.baseline import Total, totals
 from exporter.figure import Evaluation, Figure
 from exporter.kpi import Kpi
+from exporter.merge import value_of
 from exporter.plan import Plan, Setting
 from exporter.poll import SourceFreshness
 from exporter.series import told, unit
@@ -31,6 +33,11 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[Fed]) -> list[dic
     grouped: dict[str, list[Figure]] = {}
     for figure in evaluation.figures:
         grouped.setdefault(figure.kpi, []).append(figure)
+    compared: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    settings = {setting.kpi.name: setting for setting in plan.settings}
+    for total in totals(evaluation.figures, evaluation.baselines, settings, SPLITS):
+        key = total.now.kpi, total.now.window, total.now.segment
+        compared.setdefault(key, []).append(beside(total, settings[total.now.kpi].kpi))
     found: list[dict[str, Any]] = []
     by_name, shares = {s.kpi.name: s for s in plan.settings}, summed(evaluation.coverage)
     windows = [name for name, _ in plan.windows]
@@ -41,8 +48,22 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[Fed]) -> list[dic
             found.append(common | {"absent": evaluation.absent[setting.kpi.name]})
         for (window, split), (n, d) in _totals(setting.kpi, grouped.get(setting.kpi.name, ())).items():
             shown = {"window": window, "split": dict(split), "threshold": _threshold(setting, dict(split))}
-            found.append(common | shown | valued(setting.kpi, n, d))
+            of_all = {"baselines": compared.get((setting.kpi.name, window, split), [])}
+            found.append(common | shown | valued(setting.kpi, n, d) | of_all)
     return found
+
+
+def beside(total: Total, kpi: Kpi) -> dict[str, Any]:
+    """A baseline beside the figure of now over the same segments, with n of both, ready for JSON."""
+    now, then = value_of(total.now, kpi), total.then.value
+    return {
+        "baseline": total.then.kind,
+        "value": then,
+        "n": total.then.denominator,
+        "now": now,
+        "n_now": total.now.denominator,
+        "difference": None if now is None or then is None else now - then,
+    }
 
 
 def _common(setting: Setting, at: datetime, sources: Iterable[Fed]) -> dict[str, Any]:

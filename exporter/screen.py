@@ -34,6 +34,11 @@ WHY = {
     "no_records": "no records",
     "field_missing": "field missing",
     "switched_off": "made of a KPI that is switched off",
+    "no_history": "records do not reach back that far",
+    "period_not_over": "the period is not over",
+    "definition_changed": "the definition changed and its records are gone",
+    "no_match": "no segment has both",
+    "failed": "failed, see the log",
 }
 
 
@@ -49,6 +54,10 @@ def kpi_table(rows: Sequence[dict[str, Any]], window: str, at: datetime, console
             table.add_row(row["kpi"], "-", "", "", age(row["fresh_at"], at), why(row))
         elif row["window"] in (window, None):
             table.add_row(*line(row, at))
+            for each in row.get("baselines", ()):
+                n = "" if each["n"] is None else f"{each['n']:,.0f}"
+                told = value({"value": each["value"], "unit": row["unit"]})
+                table.add_row(f"  {each['baseline']}", told, "", n, "", f"now {difference(each, row['unit'])}")
     (console or Console(soft_wrap=True)).print(table)
 
 
@@ -95,6 +104,25 @@ def value(row: dict[str, Any]) -> str:
     return f"{number:,.2f}" if number % 1 else f"{number:,.0f}"
 
 
+def difference(each: Mapping[str, Any], unit: str) -> str:
+    """How far a figure is from its baseline, with its sign."""
+    amount = each["difference"]
+    if amount is None:
+        return "-"
+    if unit == "ratio":
+        return f"{amount * 100:+.1f} points"
+    return f"{'-' if amount < 0 else '+'}{value({'value': abs(amount), 'unit': unit})}"
+
+
+def baseline(each: Mapping[str, Any], unit: str) -> str:
+    """A baseline in words: its value and n, and the figure of now over the same segments."""
+    if "absent" in each:
+        return f"none: {WHY.get(each['absent'], each['absent'])}"
+    n, n_now = ("" if each[key] is None else f" (n = {each[key]:,.10g})" for key in ("n", "n_now"))
+    then, now = (value({"value": each[key], "unit": unit}) for key in ("value", "now"))
+    return f"{then}{n}; now {now}{n_now}, {difference(each, unit)}"
+
+
 def length(seconds: float) -> str:
     """A length of time in the largest unit that leaves more than one and a half of it."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
@@ -129,6 +157,8 @@ def explanation(found: dict[str, Any], console: Console | None = None) -> None:
     out.print(escape(found["help"]))
     for name, text in (*found["definition"].items(), *(numbers(found) or {"value": "no records"}).items()):
         out.print(f"  {name.replace('_', ' ')}: {escape(text)}", highlight=False)
+    for each in found.get("baselines", ()):
+        out.print(f"  {each['baseline']}: {escape(baseline(each, found['unit']))}", highlight=False)
     for source in found["sources"]:
         last = cell(source["last_success"]) or "never"
         out.print(f"  source {escape(source['source'])}: {source['state']}, last success {last}")

@@ -18,7 +18,7 @@ FLOORS = (
     "fixed",
     "past poll series fact config.credential config.calendar config.setting server",
     "config.entry config.definition report history question",
-    "config probe screen explain backfill",
+    "config probe screen explain comparison backfill",
     "figures guide render demo",
     "app",
     "argument answer",

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from exporter import kpi
+from exporter import kpi, report, screen
 from exporter.baseline import Baseline, compare, totals, unmatched
+from exporter.comparison import comparisons
 from exporter.evaluate import evaluate
 from exporter.figure import Evaluation
 from exporter.past import Memory
 from exporter.plan import NEVER, Baselines, Feed, Period, Plan, Setting, narrowed
+from exporter.question import question
 from exporter.records import RECORDS, Request
 from exporter.series import Limits, series
 from exporter.stats import Family
@@ -395,3 +397,47 @@ def test_every_baseline_that_is_missing_is_published_with_its_reason(store: Stor
         ("escalation_ratio", "fixed", "no_history"): 1.0,
         ("escalation_ratio", "previous", "no_history"): 1.0,
     }
+
+
+# For people
+
+
+def test_an_explanation_compares_the_segment_that_is_asked_for(store: Store) -> None:
+    made = plan("escalation_ratio", ("team", "cohort"), previous=True, fixed=JANUARY, control=("cohort", "team"))
+    now, then = HOUR - timedelta(hours=3), HOUR - timedelta(hours=30)
+    rows = [
+        replace(ended("a", now, escalated=True), cohort="wave1"),
+        replace(ended("b", then), cohort="wave1"),
+        replace(ended("c", now, team="hr"), cohort="control"),
+        replace(ended("d", then, team="hr", escalated=True), cohort="control"),
+    ]
+    store.write("s", rows, {})
+    asked = question({"kpi": "escalation_ratio", "window": "1d", "team": "it", "cohort": "wave1"}, made)
+
+    reader = store.reader()
+    found = {each["baseline"]: each for each in comparisons(reader, store, made, AT, [FEED], asked)}
+    reader.close()
+
+    assert found["fixed"] == {
+        "baseline": "fixed",
+        "absent": "no_records",
+        "periods": [["2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00"]],
+    }
+    for kind in ("previous", "control"):
+        told = found[kind]
+        assert (told["value"], told["n"], told["now"], told["n_now"], told["difference"]) == (0, 1, 1, 1, 1)
+    assert found["previous"]["periods"] == [["2026-03-29T12:00:00+00:00", "2026-03-30T12:00:00+00:00"]]
+
+
+def test_the_rows_for_people_have_both_sides_over_all_segments(store: Store) -> None:
+    made = plan("escalation_ratio", previous=True)
+    now, then = HOUR - timedelta(hours=3), HOUR - timedelta(hours=30)
+    rows = [ended("a", now, escalated=True), ended("b", now, team="hr"), ended("c", then), ended("d", then, team="hr")]
+    store.write("s", [*rows, ended("e", then, team="old")], {})
+
+    [row] = [row for row in report.rows(evaluated(store, made), made, []) if row.get("window") == "1d"]
+
+    assert row["baselines"] == [
+        {"baseline": "previous", "value": 0.0, "n": 2.0, "now": 0.5, "n_now": 2.0, "difference": 0.5}
+    ]
+    assert screen.baseline(row["baselines"][0], "ratio") == "0.0% (n = 2); now 50.0% (n = 2), +50.0 points"

@@ -1,0 +1,61 @@
+"""What an explained figure is compared with: each baseline over the segment asked for, matched on both sides."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from exporter.baseline import CONTROL, Total, totals
+from exporter.evaluate import Connection, evaluate
+from exporter.figure import Evaluation, Figure, Past
+from exporter.past import Memory, of_one, times
+from exporter.plan import Baselines, Feed, Plan, Setting
+from exporter.question import Question, setting_of
+from exporter.report import beside
+from exporter.store import Store
+
+
+def comparisons(
+    connection: Connection, store: Store, plan: Plan, at: datetime, feeds: Sequence[Feed], asked: Question
+) -> list[dict[str, Any]]:
+    """One entry for each baseline of a KPI: values, n and difference, or why there is none. Ready for JSON."""
+    setting = setting_of(plan, asked.kpi)
+    if not setting.baselines.kinds:
+        return []
+    mine = of_one(plan, asked.kpi)
+    found = evaluate(connection, mine, at, feeds)
+    found = replace(found, baselines=Memory().past(connection, store, mine, at, feeds, [asked.window]))
+    window = asked.window, dict(plan.windows)[asked.window]
+    made = []
+    for kind in setting.baselines.kinds:
+        if kind == "weekday_median" and setting.kpi.windowed and window != plan.windows[0]:
+            continue
+        total = over(found, setting, kind, asked)
+        ends = times(kind, setting, window, at)
+        told = beside(total, setting.kpi) if total else {"baseline": kind, "absent": why(found, asked.kpi, kind)}
+        made.append(told | {"periods": [[begin.isoformat(), end.isoformat()] for begin, end in ends]})
+    return made
+
+
+def over(found: Evaluation, setting: Setting, kind: str, asked: Question) -> Total | None:
+    """A baseline and what is compared with it, over all segments that are asked for."""
+    only = replace(Baselines(), **{kind: getattr(setting.baselines, kind)})
+    figures = [f for f in found.figures if f.kpi == asked.kpi and f.window in (asked.window, None)]
+    chosen = [f for f in figures if wanted(f, setting, kind, asked)]
+    past = Past({kind: found.baselines.days.get(kind, ())} if kind != "control" else {})
+    return next(totals(chosen, past, {asked.kpi: replace(setting, baselines=only)}), None)
+
+
+def wanted(figure: Figure, setting: Setting, kind: str, asked: Question) -> bool:
+    """Whether a figure is of the segment, or of the control group beside it."""
+    segment = dict(figure.segment)
+    labels = {label: value for label, value in asked.segment.items() if label in segment}
+    if kind == "control" and segment.get("cohort") == CONTROL and asked.segment.get("cohort") != CONTROL:
+        labels = {label: value for label, value in labels.items() if label not in setting.baselines.control}
+    return labels.items() <= segment.items()
+
+
+def why(found: Evaluation, name: str, kind: str) -> str:
+    """Why there is no baseline."""
+    reasons = found.baselines.absent.get((name, kind))
+    return found.absent.get(name) or (min(reasons) if reasons else "no_match")
