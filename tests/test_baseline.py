@@ -1,5 +1,6 @@
 """Baselines: what figures are compared with, matched on both sides, frozen where they are to last."""
 
+import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -7,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from exporter import kpi, report, screen
+from exporter import app, kpi, report, screen
 from exporter.baseline import Baseline, compare, totals, unmatched
 from exporter.comparison import comparisons
 from exporter.evaluate import evaluate
@@ -20,6 +22,7 @@ from exporter.records import RECORDS, Request
 from exporter.series import Limits, series
 from exporter.stats import Family
 from exporter.store import Store
+from tests.program import command, running, value
 from tests.scenario import WINDOWS, params
 
 AT = datetime(2026, 3, 31, 12, 34, 56, tzinfo=UTC)  # a Tuesday
@@ -441,3 +444,62 @@ def test_the_rows_for_people_have_both_sides_over_all_segments(store: Store) -> 
         {"baseline": "previous", "value": 0.0, "n": 2.0, "now": 0.5, "n_now": 2.0, "difference": 0.5}
     ]
     assert screen.baseline(row["baselines"][0], "ratio") == "0.0% (n = 2); now 50.0% (n = 2), +50.0 points"
+
+
+# The whole program
+
+CONFIG = """
+sources:
+  - {name: desk, type: files, record: request, path: "requests.jsonl"}
+windows: [1d, 7d]
+baselines:
+  previous: {}
+  fixed: {from: "FIRST", to: "LAST"}
+"""
+
+
+async def test_the_running_program_publishes_baselines_and_once_gives_the_same(tmp_path: Path) -> None:
+    # A file's times are real ones: the program has no clock but the machine's. Nothing is near an edge.
+    now = app.now()
+    days = [now - timedelta(days=day, hours=6) for day in (0, 1, 7, 8, 14, 21, 40)]
+    with (tmp_path / "requests.jsonl").open("w") as file:
+        for i, day in enumerate(days):
+            row = {"id": f"{i}", "team": "it", "opened_at": day.isoformat(), "resolved_at": day.isoformat()}
+            file.write(json.dumps(row | {"outcome": "resolved"}) + "\n")
+    dates = {"FIRST": days[-1] - 2 * DAY, "LAST": days[-1] + 2 * DAY}
+    text = CONFIG
+    for word, day in dates.items():
+        text = text.replace(word, f"{day:%Y-%m-%d}")
+    config = tmp_path / "outcome.yaml"
+    config.write_text(text)
+
+    async with running(config) as program:
+        live = await program.until(lambda found: value(found, "outcome_requests_baseline") is not None)
+        page, kpis = await program.get("/explain?kpi=requests&window=7d&team=it"), await program.get("/kpis")
+        shown = await command("kpis", "--config.file", str(config), folder=tmp_path)
+        assert await program.stopped() == 0
+    at = datetime.fromtimestamp(value(live, "outcome_evaluation_last_timestamp_seconds") or 0, UTC)
+    told = await command("once", "--no-poll", "--at", at.isoformat(), "--config.file", str(config), folder=tmp_path)
+    once = {
+        (s.name, frozenset(s.labels.items())): float(s.value)
+        for family in text_string_to_metric_families(told[1])
+        for s in family.samples
+    }
+
+    names = (
+        "outcome_requests_baseline",
+        "outcome_escalation_ratio_baseline",
+        "outcome_escalation_baseline_denominator",
+    )
+    assert value(live, names[0], window="1d", baseline="previous") == 1
+    assert value(live, names[0], window="7d", baseline="fixed") == pytest.approx(7 / 5)
+    assert value(live, names[1], window="1d", baseline="weekday_median") == 0
+    assert value(live, names[2], window="1d", baseline="weekday_median") == 3
+    assert value(live, "outcome_baseline_absent", kpi="csat_ratio", reason="no_records") == 2
+    assert {key: v for key, v in once.items() if "baseline" in key[0]} == {
+        key: v for key, v in live.items() if "baseline" in key[0]
+    }
+    assert "Baseline previous" in page
+    assert "Baseline fixed" in page
+    assert "previous:" in kpis
+    assert "previous" in shown[1]
