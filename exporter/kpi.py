@@ -148,8 +148,8 @@ class Kpi(Frozen):
             raise ValueError(f"a KPI of kind {self.kind} needs {', '.join(missing)}")
         if self.business and self.kind != "duration":
             raise ValueError("only a duration has `business`")
-        if self.spike and (self.kind != "ratio" or self.better != "lower"):
-            raise ValueError("only a ratio that is better when lower has `spike`")
+        if self.spike and (self.kind != "ratio" or self.better != "lower" or not self.windowed):
+            raise ValueError("only a ratio with windows that is better when lower has `spike`")
         return self
 
     @property

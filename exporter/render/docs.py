@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from exporter.duration import text as length
 from exporter.kpi import BUCKETS, COUNTED, Kpi, Unattributed
 from exporter.render.promql import alert_name
+from exporter.render.spike import spike_name
 from exporter.series import LABEL_NAMES, unit
 
 HEAD = """\
@@ -30,6 +31,10 @@ To add one: copy a neighbour in its file, run `outcome-exporter render`, and giv
 - **Unattributed**: `outcome_unattributed_ratio{{window,kpi}}` says how much of what a KPI attributes no rule reached.
 - **Guard**: the figure to read beside it, because this one can be improved by harming that one.
 - **Bounds**: `_lower` and `_upper` end the 95 % Wilson interval of a ratio; alerts compare them, so 1 of 2 is no alert.
+- **Baselines**, where they are configured: `_baseline` beside the figure, by the label `baseline` (`previous`,
+  `weekday_median`, `control`, `fixed`), and `_baseline_numerator`, `_baseline_denominator` with n of that side. Only
+  segments that have both sides are there. Compare totals over the same: `sum(N and ignoring (baseline) N_baseline)`
+  with `sum(N_baseline)`. `outcome_baseline_absent{{kpi,baseline,reason}}` says why one is missing.
 - **Thresholds** can be set in the configuration, for all or by segment; those below are the defaults.
 """
 
@@ -56,7 +61,8 @@ def contents(kpis: Mapping[str, Kpi]) -> Iterator[str]:
     yield "| KPI | series | better | alert |"
     yield "|---|---|---|---|"
     for kpi in kpis.values():
-        alert = f"[{alert_name(kpi)}](../../alerts/README.md#{alert_name(kpi).lower()})" if kpi.alerts else ""
+        alerts = [alert_name(kpi)] * kpi.alerts + [spike_name(kpi)] * bool(kpi.spike)
+        alert = ", ".join(f"[{name}](../../alerts/README.md#{name.lower()})" for name in alerts)
         yield f"| [{kpi.title}](#{anchor(kpi.title)}) | `{kpi.metric}` | {kpi.better} | {alert} |"
 
 
@@ -94,6 +100,9 @@ def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
     yield "labels", labels(kpi)
     yield "better", kpi.better
     yield "guard", ", ".join(f"[{kpis[name].title}](#{anchor(kpis[name].title)})" for name in kpi.guard)
+    if kpi.spike:
+        rise = f"{kpi.spike.factor:g} times what is usual on the weekday, and {kpi.spike.rise:g} more"
+        yield "spike", f"{rise}: `{spike_name(kpi)}`"
     if kpi.alerts:
         looked_at = f"over {kpi.window}" if kpi.windowed else "as it is now"
         yield "thresholds", f"{thresholds(kpi)}, looked at {looked_at}, for {kpi.for_}; `{kpi.metric}_threshold`"

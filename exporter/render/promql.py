@@ -1,10 +1,11 @@
 """Pieces of PromQL that rules and panels share: replicas collapsed, parts summed, the Wilson interval of the sums."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from exporter.kpi import Kpi, labels_made
 from exporter.series import LABEL_NAMES
 
+LAST = "10m"  # a few failed scrapes; two intervals of the longest scrape interval that works, and some
 MIN_RECORDS = 5
 """A mean over fewer records than this is no reason to alert: it has no interval that would say how sure it is."""
 
@@ -71,3 +72,11 @@ def alert_name(kpi: Kpi) -> str:
     """No-show rate -> OutcomeNoShowRateHigh."""
     words = "".join(c if c.isalnum() else " " for c in kpi.title).split()
     return "Outcome" + "".join(w[0].upper() + w[1:] for w in words) + ("High" if kpi.better == "lower" else "Low")
+
+
+def looked_up(name: str, labels: Iterable[str], shape: str) -> str:
+    """Template text that asks for another series of the same segment; empty where there is none."""
+    labels = tuple(labels)
+    selector = name + "{" + ",".join(f"{label}=%q" for label in labels) + "}"
+    values = " ".join(f"$labels.{label}" for label in labels)
+    return f"{{{{ with query (printf `{selector}` {values}) }}}}{{{{ . | first | value | {shape} }}}}{{{{ end }}}}"

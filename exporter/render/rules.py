@@ -6,15 +6,27 @@ from typing import Any
 
 import yaml
 
-from exporter.kpi import Kpi
-from exporter.render.promql import MIN_RECORDS, alert_name, kept, least, lenient, ratio, summed, wilson, worse
+from exporter.kpi import Kpi, Spike
+from exporter.render.promql import (
+    LAST,
+    MIN_RECORDS,
+    alert_name,
+    kept,
+    least,
+    lenient,
+    looked_up,
+    ratio,
+    summed,
+    wilson,
+    worse,
+)
+from exporter.render.spike import SpikeRules, spike_name
 
 RUNBOOK_URL = "https://runbooks.example.com/outcome-exporter/alerts/README.md"
 DASHBOARD_URL = "https://grafana.example.com"
 """Placeholders: hosts that cannot exist. `render --runbook-url` and `--dashboard-url` set the real ones."""
 
 ANY_KPI = "outcome-any-kpi"
-LAST = "10m"  # a few failed scrapes; two intervals of the longest scrape interval that works, and some
 HEAD = """\
 # Made by `outcome-exporter render` from exporter/kpis/*.yaml. Do not edit: change the KPI, render, commit both.
 #
@@ -107,7 +119,9 @@ def kpi_rules(kpis: Mapping[str, Kpi], urls: Urls = Urls()) -> str:
 
 def rule_file(chosen: Iterable[Kpi], kpis: Mapping[str, Kpi], urls: Urls) -> str:
     """The rules of those of the chosen KPIs that have any."""
+    chosen = list(chosen)
     groups = [group(kpi, kpis, urls) for kpi in chosen if kpi.alerts]
+    groups += [spike_group(kpi, kpi.spike, kpis, urls) for kpi in chosen if kpi.spike]
     return yaml.dump({"groups": groups}, Dumper=Readable, sort_keys=False, allow_unicode=True, width=1000)
 
 
@@ -117,6 +131,31 @@ def group(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
         "name": "outcome-" + kpi.name.replace("_", "-"),
         "interval": "1m",
         "rules": [*recordings(kpi, kpis), alert(kpi, kpis, urls)],
+    }
+
+
+def spike_group(kpi: Kpi, spike: Spike, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
+    """The rules for a day that is unlike the same weekday otherwise."""
+    names, name = Names(kpi, kpis), spike_name(kpi)
+    rules = SpikeRules(kpi, spike, names.labels, names.owner)
+    made = {
+        "alert": name,
+        "expr": rules.expression(),
+        "for": kpi.for_,
+        "keep_firing_for": "1h",
+        "labels": {"kpi": kpi.name, "severity": "warning"},
+        "annotations": {
+            "summary": f"{kpi.title} is far above what is usual on this weekday.",
+            "description": rules.description(", ".join(kpis[guard].title for guard in kpi.guard)),
+            "runbook_url": urls.of(name),
+            "dashboard_url": urls.panel(kpi),
+        },
+    }
+    owners = [] if kpi.alerts else [owner(kpi, kpis)]
+    return {
+        "name": f"outcome-{kpi.name.replace('_', '-')}-spike",
+        "interval": "1m",
+        "rules": [*owners, *rules.recordings(), made],
     }
 
 
@@ -140,9 +179,13 @@ def recordings(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterable[dict[str, str]]:
         "record": names.threshold,
         "expr": f"{lenient(kpi)} by ({by}, severity) (last_over_time({thresholds}[{LAST}]))",
     }
-    # Two owners at once (a change half rolled out) would make the join fail, and the alert with it: then none is named.
+    yield owner(kpi, kpis)
+
+
+def owner(kpi: Kpi, kpis: Mapping[str, Kpi]) -> dict[str, str]:
+    """Who is named; of two at once (a change half rolled out) none, or the join would fail and the alert too."""
     owners = f'group by (job, kpi_owner) (last_over_time(outcome_kpi_info{{kpi="{kpi.name}"}}[{LAST}]))'
-    yield {"record": names.owner, "expr": f"{owners}\nunless on (job)\ncount by (job) (\n  {owners}\n) > 1"}
+    return {"record": Names(kpi, kpis).owner, "expr": f"{owners}\nunless on (job)\ncount by (job) (\n  {owners}\n) > 1"}
 
 
 def alert(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
@@ -216,14 +259,6 @@ def records(names: Names) -> str:
     what = {"ratio": "of", "derived": "over"}.get(kpi.kind, "mean of")
     scaled = f" in {kpi.per}s" if kpi.per and kpi.kind == "derived" else ""
     return f" ({what} {looked_up(names.denominator, names.labels, 'humanize')} records{scaled})"
-
-
-def looked_up(name: str, labels: Iterable[str], shape: str) -> str:
-    """Template text that asks for another series of the same segment; empty where there is none."""
-    labels = tuple(labels)
-    selector = name + "{" + ",".join(f"{label}=%q" for label in labels) + "}"
-    values = " ".join(f"$labels.{label}" for label in labels)
-    return f"{{{{ with query (printf `{selector}` {values}) }}}}{{{{ . | first | value | {shape} }}}}{{{{ end }}}}"
 
 
 class Readable(yaml.SafeDumper):
