@@ -49,6 +49,8 @@ def ended(id_: str, at: datetime, *, team: str = "it", escalated: bool = False) 
         opened_at=at - timedelta(hours=2),
         resolved_at=at,
         escalated_at=at - timedelta(hours=1) if escalated else None,
+        requester=id_,
+        handled_by="human",
         outcome="resolved",
     )
 
