@@ -1,7 +1,9 @@
 """Where a figure comes from: the records behind a KPI in one window and segment, which of them count, and why not."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,6 +44,13 @@ def explain(
     setting = _on_basis(setting_of(plan, asked.kpi), asked, plan)
     kpi = setting.kpi
     prepare(connection, plan, at, with_configured(plan, feeds))
+    kind = _Derived if kpi.kind == "derived" else _Records
+    made = kind(connection, plan, at, setting, asked)
+    currencies = made.currencies()
+    if currencies and "currency" not in asked.segment:
+        # Two currencies make no sum: the one that most is in comes first.
+        asked = replace(asked, segment={**asked.segment, "currency": currencies[0]})
+        made.asked = asked
     found: dict[str, Any] = {
         "kpi": kpi.name,
         "title": kpi.title,
@@ -57,6 +66,7 @@ def explain(
         "window": asked.window if kpi.windowed else None,
         "windows": [name for name, _ in plan.windows] if kpi.windowed else [],
         "segment": {LABEL_NAMES.get(label, label): value for label, value in asked.segment.items()},
+        "currencies": currencies,
         "threshold": resolve(setting, tuple(asked.segment.items())),
         "absent": unfits(plan, feeds).get(kpi.name),
         "sources": [
@@ -75,8 +85,7 @@ def explain(
     few = (each["ratio"] for each in found["coverage"] if each["ratio"] is not None)
     if not found["absent"] and any(ratio < setting.min_coverage for ratio in few):
         found["absent"] = "field_missing"
-    made_of = _Derived(connection, plan, at, setting, asked) if kpi.kind == "derived" else None
-    return found | (made_of.answer() if made_of else _Records(connection, plan, at, setting, asked).answer())
+    return found | made.answer()
 
 
 def _trust(connection: Connection, plan: Plan, at: datetime, setting: Setting, window: str | None) -> dict[str, Any]:
@@ -142,6 +151,14 @@ class _Records:
         self.names = self._names()
         self.columns = deciding(self.kpi, setting.params, self.names, plan)
 
+    def currencies(self) -> list[str]:
+        """Those that the amounts of a KPI are in, the most frequent first."""
+        if "currency" not in labels_of(self.kpi, self.plan.labels):
+            return []
+        counted = f"from ({self._rows()}) where x_counted group by 1 order by count(*) desc, 1"
+        found = self.connection.execute(f"select {segment_value('currency')} {counted}").fetchall()
+        return [currency for (currency,) in found]
+
     def _names(self) -> list[str]:
         found = self.connection.execute(f"select * {stood(self.kpi.facts, self.plan, self.at)} limit 0").description
         return [str(column[0]) for column in found or ()]
@@ -199,7 +216,8 @@ class _Records:
     def _shown(self) -> list[str]:
         amounts = {"amount": self.formula.amount != ONE, "weight": self.formula.weight not in (ONE, None)}
         added = [name for name, is_shown in amounts.items() if is_shown]
-        return ["counted", "source", "id", "url", *self.columns, *added, "why"]
+        # An amount may be a column of the record as it is; it is shown once.
+        return [*dict.fromkeys(["counted", "source", "id", "url", *self.columns, *added, "why"])]
 
     def _page(self, rows: str) -> list[dict[str, Any]]:
         sql = {"counted": "x_group", "why": "x_why", "amount": "x_amount", "weight": "x_weight"}
@@ -229,6 +247,13 @@ class _Derived:
         for s in plan.settings:
             if s.kpi.name in wanted and s.kpi.kind == "derived":
                 self.figures += derive(s.kpi, self.figures)
+
+    def currencies(self) -> list[str]:
+        """Those that the amounts of a KPI are in, the most frequent first."""
+        found = Counter(
+            value for f in self.figures if f.kpi == self.kpi.name for label, value in f.segment if label == "currency"
+        )
+        return sorted(found, key=lambda currency: (-found[currency], currency))
 
     def _wanted(self, kpi: Kpi) -> set[str]:
         below = (part.split(".")[0] for part in (parts(kpi) if kpi.kind == "derived" else ()))

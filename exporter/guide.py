@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from exporter.kpi import parts
 from exporter.plan import Plan, Setting
-from exporter.screen import WHY, against, baseline, cell, lacking, notes, numbers, telling, trust, value, why
+from exporter.screen import WHY, against, amount, baseline, cell, lacking, notes, numbers, telling, trust, value, why
 
 TERMS = {
     "facts": "Rows",
@@ -21,6 +21,8 @@ TERMS = {
     "aggregate": "Added up as",
     "per": "Per",
 }
+CHOSEN = {"basis", "currency"}
+"""Labels that a figure always has one value of."""
 GROUPS = {"numerator": "in the numerator", "denominator": "in the denominator only", "no": "not counted"}
 
 
@@ -66,8 +68,9 @@ def _card(setting: Setting, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> di
     unit = rows[0]["unit"] if rows else kpi.unit
     return {
         "kpi": kpi.name,
+        "record": kpi.record.replace("_", " ").capitalize(),
         "title": kpi.title,
-        "help": kpi.help,
+        "help": kpi.help.replace("`", ""),
         "series": kpi.series,
         "made_of": parts(kpi) if kpi.kind == "derived" else (),
         "guard": kpi.guard,
@@ -93,11 +96,13 @@ def page(found: dict[str, Any]) -> dict[str, Any]:
     return {
         "title": found["title"],
         "kpi": kpi,
-        "help": found["help"],
+        "help": found["help"].replace("`", ""),
         "windows": [(name, link(kpi, **base | {"window": name}), name == found["window"]) for name in found["windows"]],
         "window": found["window"],
         "segment": found["segment"],
-        "whole": link(kpi, window=found["window"]) if found["segment"] else None,
+        "currencies": _currencies(found, base),
+        "judged": _judged(found),
+        "whole": link(kpi, window=found["window"]) if found["segment"].keys() - CHOSEN else None,
         "numbers": numbers(found),
         "baselines": [
             (each["baseline"].replace("_", " "), baseline(each, found["unit"]), _times(each))
@@ -131,9 +136,24 @@ def _part(part: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": part["title"],
         "part": part["part"],
-        "amount": "no figure" if which is None else f"{which:,.10g}",
+        "amount": "no figure" if which is None else amount(part, which, summed=True),
         "href": link(part["kpi"], **part["segment"], window=found["window"]),
     }
+
+
+def _currencies(found: Mapping[str, Any], base: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
+    """(currency, link, whether it is shown now) of each that the amounts are in, where there are several."""
+    named = [name for name in found["currencies"] if name != found["segment"].get("currency")]
+    shown = [*named, found["segment"]["currency"]] if named and "currency" in found["segment"] else []
+    return [(name, link(found["kpi"], **{**base, "currency": name}), name not in named) for name in sorted(shown)]
+
+
+def _judged(found: dict[str, Any]) -> str:
+    """Which threshold the figure breaks, if any."""
+    if not found["numbers"] or not found["threshold"]:
+        return ""
+    judged = against(found["numbers"] | {"threshold": found["threshold"], "better": found["better"]})
+    return judged if judged in ("warning", "critical") else ""
 
 
 def _groups(found: Mapping[str, Any], base: Mapping[str, Any]) -> list[tuple[str, str, str, bool]]:

@@ -100,7 +100,7 @@ def value(row: dict[str, Any]) -> str:
     if unit == "seconds":
         return length(number)
     if unit == "currency":
-        return f"{number:,.2f}"
+        return f"{number:,.2f} {row.get('currency') or ''}".rstrip()
     return f"{number:,.2f}" if number % 1 else f"{number:,.0f}"
 
 
@@ -187,16 +187,14 @@ def numbers(found: dict[str, Any]) -> dict[str, str]:
     made = found["numbers"]
     if made is None:
         return {}
-    told = {"value": value({"value": made["value"], "unit": found["unit"]})}
+    told = {"value": amount(found, made["value"])}
     if made["denominator"] is not None:
-        told |= {"numerator": f"{made['numerator']:,.10g}", "denominator": f"{made['denominator']:,.10g}"}
-        told["value"] = f"{told['value']} = {told.pop('numerator')} / {told.pop('denominator')}"
+        told["value"] += f" = {amount(found, made['numerator'], summed=True)} / {made['denominator']:,.10g}"
     if made.get("lower") is not None:
         told["95 % interval"] = f"{made['lower']:.1%} to {made['upper']:.1%}"
     if found.get("threshold"):
         told["thresholds"] = ", ".join(
-            f"{severity} {value({'value': limit, 'unit': found['unit']})}"
-            for severity, limit in found["threshold"].items()
+            f"{severity} {amount(found, limit)}" for severity, limit in found["threshold"].items()
         )
     return told
 
@@ -215,6 +213,13 @@ def trust(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     nobody = found["unattributed"]
     return shown + ([] if nobody is None else [("unattributed", f"{nobody:.1%}")])
+
+
+def amount(found: Mapping[str, Any], number: float, *, summed: bool = False) -> str:
+    """A number in the unit of a KPI and the currency asked for; `summed`: what is divided to get it."""
+    if summed and found["unit"] not in ("seconds", "currency"):
+        return f"{number:,.10g}"
+    return value({"value": number, "unit": found["unit"], "currency": found["segment"].get("currency")})
 
 
 def notes(found: dict[str, Any]) -> list[str]:

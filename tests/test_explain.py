@@ -12,11 +12,12 @@ from aiohttp import ClientSession
 from exporter.evaluate import evaluate
 from exporter.explain import explain
 from exporter.figure import Figure
+from exporter.guide import page
 from exporter.kpi import catalogue
 from exporter.plan import Feed
 from exporter.question import LARGEST_SIZE, Question, Unexplained, question
 from exporter.records import RECORDS, person_columns
-from exporter.screen import csv_text, every_page
+from exporter.screen import csv_text, every_page, numbers
 from exporter.server.gate import Gate
 from exporter.store import Store
 from tests import scenario
@@ -160,6 +161,41 @@ def test_unassigned_means_no_value_and_other_cannot_be_exact(store: Store) -> No
     assert {None} == {row["team"] for row in unassigned["records"]}
     assert len(unassigned["records"]) == 60
     assert ["cannot be explained exactly" in note for note in other["notes"]] == [True]
+
+
+def test_two_currencies_are_never_added_up(store: Store) -> None:
+    rows = [
+        {**row, "outcome": "attended", "value": 100.0 if i % 3 else 7.0, "currency": "EUR" if i % 3 else "USD"}
+        for i, row in enumerate(BOOKINGS["booking"])
+    ]
+    case = Case({**BOOKINGS, "kpi": "revenue_per_booking", "booking": rows}, store)
+
+    most, other = case.explain(), case.explain(segment={"currency": "USD"})
+
+    assert (most["segment"], most["currencies"]) == ({"currency": "EUR"}, ["EUR", "USD"])
+    assert numbers(most)["value"] == "100.00 EUR = 8,000.00 EUR / 80"
+    assert numbers(other)["value"] == "7.00 USD = 280.00 USD / 40"
+    assert [(name, current) for name, _, current in page(most)["currencies"]] == [("EUR", True), ("USD", False)]
+
+
+def test_an_amount_that_is_a_column_of_the_record_is_shown_once(store: Store) -> None:
+    deals = [{"id": "a", "lead_at": "2026-03-30T10:00:00Z", "amount": 5.0, "currency": "EUR", "team": "it"}]
+    asked = {"kpi": "pipeline_amount", "at": BOOKINGS["at"], "window": "7d", "opportunity": deals}
+
+    found = Case({"labels": ["team"], **asked}, store).explain()
+
+    assert found["columns"].count("amount") == 1
+    assert page(found)["records"][0]["cells"].count(("amount", "5")) == 1
+
+
+def test_the_page_says_which_threshold_is_broken(store: Store) -> None:
+    broken = Case(BOOKINGS, store).explain()
+    sound = Case(BOOKINGS, store).explain() | {"threshold": {"warning": 0.9}}
+
+    assert (page(broken | {"threshold": {"warning": 0.1, "critical": 0.9}})["judged"], page(sound)["judged"]) == (
+        "warning",
+        "",
+    )
 
 
 def test_a_label_that_a_kpi_does_not_have_is_refused(store: Store) -> None:
