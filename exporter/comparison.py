@@ -30,20 +30,21 @@ def comparisons(
     for kind in setting.baselines.kinds:
         if kind == "weekday_median" and setting.kpi.windowed and window != plan.windows[0]:
             continue
-        total = over(found, setting, kind, asked)
-        ends = times(kind, setting, window, at)
-        told = beside(total, setting.kpi) if total else {"baseline": kind, "absent": why(found, asked.kpi, kind)}
-        made.append(told | {"periods": [[begin.isoformat(), end.isoformat()] for begin, end in ends]})
+        periods = [[begin.isoformat(), end.isoformat()] for begin, end in times(kind, setting, window, at)]
+        sums = over(found, setting, kind, asked)
+        made += [beside(total, setting.kpi) | {"split": dict(total.now.segment), "periods": periods} for total in sums]
+        if not sums:
+            made.append({"baseline": kind, "absent": why(found, asked.kpi, kind), "periods": periods})
     return made
 
 
-def over(found: Evaluation, setting: Setting, kind: str, asked: Question) -> Total | None:
-    """A baseline and what is compared with it, over all segments that are asked for."""
+def over(found: Evaluation, setting: Setting, kind: str, asked: Question) -> list[Total]:
+    """A baseline and what is compared with it, over all segments that are asked for; what makes no sum stays apart."""
     only = replace(Baselines(), **{kind: getattr(setting.baselines, kind)})
     figures = [f for f in found.figures if f.kpi == asked.kpi and f.window in (asked.window, None)]
     chosen = [f for f in figures if wanted(f, setting, kind, asked)]
     past = Past({kind: found.baselines.days.get(kind, ())} if kind != "control" else {})
-    return next(totals(chosen, past, {asked.kpi: replace(setting, baselines=only)}), None)
+    return [*totals(chosen, past, {asked.kpi: replace(setting, baselines=only)}, ("currency", "basis"))]
 
 
 def wanted(figure: Figure, setting: Setting, kind: str, asked: Question) -> bool:

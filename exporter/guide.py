@@ -105,7 +105,11 @@ def page(found: dict[str, Any]) -> dict[str, Any]:
         "whole": link(kpi, window=found["window"]) if found["segment"].keys() - CHOSEN else None,
         "numbers": numbers(found),
         "baselines": [
-            (each["baseline"].replace("_", " "), baseline(each, found["unit"]), _times(each))
+            (
+                " ".join((each["baseline"].replace("_", " "), *each.get("split", {}).values())),
+                baseline(each, found["unit"]),
+                _times(each),
+            )
             for each in found.get("baselines", ())
         ],
         "definition": [(TERMS[name], text) for name, text in found["definition"].items()],

@@ -158,7 +158,8 @@ def explanation(found: dict[str, Any], console: Console | None = None) -> None:
     for name, text in (*found["definition"].items(), *(numbers(found) or {"value": "no records"}).items()):
         out.print(f"  {name.replace('_', ' ')}: {escape(text)}", highlight=False)
     for each in found.get("baselines", ()):
-        out.print(f"  {each['baseline']}: {escape(baseline(each, found['unit']))}", highlight=False)
+        name = " ".join((each["baseline"], *each.get("split", {}).values()))
+        out.print(f"  {escape(name)}: {escape(baseline(each, found['unit']))}", highlight=False)
     for source in found["sources"]:
         last = cell(source["last_success"]) or "never"
         out.print(f"  source {escape(source['source'])}: {source['state']}, last success {last}")
