@@ -82,8 +82,7 @@ def explain(
         "notes": _notes(asked),
     }
     found |= _trust(connection, plan, at, setting, found["window"])
-    few = (each["ratio"] for each in found["coverage"] if each["ratio"] is not None)
-    if not found["absent"] and any(ratio < setting.min_coverage for ratio in few):
+    if not found["absent"] and any(each["too_rare"] for each in found["coverage"]):
         found["absent"] = "field_missing"
     return found | made.answer()
 

@@ -74,6 +74,7 @@ class Needed(Frozen):
     among: str = "true"
     has: str = ""  # default: the column is not null
     placed_by: str | None = None  # without one, how it is filled is a figure of now
+    instead: str | None = None  # what stands in by definition: then its absence is told, but withdraws nothing
 
     @property
     def filled(self) -> str:

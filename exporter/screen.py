@@ -208,7 +208,8 @@ def trust(found: Mapping[str, Any]) -> list[tuple[str, str]]:
             "no records that should have it"
             if each["ratio"] is None
             else f"filled on {each['ratio']:.1%}"
-            + "".join(f", {source} {ratio:.1%}" for source, ratio in each["by_source"].items() if each["ratio"] < 1),
+            + "".join(f", {source} {ratio:.1%}" for source, ratio in each["by_source"].items() if each["ratio"] < 1)
+            + (f"; else {each['instead']} stands in" if each["instead"] and each["ratio"] < 1 else ""),
         )
         for each in found["coverage"]
     ]
@@ -232,7 +233,7 @@ def notes(found: dict[str, Any]) -> list[str]:
         f"{each['column']} of {each['record']} is known on {each['ratio']:.1%} of the records that should have it, and "
         f"{found['min_coverage']:.0%} are needed: fill it under fields: of the source, or lower the KPI's min_coverage."
         for each in found["coverage"]
-        if each["ratio"] is not None and each["ratio"] < found["min_coverage"]
+        if each["too_rare"]
     ]
     if elsewhere := found.get("counts", {}).get("elsewhere"):
         told.append(f"{elsewhere:,} more records of this segment have their time outside this window, or none at all.")

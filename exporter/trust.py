@@ -116,7 +116,7 @@ def missing(
     """The fields that are filled on fewer records of a window than they must be, with the share that has them."""
     for field in needed(setting.kpi, by_name):
         n, d = share(shares, called(field), windows, window)
-        if d and n / d < setting.min_coverage:
+        if d and not field.instead and n / d < setting.min_coverage:
             yield field, n / d
 
 
@@ -148,9 +148,9 @@ def summed(counted: Iterable[Figure]) -> Shares:
 
 
 def told(setting: Setting, by_name: Mapping[str, Setting], windows: Sequence[str], shares: Shares) -> dict[str, Any]:
-    """How often each field that a KPI needs is filled, by window (`now`: of a figure of now)."""
+    """How often each field that a KPI cannot do without is filled, by window (`now`: of a figure of now)."""
     found: dict[str, Any] = {}
-    for field in needed(setting.kpi, by_name):
+    for field in (each for each in needed(setting.kpi, by_name) if not each.instead):
         of_field = found.setdefault(f"{field.record}.{field.name}", {})
         for window in windows if setting.kpi.windowed else (None,):
             n, d = share(shares, called(field), windows, window)
@@ -180,7 +180,9 @@ def answer(
                 "record": field.record,
                 "field": field.name,
                 "column": field.source_column,
+                "instead": field.instead,
                 "ratio": n / d if d else None,
+                "too_rare": bool(d) and not field.instead and n / d < setting.min_coverage,
                 "by_source": {source: of / among for source, (of, among) in shares.items() if among},
             }
         )

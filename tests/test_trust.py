@@ -130,6 +130,18 @@ def test_sources_are_judged_together_and_shown_apart(tmp_path: Path) -> None:
     assert "automated_resolution_ratio" not in found.absent
 
 
+def test_a_field_for_which_another_stands_in_is_told_and_withdraws_nothing(tmp_path: Path) -> None:
+    asked = AT - 5 * HOUR
+    changes: list[Record] = [
+        Change(id=str(i), requested_at=asked, deployed_at=AT - HOUR, result="succeeded") for i in range(3)
+    ]
+    found = counted(tmp_path, {"desk": changes})
+
+    assert covered(found, "first_commit_at") == {"desk": (0, 3)}
+    assert covered(found, "begin") == {"desk": (3, 3)}
+    assert "lead_time_seconds" not in found.absent
+
+
 def test_where_there_is_nothing_that_should_have_a_field_nothing_is_said_of_it(tmp_path: Path) -> None:
     still_open: list[Record] = [Request(id="1", opened_at=AT - HOUR, outcome="open")]
     found = counted(tmp_path, {"desk": still_open})

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from exporter.duration import text as length
-from exporter.kpi import BUCKETS, COUNTED, Kpi, Unattributed
+from exporter.kpi import BUCKETS, COUNTED, Kpi, Needed, Unattributed
 from exporter.render.promql import alert_name
 from exporter.render.spike import spike_name
 from exporter.series import LABEL_NAMES, unit
@@ -93,7 +93,7 @@ def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
     instead = "".join(f", or `{record}`" for record in kpi.instead)
     yield "needs", ", ".join(f"`{record}`" for record in kpi.needs) + f"{instead} records" + used(kpi)
     if kpi.fields:
-        yield "fields", "wrong without " + ", ".join(f"`{field.record}.{field.name}`" for field in kpi.fields)
+        yield "fields", "wrong without " + ", ".join(map(needed, kpi.fields))
     if kpi.unattributed:
         yield "unattributed", unattributed(kpi.unattributed)
     yield "series", " ".join(f"`{name}`" for name in kpi.series)
@@ -111,6 +111,11 @@ def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
         yield "parameters", ", ".join(parameter(name, param.type, param.default) for name, param in kpi.params.items())
     if kpi.kind == "duration":
         yield "buckets", " ".join(length(int(bound)) for bound in BUCKETS) + " and more"
+
+
+def needed(field: Needed) -> str:
+    """A field, and what stands in for it."""
+    return f"`{field.record}.{field.name}`" + (f" (else `{field.instead}`, by definition)" if field.instead else "")
 
 
 def formula(kpi: Kpi) -> str:
