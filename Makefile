@@ -1,5 +1,5 @@
 # What can be done in a checkout. Every target makes what it needs by itself; `make` alone lists them.
-.PHONY: help demo test test-real check bench render lock clean
+.PHONY: help demo test test-real check bench history render lock clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -16,6 +16,7 @@ help:
 	@echo "make check      the quick part of it, without installing anything but Python packages"
 	@echo "make test-real  only the tests that start real third-party servers"
 	@echo "make bench      how fast evaluation, storing and scraping are on this machine"
+	@echo "make history    90 days of hours of the demo in a real Prometheus, compared figure by figure; takes long"
 	@echo "make render     writes what is made from the KPI declarations: rules, dashboards, documents"
 	@echo "make lock       resolves the dependencies anew and writes both lock files"
 	@echo "make clean      removes everything that was made, the virtual environment too"
@@ -79,6 +80,9 @@ bench: $(VENV)/test
 	$(BIN)/python -m tests.bench.backfill 100000 1
 	$(BIN)/python -m tests.bench.store
 	$(BIN)/python -m tests.bench.scrape
+
+history: $(VENV)/test
+	$(BIN)/python -m tests.bench.history
 
 render: $(VENV)/run
 	$(BIN)/outcome-exporter render
