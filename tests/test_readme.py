@@ -42,6 +42,18 @@ def test_the_kpi_it_shows_is_sound(tmp_path: Path) -> None:
     assert config.load(tmp_path / "outcome.yaml", catalogue(), CONNECTORS, {}).own == ("vip_escalation_ratio",)
 
 
+def test_the_comparison_it_shows_is_sound(tmp_path: Path) -> None:
+    shown = next(block for block in BLOCKS if block.startswith("baselines:"))
+    source = "sources: [{name: a, type: files, record: request, path: requests.jsonl}]\n"
+    labels = "labels: {request: [team, category, cohort]}\n"
+    (tmp_path / "outcome.yaml").write_text(source + labels + shown)
+    loaded = config.load(tmp_path / "outcome.yaml", catalogue(), CONNECTORS, {})
+    escalation = next(s for s in loaded.plan.settings if s.kpi.name == "escalation_ratio")
+
+    assert set(escalation.baselines.kinds) == {"fixed", "previous", "control", "weekday_median"}
+    assert escalation.min_coverage == 0.5
+
+
 def test_the_scrape_job_has_the_name_that_the_rules_ask_for() -> None:
     shown, mistakes = strict.parse(next(block for block in BLOCKS if "scrape_configs" in block), "README.md")
     rules = (CHECKOUT / "alerts" / "exporter.rules.yaml").read_text()
