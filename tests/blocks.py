@@ -41,7 +41,9 @@ async def blocks(config: Path, folder: Path, *, length: str, step: str, to: date
     status, _, said = await command("backfill", "--config.file", str(config), *asked, folder=folder, seconds=None)
     assert status == 0, said
     written = time.monotonic()
-    arguments = ("tsdb", "create-blocks-from", "openmetrics", "--quiet", str(history), str(data))
+    # Blocks of a month: promtool reads the whole file once for each block, and by default makes one of every 2 hours.
+    blocks_of = ("tsdb", "create-blocks-from", "--max-block-duration=744h", "openmetrics", "--quiet")
+    arguments = (*blocks_of, str(history), str(data))
     promtool = await asyncio.create_subprocess_exec("promtool", *arguments, stderr=asyncio.subprocess.PIPE)
     _, errors = await promtool.communicate()
     assert promtool.returncode == 0, errors.decode()
