@@ -13,7 +13,7 @@ from exporter.evaluate import evaluate
 from exporter.figure import Evaluation
 from exporter.history import Instants, evaluations
 from exporter.plan import Feed, Plan, WorkflowSetting
-from exporter.records import RECORDS, Incident, Opportunity, Record, Request, Run
+from exporter.records import RECORDS, Account, Activity, Incident, Opportunity, Record, Request, Run
 from exporter.store import Store
 from tests import scenario, test_evaluate
 from tests.test_evaluate import AT, FEEDS
@@ -107,3 +107,24 @@ def test_a_segment_whose_rows_are_too_old_is_gone(tmp_path: Path) -> None:
         store.write("s", records, {})
 
         assert differences(store, plan, Instants(first=AT - 6 * HOUR, step=HOUR, count=36), FEEDS) == []
+
+
+def test_an_account_becomes_stale_by_work_that_ended_before_the_interval(tmp_path: Path) -> None:
+    worked = AT - timedelta(days=91)
+    records = [
+        Account(id="1", team="x", tool="crm", person="ann", granted_at=AT - timedelta(days=300)),
+        Activity(id="1", tool="crm", person="ann", day=worked, tasks_done=1),
+    ]
+    plan = test_evaluate.plan()
+    instants = Instants(first=AT - 6 * HOUR, step=HOUR, count=12)
+    with Store.open(tmp_path / "store.duckdb") as store:
+        store.write("s", records, {})
+        reader = store.reader()
+        stale = [
+            [f.numerator for f in each.figures if f.kpi == "stale_account_ratio"]
+            for each in evaluations(reader, plan, instants, lambda _at: FEEDS)
+        ]
+        reader.close()
+
+        assert stale == [[0.0]] * 6 + [[1.0]] * 6
+        assert differences(store, plan, instants, FEEDS) == []

@@ -7,7 +7,7 @@ with active_days as (
   group by tool, person, greatest(day + interval 1 day, from_at)
 ),
 worked as (
-  select tool, person, list(day_end_at) as day_ends from active_days where day_end_at > from_at group by all
+  select tool, person, list(day_end_at) as day_ends from active_days group by all
 ),
 turned as (
   select a.*,

@@ -13,7 +13,7 @@ known as (
   union all select service, null, since, null from service_settings where exists (from incidents)
 ),
 unmeasured as (
-  select service, arg_max(tier, known_at) as tier, coalesce(bool_or(told), true) as outage_told
+  select service, arg_max(tier, (known_at, tier)) as tier, coalesce(bool_or(told), true) as outage_told
   from known anti join readings using (service) group by service
 ),
 down as (
