@@ -31,7 +31,7 @@ def on_basis(setting: Setting, ends: tuple[str, str], basis: Basis) -> Setting:
     kpi = setting.kpi
     if basis == "business":
         where = f"({kpi.where}) and calendar is not null" if kpi.where != "true" else "calendar is not null"
-        written = {key: text for key, text in kpi.written.items() if key not in ("value", "where")}
+        written = {key: text for key, text in kpi.written.items() if key != "where"} | {"value": column(ends)}
         kpi = kpi.model_copy(update={"value": f'"{column(ends)}"', "where": where, "written": written})
     return replace(setting, kpi=kpi, fixed=(("basis", basis),))
 

@@ -37,7 +37,9 @@ def cards(plan: Plan, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
     for row in rows:
         found.setdefault(row["kpi"], []).append(row)
     made = [_card(setting, plan, found.get(setting.kpi.name, ())) for setting in plan.settings]
-    return sorted(made, key=lambda card: not card["standing"])  # what has figures comes first
+    fed = {card["record"] for card in made if card["standing"]}
+    # What has figures comes first: the records that are fed, and the figures there are of each.
+    return sorted(made, key=lambda card: (card["record"] not in fed, card["record"], not card["standing"]))
 
 
 def _card(setting: Setting, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -229,11 +229,16 @@ def notes(found: dict[str, Any]) -> list[str]:
     told = [*found["notes"]]
     if found["absent"]:
         told.append(f"Not published now: {WHY.get(found['absent'], found['absent'])}.")
-    told += [
-        f"{each['column']} of {each['record']} is known on {each['ratio']:.1%} of the records that should have it, and "
-        f"{found['min_coverage']:.0%} are needed: fill it under fields: of the source, or lower the KPI's min_coverage."
-        for each in found["coverage"]
+    # A column may be asked for twice, of different records: the worst says it.
+    rare = {
+        (each["column"], each["record"]): each["ratio"]
+        for each in sorted(found["coverage"], key=lambda each: each["ratio"] or 0.0, reverse=True)
         if each["too_rare"]
+    }
+    told += [
+        f"{column} of {record} is known on {ratio:.1%} of the records that should have it, and "
+        f"{found['min_coverage']:.0%} are needed: fill it under fields: of the source, or lower the KPI's min_coverage."
+        for (column, record), ratio in rare.items()
     ]
     if elsewhere := found.get("counts", {}).get("elsewhere"):
         told.append(f"{elsewhere:,} more records of this segment have their time outside this window, or none at all.")
