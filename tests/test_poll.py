@@ -454,7 +454,7 @@ async def test_freshness_tells_what_evaluation_may_build_on(make: Make) -> None:
 
     assert before == [SourceFreshness("flows", False, None, 3600)]
     (after,) = poller.freshness()
-    assert after == SourceFreshness("flows", True, AT, 3600)
+    assert after == SourceFreshness("flows", True, AT, 3600, whole_since=AT - timedelta(days=1))
     assert [before[0].stale(AT), after.stale(AT + timedelta(hours=1)), after.stale(AT + timedelta(seconds=3601))] == [
         True,
         False,
