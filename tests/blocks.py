@@ -5,13 +5,15 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 
+from exporter import backfill, duration
 from exporter.demo.board import Metrics
 from exporter.demo.stack import child, free_port
+from exporter.history import Instants
 from exporter.kpi import catalogue
 from tests.program import command
 
@@ -50,6 +52,11 @@ async def blocks(config: Path, folder: Path, *, length: str, step: str, to: date
     made = time.monotonic()
     size = sum(path.stat().st_size for path in data.rglob("*") if path.is_file())
     return Blocks(data, written - began, made - written, history.stat().st_size, size)
+
+
+def instants(length: str, step: str, to: datetime) -> Instants:
+    """Those that `backfill` writes."""
+    return backfill.instants(timedelta(seconds=duration.seconds(length)), timedelta(seconds=duration.seconds(step)), to)
 
 
 @asynccontextmanager

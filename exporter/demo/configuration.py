@@ -43,6 +43,8 @@ labels:
 limits: {{series: 40000}} # every KPI there is, and segments small enough to be seen
 
 # What no platform knows.
+calendars:
+  office: {{time_zone: Europe/Berlin, hours: {{mon-fri: "08:00-18:00"}}, holidays: {{country: DE, subdivision: BE}}}}
 workflows:
 <workflows>
 services:
@@ -101,9 +103,12 @@ kpis:
   deflection_ratio:
     eligible: self_service  # what the chat bot never saw, it could not deflect
     owner: support
+    baselines: {{previous: {{}}}}
   abandonment_ratio: {{owner: support}}
-  escalation_ratio: {{owner: support}}
-  no_show_ratio: {{owner: sales-operations}}
+  escalation_ratio: {{owner: support, baselines: {{previous: {{}}, weekday_median: {{}}}}}}
+  no_show_ratio: {{owner: sales-operations, baselines: {{previous: {{}}}}}}
+  activation_ratio: {{baselines: {{control: {{}}}}}}  # the same tool without the training
+  unaided_ratio: {{baselines: {{control: {{}}}}}}
   completion_ratio: {{owner: platform}}
   queue_seconds: {{min_coverage: 0.2}}  # n8n tells no time in the queue
   revenue_per_booking: {{min_coverage: 0.2}}  # most meetings are not about money
@@ -149,6 +154,8 @@ def teams() -> Iterator[str]:
     for team in TEAMS:
         keys = [f"capacity: {team.capacity_hours}h"] if team.capacity_hours else []
         keys += [f"people: {team.people}"] if team.people else []
+        # Those who work elsewhere in the world have other hours, which nobody has written down.
+        keys += ["calendar: office"] if team.utc_offset == 1 else []
         if keys:
             yield f"  {team.name}: {{{', '.join(keys)}}}"
 

@@ -9,11 +9,9 @@ import asyncio
 import sys
 import tempfile
 import time
-from datetime import timedelta
 from pathlib import Path
 
-from exporter import duration
-from tests.blocks import blocks, differing, prometheus
+from tests.blocks import blocks, differing, instants, prometheus
 from tests.demo import END, polled
 
 LAST = END.replace(hour=0, minute=0)
@@ -28,11 +26,11 @@ async def measured(length: str, step: str, folder: Path) -> int:
         f"{length} by {step}: {found.file_bytes / 1e6:,.0f} MB written in {found.backfill_seconds:,.0f} s, "
         f"blocks of {found.blocks_bytes / 1e6:,.0f} MB made in {found.blocks_seconds:,.0f} s\n"
     )
-    steps = duration.seconds(length) // duration.seconds(step)
-    instants = [LAST - timedelta(seconds=n * duration.seconds(step)) for n in (0, steps // 2, steps - 1)]
+    every = [*instants(length, step, LAST)]
+    chosen = [every[-1], every[len(every) // 2], every[0]]
     async with prometheus(found.folder) as url:
-        results = [await differing(url, config, at) for at in instants]
-    for at, (compared, different) in zip(instants, results, strict=True):
+        results = [await differing(url, config, at) for at in chosen]
+    for at, (compared, different) in zip(chosen, results, strict=True):
         sys.stdout.write(f"{at.isoformat()}: {compared:,} figures compared, {len(different)} differ\n")
     return 1 if any(different for _, different in results) else 0
 
