@@ -70,8 +70,11 @@ def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
     """Every family of one evaluation, within the limits: sums over segments stay what they were."""
     settings = {setting.kpi.name: setting for setting in plan.settings}
     budget = limits.series_per_metric
+    figures: Sequence[Figure] = evaluation.figures
     while True:
-        figures, folded, names = fold(evaluation.figures, settings, plan, budget, limits.values_per_label)
+        # A smaller budget keeps some of the names that a larger one kept: what is merged already stays so.
+        folded, names = names_kept(evaluation.figures, settings, plan, budget, limits.values_per_label)
+        figures = merged_alike(figures, settings, names)
         baselines = compare(figures, folded_alike(evaluation.baselines, settings, names), settings)
         trusted = trust.families([name for name, _ in plan.windows], evaluation.coverage, evaluation.unattributed)
         families = [
@@ -92,20 +95,17 @@ def size(family: Family) -> int:
     return sum(len(value.buckets) if isinstance(value, Distribution) else 1 for _, value in family.samples)
 
 
-def fold(
+def names_kept(
     figures: Sequence[Figure], settings: Mapping[str, Setting], plan: Plan, budget: int, most: int
-) -> tuple[list[Figure], dict[tuple[str, str], int], dict[str, Names]]:
-    """The figures with the smaller values of crowded labels merged into `other`, alike for all KPIs of one record.
+) -> tuple[dict[tuple[str, str], int], dict[str, Names]]:
+    """How many values of (KPI, label) are folded into `other`; and for each record, which keep their names.
 
-    Beside them what was folded, and for each record which values kept their names.
+    The smaller values of crowded labels are folded, alike for all KPIs of one record.
     """
-    result: list[Figure] = []
     folded: dict[tuple[str, str], int] = {}
     names: dict[str, Names] = {}
-    records = {name: setting.kpi.record for name, setting in settings.items()}
     breadth = {name: breadth_of(setting, plan) for name, setting in settings.items()}
-    for record in sorted(set(records.values())):
-        mine = [f for f in figures if records[f.kpi] == record]
+    for record, mine in by_record(figures, settings).items():
         kept = crowd(mine, breadth, budget, most)
         values: dict[tuple[str, str], set[str]] = {}
         for kpi, segment in dict.fromkeys((f.kpi, f.segment) for f in mine):
@@ -115,8 +115,23 @@ def fold(
         left_out = {key: len(told - kept[key[1]] - {OTHER}) for key, told in values.items()}
         folded |= {key: count for key, count in left_out.items() if count}
         names[record] = {label: kept[label] for (_, label), count in left_out.items() if count}
-        result += merge(with_names(mine, names[record]), settings)
-    return result, folded, names
+    return folded, names
+
+
+def merged_alike(
+    figures: Sequence[Figure], settings: Mapping[str, Setting], names: Mapping[str, Names]
+) -> list[Figure]:
+    """The figures with what is not kept by name merged into `other`."""
+    of_records = by_record(figures, settings).items()
+    return [f for record, mine in of_records for f in merge(with_names(mine, names[record]), settings)]
+
+
+def by_record(figures: Iterable[Figure], settings: Mapping[str, Setting]) -> dict[str, list[Figure]]:
+    """Figures by the record whose labels they have, in the order of records."""
+    found: dict[str, list[Figure]] = {}
+    for figure in figures:
+        found.setdefault(settings[figure.kpi].kpi.record, []).append(figure)
+    return dict(sorted(found.items()))
 
 
 def folded_alike(past: Past, settings: Mapping[str, Setting], names: Mapping[str, Names]) -> Past:
