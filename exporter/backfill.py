@@ -20,8 +20,7 @@ from pathlib import Path
 from exporter.evaluate import Connection
 from exporter.figure import Evaluation
 from exporter.history import FeedsAt, Instants, evaluations
-from exporter.kpi import Threshold
-from exporter.plan import Baselines, Plan
+from exporter.plan import Plan
 from exporter.publish import bound_text
 from exporter.series import Limits, series
 from exporter.stats import Distribution, Family
@@ -116,11 +115,10 @@ def fill(job: Job, lines_of: Callable[[Instants], Iterable[Sequence[str]]], show
 
 def part(connection: Connection, plan: Plan, limits: Limits, chunk: Instants, feeds_at: FeedsAt) -> list[Line]:
     """A chunk of instants as the lines of a part."""
-    bare = without_thresholds(plan)
     texts: dict[tuple[str, str], list[str]] = {}
     heads: dict[str, str] = {}
     for evaluation in evaluations(connection, plan, chunk, feeds_at):
-        for family in families(evaluation, bare, limits):
+        for family in families(evaluation, plan, limits):
             heads.setdefault(family.name, head(family))
             for labels, text in samples(family, evaluation.at):
                 texts.setdefault((family.name, labels), []).append(text)
@@ -134,14 +132,6 @@ def write(lines: Iterable[Sequence[str]], path: Path) -> None:
     with temporary.open("w") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
     temporary.replace(path)
-
-
-def without_thresholds(plan: Plan) -> Plan:
-    """The plan as it is of use for the past."""
-    return replace(
-        plan,
-        settings=[replace(s, threshold=Threshold(), thresholds_by=(), baselines=Baselines()) for s in plan.settings],
-    )
 
 
 def families(evaluation: Evaluation, plan: Plan, limits: Limits) -> Iterator[Family]:

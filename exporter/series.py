@@ -69,25 +69,32 @@ class Series:
 def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
     """Every family of one evaluation, within the limits: sums over segments stay what they were."""
     settings = {setting.kpi.name: setting for setting in plan.settings}
+    windows = [name for name, _ in plan.windows]
+    trusted = trust.families(windows, evaluation.coverage, evaluation.unattributed)
+    told = [info(plan.settings), absent(evaluation.absent), *trusted]
     budget = limits.series_per_metric
     figures: Sequence[Figure] = evaluation.figures
     while True:
         # A smaller budget keeps some of the names that a larger one kept: what is merged already stays so.
         folded, names = names_kept(evaluation.figures, settings, plan, budget, limits.values_per_label)
         figures = merged_alike(figures, settings, names)
-        baselines = compare(figures, folded_alike(evaluation.baselines, settings, names), settings)
-        trusted = trust.families([name for name, _ in plan.windows], evaluation.coverage, evaluation.unattributed)
-        families = [
-            *kpi_families(figures, settings, baselines),
-            info(plan.settings),
-            absent(evaluation.absent),
-            baseline_absent(unmatched(evaluation, baselines, plan.settings)),
-            *trusted,
-        ]
-        count = sum(size(family) for family in families)
+        families = [*kpi_families(figures, settings)]
+        # Baselines have their room whether they are there or not: history, which has none, is folded alike.
+        count = sum(map(size, (*told, *families))) + sum(room(figure, settings[figure.kpi], plan) for figure in figures)
         if count <= limits.series or budget <= len(plan.windows):
-            return Series(Snapshot(evaluation.at, tuple(families)), folded, count)
+            break
         budget //= 2
+    baselines = compare(figures, folded_alike(evaluation.baselines, settings, names), settings)
+    if baselines:
+        families = [*kpi_families(figures, settings, baselines)]
+    families += [*told, baseline_absent(unmatched(evaluation, baselines, plan.settings))]
+    return Series(Snapshot(evaluation.at, tuple(families)), folded, sum(map(size, families)))
+
+
+def room(figure: Figure, setting: Setting, plan: Plan) -> int:
+    """How many series its baselines may have: the value, and the parts where there are any."""
+    weekday = setting.baselines.weekday_median and figure.window not in (None, plan.windows[0][0])
+    return (len(setting.baselines.kinds) - weekday) * (1 if figure.denominator is None else 3)
 
 
 def size(family: Family) -> int:
