@@ -5,6 +5,7 @@ import importlib.util
 import json
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -80,17 +81,28 @@ def text(metric: dict[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    cached = Path(__file__).parents[1] / ".pytest_cache" / "victoria-metrics"
-    return fetched(cached if cached.parent.is_dir() else tmp_path_factory.mktemp("victoria-metrics"))
+    return cached(tmp_path_factory)
+
+
+def cached(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = Path(__file__).parents[1] / ".pytest_cache" / "victoria-metrics"
+    return fetched(folder if folder.parent.is_dir() else tmp_path_factory.mktemp("victoria-metrics"))
 
 
 @pytest.fixture(params=[(), ("-opentelemetry.usePrometheusNaming",)], ids=["names as sent", "Prometheus naming"])
 async def server(program: Path, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Server]:
+    async with serving(program, tmp_path, *request.param) as server:
+        yield server
+
+
+@asynccontextmanager
+async def serving(program: Path, folder: Path, *arguments: str) -> AsyncIterator[Server]:
+    """VictoriaMetrics with its data in a folder."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = await asyncio.create_subprocess_exec(
         str(program),
-        *(f"-storageDataPath={tmp_path}/data", f"-httpListenAddr=127.0.0.1:{port}", *request.param),
+        *(f"-storageDataPath={folder}/data", f"-httpListenAddr=127.0.0.1:{port}", *arguments),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
