@@ -37,7 +37,7 @@ def plan(name: str, labels: Sequence[str] = ("team",), **kinds: object) -> Plan:
     settings = [Setting(kpi=each, params=params(each, {})) for each in kpi.catalogue().values()]
     whole = Plan(settings=settings, windows=[*WINDOWS.items()], labels=dict.fromkeys(RECORDS, tuple(labels)))
     mine = narrowed(whole, {name})
-    compared = Baselines(**kinds)  # type: ignore[arg-type]
+    compared = Baselines(**kinds)  # type: ignore[arg-type]  # each kind has a type of its own
     return replace(mine, settings=[replace(s, baselines=compared) if s.kpi.name == name else s for s in mine.settings])
 
 

@@ -77,12 +77,12 @@ def main(records: int, days: int) -> None:
         ]
         seconds, memory = measured([*PROGRAM, *arguments, "--output", output])
         size = output.stat().st_size / 1e6
-        print(f"| {days} days of hours from {records:,} records | {seconds:.0f} s, {memory} MB | {size:.0f} MB |")  # noqa: T201
+        print(f"| {days} days of hours from {records:,} records | {seconds:.0f} s, {memory} MB | {size:.0f} MB |")  # noqa: T201 - a bench prints
         if promtool := shutil.which("promtool"):
             blocks_of: list[str | Path] = [promtool, "tsdb", "create-blocks-from", "openmetrics", output, blocks]
             seconds, memory = measured(blocks_of)
             size = sum(path.stat().st_size for path in blocks.rglob("*") if path.is_file()) / 1e6
-            print(f"| promtool, blocks of it | {seconds:.0f} s, {memory} MB | {size:.0f} MB |")  # noqa: T201
+            print(f"| promtool, blocks of it | {seconds:.0f} s, {memory} MB | {size:.0f} MB |")  # noqa: T201 - a bench prints
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def measure(rows: int, record: str, room: dict[str, object]) -> str:
             insert(reader, record, rows)
             reader.close()
         before = peak()
-        with Store.open(path, **room) as store:  # type: ignore[arg-type]
+        with Store.open(path, **room) as store:  # type: ignore[arg-type]  # two settings of two types
             reader = store.reader()
             scan = best(3, lambda: reader.execute(by_hand(record)).fetchall())
             figures = len(evaluate(reader, chosen, AT, feeds).figures)
@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> None:
     if len(records) == 1:
         print(measure(rows, records[0], room), flush=True)  # noqa: T201 - a bench prints
         return
-    print(HEAD, flush=True)  # noqa: T201
+    print(HEAD, flush=True)  # noqa: T201 - a bench prints
     for record in records:
         options = ["--defaults"] if not room else []
         subprocess.run([sys.executable, "-m", "tests.bench.evaluation", *options, str(rows), record], check=True)
