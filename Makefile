@@ -77,7 +77,7 @@ test-real: $(VENV)/test
 
 bench: $(VENV)/test
 	$(BIN)/python -m tests.bench.evaluation
-	$(BIN)/python -m tests.bench.backfill 100000 1
+	$(BIN)/python -m tests.bench.history 100000 1d 1h
 	$(BIN)/python -m tests.bench.store
 	$(BIN)/python -m tests.bench.scrape
 

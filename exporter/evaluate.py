@@ -6,8 +6,9 @@ segment and per slice between two windows (the last day, the six days before it,
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,14 @@ def utc(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(tzinfo=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """The segments that rows are in, sorted, and for each row the place of its own among them."""
+
+    keys: Sequence[Key]
+    of_row: Sequence[int]
+
+
 class Scan:
     """One pass over one facts file for all its KPIs."""
 
@@ -219,12 +228,22 @@ class Scan:
         """The figures made of sums per (labels..., slice), told for each timestamp that places rows."""
         for placing in (*self.placings, None):
             settings = [s for s in self.settings if s.kpi.placed_by == placing]
-            if settings:
-                rows = rows_of(placing)
-                for setting in settings:
-                    inside = setting.kpi.numerator_placed_by
-                    apart = self._placed_apart(setting, rows, rows_of(inside)) if inside else rows
-                    yield from self._of(setting, apart)
+            rows = rows_of(placing) if settings else ()
+            segments = {labels: self._segments(labels, rows) for labels in {self._labels(s.kpi) for s in settings}}
+            for setting in settings:
+                labels, inside = self._labels(setting.kpi), setting.kpi.numerator_placed_by
+                if inside:
+                    apart = self._placed_apart(setting, rows, rows_of(inside))
+                    yield from self._of(setting, apart, self._segments(labels, apart))
+                else:
+                    yield from self._of(setting, rows, segments[labels])
+
+    def _segments(self, labels: Sequence[str], rows: Sequence[Row]) -> Segments:
+        at = [self.labels.index(label) for label in labels]
+        values = [tuple([row[i] for i in at]) for row in rows]
+        # In an order of their own: what is derived adds up floats.
+        places = {told: place for place, told in enumerate(sorted(set(values)))}
+        return Segments([tuple(zip(labels, told, strict=True)) for told in places], [places[told] for told in values])
 
     def _cube(self) -> None:
         labels = [f"{segment_value(label)} as l{i}" for i, label in enumerate(self.labels)]
@@ -261,40 +280,39 @@ class Scan:
             (*row[:below], 0, *row[below + 1 :]) for row in placed
         ]
 
-    def _of(self, setting: Setting, rows: Sequence[Row]) -> Iterator[Figure]:
-        kpi = setting.kpi
-        labels = self._labels(kpi)
-        at = [self.labels.index(label) for label in labels]
+    def _of(self, setting: Setting, rows: Sequence[Row], segments: Segments) -> Iterator[Figure]:
+        kpi, width = setting.kpi, len(self.labels)
         split = [self.labels.index(label) for label in kpi.numerator_labels]
-        parts, width = self.parts[setting.key], len(self.labels)
+        at = [width + 1 + part for part in self.parts[setting.key]]
         combine = max if kpi.aggregate == "max" else operator.add
-        slices = len(self.plan.windows) if kpi.windowed else 1
-        found: dict[Key, list[list[Exact]]] = {}
-        splits: dict[Key, dict[Key, list[Exact]]] = {}
-        for row in rows:
-            values = [row[width + 1 + part] for part in parts]
+        slices, nothing = len(self.plan.windows) if kpi.windowed else 1, [0] * len(at)
+        found: dict[int, list[list[Exact]]] = {}
+        splits: dict[int, dict[Key, list[Exact]]] = {}
+        for row, place in zip(rows, segments.of_row, strict=True):
+            values = [row[i] for i in at]
             if not any(values) and kpi.windowed:
                 continue
-            key = tuple(zip(labels, (row[i] for i in at), strict=True))
-            sums = found.setdefault(key, [[0] * len(parts) for _ in range(slices)])
+            sums = found.setdefault(place, [nothing] * slices)
             sums[row[width]] = [*map(combine, sums[row[width]], values)]
             if split and values[0]:
                 by = tuple(zip(kpi.numerator_labels, (row[i] for i in split), strict=True))
-                splits.setdefault(key, {}).setdefault(by, [0] * slices)[row[width]] += values[0]
-        # In an order of their own: what is derived adds up floats.
-        for key, sums in sorted(found.items()):
-            yield from self._windows(kpi, (*key, *setting.fixed), sums, splits.get(key, {}))
+                splits.setdefault(place, {}).setdefault(by, [0] * slices)[row[width]] += values[0]
+        for place, sums in sorted(found.items()):
+            windows = accumulate(sums, lambda total, more: [*map(combine, total, more)])
+            yield from self._windows(kpi, (*segments.keys[place], *setting.fixed), windows, splits.get(place, {}))
 
-    def _windows(self, kpi: Kpi, key: Key, sums: list[list[Exact]], by: Mapping[Key, list[Exact]]) -> Iterator[Figure]:
+    def _windows(
+        self, kpi: Kpi, key: Key, totals: Iterable[list[Exact]], by: Mapping[Key, list[Exact]]
+    ) -> Iterator[Figure]:
         windows = self.plan.windows if kpi.windowed else [(None, DAY)]
-        for i, (window, seconds) in enumerate(windows):
-            total = [float(sum(column)) for column in zip(*sums[: i + 1], strict=True)]
+        for i, ((window, seconds), total) in enumerate(zip(windows, totals, strict=True)):
             splits = tuple((k, float(v)) for k, values in sorted(by.items()) if (v := sum(values[: i + 1])))
+            above = float(total[0])
             if kpi.kind in ("count", "sum", "state"):
-                yield Figure(kpi.name, window, key, total[0] / (seconds / DAY if kpi.per else 1))
+                yield Figure(kpi.name, window, key, above / (seconds / DAY if kpi.per else 1))
             elif total[1]:
-                spread = distribution(total[2:], total[1], total[0]) if kpi.kind == "duration" else None
-                yield Figure(kpi.name, window, key, total[0], total[1], spread, splits)
+                spread = distribution(total[2:], total[1], above) if kpi.kind == "duration" else None
+                yield Figure(kpi.name, window, key, above, float(total[1]), spread, splits)
 
 
 def stood(facts: str, plan: Plan, at: datetime) -> str:
@@ -320,7 +338,7 @@ def labels_of(kpi: Kpi, configured: Mapping[str, Sequence[str]]) -> tuple[str, .
     return tuple(dict.fromkeys((*of_record, *kpi.labels)))
 
 
-def distribution(counts: Sequence[float], total: float, summed: float) -> Distribution:
+def distribution(counts: Sequence[Exact], total: Exact, summed: float) -> Distribution:
     """Counts at or below each of BUCKETS, with the infinite bucket added."""
     bounds = tuple((bound, int(count)) for bound, count in zip(BUCKETS, counts, strict=True))
     return Distribution((*bounds, (float("inf"), int(total))), int(total), summed)

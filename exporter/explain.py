@@ -23,13 +23,14 @@ from exporter.evaluate import (
     with_configured,
 )
 from exporter.figure import Figure
+from exporter.fold import OTHER
 from exporter.formula import ONE, formula, total, words
 from exporter.kpi import Kpi, parts
 from exporter.plan import Feed, Plan, Setting
 from exporter.question import GROUPS, Question, Unexplained, setting_of
 from exporter.records import RECORDS, person_columns
 from exporter.report import Fed, standing, valued
-from exporter.series import LABEL_NAMES, OTHER, resolve
+from exporter.series import LABEL_NAMES, resolve
 from exporter.series import unit as unit_of
 from exporter.trust import answer, coverage, needed, unattributed
 

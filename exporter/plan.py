@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Literal
 
 from exporter.figure import Key
@@ -32,7 +33,7 @@ class Baselines:
     control: tuple[str, ...] = ()  # labels that the control group is summed over, `cohort` always; none: no comparison
     weekday_median: bool = False
 
-    @property
+    @cached_property
     def kinds(self) -> tuple[str, ...]:
         """The names of those that are asked for."""
         return tuple(kind for kind in BASELINES if getattr(self, kind))
@@ -57,7 +58,7 @@ class Setting:
     fixed: Key = ()
     min_coverage: float = MIN_COVERAGE
 
-    @property
+    @cached_property
     def limited(self) -> bool:
         """Whether a threshold is set, for all or for a segment."""
         every = (self.threshold, *(threshold for _, threshold in self.thresholds_by))

@@ -1,20 +1,16 @@
 """Figures -> metric families: names, labels, bounds, thresholds; what is too much is folded into `other`."""
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from exporter import trust
 from exporter.baseline import Baseline, compare, unmatched
-from exporter.figure import Evaluation, Figure, Key, Past
+from exporter.figure import Evaluation, Figure, Key
+from exporter.fold import Crowd, by_record, folded_alike
 from exporter.kpi import Kpi, Threshold
-from exporter.merge import merge, value_of
+from exporter.merge import value_of
 from exporter.plan import Plan, Setting
 from exporter.stats import Distribution, Family, Snapshot, wilson
-
-OTHER = "other"
-Names = Mapping[str, set[str]]
-"""Crowded label -> the values that keep their name."""
 
 LABEL_NAMES: Mapping[str, str] = {
     "service": "app_service",
@@ -72,23 +68,39 @@ def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
     windows = [name for name, _ in plan.windows]
     trusted = trust.families(windows, evaluation.coverage, evaluation.unattributed)
     told = [info(plan.settings), absent(evaluation.absent), *trusted]
-    budget = limits.series_per_metric
-    figures: Sequence[Figure] = evaluation.figures
-    while True:
-        # A smaller budget keeps some of the names that a larger one kept: what is merged already stays so.
-        folded, names = names_kept(evaluation.figures, settings, plan, budget, limits.values_per_label)
-        figures = merged_alike(figures, settings, names)
-        families = [*kpi_families(figures, settings)]
+
+    def width(figure: Figure) -> int:
         # Baselines have their room whether they are there or not: history, which has none, is folded alike.
-        count = sum(map(size, (*told, *families))) + sum(room(figure, settings[figure.kpi], plan) for figure in figures)
-        if count <= limits.series or budget <= len(plan.windows):
+        return published(figure, settings[figure.kpi]) + room(figure, settings[figure.kpi], plan)
+
+    crowds = {
+        record: Crowd(mine, settings, plan, limits.values_per_label, width)
+        for record, mine in by_record(evaluation.figures, settings).items()
+    }
+    budget, most = limits.series_per_metric, limits.series - sum(map(size, told))
+    while True:
+        for crowd in crowds.values():
+            crowd.fit(budget)
+        if sum(crowd.count for crowd in crowds.values()) <= most or budget <= len(plan.windows):
             break
         budget //= 2
+    names = {record: crowd.names for record, crowd in crowds.items()}
+    folded = {key: count for crowd in crowds.values() for key, count in crowd.folded.items()}
+    figures = [figure for crowd in crowds.values() for figure in crowd.figures]
     baselines = compare(figures, folded_alike(evaluation.baselines, settings, names), settings)
-    if baselines:
-        families = [*kpi_families(figures, settings, baselines)]
-    families += [*told, baseline_absent(unmatched(evaluation, baselines, plan.settings))]
+    families = [*kpi_families(figures, settings, baselines), *told]
+    families.append(baseline_absent(unmatched(evaluation, baselines, plan.settings)))
     return Series(Snapshot(evaluation.at, tuple(families)), folded, sum(map(size, families)))
+
+
+def published(figure: Figure, setting: Setting) -> int:
+    """How many series samples_of() makes of a figure."""
+    count = len(resolve(setting, figure.segment))
+    if figure.denominator is None:
+        return count + 1
+    count += (value_of(figure, setting.kpi) is not None) + 1 + (len(figure.by) or 1)
+    count += 2 if setting.kpi.kind == "ratio" and figure.denominator else 0
+    return count + (len(figure.distribution.buckets) if figure.distribution else 0)
 
 
 def room(figure: Figure, setting: Setting, plan: Plan) -> int:
@@ -100,123 +112,6 @@ def room(figure: Figure, setting: Setting, plan: Plan) -> int:
 def size(family: Family) -> int:
     """How many series a family is to Prometheus."""
     return sum(len(value.buckets) if isinstance(value, Distribution) else 1 for _, value in family.samples)
-
-
-def names_kept(
-    figures: Sequence[Figure], settings: Mapping[str, Setting], plan: Plan, budget: int, most: int
-) -> tuple[dict[tuple[str, str], int], dict[str, Names]]:
-    """How many values of (KPI, label) are folded into `other`; and for each record, which keep their names.
-
-    The smaller values of crowded labels are folded, alike for all KPIs of one record.
-    """
-    folded: dict[tuple[str, str], int] = {}
-    names: dict[str, Names] = {}
-    breadth = {name: breadth_of(setting, plan) for name, setting in settings.items()}
-    for record, mine in by_record(figures, settings).items():
-        kept = crowd(mine, breadth, budget, most)
-        values: dict[tuple[str, str], set[str]] = {}
-        for kpi, segment in dict.fromkeys((f.kpi, f.segment) for f in mine):
-            for label, value in segment:
-                if label != "basis":
-                    values.setdefault((kpi, label), set()).add(value)
-        left_out = {key: len(told - kept[key[1]] - {OTHER}) for key, told in values.items()}
-        folded |= {key: count for key, count in left_out.items() if count}
-        names[record] = {label: kept[label] for (_, label), count in left_out.items() if count}
-    return folded, names
-
-
-def merged_alike(
-    figures: Sequence[Figure], settings: Mapping[str, Setting], names: Mapping[str, Names]
-) -> list[Figure]:
-    """The figures with what is not kept by name merged into `other`."""
-    of_records = by_record(figures, settings).items()
-    return [f for record, mine in of_records for f in merge(with_names(mine, names[record]), settings)]
-
-
-def by_record(figures: Iterable[Figure], settings: Mapping[str, Setting]) -> dict[str, list[Figure]]:
-    """Figures by the record whose labels they have, in the order of records."""
-    found: dict[str, list[Figure]] = {}
-    for figure in figures:
-        found.setdefault(settings[figure.kpi].kpi.record, []).append(figure)
-    return dict(sorted(found.items()))
-
-
-def folded_alike(past: Past, settings: Mapping[str, Setting], names: Mapping[str, Names]) -> Past:
-    """The figures of another time in the segments of now: `other` is whatever has no name of its own, then as now."""
-
-    def alike(day: Sequence[Figure]) -> tuple[Figure, ...]:
-        mine = ((f, names.get(settings[f.kpi].kpi.record, {})) for f in day if f.kpi in settings)
-        return tuple(merge((renamed_figure(f, renamed(f.segment, kept)) for f, kept in mine), settings))
-
-    return replace(past, days={kind: tuple(map(alike, days)) for kind, days in past.days.items()})
-
-
-def breadth_of(setting: Setting, plan: Plan) -> int:
-    """How many series of one metric a segment has: one for each window, or for each window and baseline."""
-    weekday = int(setting.baselines.weekday_median)
-    return max(len(plan.windows), (len(setting.baselines.kinds) - weekday) * len(plan.windows) + weekday)
-
-
-def crowd(figures: Sequence[Figure], breadth: Mapping[str, int], budget: int, most: int) -> dict[str, set[str]]:
-    """Label -> the values that keep their name: the largest ones, as many as fit.
-
-    `breadth`: KPI -> how many series of one metric a segment has.
-    """
-    volume: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for figure in figures:
-        for label, value in figure.segment:
-            if label == "basis":  # what a length is measured in is no segment: mixed up, it would mean nothing
-                continue
-            volume[label][value] += int(figure.denominator or figure.numerator) + 1
-    ranked = {
-        label: [value for value, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
-        for label, counts in volume.items()
-    }
-    kept = {label: set(values[:most]) for label, values in ranked.items()}
-    segments = segment_sets(figures, breadth)
-    while kept:
-        # Renaming merges segments, so what fits with all its names need not be looked at.
-        segments = {told: wide for told, wide in segments.items() if len(told) * wide > budget}
-        if all(len({renamed(segment, kept) for segment in told}) * wide <= budget for told, wide in segments.items()):
-            break
-        widest = max(kept, key=lambda label: (len(kept[label]), label))
-        if len(kept[widest]) <= 1:
-            break
-        kept[widest] = set(ranked[widest][: len(kept[widest]) * 3 // 4])
-    return kept
-
-
-def segment_sets(figures: Sequence[Figure], breadth: Mapping[str, int]) -> dict[frozenset[Key], int]:
-    """The sets of segments that KPIs have, as many KPIs have the same, each with the breadth of its broadest KPI."""
-    of_kpi: dict[str, set[Key]] = {}
-    for figure in figures:
-        of_kpi.setdefault(figure.kpi, set()).add(figure.segment)
-    found: dict[frozenset[Key], int] = {}
-    for kpi, told in of_kpi.items():
-        same = frozenset(told)
-        found[same] = max(found.get(same, 0), breadth[kpi])
-    return found
-
-
-def with_names(figures: Sequence[Figure], kept: Names) -> Iterator[Figure]:
-    """The figures in segments where only some values keep their names."""
-    if not kept:
-        yield from figures
-        return
-    segments = {segment: renamed(segment, kept) for segment in {f.segment for f in figures}}
-    yield from (renamed_figure(f, segments[f.segment]) for f in figures)
-
-
-def renamed_figure(figure: Figure, segment: Key) -> Figure:
-    """A figure in another segment."""
-    return figure if figure.segment == segment else replace(figure, segment=segment)
-
-
-def renamed(segment: Key, kept: Names) -> Key:
-    """A segment with values that are not kept called `other`; a label that is not crowded keeps all of its."""
-    return tuple(
-        (label, value if label == "basis" or value in kept.get(label, {value}) else OTHER) for label, value in segment
-    )
 
 
 def kpi_families(
@@ -277,9 +172,10 @@ def compared(made: Baseline, setting: Setting) -> Iterator[tuple[str, Key, float
 
 def resolve(setting: Setting, segment: Key) -> dict[str, float]:
     """Severity -> threshold of a segment: of those that match, the one naming most labels; at a tie the later one."""
-    if dict(segment).get("basis", setting.basis) != setting.basis:
+    labels = dict(segment)
+    if not setting.limited or labels.get("basis", setting.basis) != setting.basis:
         return {}
-    matching = [(match, t) for match, t in setting.thresholds_by if match.items() <= dict(segment).items()]
+    matching = [(match, t) for match, t in setting.thresholds_by if match.items() <= labels.items()]
     layers = [setting.threshold, *(t for _, t in sorted(matching, key=lambda pair: len(pair[0])))]
     found: dict[str, float] = {}
     for layer in layers:

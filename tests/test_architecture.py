@@ -14,7 +14,7 @@ FLOORS = (
     "segments connectors plan derive formula config.section demo.fakes",
     "business trust",
     "source evaluate publish otlp definition merge",
-    "baseline config.comparison",
+    "baseline config.comparison fold",
     "fixed",
     "past poll series fact config.credential config.calendar config.setting server",
     "config.entry config.definition report history question",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -32,7 +32,7 @@ from exporter.records import (
     Workflow,
     record_name,
 )
-from exporter.series import Limits, series
+from exporter.series import Limits, published, samples_of, series
 from exporter.stats import Distribution, Family
 from exporter.store import Store
 from tests.scenario import WINDOWS, params
@@ -638,6 +638,17 @@ def test_series_stay_within_both_budgets(tmp_path: Path) -> None:
     assert made.count <= 600
     assert all(len(family.samples) <= 100 for family in of_kpis)
     assert made.folded["no_show_ratio", "team"] > 150
+
+
+def test_a_figure_is_counted_as_the_series_that_are_made_of_it(tmp_path: Path) -> None:
+    settings = {setting.kpi.name: setting for setting in plan().settings}
+    figures = evaluated(tmp_path, [history(3, 200)], AT).figures
+    made = {f: [value for _, _, value in samples_of(f, settings[f.kpi])] for f in figures}
+
+    assert {settings[f.kpi].kpi.kind for f in made} == {*get_args(kpi.Kind)}
+    for figure, values in made.items():
+        counted = sum(len(value.buckets) if isinstance(value, Distribution) else 1 for value in values)
+        assert published(figure, settings[figure.kpi]) == counted, figure
 
 
 def test_the_most_specific_threshold_wins(tmp_path: Path) -> None:

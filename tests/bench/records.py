@@ -3,8 +3,12 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 import duckdb
+
+from exporter import figures
+from exporter.store import Store
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 DAYS = 100
@@ -113,10 +117,45 @@ def insert(connection: duckdb.DuckDBPyConnection, record: str, rows: int, source
     """Puts rows of one record type into a store, past the door that compares each with what is there."""
     connection.execute(MACROS)
     columns, query = INSERTS[record].split(")", 1)
-    columns, query = INSERTS[record].split(")", 1)
     values = query.strip().removeprefix("select").strip()
     connection.execute(
         f'insert into "{record}" (key, source, id, {columns}) '
         f"select i, '{source}', i::varchar, {values} from (select i, began(i) as t from range(?) r(i))",
         [rows],
     )
+
+
+SHARES = {
+    "request": 0.4,
+    "run": 0.4,
+    "incident": 0.02,
+    "change": 0.03,
+    "workflow": 0.0001,
+    "booking": 0.04,
+    "opportunity": 0.03,
+    "account": 0.01,
+    "activity": 0.05,
+    "audit": 0.015,
+    "cost": 0.003,
+    "service_level": 0.0019,
+}
+"""Of all records, how many are of a type."""
+SOURCE = "  - {{ name: {record}, type: files, path: {record}.jsonl, record: {record}, max_staleness: 3650d }}\n"
+
+
+def stored(folder: Path, records: int) -> Path:
+    """A config beside a store that was filled at AT."""
+    path = folder / "outcome.yaml"
+    labels = "".join(f"  {record}: [{', '.join(names)}]\n" for record, names in LABELS.items())
+    sources = "".join(SOURCE.format(record=record) for record in INSERTS)
+    path.write_text(f"store: {{ path: bench.duckdb }}\nlabels:\n{labels}sources:\n{sources}")
+    config = figures.read(path)
+    with Store.open(config.store.path, threads=2, memory_limit="4GB") as store:
+        reader = store.reader()
+        for record, share in SHARES.items():
+            insert(reader, record, int(records * share), source=record)
+        reader.close()
+        for source in config.sources:
+            store.begin(source.name, source.fingerprint)
+            store.succeeded(source.name, AT)
+    return path
