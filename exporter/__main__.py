@@ -63,7 +63,7 @@ def guarded(work: Callable[[], Any]) -> Any:
     """Runs something whose known faults end the program with their text."""
     try:
         return work()
-    except (StoreError, ListenError, strict.Mistakes) as error:
+    except (StoreError, ListenError, strict.Mistakes, Refusal) as error:
         fail(error)
 
 
@@ -204,7 +204,7 @@ def explain_command(
         if form:
             query["size"] = str(LARGEST_SIZE)
             found = every_page(lambda number: guarded(lambda: explained(config, query | {"page": str(number)})))
-    except (Refusal, Unexplained) as error:
+    except Unexplained as error:
         fail(error)
     if form == "csv":
         click.echo(csv_text(found), nl=False)
@@ -243,8 +243,6 @@ def backfill_command(
         guarded(work)
     except OSError as error:
         fail(f"{output}: cannot be written: {error.strerror}; give a file in a folder you may write to")
-    except Refusal as error:
-        fail(error)
 
 
 @main.command()

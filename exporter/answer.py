@@ -40,7 +40,7 @@ def explained(config: Config, query: Mapping[str, str]) -> dict[str, Any]:
 def past(config: Config, chunk: Instants) -> Sequence[Sequence[str]]:
     """The figures of past instants. Raises Refusal."""
     path = f"{backfill.ROUTE}?{urlencode(backfill.query(chunk))}"
-    found = asyncio.run(ask(config.store.path, path, seconds=backfill.PATIENCE_SECONDS))
+    found = asyncio.run(ask(config.store.path, path, seconds=None))
     if isinstance(found, list):
         return found
     with open_store(config) as store:

@@ -70,7 +70,8 @@ class App:
         self._retained_at: datetime | None = None
         self._memory = Memory()
         self._reloading = asyncio.Lock()
-        self._explaining = asyncio.Lock()  # one at a time: it takes memory and a core
+        # One at a time of each: they take memory and a core. A chunk of history takes minutes; nobody waits for that.
+        self._explaining, self._recounting = asyncio.Lock(), asyncio.Lock()
 
     async def run(self, ready: Callable[["App"], Awaitable[None]] | None = None) -> None:
         """From start to stop(); `ready` is called once the first figures are published."""
@@ -242,7 +243,7 @@ class App:
             chunk = backfill.asked(query)
         except ValueError as error:
             raise Refusal(400, str(error)) from None
-        async with self._explaining:
+        async with self._recounting:
             sources = fed(self.config, self.poller.freshness())
             return await asyncio.to_thread(past, self.config, self.store, sources, chunk)
 

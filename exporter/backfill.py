@@ -25,14 +25,13 @@ from exporter.publish import bound_text
 from exporter.series import Limits, series
 from exporter.stats import Distribution, Family
 
-CHUNK = 168
-"""Instants at once: a week of hours."""
+CHUNK = 48
+"""Instants at once: two days of hours. A running exporter holds what it writes of them in memory."""
 ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 Line = tuple[str, str, str]
 """(family, labels, text)"""
 ROUTE = "/api/v1/history"
 """Where a running exporter gives a chunk, on the socket beside its store."""
-PATIENCE_SECONDS = 600.0
 HEAD = ""
 """In the place of labels: sorts before every series."""
 

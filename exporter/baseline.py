@@ -6,7 +6,7 @@ control         the segments of cohort "control" with the same other labels, at 
 fixed           a period of whole days; counts and sums scaled to the length of each window
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -51,13 +51,12 @@ class Sides:
     kind: str
     now: Sequence[tuple[Place, Figure]]
     days: Sequence[Mapping[Place, Figure]]
-    settings: Settings
 
     def pairs(self) -> Iterator[tuple[Place, Figure, Baseline]]:
         """The figures that have a baseline."""
         for place, figure in self.now:
             then = [day[place] for day in self.days if place in day]
-            made = baseline(self.kind, self.settings[figure.kpi].kpi, figure, then)
+            made = baseline(self.kind, figure, then)
             if made:
                 yield place, figure, made
 
@@ -67,28 +66,34 @@ def compare(figures: Sequence[Figure], past: Past, settings: Settings) -> list[B
     return [made for side in sides(figures, past, settings) for _, _, made in side.pairs()]
 
 
-def totals(figures: Sequence[Figure], past: Past, settings: Settings, kept: Collection[str] = ()) -> Iterator[Total]:
-    """The same with segments added up, but for those of some labels."""
+def totals(
+    figures: Sequence[Figure], past: Past, settings: Settings, kept: Callable[[Kpi], Collection[str]]
+) -> Iterator[Total]:
+    """The same with segments added up, but for those of the labels that `kept` gives for a KPI."""
+
+    def whole(figure: Figure) -> Figure:
+        return reduced(figure, kept(settings[figure.kpi].kpi))
+
     for side in sides(figures, past, settings):
         pairs = [(place, figure) for place, figure, _ in side.pairs()]
         places = {place for place, _ in pairs}
-        now = merge((reduced(figure, kept) for _, figure in pairs), settings)
-        days = [merge((reduced(f, kept) for place, f in day.items() if place in places), settings) for day in side.days]
-        whole = Sides(side.kind, [(placed(f), f) for f in now], [*map(by_place, days)], settings)
-        yield from (Total(figure, made) for _, figure, made in whole.pairs())
+        now = merge((whole(figure) for _, figure in pairs), settings)
+        days = [merge((whole(f) for place, f in day.items() if place in places), settings) for day in side.days]
+        sums = Sides(side.kind, [(placed(f), f) for f in now], [*map(by_place, days)])
+        yield from (Total(figure, made) for _, figure, made in sums.pairs())
 
 
 def sides(figures: Sequence[Figure], past: Past, settings: Settings) -> Iterator[Sides]:
     """What is to be compared with what."""
     for kind, days in past.days.items():
         mine = [f for f in figures if kind in settings[f.kpi].baselines.kinds]
-        yield Sides(kind, [(placed(f), f) for f in mine], [*map(by_place, days)], settings)
+        yield Sides(kind, [(placed(f), f) for f in mine], [*map(by_place, days)])
     mine = [f for f in figures if settings[f.kpi].baselines.control]
     if mine:
         others = [f for f in mine if ("cohort", CONTROL) not in f.segment and "cohort" in dict(f.segment)]
         control = (alike(f, settings) for f in mine if ("cohort", CONTROL) in f.segment)
         merged = by_place(merge(control, settings))
-        yield Sides("control", [(placed(alike(f, settings)), f) for f in others], [merged], settings)
+        yield Sides("control", [(placed(alike(f, settings)), f) for f in others], [merged])
 
 
 def placed(figure: Figure) -> Place:
@@ -113,10 +118,10 @@ def reduced(figure: Figure, kept: Collection[str]) -> Figure:
     return replace(figure, segment=segment, distribution=None, by=())
 
 
-def baseline(kind: str, kpi: Kpi, figure: Figure, then: Sequence[Figure]) -> Baseline | None:
+def baseline(kind: str, figure: Figure, then: Sequence[Figure]) -> Baseline | None:
     """What a figure is compared with, made of the figures of the days; None where there are too few."""
     if kind == "weekday_median":
-        values = [value for f in then if (value := value_of(f, kpi)) is not None]
+        values = [value for f in then if (value := value_of(f)) is not None]
         if len(values) < FEWEST_DAYS:
             return None
         counts = [f.denominator for f in then if f.denominator is not None]
@@ -124,7 +129,7 @@ def baseline(kind: str, kpi: Kpi, figure: Figure, then: Sequence[Figure]) -> Bas
     if not then:
         return None
     found = then[0]
-    return Baseline(kind, *placed(figure), value_of(found, kpi), found.numerator, found.denominator)
+    return Baseline(kind, *placed(figure), value_of(found), found.numerator, found.denominator)
 
 
 def unmatched(
@@ -171,7 +176,7 @@ def scaled(counted: Sequence[Figure], setting: Setting, plan: Plan, seconds: flo
         figures = [_over(f, window, share if additive(settings[f.kpi].kpi) else 1.0) for f in counted]
         for each in plan.settings:
             if each.kpi.kind == "derived":
-                figures += derive(each.kpi, figures)
+                figures += derive(each.kpi, figures, plan)
         yield from (f for f in figures if f.kpi == setting.kpi.name)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from exporter.baseline import CONTROL, Total, totals
 from exporter.evaluate import Connection, evaluate
 from exporter.figure import Evaluation, Figure, Past
+from exporter.kpi import kept_apart
 from exporter.past import Memory, of_one, times
 from exporter.plan import Baselines, Feed, Plan, Setting
 from exporter.question import Question, setting_of
@@ -32,7 +33,7 @@ def comparisons(
             continue
         periods = [[begin.isoformat(), end.isoformat()] for begin, end in times(kind, setting, window, at)]
         sums = over(found, setting, kind, asked)
-        made += [beside(total, setting.kpi) | {"split": dict(total.now.segment), "periods": periods} for total in sums]
+        made += [beside(total) | {"split": dict(total.now.segment), "periods": periods} for total in sums]
         if not sums:
             made.append({"baseline": kind, "absent": why(found, asked.kpi, kind), "periods": periods})
     return made
@@ -44,7 +45,7 @@ def over(found: Evaluation, setting: Setting, kind: str, asked: Question) -> lis
     figures = [f for f in found.figures if f.kpi == asked.kpi and f.window in (asked.window, None)]
     chosen = [f for f in figures if wanted(f, setting, kind, asked)]
     past = Past({kind: found.baselines.days.get(kind, ())} if kind != "control" else {})
-    return [*totals(chosen, past, {asked.kpi: replace(setting, baselines=only)}, ("currency", "basis"))]
+    return [*totals(chosen, past, {asked.kpi: replace(setting, baselines=only)}, kept_apart)]
 
 
 def wanted(figure: Figure, setting: Setting, kind: str, asked: Question) -> bool:

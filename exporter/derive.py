@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from exporter.figure import Figure, Key
-from exporter.kpi import Kpi
+from exporter.kpi import Kpi, labels_made, made_of
+from exporter.plan import Plan
 
 Parts = dict[tuple[str | None, Key], float]
 """(window, segment) -> amount."""
@@ -11,42 +12,42 @@ Parts = dict[tuple[str | None, Key], float]
 CALENDAR, BUSINESS = ("basis", "calendar"), ("basis", "business")
 
 
-def derive(kpi: Kpi, figures: Sequence[Figure]) -> Iterator[Figure]:
-    """The figures of a derived KPI, by the labels its parts share and those only the numerator has, unless dropped.
+def derive(kpi: Kpi, figures: Sequence[Figure], plan: Plan) -> Iterator[Figure]:
+    """The figures of a derived KPI, by the labels its parts leave it (see labels_made).
 
     Where a segment has one part only, the other is 0: there is no quotient then, but sums over segments lose nothing.
+    A count that has no figure is 0, and that is known; any other numerator without one is not known.
     """
-    over = figure_part(figures, kpi.numerator or "")
-    if not over:
+    if not plan.kpis.keys() >= {*made_of(kpi)}:
+        return
+    labels = {*labels_made(kpi, plan.kpis, plan.labels)}
+    above = summed(figure_part(figures, kpi.numerator or ""), labels)
+    counts = plan.kpis[made_of(kpi)[0]].kind == "count"
+    if not above and not counts:
         return
     if kpi.minus:
-        over = less(over, figure_part(figures, kpi.minus), {*kpi.drop})
+        above = less(above, summed(figure_part(figures, kpi.minus), labels))
     if not kpi.denominator:
-        for (window, key), value in sorted(summed(over, labels_in(over) - {*kpi.drop}).items(), key=str):
+        for (window, key), value in sorted(above.items(), key=str):
             yield Figure(kpi.name, window, key, value)
         return
-    under = in_windows(figure_part(figures, kpi.denominator), {window for window, _ in over})
-    common = labels_in(over) & labels_in(under)
-    extra = labels_in(over) - common - {*kpi.drop}
-    above, below = summed(over, common | extra), summed(under, common)
-    each = float(kpi.per or 1)
-    extras = {(window, narrowed(key, extra)) for window, key in above}
+    common = labels & {*labels_made(plan.kpis[made_of(kpi)[-1]], plan.kpis, plan.labels)}
+    windows: set[str | None] = {f.window for f in figures if f.window} if counts else {window for window, _ in above}
+    below = summed(in_windows(figure_part(figures, kpi.denominator), windows), common)
+    extras = {(window, narrowed(key, labels - common)) for window, key in above}
+    if counts and labels == common:
+        extras |= {(window, ()) for window in windows}
     keys = {*above, *((w, tuple(sorted((*key, *more)))) for w, key in below for window, more in extras if window == w)}
     for window, key in sorted(keys, key=str):
-        if kpi.matched and not below.get((window, narrowed(key, common))):
-            continue
-        yield Figure(
-            kpi.name, window, key, above.get((window, key), 0.0), below.get((window, narrowed(key, common)), 0.0) / each
-        )
+        n, d = above.get((window, key)), below.get((window, narrowed(key, common)))
+        if d or not kpi.matched:
+            partial = n is None and not counts
+            yield Figure(kpi.name, window, key, n or 0.0, (d or 0.0) / float(kpi.per or 1), partial=partial)
 
 
-def less(parts: Parts, taken: Parts, drop: set[str]) -> Parts:
-    """Amounts less others, by the labels both have; what only one side has counts with its sign."""
-    shared = (labels_in(parts) & labels_in(taken)) - drop
-    found = summed(parts, shared)
-    for key, value in summed(taken, shared).items():
-        found[key] = found.get(key, 0.0) - value
-    return found
+def less(parts: Parts, taken: Parts) -> Parts:
+    """Amounts less others; what only one side has counts with its sign."""
+    return {key: parts.get(key, 0.0) - taken.get(key, 0.0) for key in {**parts, **taken}}
 
 
 def in_windows(parts: Parts, windows: set[str | None]) -> Parts:
@@ -58,18 +59,13 @@ def in_windows(parts: Parts, windows: set[str | None]) -> Parts:
     }
 
 
-def labels_in(parts: Parts) -> set[str]:
-    """Every label that occurs."""
-    return {label for _, key in parts for label, _ in key}
-
-
 def narrowed(key: Key, labels: set[str]) -> Key:
     """A segment by some of its labels only."""
     return tuple(pair for pair in key if pair[0] in labels)
 
 
 def summed(parts: Parts, labels: set[str]) -> Parts:
-    """The parts summed over all but some labels."""
+    """The parts by some labels only."""
     sums: Parts = {}
     for (window, key), value in parts.items():
         kept = window, tuple(sorted(narrowed(key, labels)))

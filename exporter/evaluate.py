@@ -18,7 +18,7 @@ from exporter.business import UNASSIGNED, measured, on_each_basis, tabulate_days
 from exporter.derive import derive
 from exporter.figure import Evaluation, Figure, Key
 from exporter.formula import measures
-from exporter.kpi import BUCKETS, Kpi, parts
+from exporter.kpi import BUCKETS, Kpi, labels_of, parts
 from exporter.plan import (
     Feed,
     Plan,
@@ -81,7 +81,7 @@ def concluded(plan: Plan, at: datetime, counted: Sequence[Figure], absent: Mappi
     figures = [f for f in counted if f.kpi not in (COVERAGE, UNATTRIBUTED) and (f.kpi, f.window) not in withheld]
     for setting in fit:
         if setting.kpi.kind == "derived":
-            figures += [f for f in derive(setting.kpi, figures) if (f.kpi, f.window) not in withheld]
+            figures += [f for f in derive(setting.kpi, figures, plan) if (f.kpi, f.window) not in withheld]
     present = {figure.kpi for figure in figures}
     lacking = {kpi for kpi, _ in withheld}
     missing = {
@@ -98,6 +98,10 @@ def with_configured(plan: Plan, feeds: Sequence[Feed]) -> Sequence[Feed]:
 def unfits(plan: Plan, feeds: Sequence[Feed]) -> dict[str, str]:
     """KPI -> why it cannot be published, of those that cannot. Half of its parts would make a derived one wrong."""
     reasons = {s.kpi.name: unfit(s.kpi, feeds) for s in plan.settings}
+    for kpi in (s.kpi for s in plan.settings if s.kpi.matched):
+        # What is known of teams cannot be matched with what nobody tells apart by team.
+        if "team" not in plan.labels.get(kpi.record, ()):
+            reasons[kpi.name] = reasons[kpi.name] or "no_team_label"
     for kpi in (s.kpi for s in plan.settings if s.kpi.kind == "derived"):
         of_parts = (reasons.get(part.split(".")[0], "switched_off") for part in parts(kpi))
         reasons[kpi.name] = reasons[kpi.name] or next(filter(None, of_parts), None)
@@ -330,12 +334,6 @@ def rows_of(facts: str, plan: Plan, since: datetime, first: datetime, last: date
 def segment_value(label: str) -> str:
     """SQL: a row's value of a label."""
     return f"""coalesce(nullif(trim("{label}"::varchar), ''), '{UNASSIGNED}')"""
-
-
-def labels_of(kpi: Kpi, configured: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """The columns whose values segment a KPI: those configured for its record, then its own."""
-    of_record = [label for label in configured.get(kpi.record, ()) if kpi.segmented and label not in kpi.lacks]
-    return tuple(dict.fromkeys((*of_record, *kpi.labels)))
 
 
 def distribution(counts: Sequence[Exact], total: Exact, summed: float) -> Distribution:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from exporter.baseline import reduced
 from exporter.business import UNASSIGNED, on_each_basis
 from exporter.derive import derive
 from exporter.evaluate import (
     DAY,
     Connection,
     Scan,
-    labels_of,
     prepare,
     segment_value,
     stood,
@@ -25,7 +25,8 @@ from exporter.evaluate import (
 from exporter.figure import Figure
 from exporter.fold import OTHER
 from exporter.formula import ONE, formula, total, words
-from exporter.kpi import Kpi, parts
+from exporter.kpi import Kpi, kept_apart, labels_of, parts
+from exporter.merge import merge
 from exporter.plan import Feed, Plan, Setting
 from exporter.question import GROUPS, Question, Unexplained, setting_of
 from exporter.records import RECORDS, person_columns
@@ -47,11 +48,13 @@ def explain(
     prepare(connection, plan, at, with_configured(plan, feeds))
     kind = _Derived if kpi.kind == "derived" else _Records
     made = kind(connection, plan, at, setting, asked)
-    currencies = made.currencies()
-    if currencies and "currency" not in asked.segment:
-        # Two currencies make no sum: the one that most is in comes first.
-        asked = replace(asked, segment={**asked.segment, "currency": currencies[0]})
-        made.asked = asked
+    apart: dict[str, list[str]] = {}
+    for label in kept_apart(kpi):
+        # What makes no sum is shown one by one: what most is in comes first.
+        if label != "basis" and (values := made.values(label)):
+            apart[LABEL_NAMES.get(label, label)] = values
+            asked = replace(asked, segment={label: values[0], **asked.segment})
+            made.asked = asked
     found: dict[str, Any] = {
         "kpi": kpi.name,
         "title": kpi.title,
@@ -67,9 +70,9 @@ def explain(
         "window": asked.window if kpi.windowed else None,
         "windows": [name for name, _ in plan.windows] if kpi.windowed else [],
         "segment": {LABEL_NAMES.get(label, label): value for label, value in asked.segment.items()},
-        "currencies": currencies,
+        "apart": apart,
         "threshold": resolve(setting, tuple(asked.segment.items())),
-        "absent": unfits(plan, feeds).get(kpi.name),
+        "absent": unfits(plan, with_configured(plan, feeds)).get(kpi.name),
         "sources": [
             {
                 "source": fed.freshness.source,
@@ -151,13 +154,13 @@ class _Records:
         self.names = self._names()
         self.columns = deciding(self.kpi, setting.params, self.names, plan)
 
-    def currencies(self) -> list[str]:
-        """Those that the amounts of a KPI are in, the most frequent first."""
-        if "currency" not in labels_of(self.kpi, self.plan.labels):
+    def values(self, label: str) -> list[str]:
+        """Those of a label, the most frequent first, whichever of them is asked for."""
+        if label not in labels_of(self.kpi, self.plan.labels):
             return []
-        counted = f"from ({self._rows()}) where x_counted group by 1 order by count(*) desc, 1"
-        found = self.connection.execute(f"select {segment_value('currency')} {counted}").fetchall()
-        return [currency for (currency,) in found]
+        counted = f"from ({self._rows(but=label)}) where x_counted group by 1 order by count(*) desc, 1"
+        found = self.connection.execute(f"select {segment_value(label)} {counted}").fetchall()
+        return [value for (value,) in found]
 
     def _names(self) -> list[str]:
         found = self.connection.execute(f"select * {stood(self.kpi.facts, self.plan, self.at)} limit 0").description
@@ -172,8 +175,8 @@ class _Records:
         begin = self.at - timedelta(seconds=self.seconds)
         return f'"{column}" > {timestamp(begin)} and "{column}" <= {timestamp(self.at)}' if column else "true"
 
-    def _rows(self) -> str:
-        """Every row of the segment, with what it counts for."""
+    def _rows(self, but: str = "") -> str:
+        """Every row of the segment, with what it counts for. `but`: a label that may have any value."""
         kpi, made = self.kpi, self.formula
         labels = labels_of(kpi, self.plan.labels)
         all_labels = (*labels, *kpi.numerator_labels, *dict(self.setting.fixed))
@@ -190,7 +193,7 @@ class _Records:
             f"case when x_above then 'numerator' when x_counted then 'denominator' "
             f"when x_placed then 'no' else 'elsewhere' end as x_group, "
             f"case when x_counted then null {why} end as x_why "
-            f"{stood(kpi.facts, self.plan, self.at)} where {self._segment(labels)}"
+            f"{stood(kpi.facts, self.plan, self.at)} where {self._segment([each for each in labels if each != but])}"
         )
 
     def answer(self) -> dict[str, Any]:
@@ -200,10 +203,11 @@ class _Records:
         counts = ", ".join(f"count(*) filter (where x_group = '{group}')" for group in (*GROUPS, "elsewhere"))
         n, d, *numbers = self.connection.execute(f"select {above}, {below}, {counts} from ({rows})").fetchall()[0]
         n = float(n) / (self.seconds / DAY if self.kpi.per == "day" else 1)
+        whole = Figure(self.kpi.name, None, (), n, None if d is None else float(d))
         counted = dict(zip((*GROUPS, "elsewhere"), numbers, strict=True))
         listed = counted[self.asked.counted] if self.asked.counted else sum(numbers[:-1])
         return {
-            "numbers": _numbers(self.kpi, n, None if d is None else float(d)),
+            "numbers": _numbers(self.kpi, whole),
             "counts": counted,
             "columns": self._shown(),
             "records": self._page(rows),
@@ -246,14 +250,14 @@ class _Derived:
             self.figures += Scan(connection, plan, at, facts, [s for s in counted if s.kpi.facts == facts]).figures()
         for s in plan.settings:
             if s.kpi.name in wanted and s.kpi.kind == "derived":
-                self.figures += derive(s.kpi, self.figures)
+                self.figures += derive(s.kpi, self.figures, plan)
 
-    def currencies(self) -> list[str]:
-        """Those that the amounts of a KPI are in, the most frequent first."""
-        found = Counter(
-            value for f in self.figures if f.kpi == self.kpi.name for label, value in f.segment if label == "currency"
-        )
-        return sorted(found, key=lambda currency: (-found[currency], currency))
+    def values(self, label: str) -> list[str]:
+        """Those of a label, the most frequent first, whichever of them is asked for."""
+        wanted = {(name, value) for name, value in self.asked.segment.items() if name != label}
+        mine = [f for f in self.figures if f.kpi == self.kpi.name and wanted <= {*f.segment}]
+        found = Counter(value for f in mine for name, value in f.segment if name == label)
+        return sorted(found, key=lambda value: (-found[value], value))
 
     def _wanted(self, kpi: Kpi) -> set[str]:
         below = (part.split(".")[0] for part in (parts(kpi) if kpi.kind == "derived" else ()))
@@ -288,9 +292,8 @@ class _Derived:
         found = [f for f in mine if wanted <= set(f.segment)]
         if not found:
             return None
-        n = (max if kpi.aggregate == "max" else sum)(f.numerator for f in found)
-        below = [f.denominator for f in found if f.denominator is not None]
-        return _numbers(kpi, n, sum(below) if below else None)
+        [whole] = merge((replace(reduced(f, ()), window=None) for f in found), self.settings)
+        return _numbers(kpi, whole)
 
 
 def deciding(kpi: Kpi, params: Mapping[str, str], names: Sequence[str], plan: Plan) -> list[str]:
@@ -302,9 +305,9 @@ def deciding(kpi: Kpi, params: Mapping[str, str], names: Sequence[str], plan: Pl
     return [name for name in wanted if name in names and name not in {*PERSONAL, "source", "id", "url"}]
 
 
-def _numbers(kpi: Kpi, n: float, d: float | None) -> dict[str, Any]:
-    told = {key: value for key, value in valued(kpi, n, d).items() if key in ("value", "lower", "upper")}
-    return {"numerator": n, "denominator": d} | told
+def _numbers(kpi: Kpi, figure: Figure) -> dict[str, Any]:
+    told = {key: value for key, value in valued(kpi, figure).items() if key in ("value", "lower", "upper")}
+    return {"numerator": figure.numerator, "denominator": figure.denominator} | told
 
 
 def _name(column: str) -> str:

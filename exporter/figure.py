@@ -14,7 +14,7 @@ Key = tuple[tuple[str, str], ...]
 class Figure:
     """One KPI in one window and segment. A count, sum or state has no denominator; only a duration has a distribution.
 
-    `by`: the numerator by further labels, where the KPI splits it.
+    `by`: the numerator by further labels, where the KPI splits it. `partial`: of a quotient, nothing is known above.
     """
 
     kpi: str
@@ -24,6 +24,7 @@ class Figure:
     denominator: float | None = None
     distribution: Distribution | None = None
     by: tuple[tuple[Key, float], ...] = ()
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

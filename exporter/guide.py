@@ -21,8 +21,6 @@ TERMS = {
     "aggregate": "Added up as",
     "per": "Per",
 }
-CHOSEN = {"basis", "currency"}
-"""Labels that a figure always has one value of."""
 GROUPS = {"numerator": "in the numerator", "denominator": "in the denominator only", "no": "not counted"}
 
 
@@ -102,9 +100,9 @@ def page(found: dict[str, Any]) -> dict[str, Any]:
         "windows": [(name, link(kpi, **base | {"window": name}), name == found["window"]) for name in found["windows"]],
         "window": found["window"],
         "segment": found["segment"],
-        "currencies": _currencies(found, base),
+        "apart": _apart(found, base),
         "judged": _judged(found),
-        "whole": link(kpi, window=found["window"]) if found["segment"].keys() - CHOSEN else None,
+        "whole": link(kpi, window=found["window"]) if found["segment"].keys() - {"basis", *found["apart"]} else None,
         "numbers": numbers(found),
         "baselines": [
             (
@@ -147,11 +145,14 @@ def _part(part: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _currencies(found: Mapping[str, Any], base: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
-    """(currency, link, whether it is shown now) of each that the amounts are in, where there are several."""
-    named = [name for name in found["currencies"] if name != found["segment"].get("currency")]
-    shown = [*named, found["segment"]["currency"]] if named and "currency" in found["segment"] else []
-    return [(name, link(found["kpi"], **{**base, "currency": name}), name not in named) for name in sorted(shown)]
+def _apart(found: Mapping[str, Any], base: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(label=value, link) of each other value that the figure could be of, instead of the one shown."""
+    return [
+        (f"{label}={value}", link(found["kpi"], **{**base, label: value}))
+        for label, values in found["apart"].items()
+        for value in sorted(values)
+        if value != found["segment"][label]
+    ]
 
 
 def _judged(found: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """What a KPI is, and the catalogue of them: every file in exporter/kpis/, checked and frozen."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -21,6 +21,8 @@ BASELINES = ("fixed", "previous", "control", "weekday_median")
 BUCKETS = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 172800.0, 604800.0, 2592000.0)
 """Upper bounds of duration distributions, in seconds: a minute to 30 days."""
 
+APART = ("currency", "claim", "basis", "from", "to", "week")
+"""Labels over which no KPI is added up."""
 COUNTED = "{counted}"
 """Stands for the rows that a KPI counts."""
 MIN_COVERAGE = 0.5
@@ -124,6 +126,7 @@ class Kpi(Frozen):
     lacks: tuple[str, ...] = ()  # labels configured for the record that its facts cannot have
     numerator_labels: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()  # labels of a derived KPI's parts that are summed away
+    apart: tuple[str, ...] = ()  # labels over which it is not added up, beside APART
     segmented: bool = True  # by the labels configured for its record
     matched: bool = False  # of a derived KPI: only in segments that have a denominator
     params: Mapping[str, Param] = {}
@@ -281,21 +284,37 @@ def made_of(kpi: Kpi) -> tuple[str, ...]:
     return tuple(part.split(".")[0] for part in parts(kpi)) if kpi.kind == "derived" else ()
 
 
-def labels_made(
-    kpi: Kpi, kpis: Mapping[str, Kpi], of: Callable[[Kpi], Iterable[str]] = lambda kpi: kpi.labels
-) -> tuple[str, ...]:
-    """The labels of a KPI's figures: `of` it, or, of a derived one, those that its parts leave it (see derive)."""
+def kept_apart(kpi: Kpi) -> tuple[str, ...]:
+    """The labels over which a KPI is never added up."""
+    return (*APART, *kpi.apart)
+
+
+def labels_of(kpi: Kpi, configured: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The columns whose values segment a KPI that is not derived: those configured for its record, then its own."""
+    of_record = [label for label in configured.get(kpi.record, ()) if kpi.segmented and label not in kpi.lacks]
+    return tuple(dict.fromkeys((*of_record, *kpi.labels)))
+
+
+def labels_made(kpi: Kpi, kpis: Mapping[str, Kpi], configured: Mapping[str, Sequence[str]] = {}) -> tuple[str, ...]:
+    """The labels of a KPI's figures. Of a derived one those that both its parts have, and those of its numerator's own.
+
+    A label that is only configured for the record of the numerator is summed away: it would take the whole
+    denominator once for each of its values.
+    """
     if kpi.kind != "derived":
-        return tuple(of(kpi))
+        return labels_of(kpi, configured)
 
-    def had(part: str) -> tuple[str, ...]:
-        return labels_made(kpis[part.partition(".")[0]], kpis, of)
+    def had(part: str, configured: Mapping[str, Sequence[str]] = configured) -> tuple[str, ...]:
+        return labels_made(kpis[part.partition(".")[0]], kpis, configured)
 
-    over = had(kpi.numerator or "")
+    over, own = had(kpi.numerator or ""), had(kpi.numerator or "", {})
     if kpi.minus:
-        over = tuple(label for label in over if label in had(kpi.minus or ""))
-    under = had(kpi.denominator) if kpi.denominator else ()
-    return tuple(label for label in over if label in under or label not in kpi.drop)
+        taken = had(kpi.minus)
+        over = tuple(label for label in over if label in taken and label not in kpi.drop)
+    if not kpi.denominator:
+        return tuple(label for label in over if label not in kpi.drop)
+    under = had(kpi.denominator)
+    return tuple(label for label in over if label in under or (label in own and label not in kpi.drop))
 
 
 KPI: TypeAdapter[Kpi] = TypeAdapter(Kpi)

@@ -38,13 +38,14 @@ def add(a: Figure, b: Figure, kpi: Kpi) -> Figure:
         None if a.denominator is None or b.denominator is None else a.denominator + b.denominator,
         spread,
         tuple(sorted(by.items())),
+        a.partial and b.partial,
     )
 
 
-def value_of(figure: Figure, kpi: Kpi) -> float | None:
+def value_of(figure: Figure) -> float | None:
     """The value of a figure; None where there is nothing to divide by, or one part of a quotient is missing."""
     if figure.denominator is None:
         return figure.numerator
-    if figure.denominator > 0 and (kpi.kind != "derived" or figure.numerator):
+    if figure.denominator > 0 and not figure.partial:
         return figure.numerator / figure.denominator
     return None

@@ -137,6 +137,11 @@ class Plan:
     sources: Mapping[str, SourceSetting] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
 
+    @cached_property
+    def kpis(self) -> Mapping[str, Kpi]:
+        """Every KPI by name."""
+        return {setting.kpi.name: setting.kpi for setting in self.settings}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:

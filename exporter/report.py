@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from exporter.baseline import Total, totals
+from exporter.baseline import Total, reduced, totals
 from exporter.figure import Evaluation, Figure
-from exporter.kpi import Kpi
-from exporter.merge import value_of
+from exporter.kpi import Kpi, kept_apart
+from exporter.merge import merge, value_of
 from exporter.plan import Plan, Setting
 from exporter.poll import SourceFreshness
 from exporter.series import told, unit
@@ -16,8 +16,8 @@ from exporter.stats import wilson
 from exporter.trust import summed
 from exporter.trust import told as told_of
 
-SPLITS = ("currency", "handled_by", "kind", "basis")
-"""Labels that figures are not added up over: two currencies or bases make no sum, and a mixture compares no people."""
+COMPARED = ("handled_by", "kind")
+"""Labels whose values are there to be compared: their sum says less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[Fed]) -> list[dic
         grouped.setdefault(figure.kpi, []).append(figure)
     compared: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     settings = {setting.kpi.name: setting for setting in plan.settings}
-    for total in totals(evaluation.figures, evaluation.baselines, settings, SPLITS):
-        key = total.now.kpi, total.now.window, total.now.segment
-        compared.setdefault(key, []).append(beside(total, settings[total.now.kpi].kpi))
+    for each in totals(evaluation.figures, evaluation.baselines, settings, splits):
+        key = each.now.kpi, each.now.window, each.now.segment
+        compared.setdefault(key, []).append(beside(each))
     found: list[dict[str, Any]] = []
     by_name, shares = {s.kpi.name: s for s in plan.settings}, summed(evaluation.coverage)
     windows = [name for name, _ in plan.windows]
@@ -46,16 +46,23 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[Fed]) -> list[dic
         common |= {"min_coverage": setting.min_coverage, "coverage": told_of(setting, by_name, windows, shares)}
         if setting.kpi.name in evaluation.absent:
             found.append(common | {"absent": evaluation.absent[setting.kpi.name]})
-        for (window, split), (n, d) in _totals(setting.kpi, grouped.get(setting.kpi.name, ())).items():
-            shown = {"window": window, "split": dict(split), "threshold": _threshold(setting, dict(split))}
-            of_all = {"baselines": compared.get((setting.kpi.name, window, split), [])}
-            found.append(common | shown | valued(setting.kpi, n, d) | of_all)
+        whole = (reduced(figure, splits(setting.kpi)) for figure in grouped.get(setting.kpi.name, ()))
+        for total in merge(whole, settings):
+            split = dict(total.segment)
+            shown = {"window": total.window, "split": split, "threshold": _threshold(setting, split)}
+            of_all = {"baselines": compared.get((total.kpi, total.window, total.segment), [])}
+            found.append(common | shown | valued(setting.kpi, total) | of_all)
     return found
 
 
-def beside(total: Total, kpi: Kpi) -> dict[str, Any]:
+def splits(kpi: Kpi) -> tuple[str, ...]:
+    """The labels that the rows of a KPI are told apart by."""
+    return (*kept_apart(kpi), *COMPARED)
+
+
+def beside(total: Total) -> dict[str, Any]:
     """A baseline beside the figure of now over the same segments, with n of both, ready for JSON."""
-    now, then = value_of(total.now, kpi), total.then.value
+    now, then = value_of(total.now), total.then.value
     return {
         "baseline": total.then.kind,
         "value": then,
@@ -88,24 +95,13 @@ def _threshold(setting: Setting, split: Mapping[str, str]) -> dict[str, float | 
     return {severity: level if judged else None for severity, level in told(setting.threshold).items()}
 
 
-def _totals(
-    kpi: Kpi, figures: Iterable[Figure]
-) -> dict[tuple[str | None, tuple[tuple[str, str], ...]], tuple[float, float | None]]:
-    sums: dict[tuple[str | None, tuple[tuple[str, str], ...]], tuple[float, float | None]] = {}
-    for figure in figures:
-        key = figure.window, tuple(pair for pair in figure.segment if pair[0] in SPLITS)
-        n, d = sums.get(key, (0.0, None))
-        both = max(n, figure.numerator) if kpi.aggregate == "max" else n + figure.numerator
-        sums[key] = both, d if figure.denominator is None else (d or 0.0) + figure.denominator
-    return sums
-
-
-def valued(kpi: Kpi, n: float, d: float | None) -> dict[str, Any]:
-    """A numerator and denominator as a value, with n and, for a ratio, its interval."""
+def valued(kpi: Kpi, figure: Figure) -> dict[str, Any]:
+    """A figure as its value, with n and, for a ratio, its interval."""
+    n, d = figure.numerator, figure.denominator
     if d is None:
         return {"value": n}
     lower, upper = wilson(n, d) if kpi.kind == "ratio" and d else (None, None)
-    return {"value": n / d if d else None, "numerator": n, "n": d, "lower": lower, "upper": upper}
+    return {"value": value_of(figure), "numerator": n, "n": d, "lower": lower, "upper": upper}
 
 
 def standing(freshness: SourceFreshness, at: datetime) -> str:

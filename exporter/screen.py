@@ -34,6 +34,7 @@ WHY = {
     "no_records": "no records",
     "field_missing": "field missing",
     "switched_off": "made of a KPI that is switched off",
+    "no_team_label": "by team, and team is not among the labels of its record",
     "no_history": "records do not reach back that far",
     "period_not_over": "the period is not over",
     "definition_changed": "the definition changed and its records are gone",

@@ -98,7 +98,7 @@ def published(figure: Figure, setting: Setting) -> int:
     count = len(resolve(setting, figure.segment))
     if figure.denominator is None:
         return count + 1
-    count += (value_of(figure, setting.kpi) is not None) + 1 + (len(figure.by) or 1)
+    count += (value_of(figure) is not None) + 1 + (len(figure.by) or 1)
     count += 2 if setting.kpi.kind == "ratio" and figure.denominator else 0
     return count + (len(figure.distribution.buckets) if figure.distribution else 0)
 
@@ -140,7 +140,7 @@ def samples_of(figure: Figure, setting: Setting) -> Iterator[tuple[str, Key, flo
     if d is None:
         yield kpi.metric, key, n
     else:
-        if (quotient := value_of(figure, kpi)) is not None:
+        if (quotient := value_of(figure)) is not None:
             yield kpi.metric, key, quotient
         yield f"{kpi.stem}_denominator", key, d
         for by, value in figure.by or (((), n),):
@@ -233,7 +233,7 @@ def absent(reasons: Mapping[str, str]) -> Family:
     return Family(
         "outcome_kpi_absent",
         "1 where a KPI has no figures: no_source, initial_sync, stale_source, no_records, field_missing, "
-        "switched_off (a KPI it is made of).",
+        "switched_off (a KPI it is made of), no_team_label (it is by team, and team is no label of its record).",
         "gauge",
         ("kpi", "reason"),
         tuple(sorted(((kpi, reason), 1.0) for kpi, reason in reasons.items())),

@@ -37,6 +37,13 @@ from exporter.store import Store
 WINDOWS = {"1d": 86400, "7d": 7 * 86400, "30d": 30 * 86400, "90d": 90 * 86400}
 SECONDS = {"h": 3600, "d": 86400}
 
+FOLDER = Path(__file__).parent / "scenarios"
+FILES = sorted(FOLDER.glob("*.yaml"))
+"""One for each KPI."""
+TRAPS = sorted((FOLDER / "trap").glob("*.yaml"))
+"""What goes wrong easily, named after it."""
+COMPARED = sorted((FOLDER / "baseline").glob("*.yaml"))
+
 Sample = tuple[str, frozenset[tuple[str, str]]]
 
 
@@ -96,6 +103,7 @@ def plan(scenario: Mapping[str, Any]) -> Plan:
     settings = scenario.get("settings", {})
     compared = {scenario.get("kpi"): baselines(scenario.get("baselines", {}))}
     catalogue = kpi.catalogue()
+    labels = scenario.get("labels", ["team"])
     return Plan(
         settings=[
             Setting(
@@ -109,7 +117,7 @@ def plan(scenario: Mapping[str, Any]) -> Plan:
             for k in catalogue.values()
         ],
         windows=sorted(WINDOWS.items(), key=lambda item: item[1]),
-        labels={record: scenario.get("labels", ["team"]) for record in RECORDS},
+        labels=labels if isinstance(labels, Mapping) else dict.fromkeys(RECORDS, labels),
         workflows={k: WorkflowSetting(**v) for k, v in settings.get("workflows", {}).items()},
         services={k: ServiceSetting(**v) for k, v in settings.get("services", {}).items()},
         teams={k: TeamSetting(**v) for k, v in settings.get("teams", {}).items()},
@@ -119,12 +127,27 @@ def plan(scenario: Mapping[str, Any]) -> Plan:
     )
 
 
+def sources(scenario: Mapping[str, Any]) -> dict[str, dict[str, list[Record]]]:
+    """Source -> record -> rows. A row is of the source it names, else of one called like its record."""
+    found: dict[str, dict[str, list[Record]]] = {name: {name: []} for name in RECORDS if name in scenario}
+    for name in (each for each in RECORDS if each in scenario):
+        for row in scenario[name]:
+            own = {key: value for key, value in row.items() if key != "source"}
+            found.setdefault(row.get("source", name), {}).setdefault(name, []).extend(records(name, [own]))
+    return found
+
+
+def fed(store: Store, scenario: Mapping[str, Any]) -> list[Feed]:
+    """Writes the records of a scenario into a store."""
+    given = sources(scenario)
+    for name, of_source in given.items():
+        store.write(name, [row for rows in of_source.values() for row in rows], {})
+    return [Feed(source=name, records=frozenset(of_source)) for name, of_source in given.items()]
+
+
 def evaluated(scenario: Mapping[str, Any], folder: Path) -> Evaluation:
-    given = {name: records(name, scenario[name]) for name in RECORDS if name in scenario}
-    feeds = [Feed(source=name, records=frozenset({name})) for name in given]
     with Store.open(folder / "scenario.duckdb") as store:
-        for name, rows in given.items():
-            store.write(name, rows, {})
+        feeds = fed(store, scenario)
         made, moment, reader = plan(scenario), at(scenario["at"]), store.reader()
         found = evaluate(reader, made, moment, feeds)
         return replace(found, baselines=Memory().past(reader, store, made, moment, feeds))

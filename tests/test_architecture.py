@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1] / "exporter"
 FLOORS = (
     "records stats strict opening duration pattern logs negotiation failure store.fault",
     "client column expression kpi figure health store server.listen server.page server.gate config.secret config.shape",
-    "segments connectors plan derive formula config.section demo.fakes",
-    "business trust",
+    "segments connectors plan formula config.section demo.fakes",
+    "business trust derive",
     "source evaluate publish otlp definition merge",
     "baseline config.comparison fold",
     "fixed",

@@ -16,9 +16,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.kpi import Kpi, catalogue
+from exporter.kpi import APART, Kpi, catalogue
 from exporter.render import WINDOWS
-from exporter.render.any_kpi import APART
 from exporter.render.dashboards import every_panel, queries
 from exporter.stats import Z95, wilson
 from tests.json_schema import faults as schema_faults

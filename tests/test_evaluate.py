@@ -1,6 +1,7 @@
 """What holds for every KPI, whatever the records."""
 
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from exporter import kpi
-from exporter.evaluate import evaluate
+from exporter import fact, kpi
+from exporter.evaluate import evaluate, prepare, stood, utc
 from exporter.figure import Evaluation, Figure
 from exporter.kpi import Threshold
 from exporter.plan import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
@@ -430,6 +431,43 @@ def test_order_repetition_and_splitting_of_pages_do_not_matter(tmp_path: Path, s
     assert steady(evaluated(tmp_path, [records], AT)) == steady(evaluated(tmp_path, pages, AT))
 
 
+UNTIMED = re.compile(r"\w+_told|told_\w+|result|known_at|tasks|outcome")
+"""Columns of which no platform tells since when they are so, or that this world's platforms tell otherwise then."""
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**16), seconds=st.integers(0, 50 * 86400))
+def test_no_column_of_facts_knows_the_future(tmp_path: Path, seed: int, seconds: int) -> None:
+    """Users count columns that no KPI of ours counts."""
+    at, records = AT - timedelta(seconds=seconds), history(seed, 150)
+    told = [old for record in records if (old := as_told(record, at))]
+
+    then, now = (facts_rows(tmp_path, given, at) for given in (told, records))
+
+    assert len(then) > 500
+    assert {key: now[key] for key in then if key in now} == {key: row for key, row in then.items() if key in now}
+    assert len(then.keys() & now.keys()) > 0.9 * len(then)
+
+
+def facts_rows(tmp_path: Path, records: Sequence[Record], at: datetime) -> dict[tuple[str, ...], dict[str, Any]]:
+    """The rows of all facts by what tells them apart."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    path = tmp_path / "facts.duckdb"
+    path.unlink(missing_ok=True)
+    with Store.open(path) as store:
+        store.write("s", records, {})
+        reader = store.reader()
+        prepare(reader, plan(), at, FEEDS)
+        for facts, columns in fact.columns().items():
+            names = ", ".join(f'"{name}"' for name in columns)
+            for values in reader.execute(f"select {names} {stood(facts, plan(), utc(at))}").fetchall():
+                row = dict(zip(columns, values, strict=True))
+                apart = (str(row.get(name)) for name in ("source", "id", "kind", "from", "to", "span_end"))
+                found[facts, *apart] = {name: value for name, value in row.items() if not UNTIMED.fullmatch(name)}
+        reader.close()
+    return found
+
+
 def totals(
     figures: Sequence[Figure], also: Sequence[str] = ("handled_by", "kind", "currency", "workflow")
 ) -> dict[tuple[str, str | None, tuple[object, ...]], tuple[float, float]]:
@@ -458,9 +496,13 @@ def test_segments_add_up_to_the_whole(tmp_path: Path, seed: int) -> None:
     whole: dict[str, list[str]] = {record: [] for record in LABELS} | {"run": ["workflow"]}
 
     expected = totals(evaluated(tmp_path, [records], AT, whole).figures)
+    of_segments = totals(evaluated(tmp_path, [records], AT).figures)
 
+    # What is matched by team is known of teams only.
+    by_team = {setting.kpi.name for setting in plan().settings if setting.kpi.matched}
+    assert by_team <= {kpi for kpi, _, _ in of_segments}
     assert expected
-    assert expected == totals(evaluated(tmp_path, [records], AT).figures)
+    assert expected == {key: parts for key, parts in of_segments.items() if key[0] not in by_team}
 
 
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

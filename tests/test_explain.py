@@ -14,16 +14,15 @@ from exporter.explain import explain
 from exporter.figure import Figure
 from exporter.guide import page
 from exporter.kpi import catalogue
-from exporter.plan import Feed
 from exporter.question import LARGEST_SIZE, Question, Unexplained, question
 from exporter.records import RECORDS, person_columns
+from exporter.report import rows
 from exporter.screen import csv_text, every_page, numbers
 from exporter.server.gate import Gate
 from exporter.store import Store
 from tests import scenario
 from tests.program import Program, command, running, value
 
-FILES = sorted((Path(__file__).parent / "scenarios").glob("*.yaml"))
 DAYS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90}
 
 
@@ -32,15 +31,17 @@ class Case:
 
     def __init__(self, written: dict[str, Any], store: Store) -> None:
         self.written, self.plan, self.at = written, scenario.plan(written), scenario.at(written["at"])
-        given = {name: scenario.records(name, written[name]) for name in RECORDS if name in written}
-        self.feeds = [Feed(source=name, records=frozenset({name})) for name in given]
-        for name, rows in given.items():
-            store.write(name, rows, {})
+        self.feeds = scenario.fed(store, written)
         self.reader = store.reader()
 
     def figures(self) -> list[Figure]:
         found = evaluate(self.reader, self.plan, self.at, self.feeds).figures
         return [f for f in found if f.kpi == self.written["kpi"]]
+
+    def rows(self, kpi: str, window: str) -> list[dict[str, Any]]:
+        """What /kpis tells of a KPI."""
+        told = rows(evaluate(self.reader, self.plan, self.at, self.feeds), self.plan, [])
+        return [each for each in told if (each["kpi"], each.get("window")) == (kpi, window)]
 
     def explain(self, **asked: Any) -> dict[str, Any]:
         whole = {"kpi": self.written["kpi"], "window": self.written["window"], "size": LARGEST_SIZE, **asked}
@@ -61,7 +62,7 @@ def counted(answer: dict[str, Any], figure: Figure) -> tuple[float, float | None
     return float(sum(above)), None if figure.denominator is None else float(sum(below))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*scenario.FILES, *scenario.TRAPS], ids=lambda path: path.stem)
 def test_the_records_shown_add_up_to_the_figure(path: Path, store: Store) -> None:
     case = Case(scenario.load(path), store)
     figures = case.figures()
@@ -172,10 +173,96 @@ def test_two_currencies_are_never_added_up(store: Store) -> None:
 
     most, other = case.explain(), case.explain(segment={"currency": "USD"})
 
-    assert (most["segment"], most["currencies"]) == ({"currency": "EUR"}, ["EUR", "USD"])
+    assert (most["segment"], most["apart"]) == ({"currency": "EUR"}, {"currency": ["EUR", "USD"]})
     assert numbers(most)["value"] == "100.00 EUR = 8,000.00 EUR / 80"
     assert numbers(other)["value"] == "7.00 USD = 280.00 USD / 40"
-    assert [(name, current) for name, _, current in page(most)["currencies"]] == [("EUR", True), ("USD", False)]
+    assert [(name, "currency=USD" in href) for name, href in page(most)["apart"]] == [("currency=USD", True)]
+
+
+CLAIMS = {
+    "kpi": "value",
+    "at": "2026-03-31T00:00:00Z",
+    "window": "7d",
+    "settings": {
+        "workflows": {
+            "w": {"manual_seconds_low": 3600, "rate": 100, "currency": "EUR", "claim": "hard_cost_avoided"},
+            "v": {"manual_seconds_low": 3600, "rate": 100, "currency": "EUR", "claim": "productivity_gained"},
+        },
+        "costs": [
+            {"amount": 7, "currency": "EUR", "per": "day", "kind": "licence", "begins_at": "2026-03-30T00:00:00"}
+        ],
+    },
+    "run": [
+        {"id": str(i), "workflow": "wwv"[i], "status": "succeeded", "finished_at": "2026-03-30T10:00:00Z"}
+        | {"started_at": "2026-03-30T09:00:00Z", "team": "it"}
+        for i in range(3)
+    ],
+}
+
+
+def test_claims_are_never_added_up(store: Store) -> None:
+    case = Case(CLAIMS, store)
+
+    most, other = case.explain(), case.explain(segment={"claim": "productivity_gained"})
+
+    assert (most["segment"]["claim"], most["numbers"]["numerator"]) == ("hard_cost_avoided", 200)
+    assert (other["segment"]["claim"], other["numbers"]["numerator"]) == ("productivity_gained", 100)
+    assert [name for name, _ in page(most)["apart"]] == ["claim=productivity_gained"]
+    assert [(each["split"]["claim"], each["value"]) for each in case.rows("value", "7d")] == [
+        ("hard_cost_avoided", 200),
+        ("productivity_gained", 100),
+    ]
+
+
+def test_handoffs_of_a_funnel_are_never_added_up(store: Store) -> None:
+    lead, booked = "2026-03-29T10:00:00Z", "2026-03-29T11:00:00Z"
+    deals = [
+        {"id": str(i), "lead_at": lead, "contacted_at": lead, "booked_at": booked if i else None} for i in range(4)
+    ]
+    asked = {"kpi": "funnel_conversion_ratio", "at": BOOKINGS["at"], "window": "7d", "opportunity": deals}
+    case = Case({"labels": ["team"], **asked}, store)
+
+    found = case.explain()
+
+    assert (found["segment"]["from"], found["segment"]["to"]) == ("contacted", "booked")
+    assert found["numbers"]["denominator"] == 4
+    assert {(each["split"]["from"], each["split"]["to"], each["n"]) for each in case.rows(asked["kpi"], "7d")} == {
+        ("lead", "contacted", 4),
+        ("contacted", "booked", 4),
+        ("booked", "attended", 3),
+    }
+
+
+def test_teams_of_two_tools_are_never_added_up(store: Store) -> None:
+    account = {"granted_at": "2026-01-01T00:00:00Z", "last_active_at": "2026-03-30T00:00:00Z", "team": "it"}
+    rows = [{"id": tool, "tool": tool, **account} for tool in ("crm", "wiki")]
+    asked = {"kpi": "active_teams", "at": BOOKINGS["at"], "window": "7d", "account": rows}
+    case = Case({"labels": [], **asked}, store)
+
+    assert [(each["split"], each["value"]) for each in case.rows("active_teams", "7d")] == [
+        ({"tool": "crm"}, 1),
+        ({"tool": "wiki"}, 1),
+    ]
+    assert (case.explain()["segment"], case.explain()["numbers"]["numerator"]) == ({"tool": "crm"}, 1)
+
+
+def test_what_is_configured_is_a_source_too(store: Store) -> None:
+    found = Case({**CLAIMS, "kpi": "spend"}, store).explain()
+
+    assert (found["absent"], found["numbers"]["numerator"]) == (None, 7)
+
+
+def test_what_is_by_team_says_so_where_team_is_no_label(store: Store) -> None:
+    asked = {**BOOKINGS, "kpi": "utilisation_ratio", "labels": {"request": ["category"]}, "booking": []}
+    resolved = {"opened_at": "2026-03-30T10:00:00Z", "resolved_at": "2026-03-30T11:00:00Z", "outcome": "resolved"}
+    worked = [
+        {"id": team, "team": team, "handled_by": "human", "human_seconds": 600, **resolved} for team in ("it", "hr")
+    ]
+    teams = {"teams": {"it": {"capacity_seconds_per_week": 7000, "people": 4}}}
+    case = Case({**asked, "request": worked, "settings": teams}, store)
+
+    assert case.explain()["absent"] == "no_team_label"
+    assert case.figures() == []
 
 
 def test_an_amount_that_is_a_column_of_the_record_is_shown_once(store: Store) -> None:

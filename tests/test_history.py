@@ -13,12 +13,11 @@ from exporter.evaluate import evaluate
 from exporter.figure import Evaluation
 from exporter.history import Instants, evaluations
 from exporter.plan import Feed, Plan, WorkflowSetting
-from exporter.records import RECORDS, Account, Activity, Incident, Opportunity, Record, Request, Run
+from exporter.records import Account, Activity, Incident, Opportunity, Request, Run
 from exporter.store import Store
 from tests import scenario, test_evaluate
 from tests.test_evaluate import AT, FEEDS
 
-SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.yaml"))
 HOUR = timedelta(hours=1)
 
 
@@ -77,18 +76,13 @@ def test_history_gives_the_figures_of_each_instant(
         assert differences(store, plan, instants, FEEDS) == []
 
 
-@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*scenario.FILES, *scenario.TRAPS], ids=lambda path: path.stem)
 def test_history_of_a_scenario_gives_the_figures_of_each_instant(tmp_path: Path, path: Path) -> None:
     written = scenario.load(path)
     plan = concerned(scenario.plan(written), written["kpi"])
-    given: dict[str, list[Record]] = {
-        name: scenario.records(name, written[name]) for name in RECORDS if name in written
-    }
-    feeds = [Feed(source=name, records=frozenset({name})) for name in given]
     last = scenario.at(written["at"])
     with Store.open(tmp_path / "scenario.duckdb") as store:
-        for name, rows in given.items():
-            store.write(name, rows, {})
+        feeds = scenario.fed(store, written)
         far = Instants(first=last - timedelta(days=104), step=timedelta(days=26), count=5)
 
         assert differences(store, plan, far, feeds) == []

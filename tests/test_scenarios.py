@@ -9,6 +9,7 @@ import pytest
 from exporter import kpi
 from exporter.records import RECORDS
 from tests import scenario
+from tests.scenario import COMPARED, FILES, TRAPS
 
 ELSEWHERE = {
     "activation_ratio": "the edges of its window are 14 days after the grant",
@@ -19,11 +20,8 @@ ELSEWHERE = {
 """Scenarios whose edges lie elsewhere, and where."""
 INVENTORY = {"workflow"}  # a record without times: it is as it stands
 
-FILES = sorted((Path(__file__).parent / "scenarios").glob("*.yaml"))
-COMPARED = sorted((Path(__file__).parent / "scenarios/baseline").glob("*.yaml"))
 
-
-@pytest.mark.parametrize("path", [*FILES, *COMPARED], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*FILES, *TRAPS, *COMPARED], ids=lambda path: path.stem)
 def test_a_scenario_comes_out_as_written(path: Path, tmp_path: Path) -> None:
     written = scenario.load(path)
 

@@ -347,6 +347,25 @@ async def test_the_running_exporter_answers_beside_its_store_however_deep_the_fo
     assert await ask(store, "/api/v1/kpis") is None
 
 
+async def test_an_exporter_that_is_busy_is_not_taken_for_one_that_does_not_run(stage: Stage, tmp_path: Path) -> None:
+    asked, done = asyncio.Event(), asyncio.Event()
+
+    async def slow(query: Any) -> Any:
+        asked.set()
+        await done.wait()
+        return {"kpi": query["kpi"]}
+
+    await stage.start(store=tmp_path / "s", local_routes={"/api/v1/slow": slow})
+
+    with pytest.raises(Refusal, match="did not answer within 0 s"):
+        await ask(tmp_path / "s", "/api/v1/slow?kpi=x", seconds=0.1)
+    asked.clear()
+    waiting = asyncio.create_task(ask(tmp_path / "s", "/api/v1/slow?kpi=x", seconds=None))
+    await asked.wait()
+    done.set()
+    assert await waiting == {"kpi": "x"}
+
+
 async def test_the_socket_beside_the_store_needs_no_password(stage: Stage, tmp_path: Path, http: ClientSession) -> None:
     (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{me: $2b$04${'a' * 53}}}")
     base = await stage.start(store=tmp_path / "s", gate=Gate(tmp_path / "web.yaml"))

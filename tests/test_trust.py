@@ -86,6 +86,29 @@ def test_a_kpi_whose_field_is_filled_on_few_records_is_withdrawn_and_so_is_what_
     assert covered(found, "handled_by") == {"desk": (4, 10)}
 
 
+def test_changes_with_a_result_and_without_its_time_are_missed(tmp_path: Path) -> None:
+    known = [Change(id="a", requested_at=AT - 2 * HOUR, deployed_at=AT - HOUR, result="succeeded")]
+    unknown = [Change(id=str(i), requested_at=AT - HOUR, result="succeeded") for i in range(19)]
+    waiting = [Change(id=f"w{i}", requested_at=AT - HOUR, result="pending") for i in range(9)]
+
+    found = counted(tmp_path, {"desk": [*known, *unknown, *waiting]})
+
+    assert covered(found, "deployed_at") == {"desk": (1, 20)}
+    assert found.absent["deployment_frequency"] == "field_missing"
+    assert found.absent["change_failure_ratio"] == "field_missing"
+
+
+def test_costs_without_a_period_are_missed(tmp_path: Path) -> None:
+    known = Cost(id="a", amount=1.0, currency="EUR", kind="labour", period_start=AT - 2 * HOUR, period_end=AT - HOUR)
+    unknown = [replace(known, id=str(i), period_end=None) for i in range(9)]
+
+    found = counted(tmp_path, {"desk": [known, *unknown]})
+
+    assert covered(found, "period") == {"desk": (1, 10)}
+    assert covered(found, "amount") == {"desk": (1, 1)}
+    assert found.absent["spend"] == "field_missing"
+
+
 @pytest.mark.parametrize(("number", "absent"), [(5, False), (6, False), (4, True)])
 def test_a_field_that_is_filled_on_half_of_the_records_is_enough(tmp_path: Path, number: int, absent: bool) -> None:
     found = counted(tmp_path, {"desk": filled(number)})

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from exporter.config.section import Comparison, Control, Fixed
 from exporter.config.shape import Checker
-from exporter.evaluate import DAY, labels_of
-from exporter.kpi import Kpi, parts
+from exporter.evaluate import DAY
+from exporter.kpi import Kpi, labels_of, parts
 from exporter.plan import Baselines, Period
 from exporter.strict import At
 

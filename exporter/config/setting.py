@@ -10,7 +10,6 @@ from exporter.column import COLUMNS
 from exporter.config.comparison import ComparisonReader
 from exporter.config.section import KpiSection, Levels
 from exporter.config.shape import Checker
-from exporter.evaluate import labels_of
 from exporter.kpi import MIN_COVERAGE, Kpi, Param, Threshold, labels_made
 from exporter.plan import Setting
 from exporter.records import RECORDS
@@ -97,7 +96,7 @@ class SettingReader:
     def _by_segment(
         self, kpi: Kpi, section: KpiSection, threshold: Threshold, at: At
     ) -> Iterator[tuple[Mapping[str, str], Threshold]]:
-        known = labels_made(kpi, self.catalogue, lambda each: labels_of(each, self.labels))
+        known = labels_made(kpi, self.catalogue, self.labels)
         seen: list[Mapping[str, str]] = []
         for i, entry in enumerate(section.thresholds_by):
             place: At = (*at, "thresholds_by", i)

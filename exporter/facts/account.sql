@@ -28,12 +28,12 @@ stood as (
 )
 select source, id, url, moment, next_moment(moment, turns) as until,
   team, business_unit, region, cohort, tool,
-  granted_at, first_success_at, seen_at as active_at, due_at,
+  granted_at, case when first_success_at <= moment then first_success_at end as first_success_at, seen_at as active_at, due_at,
   granted and not coalesce(disabled, false) as enabled,
   -- Weeks that began before the longest window are too old to be followed, and a part of a week would be another week.
   case when granted_at <= moment and date_trunc('week', granted_at) >= since then strftime(granted_at, '%G-W%V') end as week,
   coalesce(due_at <= moment, false) as due,
-  coalesce(first_success_at <= due_at, false) as activated,
+  coalesce(first_success_at <= least(due_at, moment), false) as activated,
   coalesce(seen_at, granted_at) as idle_since_at,
   case when idle_since_at <= moment then idle_since_at + to_seconds(stale_seconds) <= moment end as stale,
   mfa, privileged, shared, client_outdated,

@@ -1,12 +1,13 @@
 -- A team as it stood at `to_at`, for each tool in which one of its accounts is or was active. Placed by active_at, its last activity.
 create or replace temp macro active_team_facts(since, from_at, to_at) as table
-select source, tool || ':' || team as id, null::varchar as url, to_at as moment, null::timestamp as until,
+select null::varchar as source, tool || ':' || team as id, null::varchar as url, to_at as moment, null::timestamp as until,
   last.business_unit, last.region, last.cohort, tool, team, active_at
 from (
   -- Of accounts active at the same instant (days of work all end at midnight) always the same one.
-  select source, tool, team, max(active_at) as active_at,
-    arg_max({'business_unit': business_unit, 'region': region, 'cohort': cohort}, (active_at, id)) as last
+  -- Whichever source its accounts come from, it is one team.
+  select tool, team, max(active_at) as active_at,
+    arg_max({'business_unit': business_unit, 'region': region, 'cohort': cohort}, (active_at, source, id)) as last
   from account_facts(since, to_at, to_at)
   where enabled and team is not null and active_at is not null
-  group by source, tool, team
+  group by tool, team
 );

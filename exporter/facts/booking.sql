@@ -6,7 +6,9 @@ with moments as (
 ),
 stood as (
   -- What was cancelled after its start was a booking like any other until then.
-  select *, coalesce(starts_at <= moment, false) as booked, booked and coalesce(cancelled_at <= moment, true) as settled
+  select * replace (
+      case when first_response_at <= moment then first_response_at end as first_response_at, case when booked_at <= moment then booked_at end as booked_at),
+    coalesce(starts_at <= moment, false) as booked, booked and coalesce(cancelled_at <= moment, true) as settled
   from moments
 )
 select source, id, url, moment, next_moment(moment, turns) as until,

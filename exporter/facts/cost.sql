@@ -14,12 +14,14 @@ costs as (
   select 'config' as source, cost as id, team, workflow, service, kind, currency, amount,
     period_start, period_start + step as period_end,
     greatest(period_start, begins_at) as begin_at, least(period_end, ends_at) as end_at
-  from recurring
+  from recurring where greatest(period_start, begins_at) < least(period_start + step, coalesce(ends_at, 'infinity'))
 ),
 cut as (
-  select *, epoch(least(end_at, span_end) - greatest(begin_at, span_begin)) / epoch(period_end - period_start) as share
-  from costs join spans on begin_at < span_end and end_at > span_begin
-  where period_end > period_start and end_at > begin_at
+  select *, case when period_end = period_start then 1
+    when period_end > period_start then epoch(least(end_at, span_end) - greatest(begin_at, span_begin)) / epoch(period_end - period_start) end as share
+  from costs join spans on case when begin_at < end_at then begin_at < span_end and end_at > span_begin
+    -- Paid at one instant; or its period is not known, then what is known of it says where it is missed.
+    else coalesce(end_at, begin_at) > span_begin and coalesce(end_at, begin_at) <= span_end end
 )
 select source, id, url, span_end as moment, null::timestamp as until,
   team, business_unit, region, cohort, workflow, service, kind, currency, span_end,

@@ -5,7 +5,9 @@ create or replace temp macro dependency_kind(dependency) as
 
 create or replace temp macro dependency_facts(since, from_at, to_at) as table
 with inventory as (
-  select *, list_transform(list_distinct(dependencies), lambda d: dependency_kind(d)) as kinds from workflow where enabled
+  select *, list_transform(list_distinct(dependencies), lambda d: dependency_kind(d)) as kinds
+  -- A source that names no dependency at all does not know them.
+  from workflow where enabled and source in (select source from workflow where len(dependencies) > 0)
 )
 select source, id, url, to_at as moment, null::timestamp as until,
   team, business_unit, region, cohort, name as workflow, kind,

@@ -6,7 +6,8 @@ with outages as (
     -- Two unknown services need not be one service: their outages stay apart.
     coalesce('=' || service, source || '/' || id) as place
   from incident
-  where outage and coalesce(opened_at, detected_at, started_at) <= to_at and coalesce(resolved_at, to_at) >= since
+  -- One that ended before `since` may have begun an outage that did not.
+  where outage and coalesce(opened_at, detected_at, started_at) <= to_at
 ),
 numbered as (
   select *, coalesce(begin_at > max(end_at) over (

@@ -17,10 +17,17 @@ with attempts as (
 repeated as (
   select distinct source, root from attempts where root <> id
 ),
+-- In the order of their numbers where all have one, but for the first, which often has none; else of their begin.
+numbered as (
+  select *, case when bool_and(attempt is not null or id = root) over whole then coalesce(attempt, 1) end as number
+  from attempts semi join repeated using (source, root)
+  window whole as (partition by source, root)
+),
 chained as (
   select *,
     row_number() over in_order as nth,
-    lead(begin_at) over in_order as next_at,
+    -- Where numbers and times disagree too, exactly one attempt is the last that has begun.
+    min(begin_at) over later as next_at,
     first_value(started_at) over in_order as first_started_at,
     first_value(queued_at) over in_order as first_queued_at,
     min(end_at) filter (where fault = 'business') over earlier as business_at,
@@ -29,9 +36,10 @@ chained as (
     min(end_at) filter (where rework) over earlier as reworked_at,
     sum(human_seconds) filter (where end_at is not null) over earlier as helped_before_seconds,
     max(end_at) filter (where human_seconds > 0) over earlier as helped_at
-  from attempts semi join repeated using (source, root)
-  window in_order as (partition by source, root order by coalesce(attempt, 1), begin_at, id),
-    earlier as (partition by source, root order by coalesce(attempt, 1), begin_at, id rows between unbounded preceding and 1 preceding)
+  from numbered
+  window in_order as (partition by source, root order by number, begin_at, id),
+    earlier as (partition by source, root order by number, begin_at, id rows between unbounded preceding and 1 preceding),
+    later as (partition by source, root order by number, begin_at, id rows between 1 following and unbounded following)
   union all by name
   select *, 1 as nth, started_at as first_started_at, queued_at as first_queued_at from attempts anti join repeated using (source, root)
 ),
@@ -77,8 +85,8 @@ create or replace temp macro run_facts(since, from_at, to_at) as table
 select run.*,
   -- The time of people that a run took is taken off what it saves. One that had to be cleaned up saves nothing, but costs that time.
   case when manual_seconds is null then null when reworked then -helped_seconds
-    when succeeded and not overridden then manual_seconds - helped_seconds end as saved_seconds,
-  case when reworked then saved_seconds else saved_seconds + manual_seconds_high - manual_seconds end as saved_seconds_high,
+    when succeeded and not overridden then manual_seconds - helped_seconds when ended then 0 end as saved_seconds,
+  case when succeeded and not overridden and not reworked then saved_seconds + manual_seconds_high - manual_seconds else saved_seconds end as saved_seconds_high,
   rate_per_second, currency, claim
 from run_rows(since, from_at, to_at) run left join (
   select workflow, manual_seconds, manual_seconds_high, rate_per_second, currency, claim from manual_facts(since, from_at, to_at)

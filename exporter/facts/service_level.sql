@@ -23,7 +23,7 @@ select source, id, url, measured_at as moment, null::timestamp as until,
   team, business_unit, region, cohort, service, tier, measured_at,
   ratio as available,
   -- Readings that do not say over how long count alike.
-  coalesce(interval_seconds, 1) as seconds,
+  coalesce(nullif(interval_seconds, 0), 1) as seconds,
   true as outage_told
 from readings
 union all

@@ -7,8 +7,11 @@ successes as (
   select source, workflow, max(ended_at) as success_at from ends where succeeded group by all
 )
 select source, workflow as id, null::varchar as url, to_at as moment, null::timestamp as until,
-  arg_max(team, (ended_at, id)) as team, arg_max(business_unit, (ended_at, id)) as business_unit,
-  arg_max(region, (ended_at, id)) as region, arg_max(cohort, (ended_at, id)) as cohort, arg_max(owner, (ended_at, id)) as owner, workflow,
-  count(*) filter (where success_at is null or ended_at > success_at) as failures_in_a_row
-from ends left join successes using (source, workflow)
-group by source, workflow;
+  last.team, last.business_unit, last.region, last.cohort, last.owner, workflow, failures_in_a_row
+from (
+  select source, workflow, count(*) filter (where success_at is null or ended_at > success_at) as failures_in_a_row,
+    -- All of them of its last run, also where that has none.
+    arg_max({'team': team, 'business_unit': business_unit, 'region': region, 'cohort': cohort, 'owner': owner}, (ended_at, id)) as last
+  from ends left join successes using (source, workflow)
+  group by source, workflow
+);

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-from exporter.kpi import Kpi
+from exporter.kpi import APART, Kpi
 from exporter.render.promql import summed, wilson
 from exporter.render.rules import ANY_KPI
 from exporter.render.view import Query, Row, Shown, View, Written
 
-APART = ("currency", "claim", "basis", "from", "to", "week")
-"""Labels over which no KPI is added up."""
 CHOSEN = 'job=~"$job", team=~"$team|", window=~"$window|", basis=~"$basis|"'
 """What is chosen on the dashboard; a figure of now has no window, a figure of no team no team."""
 UNITS = {"ratio": "percentunit", "seconds": "s", "": "short"}

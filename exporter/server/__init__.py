@@ -281,15 +281,21 @@ async def _send(request: web.Request, response: web.StreamResponse, content: byt
         raise ConnectionResetError("the scraper did not read its answer") from None
 
 
-async def ask(store: Path, path: str, *, seconds: float = ASK_SECONDS) -> Json | None:
-    """What the exporter that has this store open answers at `path`; None where none is running. May raise Refusal."""
-    with suppress(OSError, ClientError, TimeoutError), listen.reachable(listen.beside(store)) as name:
-        timeout = ClientTimeout(total=seconds)
-        async with (
-            ClientSession(connector=UnixConnector(name), timeout=timeout) as session,
-            session.get(f"http://localhost{path}") as response,
-        ):
-            if response.status != 200:
-                raise Refusal(response.status, (await response.text()).strip())
-            return msgspec.json.decode(await response.read())
+async def ask(store: Path, path: str, *, seconds: float | None = ASK_SECONDS) -> Json | None:
+    """What the exporter that has this store open answers at `path`; None where none is running. May raise Refusal.
+
+    `seconds`: how long it is waited for; None: as long as it takes.
+    """
+    with suppress(OSError, ClientError), listen.reachable(listen.beside(store)) as name:
+        try:
+            async with (
+                ClientSession(connector=UnixConnector(name), timeout=ClientTimeout(total=seconds)) as session,
+                session.get(f"http://localhost{path}") as response,
+            ):
+                if response.status != 200:
+                    raise Refusal(response.status, (await response.text()).strip())
+                return msgspec.json.decode(await response.read())
+        except TimeoutError:
+            # It is there, and has the store open: there is nobody else to ask.
+            raise Refusal(504, f"the running exporter did not answer within {seconds:.0f} s; try again") from None
     return None
