@@ -138,7 +138,7 @@ def test_the_least_config_has_the_defaults() -> None:
     assert (source.interval_seconds, source.max_staleness_seconds, source.initial_history_seconds) == (
         30,
         3600,
-        7776000,
+        120 * 86400,
     )
     assert (source.records, source.options.path) == ((Request,), str(CONFIGS / "valid" / "requests.jsonl"))
 
@@ -268,6 +268,17 @@ def test_a_window_that_alerts_look_at_and_a_short_history_are_warned_of(written:
     assert [warning.partition("config.yaml:")[2] for warning in found.warnings] == [
         "6: windows: 7d is left out, though alerts look at it; they will stay silent",
         "5: sources[0].initial_history: shorter than the longest window: figures over 30d will be too small at first",
+    ]
+
+
+def test_teams_that_nothing_can_be_matched_with_are_warned_of(written: Any) -> None:
+    teams = "teams:\n  it: {people: 4}\n  hr: {capacity: 40h}\n  ops: {}\n"
+
+    assert written(N8N + teams).warnings == ()
+    found = written(N8N + teams + "labels: {request: [category]}\n").warnings
+    assert [warning.partition("config.yaml:")[2].partition(",")[0] for warning in found] == [
+        "6: teams.it: what is by team is absent",
+        "7: teams.hr: what is by team is absent",
     ]
 
 

@@ -273,6 +273,10 @@ class _Loader:
         for name in whole.calendars:
             if name not in used:
                 self.warn(("calendars", name), "no source and no team has this calendar, so nothing is measured by it")
+        if "team" not in whole.labels.get("request", ("team",)):
+            for name in (name for name, team in whole.teams.items() if team.capacity or team.people):
+                message = "what is by team is absent, for team is not among labels.request; add it there"
+                self.warn(("teams", name), message)
         for i, source in enumerate(sources):
             if source.initial_history_seconds < longest[1]:
                 message = f"shorter than the longest window: figures over {longest[0]} will be too small at first"

@@ -236,7 +236,7 @@ class SourceSection(Section):
     password_file: Text | None = None
     header: Header | None = None
     interval: Pause | None = None
-    initial_history: Length = 90 * 86400
+    initial_history: Length = 120 * 86400
     max_staleness: Length | None = None
     timeout: Annotated[int, _length("1s", "10m")] = 30
     rate: Annotated[float, Field(gt=0)] | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from exporter.duration import text as length
-from exporter.kpi import BUCKETS, COUNTED, Kpi, Needed, Unattributed
+from exporter.kpi import APART, BUCKETS, COUNTED, Kpi, Needed, Unattributed
 from exporter.render.promql import alert_name
 from exporter.render.spike import spike_name
 from exporter.series import LABEL_NAMES, unit
@@ -19,10 +19,12 @@ To add one: copy a neighbour in its file, run `outcome-exporter render`, and giv
   Never add windows up.
 - **Placed by** names the time that puts a record into a window. Nothing later than the instant is seen.
 - **Adding segments up.** Divide sums: `sum(numerator) / sum(denominator)`. An average of ratios is another figure.
+  Never add up over {apart}: two currencies, claims or handoffs make no sum.
 - **No data, no sample.** Where there is nothing to divide by there is no ratio: neither 0 nor NaN.
   `outcome_kpi_absent{{kpi,reason}}` says why a whole KPI has none.
-- **Labels** are `window`, the segment labels configured for the record, and those listed with the KPI. Some leave under
-  another name, for Prometheus has its own use for theirs: {renamed}.
+- **Labels** are `window`, the segment labels configured for the record, and those listed with the KPI. What is divided
+  by another record's figure has of its record's labels only those that both have. Some leave under another name, for
+  Prometheus has its own use for theirs: {renamed}.
 - **Basis.** How long people took is published as `basis="calendar"`, all the time there was, of all records; and as
   `basis="business"`, the open hours in it, of the records whose team or source has a calendar. Never add bases up.
 - **Fields** are what a KPI would be wrong without. `outcome_coverage_ratio{{window,source,record,field}}` says on which
@@ -42,7 +44,8 @@ To add one: copy a neighbour in its file, run `outcome-exporter render`, and giv
 def catalogue_page(kpis: Mapping[str, Kpi]) -> str:
     """The text of exporter/kpis/README.md."""
     renamed = ", ".join(f"`{name}` as `{out}`" for name, out in LABEL_NAMES.items())
-    lines = [HEAD.format(renamed=renamed), *contents(kpis)]
+    apart = ", ".join(f"`{label}`" for label in APART)
+    lines = [HEAD.format(renamed=renamed, apart=apart), *contents(kpis)]
     for facts in dict.fromkeys(kpi.facts for kpi in kpis.values()):
         lines += [
             "",
