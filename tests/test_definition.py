@@ -160,7 +160,8 @@ def test_a_kpi_is_made_from_the_records_of_its_facts_and_its_parts() -> None:
     [
         ("run", "run_seconds", ()),
         ("run", "saved_seconds", ("request",)),
-        ("change", "lead_seconds", ("incident",)),
+        ("change", "lead_seconds", ()),
+        ("change", "recovery_seconds", ("incident",)),
     ],
 )
 def test_records_that_a_column_does_not_need_hold_nothing_back(

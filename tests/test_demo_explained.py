@@ -8,14 +8,11 @@ import pytest
 
 from exporter.config import Config
 from exporter.figures import Once, explained, fed, open_store, read, stored_freshness
-from exporter.kpi import Kpi, catalogue
+from exporter.kpi import Kpi, catalogue, kept_apart
 from exporter.question import LARGEST_SIZE, question
 from exporter.screen import every_page
 from exporter.store import Store
 from tests.demo import END, found_in
-
-UNSUMMED = ("basis", "currency")
-"""Labels over which nothing is added up: each value is a figure of its own."""
 
 Labels = Mapping[str, str]
 Samples = Sequence[tuple[Labels, float]]
@@ -83,7 +80,7 @@ def test_the_records_shown_come_to_the_published_figure(demo: Explained, name: s
     both = [series for series in (f"{kpi.stem}_numerator", f"{kpi.stem}_denominator") if series in kpi.series]
     upper, *lower = [demo.published(series, kpi.window) for series in both or [kpi.metric]]
     one = max(upper, key=lambda sample: sample[1])[0]
-    whole = {label: value for label, value in one.items() if label in UNSUMMED}
+    whole = {label: value for label, value in one.items() if label in kept_apart(kpi)}
 
     assert len(upper) > 0
     for segment in (whole, one):
