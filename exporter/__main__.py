@@ -60,9 +60,15 @@ def loaded(path: Path, level: str | None = None, style: str | None = None) -> Co
 
 
 def guarded(work: Callable[[], Any]) -> Any:
-    """Runs something whose known faults end the program with their text."""
+    """Runs something whose known faults end the program with their text, and an interrupt with a word."""
     try:
         return work()
+    except KeyboardInterrupt:
+        fail("stopped", 130)
+    except RuntimeError as error:
+        if "interrupted" not in str(error):  # DuckDB's word for Ctrl-C in a query
+            raise
+        fail("stopped", 130)
     except (StoreError, ListenError, strict.Mistakes, Refusal) as error:
         fail(error)
 
@@ -196,7 +202,12 @@ def explain_command(
     config = loaded(config_path)
     if wrong := [text for text in labels if "=" not in text]:
         fail(f"{wrong[0]!r}: write a label as name=value, as in team=it")
-    query = dict(text.split("=", 1) for text in labels) | {"kpi": kpi, "page": str(page), "size": str(SIZE)}
+    query = dict(text.split("=", 1) for text in labels)
+    if len(query) < len(labels):
+        fail("a label is given twice; a figure is of one value of it, or of all")
+    if taken := sorted(query.keys() & {"kpi", "page", "size", "window", "at", "counted"}):
+        fail(f"{taken[0]}= is no label; see --help for the options")
+    query |= {"kpi": kpi, "page": str(page), "size": str(SIZE)}
     query |= {"window": window} if window else {}
     query |= {"at": at.isoformat()} if at else {}
     try:
@@ -230,6 +241,8 @@ def backfill_command(
 ) -> None:  # fmt: skip
     """Every figure at past instants, for `promtool tsdb create-blocks-from openmetrics`. Goes on where it stopped."""
     config = loaded(config_path, level, style)
+    if output.is_dir():
+        fail(f"--output {output}: is a folder; give the name of a file")
     if length < step:
         fail(f"--from {length} is shorter than --step {step}")
     job = backfill.Job(instants=backfill.instants(length, step, to or now()), output=output)
@@ -238,6 +251,10 @@ def backfill_command(
         begun = backfill.begun(job, backfill.same_settings(config.plan, config.limits), open_end=to is None)
         with bar("history") as show:
             backfill.fill(begun, lambda chunk: past(config, chunk), show)
+        told = begun.instants
+        click.echo(
+            f"{output}: {told.count} instants from {told.first.isoformat()} to {told.last.isoformat()}", err=True
+        )
 
     try:
         guarded(work)

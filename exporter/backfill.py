@@ -10,8 +10,8 @@ import hashlib
 import heapq
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -162,16 +162,15 @@ def samples(family: Family, at: datetime) -> Iterator[tuple[str, str]]:
 
 def joined(parts: Sequence[Path], output: Path) -> None:
     """The parts as one file, which replaces the old one in one go."""
-    files = [part.open() for part in parts]
+    whole = output.with_name(f".{output.name}.new")
     try:
-        with tempfile.NamedTemporaryFile("w", dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
-            file.writelines(merged(map(read, files)))
+        with ExitStack() as files, whole.open("w") as file:
+            file.writelines(merged(read(files.enter_context(part.open())) for part in parts))
             file.write("# EOF\n")
+        whole.chmod(0o644)
+        whole.replace(output)
     finally:
-        for each in files:
-            each.close()
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(output)
+        whole.unlink(missing_ok=True)
 
 
 def read(lines: Iterable[str]) -> Iterator[Line]:

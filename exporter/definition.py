@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from exporter import duration
+from exporter.column import COLUMNS
 from exporter.expression import Expression, ExpressionError, Kind, amount, predicate
-from exporter.kpi import Kpi, labels_made, made_of
+from exporter.kpi import APART, Kpi, labels_made, made_of, parts
+from exporter.records import RECORDS, person_columns
 from exporter.segments import LABELS
 from exporter.strict import At, did_you_mean
 
@@ -39,6 +41,9 @@ PARAM_OF = {
     "stale": "stale_after",
 }
 """Column -> the parameter that it is worked out with."""
+PARTS = ("numerator", "minus", "denominator")
+NO_SUM = {"currency", "from", "to"}
+"""Labels that no part may lose: what is left would be a sum over them."""
 SHARED = frozenset({"activation_window", "stale_after", "failure_window"})
 """Parameters that facts know only one value of: that of the shipped KPI."""
 MONEY = frozenset({"amount", "cost", "rate_per_second", "spent", "value"})
@@ -51,6 +56,9 @@ RESERVED = re.compile(
 OTHER_UNIT = re.compile(r"_(minutes|hours|days|weeks|months|milliseconds|ms|percent|percentage|pct)$")
 OURS = re.compile(r"(kpi|source|exporter|evaluation|store|config|otlp|series|coverage|unattributed)(_|$)")
 """Beginnings of what the exporter says about itself and about all KPIs."""
+NO_UNIT = re.compile(r"%|percent(age)?|pct|ms|milliseconds|minutes|hours|days|weeks|months")
+"""Units that are no base units."""
+QUOTED = re.compile(r"'(?:[^']|'')*'")
 TEXT = re.compile(r"[^{}\"\\\x00-\x1f]+")
 
 
@@ -127,7 +135,14 @@ class Judge:
                 yield (key,), f"a KPI of kind {kpi.kind} has no {key}; its own keys: {known}"
         yield from self._placed()
         yield from self._business()
+        if kpi.per and (kpi.per == "day") != (kpi.kind == "count"):
+            yield ("per",), "a count may be per: day, what is divided per: 100"
+        if kpi.kind == "state" and not kpi.value and kpi.aggregate == "max":
+            yield ("aggregate",), "there is no value of which one could be the largest; name one, or leave the key out"
+        yield from self._written()
         for name, param in kpi.params.items():
+            if param.default is None and kpi.name not in self.shipped:
+                yield ("params", name), "give it a default, such as default: 72h"
             if name in SHARED and kpi.name not in self.shipped:
                 owner = next((each.name for each in self.shipped.values() if name in each.params), "a shipped KPI")
                 yield ("params", name), f"there is only one {name}, that of {owner}; set it there"
@@ -137,15 +152,37 @@ class Judge:
             if isinstance(read, ExpressionError):
                 yield (key,), str(read)
                 continue
+            yield from (((key,), fault) for fault in self._words_of(read))
             for column in sorted(read.columns & PARAM_OF.keys()):
                 needed = PARAM_OF[column]
                 if needed not in kpi.params:
                     yield (key,), f"{column} is worked out with the parameter {needed}, {_advice(needed)}"
 
+    def _written(self) -> Iterator[Fault]:
+        """What expressions() passes over, or takes for something else."""
+        for key in (*CONDITIONS, *AMOUNTS):
+            text = getattr(self.kpi, key)
+            if key in SHAPE[self.kpi.kind] and text is not None and not text.strip():
+                yield (key,), "this is empty; write a condition or an amount, or leave the key out"
+            inside = " ".join(QUOTED.findall(text or ""))
+            for name in (name for name in self.kpi.params if f"{{{name}}}" in inside):
+                yield (key,), f"{{{name}}} stands in quotes, so it is a text like any other; take the quotes away"
+
+    def _words_of(self, read: Expression) -> Iterator[str]:
+        """Words that a column never has."""
+        record = RECORDS.get(self.kpi.facts)
+        for column, word in sorted(read.words):
+            known = COLUMNS[record].get(column) if record else None
+            if known and known.words and word not in known.words:
+                yield f"{column} is never {word!r}; {did_you_mean(word, sorted(known.words))}"
+
     def _placed(self) -> Iterator[Fault]:
         kpi = self.kpi
         if kpi.kind == "derived":
             return
+        if kpi.placed_by and kpi.numerator_placed_by:
+            message = "its numerator would count what its denominator does not; leave this out, or placed_by"
+            yield ("numerator_placed_by",), message
         times = sorted({t for each in self.siblings for t in (each.placed_by, each.numerator_placed_by) if t})
         for key in ("placed_by", "numerator_placed_by"):
             time = getattr(kpi, key)
@@ -167,13 +204,43 @@ class Judge:
     def _labels(self) -> Iterator[Fault]:
         kpi = self.kpi
         if kpi.kind == "derived":
+            yield from self._labels_of_parts()
             return
         own = {label for each in self.siblings for label in (*each.labels, *each.numerator_labels)}
         known = sorted((own | {*LABELS[kpi.record]}) & self.columns[kpi.facts].keys())
         for key in ("labels", "numerator_labels"):
             for i, label in enumerate(getattr(kpi, key)):
-                if label not in known:
+                if label in person_columns(RECORDS[kpi.record]):
+                    yield (key, i), "people are never labels; they are counted, not shown"
+                elif label not in known:
                     yield (key, i), f"{label!r} cannot be a label of {kpi.facts}; {did_you_mean(label, known)}"
+
+    def _labels_of_parts(self) -> Iterator[Fault]:
+        """Whether the figures of a derived KPI can be added up, and mean something."""
+        kpi = self.kpi
+        if kpi.labels:
+            yield ("labels",), "what is derived has the labels of its parts; leave the key out"
+        made = self._labels_made()
+        if made is None or any(map(self._part, parts(kpi))):
+            return
+        of_parts = {key: self._own(getattr(kpi, key)) for key in PARTS if getattr(kpi, key)}
+        every = {label for labels in of_parts.values() for label in labels}
+        for i, label in enumerate(kpi.drop):
+            if label not in {*every, *LABELS[kpi.record]}:
+                yield ("drop", i), f"no part has the label {label!r}; {did_you_mean(label, sorted(every))}"
+        for label in sorted(every & NO_SUM - {*made}):
+            bare = [key for key, labels in of_parts.items() if label not in (*labels, *kpi.drop)]
+            why = f"{getattr(kpi, bare[0])} is not by it" if bare else "leave it out of drop"
+            yield (bare[0] if bare else "drop",), f"its parts are by {label}, over which nothing is added up; {why}"
+        if kpi.denominator:
+            many = sorted({*made} - of_parts["denominator"] - {*APART})
+            if many:
+                also = ", ".join((*kpi.drop, *many))
+                why = f"{kpi.denominator} is not by {', '.join(many)}, and would count once for each"
+                yield ("drop",), f"{why}; write drop: [{also}]"
+
+    def _own(self, part: str) -> set[str]:
+        return {*labels_made(self.kpis[part.partition(".")[0]], self.kpis)}
 
     def _others(self) -> Iterator[Fault]:
         for i, name in enumerate(self.kpi.guard):
@@ -185,6 +252,18 @@ class Judge:
             part = getattr(self.kpi, key)
             if part and (fault := self._part(part)):
                 yield (key,), fault
+                return
+        now = {part: self._of_now(part) for part in parts(self.kpi)}
+        first, *others = now
+        for other in others:
+            if now[first] and not now[other]:
+                yield ("numerator",), f"{first} is as it is now, and {other} of a window; take parts that are alike"
+            elif other == self.kpi.minus and now[other] and not now[first]:
+                yield ("minus",), f"{other} is as it is now, and {first} of a window; take parts that are alike"
+
+    def _of_now(self, part: str) -> bool:
+        kpi = self.kpis[part.partition(".")[0]]
+        return self._of_now(kpi.numerator or "") if kpi.kind == "derived" else not kpi.windowed
 
     def _part(self, part: str) -> str | None:
         name, _, which = part.partition(".")
@@ -209,6 +288,8 @@ class Judge:
                 ("unit",),
                 "say in which unit it is, such as requests or currency; a name in _seconds needs none",
             )
+        if not ending and NO_UNIT.fullmatch(kpi.unit):
+            yield ("unit",), "figures are in base units: seconds for time, ratio (0 to 1) for a share"
         labels = self._labels_made()
         if labels is not None and kpi.unit == "currency" and "currency" not in labels:
             yield ("labels",), "an amount of money needs the label currency: two currencies make no sum"

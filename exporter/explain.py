@@ -206,6 +206,9 @@ class _Records:
         whole = Figure(self.kpi.name, None, (), n, None if d is None else float(d))
         counted = dict(zip((*GROUPS, "elsewhere"), numbers, strict=True))
         listed = counted[self.asked.counted] if self.asked.counted else sum(numbers[:-1])
+        pages = max(1, -(-listed // self.asked.size))
+        if self.asked.page > pages:
+            raise Unexplained(f"page {self.asked.page}: there {'is' if pages == 1 else 'are'} {pages}")
         return {
             "numbers": _numbers(self.kpi, whole),
             "counts": counted,
@@ -213,7 +216,7 @@ class _Records:
             "records": self._page(rows),
             "counted": self.asked.counted,
             "page": self.asked.page,
-            "pages": max(1, -(-listed // self.asked.size)),
+            "pages": pages,
             "size": self.asked.size,
         }
 

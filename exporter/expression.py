@@ -39,6 +39,8 @@ class Expression:
 
     sql: str
     columns: frozenset[str]
+    words: frozenset[tuple[str, str]] = frozenset()
+    """(column, text that it is compared with)."""
 
 
 Node: TypeAlias = Any  # sqlglot's nodes are looked at by class and by `args`
@@ -62,7 +64,7 @@ def amount(text: str, columns: Mapping[str, Kind]) -> Expression:
 
 
 def _read(text: str, columns: Mapping[str, Kind]) -> tuple[Expression, str]:
-    scope = _Scope(columns, set())
+    scope = _Scope(columns, set(), set())
     try:
         parsed = _parsed(text)
         if parsed.find(exp.Query):
@@ -72,7 +74,7 @@ def _read(text: str, columns: Mapping[str, Kind]) -> tuple[Expression, str]:
         term = scope.term(parsed)
     except RecursionError:
         raise ExpressionError("this is nested too deeply; write it more simply") from None
-    return Expression(f"({term.sql})", frozenset(scope.used)), term.kind
+    return Expression(f"({term.sql})", frozenset(scope.used), frozenset(scope.words)), term.kind
 
 
 def _parsed(text: str) -> Node:
@@ -117,6 +119,7 @@ def _fault(error: Exception) -> str:
 class _Scope:
     columns: Mapping[str, Kind]
     used: set[str]
+    words: set[tuple[str, str]]
 
     def term(self, node: Node, *wanted: str) -> Term:
         """A node as a Term, of one of the kinds `wanted`."""
@@ -133,6 +136,10 @@ class _Scope:
 
     def alike(self, nodes: Iterable[Node]) -> list[Term]:
         """Nodes that are compared with each other, so all of one kind."""
+        nodes = [*nodes]
+        named = [node.name.lower() for node in nodes if type(node) is exp.Column]
+        texts = [node.this for node in nodes if type(node) is exp.Literal and node.is_string]
+        self.words.update((name, text) for name in named for text in texts)
         read = [(node, self.term(node)) for node in nodes]
         known = [(node, term.kind) for node, term in read if term.kind != "null"]
         for node, kind in known[1:]:
@@ -192,6 +199,8 @@ def _logical(word: str) -> Reader:
 
 def _compared(word: str) -> Reader:
     def read(scope: _Scope, node: Node) -> Term:
+        if not word.startswith("IS") and exp.Null in (type(node.this), type(node.expression)):
+            raise ExpressionError(f"nothing is ever {word} null; write `is null` or `is not null`")
         left, right = scope.alike((node.this, node.expression))
         return Term(f"({left.sql} {word} {right.sql})", "boolean")
 

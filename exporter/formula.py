@@ -51,13 +51,17 @@ def formula(kpi: Kpi, params: Mapping[str, str]) -> Formula:
         counted = sql(kpi.denominator)
         weight = sql(kpi.weight) if kpi.weight else ONE
         refusals = [(f"not coalesce({counted}, false)", f"outside: {told('denominator')}")]
+        if kpi.weight:
+            counted += f" and {weight} >= 0"
+            refusals.append((f"coalesce({weight}, -1) < 0", f"not known, or below zero: {told('weight')}"))
         return Formula(counted, f"{counted} and {sql(kpi.numerator)}", ONE, weight, weight, tuple(refusals))
     counted = sql(kpi.where)
     refusals = [(f"not coalesce({counted}, false)", f"outside: {told('where')}")]
     if kpi.kind == "count" or (kpi.kind == "state" and not kpi.value):
         return Formula(counted, counted, ONE, ONE, None, tuple(refusals))
     value = sql(kpi.value)
-    counted += f" and {value} is not null"
+    # What a user reckons may be too large for an exact sum: then it is not known, rather than nothing.
+    counted += f" and {f'try_cast({value} as {EXACT})' if kpi.written else value} is not null"
     refusals.append((f"{value} is null", f"not known: {told('value')}"))
     if kpi.kind == "duration":
         # A length below zero (resolved before it was opened) is a fault in the data, not a short time.
@@ -67,8 +71,8 @@ def formula(kpi: Kpi, params: Mapping[str, str]) -> Formula:
     if kpi.weight:
         weight = sql(kpi.weight)
         amount = f"{value} * {weight}"
-        counted += f" and {weight} is not null"
-        refusals.append((f"{weight} is null", f"not known: {told('weight')}"))
+        counted += f" and {f'try_cast({amount} as {EXACT})' if kpi.written else weight} is not null and {weight} >= 0"
+        refusals.append((f"coalesce({weight}, -1) < 0", f"not known, or below zero: {told('weight')}"))
     return Formula(
         counted,
         counted,

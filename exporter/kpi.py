@@ -147,7 +147,7 @@ class Kpi(Frozen):
 
     @model_validator(mode="after")
     def _says_what_its_kind_needs(self) -> "Kpi":
-        missing = [key for key in NEEDED[self.kind] if key not in self.model_fields_set]
+        missing = [key for key in NEEDED[self.kind] if getattr(self, key) is None or key not in self.model_fields_set]
         if missing:
             raise ValueError(f"a KPI of kind {self.kind} needs {', '.join(missing)}")
         if self.business and self.kind != "duration":

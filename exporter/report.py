@@ -41,13 +41,14 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[Fed]) -> list[dic
     found: list[dict[str, Any]] = []
     by_name, shares = {s.kpi.name: s for s in plan.settings}, summed(evaluation.coverage)
     windows = [name for name, _ in plan.windows]
+    order = [*windows, None]
     for setting in plan.settings:
         common = _common(setting, evaluation.at, sources)
         common |= {"min_coverage": setting.min_coverage, "coverage": told_of(setting, by_name, windows, shares)}
         if setting.kpi.name in evaluation.absent:
             found.append(common | {"absent": evaluation.absent[setting.kpi.name]})
         whole = (reduced(figure, splits(setting.kpi)) for figure in grouped.get(setting.kpi.name, ()))
-        for total in merge(whole, settings):
+        for total in sorted(merge(whole, settings), key=lambda figure: (order.index(figure.window), figure.segment)):
             split = dict(total.segment)
             shown = {"window": total.window, "split": split, "threshold": _threshold(setting, split)}
             of_all = {"baselines": compared.get((total.kpi, total.window, total.segment), [])}

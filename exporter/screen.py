@@ -57,9 +57,13 @@ def kpi_table(rows: Sequence[dict[str, Any]], window: str, at: datetime, console
             table.add_row(*line(row, at))
             for each in row.get("baselines", ()):
                 n = "" if each["n"] is None else f"{each['n']:,.0f}"
-                told = value({"value": each["value"], "unit": row["unit"]})
-                table.add_row(f"  {each['baseline']}", told, "", n, "", f"now {difference(each, row['unit'])}")
-    (console or Console(soft_wrap=True)).print(table)
+                told, now = (value({"value": each[key], "unit": row["unit"]}) for key in ("value", "now"))
+                # Of the segments that both sides have, so not always the figure above.
+                table.add_row(f"  {each['baseline']}", told, "", n, "", f"now {now}, {difference(each, row['unit'])}")
+    out = console or Console(soft_wrap=True)
+    # Whole figures, however narrow the terminal is: a number cut off is another number.
+    out.width = max(out.width, Measurement.get(out, out.options.update(width=100_000), table).maximum)
+    out.print(table)
 
 
 def why(row: Mapping[str, Any], window: str | None = None) -> str:
@@ -154,7 +158,8 @@ def explanation(found: dict[str, Any], console: Console | None = None) -> None:
     """Prints where a figure comes from: definition, numbers, freshness, then the records."""
     out = console or Console(soft_wrap=True)
     segment = " ".join(f"{label}={chosen}" for label, chosen in found["segment"].items())
-    out.print(f"[bold]{escape(found['title'])}[/] {found['kpi']} {found['window'] or 'now'} {escape(segment)}")
+    at = f" as it stood at {cell(found['at'][:19] + 'Z')} UTC" if found["pinned"] else ""
+    out.print(f"[bold]{escape(found['title'])}[/] {found['kpi']} {found['window'] or 'now'}{at} {escape(segment)}")
     out.print(escape(found["help"]))
     for name, text in (*found["definition"].items(), *(numbers(found) or {"value": "no records"}).items()):
         out.print(f"  {name.replace('_', ' ')}: {escape(text)}", highlight=False)

@@ -9,7 +9,7 @@ Z95 = 1.959963984540054
 
 
 def wilson(successes: float, total: float, z: float = Z95) -> tuple[float, float]:
-    """The Wilson score interval of a proportion, (lower, upper), both within 0..1. `total` > 0.
+    """The Wilson score interval of a proportion, (lower, upper), both within 0..1. `total` > 0, at least `successes`.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference (1927).
     """

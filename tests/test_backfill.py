@@ -76,6 +76,15 @@ async def test_beside_a_running_exporter_it_is_the_same_file_as_at_rest(tmp_path
     assert (tmp_path / "beside.om").read_bytes() == (tmp_path / "rest.om").read_bytes()
 
 
+async def test_a_folder_is_no_file_to_write_and_that_is_said_before_any_work(tmp_path: Path) -> None:
+    config(tmp_path)
+    (tmp_path / "there").mkdir()
+    status, _, said = await command(*asked("there"), folder=tmp_path)
+
+    assert (status, said) == (1, "outcome-exporter: --output there: is a folder; give the name of a file\n")
+    assert not (tmp_path / ".there.parts").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 async def test_interrupted_and_begun_again_it_is_the_same_file(tmp_path: Path, number: signal.Signals) -> None:
     bookings(tmp_path)

@@ -266,7 +266,7 @@ def test_a_window_that_alerts_look_at_and_a_short_history_are_warned_of(written:
     found = written(N8N + "    initial_history: 7d\nwindows: [30d]\n")
 
     assert [warning.partition("config.yaml:")[2] for warning in found.warnings] == [
-        "6: windows: 7d is left out, though alerts look at it; they will stay silent",
+        "6: windows: without 1d and 7d, which alerts look at; those will stay silent",
         "5: sources[0].initial_history: shorter than the longest window: figures over 30d will be too small at first",
     ]
 

@@ -579,7 +579,7 @@ def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
     assert found.absent["no_show_ratio"] == "stale_source"
     assert found.absent["backlog"] == "no_records"
     assert found.absent["spend"] == "no_source"
-    # It is better with incidents, so it waits for a source of them that is not through yet; what takes none in does not.
+    # It is better with incidents, so it waits for a source of them that is not through yet.
     assert found.absent["change_failure_ratio"] == "initial_sync"
     assert found.absent["rollback_ratio"] == "no_records"
     assert set(found.absent) == set(kpi.catalogue())

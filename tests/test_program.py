@@ -222,6 +222,34 @@ async def test_once_prints_writes_and_looks_back(tmp_path: Path) -> None:
     assert "25.0%" in at_rest
 
 
+async def test_a_question_that_cannot_be_meant_is_refused(tmp_path: Path) -> None:
+    bookings(tmp_path)
+    config(tmp_path)
+    await command("once", folder=tmp_path)
+
+    async def refused(*arguments: str) -> str:
+        status, _, said = await command("explain", "no_show_ratio", *arguments, folder=tmp_path)
+        assert status == 1
+        return said.strip().removeprefix("outcome-exporter: ")
+
+    assert await refused("team=it", "team=hr") == "a label is given twice; a figure is of one value of it, or of all"
+    assert await refused("size=2") == "size= is no label; see --help for the options"
+    assert await refused("--page", "9") == "page 9: there is 1"
+
+
+async def test_figures_are_whole_however_narrow_the_terminal_is(tmp_path: Path) -> None:
+    bookings(tmp_path)
+    config(tmp_path)
+    await command("once", folder=tmp_path)
+    _, told, _ = await command("kpis", folder=tmp_path)
+    at = "2026-01-01T00:00:00Z"
+    _, explained, _ = await command("explain", "no_show_ratio", "--at", at, folder=tmp_path)
+
+    assert "no_show_ratio " in told
+    assert "…" not in told
+    assert "as it stood at 2026-01-01 00:00:00 UTC" in explained.splitlines()[0]
+
+
 async def test_once_says_which_source_failed_and_still_prints_the_others(tmp_path: Path) -> None:
     bookings(tmp_path)
     config(tmp_path, n8n_source(tmp_path, "automation", "http://127.0.0.1:9"))

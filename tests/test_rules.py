@@ -342,13 +342,20 @@ def made_for(path: Path, folder: Path, *options: str) -> list[str]:
     return done.output.splitlines()
 
 
+def test_without_a_day_among_the_windows_there_is_no_alert_about_one() -> None:
+    escalation = next(s for s in config.load(OWN, catalogue(), CONNECTORS, {}).plan.settings if s.kpi.spike)
+
+    assert levelled_as(escalation, ["1d", "7d"]).spike is not None
+    assert levelled_as(escalation, ["7d"]).spike is None
+
+
 @promtool
 def test_a_config_gets_the_rules_of_exactly_its_thresholds(tmp_path: Path) -> None:
     made_for(OWN, tmp_path / "rules")
     path = tmp_path / "rules/kpi.rules.yaml"
     made = {group["name"]: group for group in yaml.safe_load(path.read_text())["groups"]}
     plan = config.load(OWN, catalogue(), CONNECTORS, {}).plan
-    kpis = {setting.kpi.name: levelled_as(setting) for setting in plan.settings}
+    kpis = {setting.kpi.name: levelled_as(setting, [name for name, _ in plan.windows]) for setting in plan.settings}
     ruled = [kpis[setting.kpi.name] for setting in plan.settings if setting.limited]
     names = {"outcome-" + kpi.name.replace("_", "-") for kpi in ruled}
 

@@ -264,11 +264,10 @@ class _Loader:
         """What is allowed, but hardly meant."""
         names, longest = {name for name, _ in windows}, windows[-1]
         limited = [setting for setting in settings if setting.limited]
-        missing = sorted({setting.kpi.window for setting in limited} - names)
+        spikes = {"1d" for setting in settings if setting.kpi.spike}
+        missing = sorted(({setting.kpi.window for setting in limited} | spikes) - names, key=duration.seconds)
         if missing:
-            self.warn(
-                ("windows",), f"{', '.join(missing)} is left out, though alerts look at it; they will stay silent"
-            )
+            self.warn(("windows",), f"without {' and '.join(missing)}, which alerts look at; those will stay silent")
         used = {source.calendar for source in sources} | {team.calendar for team in whole.teams.values()}
         for name in whole.calendars:
             if name not in used:

@@ -35,8 +35,14 @@ class DefinitionReader:
         )
         for name in entries.keys() & self.shipped.keys():
             self._unchanged(name, entries[name])
-        given = {name: body for name, body in entries.items() if name not in self.shipped and "facts" in body}
+        given = {name: body for name, body in entries.items() if name not in self.shipped and KEYS & body.keys()}
         self.names = list(given)
+        for name in [name for name, body in given.items() if "facts" not in body]:
+            known = sorted({each.facts for each in self.shipped.values()})
+            self.checker.wrong(
+                ("kpis", name), f"say which rows it counts, as in facts: request; known: {', '.join(known)}"
+            )
+            del given[name]
         if not given:
             return {}
         columns = fact.columns()
@@ -49,7 +55,8 @@ class DefinitionReader:
                 faults = list(Judge(kpi, everything, self.shipped, columns).faults())
                 for at, message in faults:
                     self.checker.wrong(("kpis", name, *at), message)
-                if not faults:
+                # What is made of one that has faults has none of its own to be told.
+                if not faults and {*made_of(kpi)} <= self.shipped.keys() | good.keys():
                     good[name] = sound(kpi, columns[kpi.facts])
         return good
 

@@ -84,7 +84,9 @@ class SettingReader:
 
     def _param(self, kpi: Kpi, name: str, param: Param, data: Mapping[str, Any], at: At) -> str | None:
         """A parameter's value as SQL."""
-        value = param.default if kpi.name in self.own else data.get(name, param.default)
+        value = data.get(name, param.default)
+        if kpi.name in self.own:
+            value, at = param.default, (*at[:-1], "params", name, "default")
         if value is None:
             return "null"
         try:

@@ -27,8 +27,8 @@ def files(
     settings: Sequence[Setting], shipped: Mapping[str, Kpi], windows: Sequence[str], urls: Urls
 ) -> dict[str, str]:
     """Name of a file -> its text."""
-    kpis = {**shipped, **{setting.kpi.name: levelled(setting) for setting in settings}}
-    ruled = {setting.kpi.name: setting for setting in settings if setting.limited or setting.kpi.spike}
+    kpis = {**shipped, **{setting.kpi.name: levelled(setting, windows) for setting in settings}}
+    ruled = {setting.kpi.name: setting for setting in settings if setting.limited or kpis[setting.kpi.name].spike}
     of_any = Urls(runbook=urls.runbook, dashboard=urls.dashboard, view=ANY_KPI)
     head = HEAD.format(min_records=MIN_RECORDS).replace("render` from exporter/kpis/*.yaml", "rules` from a config")
     head = head.replace("change the KPI, render, commit both", "change the config and make them anew")
@@ -41,9 +41,10 @@ def files(
     }
 
 
-def levelled(setting: Setting) -> Kpi:
-    """A KPI with the thresholds of the config; it has a rule, if only for single segments."""
-    return setting.kpi.model_copy(update={"threshold": setting.threshold} if setting.limited else {})
+def levelled(setting: Setting, windows: Sequence[str]) -> Kpi:
+    """A KPI with the thresholds of the config; it has a rule, if only for single segments. A spike is one of a day."""
+    spike = {} if "1d" in windows else {"spike": None}
+    return setting.kpi.model_copy(update=({"threshold": setting.threshold} if setting.limited else {}) | spike)
 
 
 def section(alert: Mapping[str, Any], setting: Setting, kpis: Mapping[str, Kpi]) -> str:
