@@ -53,8 +53,8 @@ def explain(
         # What makes no sum is shown one by one: what most is in comes first.
         if label != "basis" and (values := made.values(label)):
             apart[LABEL_NAMES.get(label, label)] = values
-            asked = replace(asked, segment={label: values[0], **asked.segment})
-            made.asked = asked
+            if label not in asked.segment:
+                made.asked = asked = replace(asked, segment={**asked.segment, label: values[0]})
     found: dict[str, Any] = {
         "kpi": kpi.name,
         "title": kpi.title,

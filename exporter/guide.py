@@ -147,12 +147,13 @@ def _part(part: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _apart(found: Mapping[str, Any], base: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(label=value, link) of each other value that the figure could be of, instead of the one shown."""
-    return [
-        (f"{label}={value}", link(found["kpi"], **{**base, label: value}))
-        for label, values in found["apart"].items()
-        for value in sorted(values)
-        if value != found["segment"][label]
-    ]
+    made, labels = [], list(found["apart"])
+    for i, (label, values) in enumerate(found["apart"].items()):
+        # Another stage is left for another one: what follows is chosen anew.
+        kept = {name: value for name, value in base.items() if name not in labels[i + 1 :]}
+        others = (value for value in sorted(values) if value != found["segment"][label])
+        made += [(f"{label}={value}", link(found["kpi"], **{**kept, label: value})) for value in others]
+    return made
 
 
 def _judged(found: dict[str, Any]) -> str:

@@ -224,7 +224,12 @@ def test_handoffs_of_a_funnel_are_never_added_up(store: Store) -> None:
 
     found = case.explain()
 
-    assert (found["segment"]["from"], found["segment"]["to"]) == ("contacted", "booked")
+    assert list(found["segment"].items()) == [("from", "contacted"), ("to", "booked")]
+    # Another stage is not looked for among those that went on to the one shown.
+    assert [(name, "to=" in href) for name, href in page(found)["apart"]] == [
+        ("from=booked", False),
+        ("from=lead", False),
+    ]
     assert found["numbers"]["denominator"] == 4
     assert {(each["split"]["from"], each["split"]["to"], each["n"]) for each in case.rows(asked["kpi"], "7d")} == {
         ("lead", "contacted", 4),
