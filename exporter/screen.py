@@ -2,6 +2,7 @@
 
 import csv
 import io
+import operator
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -143,15 +144,17 @@ def age(moment: str | None, at: datetime) -> str:
 
 def against(row: dict[str, Any]) -> str:
     """Which threshold is broken, judged as the alerts do: by the end of the interval that speaks for the value."""
-    judged = row.get("lower" if row["better"] == "lower" else "upper")
-    judged = row["value"] if judged is None else judged
-    for severity in ("critical", "warning"):
-        threshold = row["threshold"].get(severity)
-        if threshold is None or judged is None:
-            continue
-        if judged > threshold if row["better"] == "lower" else judged < threshold:
-            return severity
-    return "within" if any(v is not None for v in row["threshold"].values()) else ""
+    levels = [(name, level) for name in ("critical", "warning") if (level := row["threshold"].get(name)) is not None]
+
+    def broken(number: float | None) -> str | None:
+        worse = operator.gt if row["better"] == "lower" else operator.lt
+        return next((name for name, level in levels if number is not None and worse(number, level)), None)
+
+    bound = row.get("lower" if row["better"] == "lower" else "upper")
+    if found := broken(row["value"] if bound is None else bound):
+        return found
+    # The value is, but of too few records to be sure: no alert fires.
+    return "beyond, not surely" if broken(row["value"]) else "within" if levels else ""
 
 
 def explanation(found: dict[str, Any], console: Console | None = None) -> None:

@@ -17,7 +17,7 @@ from exporter.kpi import catalogue
 from exporter.question import LARGEST_SIZE, Question, Unexplained, question
 from exporter.records import RECORDS, person_columns
 from exporter.report import rows
-from exporter.screen import csv_text, every_page, numbers
+from exporter.screen import against, csv_text, every_page, numbers
 from exporter.server.gate import Gate
 from exporter.store import Store
 from tests import scenario
@@ -386,3 +386,20 @@ def test_with_users_records_are_shown_anywhere(tmp_path: Path) -> None:
 
     assert gate.keeps_records("192.0.2.1", "outcomes.example") is None
     gate.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "lower", "limits", "said"),
+    [
+        (0.4, 0.3, {"warning": 0.2, "critical": 0.35}, "warning"),
+        (0.4, 0.36, {"warning": 0.2, "critical": 0.35}, "critical"),
+        (0.4, 0.1, {"warning": 0.2}, "beyond, not surely"),
+        (0.1, 0.0, {"warning": 0.2, "critical": None}, "within"),
+        (0.4, 0.1, {"warning": None}, ""),
+        (None, None, {"warning": 0.2}, "within"),
+    ],
+)
+def test_a_threshold_is_broken_surely_or_only_by_the_value(
+    value: float | None, lower: float | None, limits: dict[str, float | None], said: str
+) -> None:
+    assert against({"value": value, "lower": lower, "better": "lower", "threshold": limits}) == said

@@ -58,7 +58,10 @@ def day_text(value: str) -> str:
 
 def _amount(value: Any) -> Any:
     """A number, or a length of time as its seconds."""
-    return duration.seconds(value) if isinstance(value, str) else value
+    try:
+        return duration.seconds(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("write a number, such as 0.20 for 20 %, or a length of time, such as 4h") from None
 
 
 def _share(value: float) -> float:
