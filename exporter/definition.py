@@ -7,18 +7,17 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from exporter import duration
+from exporter import derivation, duration
 from exporter.column import COLUMNS
+from exporter.derivation import Fault
 from exporter.expression import Expression, ExpressionError, Kind, amount, predicate
-from exporter.kpi import APART, Kpi, labels_made, made_of, parts
+from exporter.kpi import Kpi, labels_made
 from exporter.records import RECORDS, person_columns
 from exporter.segments import LABELS
-from exporter.strict import At, did_you_mean
+from exporter.strict import did_you_mean
 
 Columns = Mapping[str, Mapping[str, Kind]]
 """Facts -> column -> kind."""
-Fault = tuple[At, str]
-"""The keys that lead to what is wrong, and words."""
 
 CONDITIONS = ("numerator", "denominator", "where")
 AMOUNTS = ("value", "weight")
@@ -41,9 +40,6 @@ PARAM_OF = {
     "stale": "stale_after",
 }
 """Column -> the parameter that it is worked out with."""
-PARTS = ("numerator", "minus", "denominator")
-NO_SUM = {"currency", "from", "to"}
-"""Labels that no part may lose: what is left would be a sum over them."""
 SHARED = frozenset({"activation_window", "stale_after", "failure_window"})
 """Parameters that facts know only one value of: that of the shipped KPI."""
 MONEY = frozenset({"amount", "cost", "rate_per_second", "spent", "value"})
@@ -204,7 +200,6 @@ class Judge:
     def _labels(self) -> Iterator[Fault]:
         kpi = self.kpi
         if kpi.kind == "derived":
-            yield from self._labels_of_parts()
             return
         own = {label for each in self.siblings for label in (*each.labels, *each.numerator_labels)}
         known = sorted((own | {*LABELS[kpi.record]}) & self.columns[kpi.facts].keys())
@@ -215,68 +210,12 @@ class Judge:
                 elif label not in known:
                     yield (key, i), f"{label!r} cannot be a label of {kpi.facts}; {did_you_mean(label, known)}"
 
-    def _labels_of_parts(self) -> Iterator[Fault]:
-        """Whether the figures of a derived KPI can be added up, and mean something."""
-        kpi = self.kpi
-        if kpi.labels:
-            yield ("labels",), "what is derived has the labels of its parts; leave the key out"
-        made = self._labels_made()
-        if made is None or any(map(self._part, parts(kpi))):
-            return
-        of_parts = {key: self._own(getattr(kpi, key)) for key in PARTS if getattr(kpi, key)}
-        every = {label for labels in of_parts.values() for label in labels}
-        for i, label in enumerate(kpi.drop):
-            if label not in {*every, *LABELS[kpi.record]}:
-                yield ("drop", i), f"no part has the label {label!r}; {did_you_mean(label, sorted(every))}"
-        for label in sorted(every & NO_SUM - {*made}):
-            bare = [key for key, labels in of_parts.items() if label not in (*labels, *kpi.drop)]
-            why = f"{getattr(kpi, bare[0])} is not by it" if bare else "leave it out of drop"
-            yield (bare[0] if bare else "drop",), f"its parts are by {label}, over which nothing is added up; {why}"
-        if kpi.denominator:
-            many = sorted({*made} - of_parts["denominator"] - {*APART})
-            if many:
-                also = ", ".join((*kpi.drop, *many))
-                why = f"{kpi.denominator} is not by {', '.join(many)}, and would count once for each"
-                yield ("drop",), f"{why}; write drop: [{also}]"
-
-    def _own(self, part: str) -> set[str]:
-        return {*labels_made(self.kpis[part.partition(".")[0]], self.kpis)}
-
     def _others(self) -> Iterator[Fault]:
         for i, name in enumerate(self.kpi.guard):
             if name not in self.kpis:
                 yield ("guard", i), f"there is no KPI {name!r}; {did_you_mean(name, self.kpis)}"
-        if self.kpi.kind != "derived":
-            return
-        for key in ("numerator", "minus", "denominator"):
-            part = getattr(self.kpi, key)
-            if part and (fault := self._part(part)):
-                yield (key,), fault
-                return
-        now = {part: self._of_now(part) for part in parts(self.kpi)}
-        first, *others = now
-        for other in others:
-            if now[first] and not now[other]:
-                yield ("numerator",), f"{first} is as it is now, and {other} of a window; take parts that are alike"
-            elif other == self.kpi.minus and now[other] and not now[first]:
-                yield ("minus",), f"{other} is as it is now, and {first} of a window; take parts that are alike"
-
-    def _of_now(self, part: str) -> bool:
-        kpi = self.kpis[part.partition(".")[0]]
-        return self._of_now(kpi.numerator or "") if kpi.kind == "derived" else not kpi.windowed
-
-    def _part(self, part: str) -> str | None:
-        name, _, which = part.partition(".")
-        other = self.kpis.get(name)
-        if other is None:
-            return f"there is no KPI {name!r}; {did_you_mean(name, self.kpis)}"
-        if other.aggregate == "max":
-            return f"{name} is the largest of its segments; it cannot be added up"
-        if which not in ("", "numerator", "denominator"):
-            return f"after the dot comes numerator or denominator: {name}.denominator"
-        if which and len(other.series) == 1:
-            return f"{name} is a {other.kind}, which has no {which}; write {name}"
-        return None
+        if self.kpi.kind == "derived":
+            yield from derivation.faults(self.kpi, self.kpis)
 
     def _unit(self) -> Iterator[Fault]:
         kpi = self.kpi
@@ -290,20 +229,14 @@ class Judge:
             )
         if not ending and NO_UNIT.fullmatch(kpi.unit):
             yield ("unit",), "figures are in base units: seconds for time, ratio (0 to 1) for a share"
-        labels = self._labels_made()
-        if labels is not None and kpi.unit == "currency" and "currency" not in labels:
+        whole = derivation.whole(kpi, self.kpis)
+        if whole and kpi.unit == "currency" and "currency" not in labels_made(kpi, self.kpis):
             yield ("labels",), "an amount of money needs the label currency: two currencies make no sum"
         read = dict(expressions(kpi, self.columns[kpi.facts]))
         used = {column for key in AMOUNTS if isinstance(found := read.get(key), Expression) for column in found.columns}
         money = sorted(used & MONEY) if "currency" in self.columns[kpi.facts] else []
         if money and "currency" not in kpi.labels:
             yield ("labels",), f"{money[0]} is an amount of money: add the label currency, two currencies make no sum"
-
-    def _labels_made(self) -> tuple[str, ...] | None:
-        """None where its parts are not all there."""
-        if not self.kpis.keys() >= {*made_of(self.kpi)}:
-            return None
-        return labels_made(self.kpi, self.kpis)
 
     def _clashes(self) -> Iterator[Fault]:
         mine = self.kpi.all_series

@@ -12,7 +12,7 @@ FLOORS = (
     "records stats strict opening duration pattern logs negotiation failure store.fault",
     "client column expression kpi figure health store server.listen server.page server.gate config.secret config.shape",
     "segments connectors plan formula config.section demo.fakes",
-    "business trust derive",
+    "business trust derive derivation",
     "source evaluate publish otlp definition merge",
     "baseline config.comparison fold",
     "fixed",

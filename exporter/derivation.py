@@ -1,0 +1,78 @@
+"""Whether a derived KPI is well made of its parts: they are there and alike, and what comes of them can be added up."""
+
+from collections.abc import Iterator, Mapping
+
+from exporter.kpi import APART, Kpi, labels_made, made_of, parts
+from exporter.segments import LABELS
+from exporter.strict import At, did_you_mean
+
+Fault = tuple[At, str]
+"""The keys that lead to what is wrong, and words."""
+
+PARTS = ("numerator", "minus", "denominator")
+NO_SUM = {"currency", "from", "to"}
+"""Labels that no part may lose: what is left would be a sum over them."""
+
+
+def faults(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
+    """Everything that is wrong with what it is made of."""
+    if kpi.labels:
+        yield ("labels",), "what is derived has the labels of its parts; leave the key out"
+    wrong = [((key,), fault) for key in PARTS if (part := getattr(kpi, key)) and (fault := _of(part, kpis))]
+    yield from wrong
+    if not wrong and whole(kpi, kpis):
+        yield from _times(kpi, kpis)
+        yield from _labels(kpi, kpis)
+
+
+def whole(kpi: Kpi, kpis: Mapping[str, Kpi]) -> bool:
+    """Whether all that it is made of is there, and what that is made of."""
+    return all(name in kpis and whole(kpis[name], kpis) for name in made_of(kpi))
+
+
+def _of(part: str, kpis: Mapping[str, Kpi]) -> str | None:
+    name, _, which = part.partition(".")
+    other = kpis.get(name)
+    if other is None:
+        return f"there is no KPI {name!r}; {did_you_mean(name, kpis)}"
+    if other.aggregate == "max":
+        return f"{name} is the largest of its segments; it cannot be added up"
+    if which not in ("", "numerator", "denominator"):
+        return f"after the dot comes numerator or denominator: {name}.denominator"
+    if which and len(other.series) == 1:
+        return f"{name} is a {other.kind}, which has no {which}; write {name}"
+    return None
+
+
+def _times(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
+    """What is of a window can be divided by what is as it is now; nothing else goes together."""
+    now = {part: _of_now(part, kpis) for part in parts(kpi)}
+    first, *others = now
+    for other in others:
+        if now[first] and not now[other]:
+            yield ("numerator",), f"{first} is as it is now, and {other} of a window; take parts that are alike"
+        elif other == kpi.minus and now[other] and not now[first]:
+            yield ("minus",), f"{other} is as it is now, and {first} of a window; take parts that are alike"
+
+
+def _of_now(part: str, kpis: Mapping[str, Kpi]) -> bool:
+    kpi = kpis[part.partition(".")[0]]
+    return _of_now(kpi.numerator or "", kpis) if kpi.kind == "derived" else not kpi.windowed
+
+
+def _labels(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
+    made = {*labels_made(kpi, kpis)}
+    told = ((key, getattr(kpi, key)) for key in PARTS)
+    of_parts = {key: {*labels_made(kpis[part.partition(".")[0]], kpis)} for key, part in told if part}
+    every = {label for labels in of_parts.values() for label in labels}
+    for i, label in enumerate(kpi.drop):
+        if label not in {*every, *LABELS[kpi.record]}:
+            yield ("drop", i), f"no part has the label {label!r}; {did_you_mean(label, sorted(every))}"
+    for label in sorted(every & NO_SUM - made):
+        bare = [key for key, labels in of_parts.items() if label not in (*labels, *kpi.drop)]
+        why = f"{getattr(kpi, bare[0])} is not by it" if bare else "leave it out of drop"
+        yield (bare[0] if bare else "drop",), f"its parts are by {label}, over which nothing is added up; {why}"
+    many = sorted(made - of_parts.get("denominator", made) - {*APART})
+    if many:
+        why = f"{kpi.denominator} is not by {', '.join(many)}, and would count once for each"
+        yield ("drop",), f"{why}; write drop: [{', '.join((*kpi.drop, *many))}]"
