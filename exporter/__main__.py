@@ -256,8 +256,8 @@ def backfill_command(
 
     def work() -> None:
         begun = backfill.begun(job, backfill.same_settings(config.plan, config.limits), open_end=to is None)
-        with bar("history") as show:
-            backfill.fill(begun, lambda chunk: past(config, chunk), show)
+        with past(config) as lines_of, bar("history") as show:
+            backfill.fill(begun, lines_of, show)
         told = begun.instants
         click.echo(
             f"{output}: {told.count} instants from {told.first.isoformat()} to {told.last.isoformat()}", err=True

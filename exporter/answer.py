@@ -1,7 +1,8 @@
 """What is known, asked of the running exporter, or, where none is running, of its store at rest."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +14,7 @@ from exporter.history import Instants
 from exporter.question import LARGEST_SIZE, question
 from exporter.report import rows
 from exporter.server import ask
+from exporter.store import Store
 
 
 def known(config: Config) -> Any:
@@ -37,11 +39,20 @@ def explained(config: Config, query: Mapping[str, str]) -> dict[str, Any]:
         return figures.explained(config, store, asked.at or now(), sources, asked)
 
 
-def past(config: Config, chunk: Instants) -> Sequence[Sequence[str]]:
-    """The figures of past instants. Raises Refusal."""
-    path = f"{backfill.ROUTE}?{urlencode(backfill.query(chunk))}"
-    found = asyncio.run(ask(config.store.path, path, seconds=None))
-    if isinstance(found, list):
-        return found
-    with open_store(config) as store:
-        return figures.past(config, store, fed(config, stored_freshness(config, store)), chunk)
+@contextmanager
+def past(config: Config) -> Iterator[Callable[[Instants], Sequence[Sequence[str]]]]:
+    """Gives the figures of past instants, chunk by chunk; a store at rest is opened once. May raise Refusal."""
+    with ExitStack() as opened:
+        store: Store | None = None
+
+        def lines_of(chunk: Instants) -> Sequence[Sequence[str]]:
+            nonlocal store
+            if store is None:
+                path = f"{backfill.ROUTE}?{urlencode(backfill.query(chunk))}"
+                found = asyncio.run(ask(config.store.path, path, seconds=None))
+                if isinstance(found, list):
+                    return found
+                store = opened.enter_context(open_store(config))
+            return figures.past(config, store, fed(config, stored_freshness(config, store)), chunk)
+
+        yield lines_of
