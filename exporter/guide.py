@@ -70,7 +70,7 @@ def _card(setting: Setting, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> di
         "kpi": kpi.name,
         "record": kpi.record.replace("_", " ").capitalize(),
         "title": kpi.title,
-        "help": kpi.help.replace("`", ""),
+        "help": kpi.help,
         "series": kpi.series,
         "made_of": parts(kpi) if kpi.kind == "derived" else (),
         "guard": kpi.guard,
@@ -96,7 +96,7 @@ def page(found: dict[str, Any]) -> dict[str, Any]:
     return {
         "title": found["title"],
         "kpi": kpi,
-        "help": found["help"].replace("`", ""),
+        "help": found["help"],
         "windows": [(name, link(kpi, **base | {"window": name}), name == found["window"]) for name in found["windows"]],
         "window": found["window"],
         "segment": found["segment"],
