@@ -1,11 +1,15 @@
 """What several tests share because it takes long to make."""
 
 import asyncio
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests import demo
+
+# A script that starts the tests in the background has them ignore Ctrl-C, and the programs they start would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
