@@ -4,13 +4,13 @@ A mapping is compiled once per source; `apply` then runs for every record. A pat
 lists by the `name`, `key`, `id` or `field` of an element, by position, or in every element. Unknown is None.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
 from exporter.column import COLUMNS, UNITS, Column, Rule, Rules, Scalar, cleaned
+from exporter.pattern import Pattern, compile_pattern, matched, pattern_fault
 from exporter.records import SEGMENTS, Json, Read, Record, person_columns, record_name
 
 LABELS: Mapping[str, tuple[str, ...]] = {
@@ -102,11 +102,8 @@ def faults(rule: Rule, column: Column) -> Iterator[tuple[tuple[str, ...], str]]:
         yield (), "give either field (where to look in the platform's item) or value (a constant)"
     if rule.field is not None and not all(rule.field.split(".")):
         yield ("field",), "this path has an empty part; write it like CustomFields.Team"
-    if rule.match is not None:
-        try:
-            re.compile(rule.match)
-        except re.error as error:
-            yield ("match",), f"this is not a regular expression: {error}"
+    if rule.match is not None and (fault := pattern_fault(rule.match)):
+        yield ("match",), fault
     if (rule.scale or rule.unit) and column.kind not in ("number", "integer", "instant"):
         yield ("scale" if rule.scale else "unit",), f"{column.name} is not a number"
     elif rule.scale and (rule.scale[0] == rule.scale[1] or column.high == float("inf")):
@@ -159,7 +156,7 @@ def _find(rule: Rule, column: Column) -> Find:
     if rule.field is None:
         return lambda _: rule.value
     parts = tuple(rule.field.split("."))
-    pattern = re.compile(rule.match) if rule.match else None
+    pattern = compile_pattern(rule.match) if rule.match else None
     words = {word.strip().lower(): ours for word, ours in rule.map.items()}
     plain = not words and rule.scale is None and rule.unit is None
 
@@ -211,11 +208,10 @@ def _scalars(value: Any) -> Iterator[Scalar]:
         yield value
 
 
-def _picked(values: Iterator[Scalar], pattern: re.Pattern[str] | None, column: Column) -> Any:
+def _picked(values: Iterator[Scalar], pattern: Pattern | None, column: Column) -> Any:
     found: Iterator[Scalar] = values
     if pattern:
-        matches = (pattern.fullmatch(str(value).strip()) for value in values)
-        texts = (match[1] if match.re.groups else match[0] for match in matches if match)
+        texts = (matched(pattern, str(value).strip()) for value in values)
         found = (text for text in texts if text and text.strip())
     if column.kind == "texts":
         return list(found) or None

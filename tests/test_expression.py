@@ -136,7 +136,7 @@ EXAMPLE = "write one condition over columns, such as category in ('password', 'a
         ("regexp_matches(category, team)", "the pattern of regexp_matches is a text in quotes"),
         (
             "regexp_matches(category, '(')",
-            "this is not a regular expression: missing ), unterminated subpattern at position 0",
+            "this is not a regular expression: missing ): (; RE2 has no look-around and no back-references",
         ),
     ],
 )
@@ -169,9 +169,9 @@ def test_times_are_compared_with_times_and_asked_whether_they_are_known() -> Non
 
 @pytest.mark.parametrize(
     "pattern",
-    ["(?=x)", "(?<!x)", r"(a)\1", "a*+", "(?>a)", "(?P<n>a)", "a{1001}", "(a{50}){50}", "a{,5}", r"\Z", "[[a]"],
+    ["(?=x)", "(?<!x)", r"(a)\1", "a*+", "(?>a)", "a{1001}", "(a{50}){50}", "a{,5}", r"\Z", "["],
 )
-def test_a_pattern_that_the_database_reads_otherwise_is_refused(pattern: str) -> None:
+def test_a_pattern_that_the_database_does_not_take_or_reads_otherwise_is_refused(pattern: str) -> None:
     assert pattern_fault(pattern) is not None
 
 
