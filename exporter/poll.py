@@ -198,7 +198,7 @@ class _Poll:
         """In the writer's thread."""
         source, person, unread = self.source, self.store.person, self.observer.unread
         records = [segments.apply(read, source.mapping, person, unread) for page in pages for read in page.reads]
-        changed = self.store.write(source.name, records, pages[-1].cursor, gone=pages[-1].gone)
+        changed = self.store.write(source.name, records, pages[-1].cursor, gone=pages[-1].gone, at=self.at)
         for name, moment in self.store.newest_of(records, self.at).items():
             self.watermarks[name] = max(moment, self.watermarks.get(name, moment))
         return Counter(record_name(type(record)) for record in records), changed

@@ -103,7 +103,7 @@ def stored(store: Store) -> dict[tuple[type[Record], str], Record]:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pages=st.lists(st.lists(records(), max_size=6), min_size=1, max_size=4))
-def test_pages_of_mixed_records_come_out_as_the_last_of_each_id_went_in(
+def test_pages_of_mixed_records_come_out_as_the_newest_of_each_id_went_in(
     tmp_path_factory: pytest.TempPathFactory, pages: list[list[Record]]
 ) -> None:
     with Store.open(tmp_path_factory.mktemp("mixed") / "store.duckdb") as store:
@@ -112,7 +112,9 @@ def test_pages_of_mixed_records_come_out_as_the_last_of_each_id_went_in(
             store.write("s", page, {})
             for record in page:
                 known = {f.name: getattr(record, f.name) for f in fields(record)} | {"source": "s"}
-                expected[type(record), record.id] = type(record)(**known)
+                before = expected.get((type(record), record.id), record).updated_at
+                if not (before and record.updated_at and record.updated_at < before):
+                    expected[type(record), record.id] = type(record)(**known)
 
         assert expected == stored(store)
         assert store.write("s", list(expected.values()), {}) == 0
@@ -123,6 +125,39 @@ def test_of_two_records_with_one_id_in_a_page_the_last_wins(store: Store) -> Non
 
     assert changed == 2
     assert rows(store, "select id, status from run order by id") == [("1", "failed"), ("2", "succeeded")]
+
+
+def updated(day: int | None, status: str) -> Run:
+    return run(1, status=status, updated_at=None if day is None else AT + timedelta(days=day))
+
+
+@pytest.mark.parametrize("one_page", [True, False], ids=["one page", "two pages"])
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        (updated(2, "succeeded"), updated(1, "running"), "succeeded"),
+        (updated(1, "running"), updated(2, "succeeded"), "succeeded"),
+        (updated(1, "running"), updated(1, "failed"), "failed"),
+        (updated(None, "running"), updated(1, "failed"), "failed"),
+        (updated(1, "failed"), updated(None, "running"), "running"),
+        (updated(9000, "failed"), updated(1, "running"), "running"),
+    ],
+    ids=["older last", "newer last", "the same instant", "unknown first", "unknown last", "beyond belief first"],
+)
+def test_an_older_state_never_replaces_a_newer_one(
+    store: Store, first: Run, second: Run, kept: str, one_page: bool
+) -> None:
+    at = AT + timedelta(days=3)
+    for page in [[first, second]] if one_page else [[first], [second]]:
+        store.write("s", page, {}, at=at)
+
+    assert [(kept,)] == rows(store, "select status from run")
+
+
+def test_a_state_that_was_kept_does_not_count_as_a_change(store: Store) -> None:
+    store.write("s", [updated(2, "succeeded"), run(2)], {})
+
+    assert store.write("s", [updated(1, "running"), run(3)], {}) == 1
 
 
 def test_the_same_id_in_two_sources_is_two_records(store: Store) -> None:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -24,12 +24,14 @@ from exporter.records import RECORDS, Record
 from exporter.store import frozen
 from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, check_folder, fault
 from exporter.store.frozen import Frozen
-from exporter.store.table import Table, naive
+from exporter.store.table import Table, goes_back, naive
 
 __all__ = ["CannotWrite", "Damaged", "Frozen", "NewerFormat", "NotAStore", "SourceState", "Store", "StoreError"]
 
 FORMAT = 1
 """Raised when an older program could not work with the file. A column that is only added does not need that."""
+
+AHEAD = timedelta(days=1)  # how far the clock of a platform may be ahead of ours
 
 CHUNK = 20_000  # rows compared at a time: bounds the memory of a huge write
 HEADERS_BYTES = 12_288  # what a DuckDB file has before its first block
@@ -101,21 +103,27 @@ class Store:
         cursor: Mapping[str, Any],
         *,
         gone: Sequence[tuple[type[Record], str]] = (),
+        at: datetime | None = None,
     ) -> int:
         """Stores a page and its cursor in one transaction; returns how many rows were new or different.
 
-        Of two records with one id the later wins. A row that would not change is not touched, so that asking the
-        same question again does not grow the file.
+        Of two records with one id the one with the later `updated_at` wins, where that is the same or unknown the
+        one read later. `at`: now, where it is known; what was updated long after it is not believed. A row that would
+        not change is not touched, so that asking the same question again does not grow the file.
         """
+        latest = at and at + AHEAD
         pages: dict[type[Record], dict[str, Record]] = {}
         for record in records:
-            pages.setdefault(type(record), {})[str(record.id)] = record
+            page = pages.setdefault(type(record), {})
+            before = page.get(str(record.id))
+            if before is None or not goes_back(record.updated_at, before.updated_at, latest):
+                page[str(record.id)] = record
         changed = 0
         with self._transaction() as db:
             for record_type, page in pages.items():
                 waiting = iter(page.values())
                 while chunk := list(islice(waiting, CHUNK)):
-                    changed += self._tables[record_type].upsert(db, source, chunk)
+                    changed += self._tables[record_type].upsert(db, source, chunk, latest)
             for record_type in {record_type for record_type, _ in gone}:
                 ids = [id_ for its_type, id_ in gone if its_type is record_type]
                 self._tables[record_type].delete(db, source, ids)
@@ -299,7 +307,8 @@ def _put_in_place(draft: Path, path: Path) -> None:
 
 def _check(db: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Refuses a file that another program, or a later version, has written, and one that was cut off."""
-    block_bytes, blocks = db.execute("select block_size, total_blocks from pragma_database_size()").fetchall()[0]
+    # Only used blocks must be there: DuckDB counts free ones at the end, which it cuts off when it closes.
+    block_bytes, blocks = db.execute("select block_size, used_blocks from pragma_database_size()").fetchall()[0]
     if path.stat().st_size < HEADERS_BYTES + block_bytes * blocks:
         raise Damaged(path, "damaged: its end is missing")
     if not db.execute("select 1 from duckdb_tables() where table_name = 'meta'").fetchall():

@@ -31,6 +31,11 @@ def naive(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
+def goes_back(new: datetime | None, old: datetime | None, latest: datetime | None) -> bool:
+    """Whether a state updated at `new` is older than one updated at `old`. Nothing is updated after `latest`."""
+    return new is not None and old is not None and new < old and (latest is None or old <= latest)
+
+
 CONVERT: dict[str, Callable[[Any], Any]] = {
     "VARCHAR": str,
     "BOOLEAN": bool,
@@ -50,6 +55,7 @@ class Table:
         self.name = record_name(record_type)
         self.columns = {f.name: SQL_TYPES[_plain(hints[f.name])] for f in fields(record_type)}
         self.times = [name for name, sql_type in self.columns.items() if sql_type == "TIMESTAMP"]
+        self._updated = list(self.columns).index("updated_at")
         self._values = attrgetter(*self.columns)
         self._names = ", ".join(f'"{name}"' for name in self.columns)
 
@@ -68,13 +74,16 @@ class Table:
             if name not in present:
                 db.execute(f'alter table "{self.name}" add column "{name}" {sql_type}')
 
-    def upsert(self, db: Database, source: str, records: Sequence[Record]) -> int:
-        """Stores records of distinct ids; returns how many rows were new or different. Equal rows are not touched."""
+    def upsert(self, db: Database, source: str, records: Sequence[Record], latest: datetime | None = None) -> int:
+        """Stores records of distinct ids; returns how many rows were new or different.
+
+        Equal rows are not touched, nor those that were updated later, if not after `latest`.
+        """
         sides = self._sides(source, records)
         stored = self._stored(db, source, sides[0])
         if stored:
-            rows = zip(*sides, strict=True)
-            changed = [row for row in rows if row[0] not in stored or stored[row[0]][1] != row]
+            last = latest and naive(latest)
+            changed = [row for row in zip(*sides, strict=True) if self._changes(row, stored.get(row[0]), last)]
             if not changed:
                 return 0
             self._delete(db, [stored[row[0]][0] for row in changed if row[0] in stored])
@@ -137,6 +146,12 @@ class Table:
         wanted = set(ids)  # two ids may have the same key
         found = db.execute(query, [rowids]).fetchall()
         return {row[2]: (row[0], row[2:]) for row in found if row[1] == source and row[2] in wanted}
+
+    def _changes(self, row: Row, stored: tuple[int, Row] | None, latest: datetime | None) -> bool:
+        if stored is None:
+            return True
+        before = stored[1]
+        return row != before and not goes_back(row[self._updated], before[self._updated], latest)
 
     def _delete(self, db: Database, rowids: Sequence[int]) -> None:
         if rowids:
