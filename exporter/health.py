@@ -68,6 +68,9 @@ class SourceMetrics:
             "last_success_timestamp_seconds", "When the last poll that brought everything began; 0 if there was none."
         )
         self._interval = gauge("poll_interval_seconds", "How often the source is to be polled.")
+        self._max_data_age = gauge(
+            "max_data_age_seconds", "How old the newest record may be before an alert says so: max_data_age."
+        )
         self._duration = gauge("poll_duration_seconds", "How long the last poll took.")
         self._polls = counter("polls", "Polls that have ended, well or badly.")
         self._failures = counter("poll_failures", "Polls that have failed.", "reason")
@@ -84,7 +87,14 @@ class SourceMetrics:
         self._expected = gauge("first_sync_items_expected", "Items the first full sync will bring; 0 if not known.")
 
     def watch(
-        self, source: str, *, kind: str, interval_seconds: float, records: Iterable[str], columns: Iterable[str] = ()
+        self,
+        source: str,
+        *,
+        kind: str,
+        interval_seconds: float,
+        max_data_age_seconds: float = 3 * 86400,
+        records: Iterable[str],
+        columns: Iterable[str] = (),
     ) -> None:
         """Brings a source's series into being; for a source already there only what the config changed is changed."""
         now = Watched(kind, tuple(records), tuple(columns))
@@ -98,6 +108,7 @@ class SourceMetrics:
                 self._unread.remove(source, column)
         self._watched[source] = now
         self._interval.labels(source).set(interval_seconds)
+        self._max_data_age.labels(source).set(max_data_age_seconds)
         for metric in (self._last_success, self._duration, self._complete, self._synced, self._expected):
             metric.labels(source)
         self._polls.labels(source)

@@ -25,5 +25,6 @@ class Source:
     interval_seconds: int
     initial_history_seconds: int
     max_staleness_seconds: int
+    max_data_age_seconds: int = 3 * 86400  # an alert speaks where its newest record is older
     calendar: str | None = None  # in whose hours its records are worked on
     fingerprint: str  # another one: what was fetched so far no longer fits, fetch anew

@@ -102,6 +102,7 @@ class Reader:
             interval_seconds=interval,
             initial_history_seconds=section.initial_history,
             max_staleness_seconds=staleness,
+            max_data_age_seconds=section.max_data_age,
             calendar=CalendarReader(self.checker).chosen(section.calendar, self.calendars, at),
             fingerprint=_fingerprint(section, options, http.url),
         )

@@ -241,6 +241,7 @@ class SourceSection(Section):
     interval: Pause | None = None
     initial_history: Length = 120 * 86400
     max_staleness: Length | None = None
+    max_data_age: Length = 3 * 86400
     timeout: Annotated[int, _length("1s", "10m")] = 30
     rate: Annotated[float, Field(gt=0)] | None = None
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4
