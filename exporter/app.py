@@ -18,10 +18,10 @@ from exporter.config import Config
 from exporter.figure import Evaluation
 from exporter.figures import Clock, evaluated, explained, fed, open_store, past, read
 from exporter.health import Health
-from exporter.otlp import Otlp, OtlpSettings
+from exporter.otlp import Otlp, OtlpSettings, address
 from exporter.past import Memory
 from exporter.poll import Poller, Show
-from exporter.publish import Publisher
+from exporter.publish import Publisher, own_families
 from exporter.question import LARGEST_SIZE, SIZE, Unexplained, question
 from exporter.report import Fed, standing
 from exporter.series import Series, series
@@ -179,6 +179,8 @@ class App:
                 otlp_settings(self.config),
                 attempted=self.health.otlp.attempted,
                 failed=self.health.otlp.failed,
+                rejected=self.health.otlp.rejected,
+                own=lambda: own_families(self.health.registry),
             )
 
     async def _stop_otlp(self) -> None:
@@ -263,7 +265,7 @@ def otlp_settings(config: Config) -> OtlpSettings:
     if otlp is None:
         raise ValueError("otlp is not configured")
     return OtlpSettings(
-        endpoint=otlp.endpoint,
+        endpoint=otlp.metrics_endpoint or address(otlp.endpoint),
         instance=platform.node() or "host",
         version=__version__,
         headers={name: secret.reveal() for name, secret in otlp.headers.items()},

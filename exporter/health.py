@@ -268,9 +268,15 @@ class OtlpMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._exports = Counter("outcome_otlp_exports", "Exports tried over OTLP.", registry=registry)
         self._failures = Counter("outcome_otlp_export_failures", "Exports that have failed.", registry=registry)
+        self._rejected = Counter(
+            "outcome_otlp_rejected_points", "Points that the receiver refused of exports it took.", registry=registry
+        )
 
     def attempted(self) -> None:
         self._exports.inc()
 
     def failed(self) -> None:
         self._failures.inc()
+
+    def rejected(self, points: int) -> None:
+        self._rejected.inc(points)

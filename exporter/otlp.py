@@ -15,9 +15,13 @@ from math import inf
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import requests
+from google.protobuf import json_format  # type: ignore[import-untyped]  # its types are a package of their own
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # the same
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter, ObservableGauge
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -33,6 +37,9 @@ log = logging.getLogger(__name__)
 
 COMPRESSIONS = {"gzip": Compression.Gzip, "none": Compression.NoCompression}
 NO_REASON = "no answer in time"
+PATH = "/v1/metrics"
+LARGEST_ANSWER = 64 * 1024  # bytes; what a collector says of a push takes a few hundred
+LONGEST_WORD = 300  # characters of it that go to the log
 MOST_SERIES = 1_000_000
 """Per instrument. Past 2000 the SDK would put all that follow into one series, silently; the evaluation has limits."""
 
@@ -41,7 +48,7 @@ MOST_SERIES = 1_000_000
 class OtlpSettings:
     """Where and how to push. `instance` is a name that outlives a restart: a host or a pod, not a random one."""
 
-    endpoint: str  # with its path, as https://collector:4318/v1/metrics
+    endpoint: str  # as it is asked, as https://collector:4318/v1/metrics; see address()
     instance: str
     version: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -57,7 +64,8 @@ class Otlp:
     """Pushes the newest families in a thread of its own, from start to stop().
 
     `own` gives the exporter's own metrics; it is called in that thread before every push.
-    `attempted` and `failed` count pushes; they too are called in that thread.
+    `attempted` and `failed` count pushes, `rejected` points that the collector refused one by one; they too are
+    called in that thread.
     """
 
     def __init__(
@@ -66,6 +74,7 @@ class Otlp:
         *,
         attempted: Callable[[], None],
         failed: Callable[[], None],
+        rejected: Callable[[int], None],
         own: Callable[[], Iterable[Family]] = tuple,
     ) -> None:
         self._own = own
@@ -74,7 +83,7 @@ class Otlp:
         self._known: set[str] = set()
         self._lock = threading.Lock()
         self._silence = _Silence()
-        outage = Outage(settings, attempted, failed, self._silence)
+        outage = Outage(settings, attempted, failed, rejected, self._silence)
         # The reader's own timer is off: the exporter's own metrics must be read before each push, and it has no place
         # for that.
         self._reader = PeriodicExportingMetricReader(
@@ -143,22 +152,40 @@ class Otlp:
         return self._observations.get(name) or self._own_observations.get(name) or ()
 
 
+class NotDelivered(Exception):  # noqa: N818 - a word for the log, raised through the SDK
+    """An answer that is no failure to the SDK, though nothing has been taken; the text says why."""
+
+
+@dataclass(slots=True)
+class Rejected:
+    """What a collector said of the points it did not take, while it took the push."""
+
+    points: int = 0
+    words: str = ""
+
+
 class Outage:
-    """Counts pushes; one line when they begin to fail, one when they work again."""
+    """Counts pushes; one line when they begin to fail, one when they work again. The same of points rejected."""
 
     def __init__(
-        self, settings: OtlpSettings, attempted: Callable[[], None], failed: Callable[[], None], silence: "_Silence"
+        self,
+        settings: OtlpSettings,
+        attempted: Callable[[], None],
+        failed: Callable[[], None],
+        rejected: Callable[[int], None],
+        silence: "_Silence",
     ) -> None:
-        self._host = urlsplit(settings.endpoint).hostname
+        self._host = urlsplit(settings.endpoint).hostname  # a path may hold a key
         self._interval = settings.interval_seconds
-        self._attempted = attempted
-        self._failed = failed
+        self._attempted, self._failed, self._rejected = attempted, failed, rejected
         self._silence = silence
-        self._failures = 0
+        self._failures = self._refused = 0
+        self._said = ""
 
-    def told(self, *, succeeded: bool) -> None:
+    def told(self, *, succeeded: bool, rejected: Rejected) -> None:
         """What became of a push."""
         self._attempted()
+        self._tell_rejected(rejected, succeeded=succeeded)
         if succeeded and self._failures:
             log.info("pushing to %s works again, after %d failed", self._host, self._failures)
             self._failures = 0
@@ -167,14 +194,74 @@ class Outage:
             self._failed()
             self._failures += 1
             if self._failures == 1:
+                reason = self._silence.reason
+                if reason.startswith(("404 ", "405 ")):
+                    reason += " (see endpoint and metrics_endpoint in the config: is the path right?)"
                 log.error(
                     "pushing to %s fails: %s; it is tried again every %g s without further notice",
-                    *(self._host, self._silence.reason, self._interval),
+                    *(self._host, reason, self._interval),
                 )
+
+    def _tell_rejected(self, rejected: Rejected, *, succeeded: bool) -> None:
+        if rejected.points:
+            self._rejected(rejected.points)
+            if not self._refused:
+                log.error(
+                    "%s rejected %d points of a push: %s; from now on outcome_otlp_rejected_points_total counts them",
+                    *(self._host, rejected.points, rejected.words or "it does not say why"),
+                )
+            self._refused += rejected.points
+        elif rejected.words and rejected.words != self._said:
+            log.warning("%s took the push and says: %s", self._host, rejected.words)
+        elif self._refused and succeeded:
+            log.info("%s takes every point again, after %d rejected", self._host, self._refused)
+            self._refused = 0
+        self._said = rejected.words
+
+
+class _Session(requests.Session):
+    """Sees what the SDK's sender does not look at: redirects, pages instead of answers, points left out."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        # Without a way to authenticate of its own, requests would put a line of ~/.netrc in place of the headers.
+        self.auth = _as_configured
+        self.rejected = Rejected()
+        self._most = most
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        response = super().request(*args, **kwargs | {"stream": True})
+        with response:
+            if 300 <= response.status_code < 400:
+                raise NotDelivered(f"{response.status_code} {response.reason} (it sends us elsewhere: configure that)")
+            if response.ok:
+                self._judge(response, next(response.iter_content(LARGEST_ANSWER), b""))
+        return response
+
+    def _judge(self, response: requests.Response, content: bytes) -> None:
+        kind = response.headers.get("Content-Type", "").lower()
+        if "html" in kind:
+            raise NotDelivered(f"{response.status_code} with a page for people (is this the address of a collector?)")
+        answer = ExportMetricsServiceResponse()
+        try:
+            if "json" in kind:
+                json_format.Parse(content or b"{}", answer, ignore_unknown_fields=True)
+            elif not kind or "protobuf" in kind or "octet-stream" in kind:
+                answer.ParseFromString(content)
+        except (json_format.ParseError, DecodeError, ValueError):
+            return  # 200 is what counts; some say more in a form of their own
+        told = answer.partial_success
+        self.rejected.points += min(max(told.rejected_data_points, 0), self._most)
+        self.rejected.words = " ".join(told.error_message.split())[:LONGEST_WORD] or self.rejected.words
+
+
+def _as_configured(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 class _Exporter(OTLPMetricExporter):
     def __init__(self, settings: OtlpSettings, outage: Outage) -> None:
+        self._session = _Session(settings.batch_size)
         super().__init__(
             endpoint=settings.endpoint,
             headers=dict(settings.headers),
@@ -182,6 +269,7 @@ class _Exporter(OTLPMetricExporter):
             compression=COMPRESSIONS[settings.compression],
             certificate_file=settings.ca_file,
             max_export_batch_size=settings.batch_size,
+            session=self._session,
             # A gauge has no temporality on the wire. In the SDK, delta makes it forget the label sets of the push
             # before; otherwise it would keep every one there has ever been.
             preferred_temporality={
@@ -194,8 +282,9 @@ class _Exporter(OTLPMetricExporter):
     def export(
         self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any
     ) -> MetricExportResult:
+        self._session.rejected = Rejected()
         result = super().export(metrics_data, timeout_millis, **kwargs)
-        self._outage.told(succeeded=result is MetricExportResult.SUCCESS)
+        self._outage.told(succeeded=result is MetricExportResult.SUCCESS, rejected=self._session.rejected)
         return result
 
 
@@ -230,7 +319,15 @@ def _arguments(record: logging.LogRecord) -> Iterator[Any]:
 
 def _plain(argument: Any) -> str:
     """Without what an exception quotes: the URL may hold a key."""
+    if isinstance(argument, NotDelivered):
+        return str(argument)
     return type(argument).__name__ if isinstance(argument, BaseException) else str(argument)
+
+
+def address(base: str) -> str:
+    """Where metrics go below a base address, as OTEL_EXPORTER_OTLP_ENDPOINT means it; one with the path stays."""
+    base = base.rstrip("/")
+    return base if base.endswith(PATH) else base + PATH
 
 
 def _resource(settings: OtlpSettings) -> Resource:

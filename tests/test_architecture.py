@@ -31,6 +31,8 @@ DOORS = {
     "duckdb": "store evaluate business connectors.files",
     "prometheus_client": "publish health demo",
     "opentelemetry": "otlp",
+    "google": "otlp",
+    "requests": "otlp",
     "yaml": "strict render demo",
     "jinja2": "server.page",
     "pydantic": "kpi config server.gate column connectors render",

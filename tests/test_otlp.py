@@ -5,18 +5,23 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsPartialSuccess,
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from exporter.negotiation import TEXT
-from exporter.otlp import Otlp, OtlpSettings, bound
+from exporter.otlp import Otlp, OtlpSettings, address, bound
 from exporter.publish import own_families, render
 from exporter.stats import Distribution, Family, Snapshot
 
@@ -41,6 +46,8 @@ class Receiver:
         self.requests: list[ExportMetricsServiceRequest] = []
         self.headers: list[dict[str, str]] = []
         self.status = 200
+        self.answer: tuple[bytes, str] = b"", "application/x-protobuf"
+        self.location = ""
         self.url = ""
         self.changed = asyncio.Condition()
 
@@ -51,7 +58,8 @@ class Receiver:
             self.requests.append(ExportMetricsServiceRequest.FromString(body))
         async with self.changed:
             self.changed.notify_all()
-        return web.Response(status=self.status)
+        headers = {"Location": self.location} if self.location else {}
+        return web.Response(status=self.status, body=self.answer[0], content_type=self.answer[1], headers=headers)
 
     async def arrived(self, requests: int) -> None:
         async with self.changed:
@@ -76,13 +84,16 @@ class Receiver:
 
 class Counts:
     def __init__(self) -> None:
-        self.attempted = self.failed = 0
+        self.attempted = self.failed = self.rejected = 0
 
     def attempt(self) -> None:
         self.attempted += 1
 
     def fail(self) -> None:
         self.failed += 1
+
+    def reject(self, points: int) -> None:
+        self.rejected += points
 
 
 @pytest.fixture
@@ -111,7 +122,9 @@ async def pushing(receiver: Receiver, counts: Counts) -> AsyncIterator[Callable[
     def start(own: Callable[[], tuple[Family, ...]] = tuple, **changes: Any) -> Otlp:
         settings: dict[str, Any] = {"endpoint": receiver.url, "instance": "host-1", "version": "1.2.3"}
         settings |= {"interval_seconds": 3600.0, **changes}
-        otlp = Otlp(OtlpSettings(**settings), attempted=counts.attempt, failed=counts.fail, own=own)
+        otlp = Otlp(
+            OtlpSettings(**settings), attempted=counts.attempt, failed=counts.fail, rejected=counts.reject, own=own
+        )
         started.append(otlp)
         return otlp
 
@@ -196,6 +209,22 @@ async def test_the_exporters_own_metrics_go_along_as_they_are_at_the_push(
     assert own["outcome_polls_total"].sum.aggregation_temporality == 2  # cumulative
 
 
+async def test_a_counter_of_ours_that_is_gone_is_not_pushed_any_more(
+    receiver: Receiver, pushing: Callable[..., Otlp]
+) -> None:
+    registry = CollectorRegistry()
+    polls = Counter("outcome_polls", "Polls.", ("source",), registry=registry)
+    polls.labels("desk").inc()
+    polls.labels("gone").inc()
+    otlp = pushing(own=lambda: own_families(registry))
+    await otlp.push()
+    polls.remove("gone")
+    receiver.requests.clear()
+    await otlp.push()
+
+    assert [dict(labels)["source"] for name, labels in receiver.series() if name == "outcome_polls_total"] == ["desk"]
+
+
 async def test_requests_are_compressed_split_and_carry_the_headers(
     receiver: Receiver, pushing: Callable[..., Otlp]
 ) -> None:
@@ -243,6 +272,148 @@ async def test_the_reason_of_an_outage_is_told_in_a_word(
     await otlp.push()
 
     assert f"fails: {reason};" in caplog.text
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 304, 307, 308])
+async def test_a_redirect_is_no_delivery_and_no_credentials_go_there(
+    receiver: Receiver, pushing: Callable[..., Otlp], counts: Counts, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    otlp = pushing(headers={"Authorization": "Bearer s3cret"})
+    await otlp.swap((RATIO,))
+    receiver.status, receiver.location = status, receiver.url
+    await otlp.push()
+
+    assert (counts.attempted, counts.failed, len(receiver.headers)) == (1, 1, 1)
+    assert f"fails: {status} " in caplog.text
+    assert "it sends us elsewhere" in caplog.text
+
+
+async def test_a_page_for_people_is_no_delivery(
+    receiver: Receiver, pushing: Callable[..., Otlp], counts: Counts, caplog: pytest.LogCaptureFixture
+) -> None:
+    otlp = pushing()
+    await otlp.swap((RATIO,))
+    receiver.answer = b"<html>Sign in</html>", "text/html"
+    await otlp.push()
+
+    assert (counts.attempted, counts.failed) == (1, 1)
+    assert "fails: 200 with a page for people (is this the address of a collector?)" in caplog.text
+
+
+async def test_a_path_that_takes_no_metrics_is_told_with_the_keys_to_look_at(
+    receiver: Receiver, pushing: Callable[..., Otlp], caplog: pytest.LogCaptureFixture
+) -> None:
+    otlp = pushing(endpoint=receiver.url.replace("/v1/metrics", "/otlp"))
+    await otlp.swap((RATIO,))
+    await otlp.push()
+
+    assert "fails: 404 Not Found (see endpoint and metrics_endpoint in the config: is the path right?)" in caplog.text
+
+
+async def test_a_netrc_does_not_replace_the_configured_authorization_and_a_proxy_of_the_environment_is_used(
+    receiver: Receiver, pushing: Callable[..., Otlp], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".netrc").write_text("default login other password wrong\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    monkeypatch.setenv("http_proxy", receiver.url.replace("/v1/metrics", ""))
+    monkeypatch.setenv("no_proxy", "")
+    otlp = pushing(headers={"Authorization": "Bearer s3cret"}, endpoint="http://collector.invalid/v1/metrics")
+    await otlp.swap((RATIO,))
+    await otlp.push()
+
+    assert [each["authorization"] for each in receiver.headers] == ["Bearer s3cret"]
+    assert [each["host"] for each in receiver.headers] == ["collector.invalid"]
+
+
+def partial(points: int, words: str) -> ExportMetricsServiceResponse:
+    told = ExportMetricsPartialSuccess(rejected_data_points=points, error_message=words)
+    return ExportMetricsServiceResponse(partial_success=told)
+
+
+IN_PROTOBUF = partial(2, "out\nof bounds").SerializeToString(), "application/x-protobuf"
+IN_JSON = (
+    b'{"partialSuccess": {"rejectedDataPoints": "2", "errorMessage": "out of bounds"}, "new": 1}',
+    "application/json",
+)
+
+
+@pytest.mark.parametrize("answer", [IN_PROTOBUF, IN_JSON], ids=["protobuf", "JSON"])
+async def test_points_rejected_within_a_success_are_counted_each_time_and_told_once(
+    receiver: Receiver,
+    pushing: Callable[..., Otlp],
+    counts: Counts,
+    caplog: pytest.LogCaptureFixture,
+    answer: tuple[bytes, str],
+) -> None:
+    caplog.set_level(logging.INFO)
+    otlp = pushing(batch_size=2)
+    await otlp.swap((RATIO, SPREAD))  # 5 points: three requests
+    receiver.answer = answer
+    await otlp.push()
+    await otlp.push()
+    receiver.answer = b"", "application/x-protobuf"
+    await otlp.push()
+
+    assert (counts.attempted, counts.failed, counts.rejected) == (3, 0, 12)
+    assert [record.getMessage() for record in caplog.records] == [
+        "127.0.0.1 rejected 6 points of a push: out of bounds; "
+        "from now on outcome_otlp_rejected_points_total counts them",
+        "127.0.0.1 takes every point again, after 12 rejected",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "rejected"),
+    [
+        ((b"OK", "text/plain"), 0),
+        ((b"\xff\xff", "application/x-protobuf"), 0),
+        ((b"not JSON", "application/json"), 0),
+        ((b"", "application/json"), 0),
+        ((b"[" * 60_000, "application/json"), 0),
+        ((b"\x00" * 1_000_000, "application/x-protobuf"), 0),
+        ((partial(-5, "").SerializeToString(), "application/x-protobuf"), 0),
+        ((partial(2**62, "").SerializeToString(), "application/x-protobuf"), 5000),
+    ],
+)
+async def test_whatever_a_collector_says_with_a_200_the_push_has_arrived(
+    receiver: Receiver, pushing: Callable[..., Otlp], counts: Counts, answer: tuple[bytes, str], rejected: int
+) -> None:
+    otlp = pushing()
+    await otlp.swap((RATIO,))
+    receiver.answer = answer
+    await otlp.push()
+
+    assert (counts.attempted, counts.failed, counts.rejected) == (1, 0, rejected)
+
+
+async def test_a_word_of_the_collector_beside_a_success_is_told_once(
+    receiver: Receiver, pushing: Callable[..., Otlp], caplog: pytest.LogCaptureFixture
+) -> None:
+    otlp = pushing()
+    await otlp.swap((RATIO,))
+    receiver.answer = partial(0, "use another path soon").SerializeToString(), "application/x-protobuf"
+    await otlp.push()
+    await otlp.push()
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "127.0.0.1 took the push and says: use another path soon"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        ("https://c:4318", "https://c:4318/v1/metrics"),
+        ("https://c:4318/", "https://c:4318/v1/metrics"),
+        ("https://c/otlp", "https://c/otlp/v1/metrics"),
+        ("https://c/otlp/", "https://c/otlp/v1/metrics"),
+        ("https://c/otlp/v1/metrics", "https://c/otlp/v1/metrics"),
+        ("https://c:4318/v1/metrics/", "https://c:4318/v1/metrics"),
+        ("https://c/v1/traces", "https://c/v1/traces/v1/metrics"),
+    ],
+)
+def test_metrics_go_below_a_base_address_and_a_whole_one_stays(base: str, expected: str) -> None:
+    assert expected == address(base)
 
 
 async def test_no_collector_at_all_is_an_outage_and_stopping_does_not_wait_for_it(

@@ -127,7 +127,7 @@ async def answering(server: Server) -> None:
 
 
 async def test_every_name_label_and_value_arrives_as_it_would_have_been_scraped(server: Server) -> None:
-    counted = {"attempted": 0, "failed": 0}
+    counted = {"attempted": 0, "failed": 0, "rejected": 0}
 
     def count(what: str) -> Any:
         return lambda: counted.update({what: counted[what] + 1})
@@ -135,7 +135,9 @@ async def test_every_name_label_and_value_arrives_as_it_would_have_been_scraped(
     settings = OtlpSettings(
         endpoint=f"{server.base}/opentelemetry/v1/metrics", instance="host-1", version="1.2.3", interval_seconds=3600
     )
-    otlp = Otlp(settings, attempted=count("attempted"), failed=count("failed"), own=lambda: OWN)
+    otlp = Otlp(
+        settings, attempted=count("attempted"), failed=count("failed"), rejected=lambda _: None, own=lambda: OWN
+    )
     await otlp.swap(FAMILIES)
     await otlp.stop()
     found: dict[str, float] = {}
@@ -144,7 +146,7 @@ async def test_every_name_label_and_value_arrives_as_it_would_have_been_scraped(
             found = await server.series()
 
     assert found == EXPECTED
-    assert counted == {"attempted": 1, "failed": 0}
+    assert counted == {"attempted": 1, "failed": 0, "rejected": 0}
     rows = json.loads(await server.get("/api/v1/series", **{"match[]": "outcome_no_show_ratio"}))["data"]
     instance = {row.get("service.instance.id", row.get("service_instance_id")) for row in rows}
     assert instance == {"host-1"}

@@ -300,14 +300,16 @@ async def test_figures_are_pushed_where_the_config_says(tmp_path: Path) -> None:
     bookings(tmp_path)
     async with serving(collector) as url:
         path = config(tmp_path)
-        path.write_text(path.read_text() + f"otlp: {{endpoint: '{url}/v1/metrics', interval: 5s}}\n")
+        path.write_text(path.read_text() + f"otlp: {{endpoint: '{url}', interval: 5s}}\n")
         async with running(path) as program:
             samples = await program.until(lambda samples: (value(samples, "outcome_otlp_exports_total") or 0) >= 1)
             await program.until(lambda _: any(b"outcome_no_show_ratio" in body for body in pushed))
+            await program.until(lambda _: any(b"outcome_source_up" in body for body in pushed))
             status = await program.stopped()
 
     assert value(samples, "outcome_otlp_export_failures_total") == 0
     assert any(b"outcome_no_show_ratio" in body for body in pushed)
+    assert any(b"outcome_source_up" in body and b"outcome_otlp_exports_total" in body for body in pushed)
     assert status == 0
 
 

@@ -64,7 +64,8 @@ class StoreSettings:
 class OtlpSettings:
     """Where the figures are pushed to."""
 
-    endpoint: str
+    endpoint: str  # what metrics_endpoint replaces, where that is given
+    metrics_endpoint: str
     headers: Mapping[str, Secret]
     interval_seconds: int
     compression: str
@@ -301,8 +302,14 @@ class _Loader:
         otlp = whole.otlp
         if otlp is None:
             return None
+        if not (otlp.endpoint or otlp.metrics_endpoint):
+            self.checker.wrong(("otlp",), "endpoint is missing; write the address like https://collector:4318")
         return OtlpSettings(
-            endpoint=otlp.endpoint, headers=headers, interval_seconds=otlp.interval, compression=otlp.compression
+            endpoint=otlp.endpoint or "",
+            metrics_endpoint=otlp.metrics_endpoint or "",
+            headers=headers,
+            interval_seconds=otlp.interval,
+            compression=otlp.compression,
         )
 
     def _header(self, part: str, text: str, at: At) -> Secret:

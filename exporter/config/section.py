@@ -103,7 +103,10 @@ class Limits(Section):
 
 
 class Otlp(Section):
-    endpoint: Address
+    """The two addresses mean what OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_METRICS_ENDPOINT mean."""
+
+    endpoint: Address | None = None
+    metrics_endpoint: Address | None = None
     headers: Mapping[str, str] = {}  # secrets: ${NAME} only
     header_files: Mapping[str, Text] = {}
     interval: Pause = 60
