@@ -302,7 +302,7 @@ class _Loader:
         otlp = whole.otlp
         if otlp is None:
             return None
-        if not (otlp.endpoint or otlp.metrics_endpoint):
+        if isinstance(data, dict) and not {"endpoint", "metrics_endpoint"} & data.keys():
             self.checker.wrong(("otlp",), "endpoint is missing; write the address like https://collector:4318")
         return OtlpSettings(
             endpoint=otlp.endpoint or "",
