@@ -8,9 +8,9 @@ import base64
 import os
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Protocol, Self, TypeVar
@@ -22,8 +22,10 @@ import stamina.instrumentation
 from aiolimiter import AsyncLimiter
 
 from exporter import failure
+from exporter.decode import decoded
 from exporter.failure import AuthFailed, Gone, NotUnderstood, RateLimited, SourceError, Unavailable
-from exporter.records import Json, Read, Record
+from exporter.records import VITAL_COLUMNS, Json, Read, Record
+from exporter.unreadable import Fault, LeftOut, attempt, key_of, place_of
 
 __all__ = ["AuthFailed", "Gone", "NotUnderstood", "RateLimited", "SourceError", "Unavailable"]  # for connectors
 
@@ -33,8 +35,8 @@ Query = Mapping[str, str | int]
 Body = Mapping[str, Json]
 
 UNSTATED_WAIT_SECONDS = 60.0  # how long to keep away after 429s that name no time
-SKIPPED = {KeyError: "unknown_or_missing", ValueError: "bad_value", TypeError: "bad_shape", AttributeError: "bad_shape"}
-"""Why an item is left out, as a label value; never the text of the error, which may quote the item."""
+Result = Record | Read | Iterable[Record | Read] | None
+"""What a mapping makes of one item."""
 
 # stamina would log each retry, arguments included, and count it in the global Prometheus registry.
 stamina.instrumentation.set_on_retry_hooks([])
@@ -82,7 +84,6 @@ class Observer(Protocol):
 
     def request(self, code: str) -> None: ...
     def rate_limited(self) -> None: ...
-    def skipped(self, reason: str) -> None: ...
 
 
 class Client:
@@ -96,9 +97,12 @@ class Client:
         at: datetime,
         since: datetime,
         observe: Observer | None = None,
+        mapped: Collection[str] = (),
     ) -> None:
         self.at, self.since = at, since
-        self.skipped: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()  # items left out, by the reason of their first fault
+        self._left_out: list[LeftOut] = []
+        self._mapped = mapped  # columns that the config fills: what the platform says there may be unreadable
         self.clock_offset_seconds: float | None = None  # the platform's clock minus ours, as far as it tells
         self._settings = settings
         self._observe = observe
@@ -175,20 +179,44 @@ class Client:
                 return
             offset += len(page)
 
-    def each(self, items: Iterable[Json], function: Callable[[Json], Record | Read | None]) -> list[Read]:
-        """The records of the items that can be read; the others are skipped and counted, and never stop a poll."""
-        reads = []
+    def each(
+        self, items: Iterable[T], function: Callable[[T], Result], place: Callable[[T], str] | None = None
+    ) -> list[Read]:
+        """The records of the items that can be read; the others are left out and told of, and never stop a poll.
+
+        `function` reads each value with `unreadable.value`. `place` says where an item stands, such as "line 2".
+        """
+        reads: list[Read] = []
         for item in items:
-            try:
-                result = function(item)
-            except tuple(SKIPPED) as error:
-                self.skipped[reason := next(word for kind, word in SKIPPED.items() if isinstance(error, kind))] += 1
-                if self._observe:
-                    self._observe.skipped(reason)
-                continue
-            if result is not None:
-                reads.append(result if isinstance(result, Read) else Read(result, item))
+            found, faults, broken = attempt(lambda item: listed_results(function(item), item), item)
+            where = place(item) if place else ""
+            if broken or (faults and self._costs_the_record(found or [], faults)):
+                self.skipped[faults[-1 if broken else 0].reason] += 1
+                kind = type(found[0].record) if found else None
+                place_ = where or place_of(item)
+                self._left_out.append(LeftOut(where or key_of(item), place_, faults, item=item, kind=kind))
+            elif where or faults:
+                reads += [replace(each, place=where or place_of(item), faults=faults) for each in found or ()]
+            else:
+                reads += found or ()
         return reads
+
+    def _costs_the_record(self, found: Iterable[Read], faults: Iterable[Fault]) -> bool:
+        vital = {column for each in found for column in VITAL_COLUMNS[type(each.record)]}.difference(self._mapped)
+        return any(fault.column in vital for fault in faults)
+
+    def learnt(self, column: str, function: Callable[[T], R], item: T) -> R | None:
+        """What `function` makes of something asked beside items, such as a name; None, and told of, where it cannot."""
+        result, faults, broken = attempt(function, item)
+        if faults:
+            named = tuple(replace(each, column=column) for each in faults) if broken else faults
+            self._left_out.append(LeftOut(f"{column} {key_of(item)}", place_of(item), named, whole=False))
+        return result
+
+    def left_out(self) -> list[LeftOut]:
+        """What has been left out since this was last asked."""
+        told, self._left_out = self._left_out, []
+        return told
 
     async def gather(self, items: Sequence[T], function: Callable[[T], Awaitable[R]]) -> list[R]:
         """`function` of every item, in order, several at a time. The first error stops the rest."""
@@ -205,11 +233,11 @@ class Client:
         attempts, wait = self._settings.attempts, self._settings.retry_wait_seconds
         # In order: on, attempts, timeout, wait_initial, wait_max, wait_jitter.
         retries = stamina.retry_context(failure.worth_retrying, attempts, None, wait, 20 * wait, wait)
-        async for attempt in retries:
-            with attempt:
+        async for once in retries:
+            with once:
                 body = await self._body(where, path, params, json)
         try:
-            return msgspec.json.decode(body)
+            return decoded(body)
         except (ValueError, RecursionError):  # without the cause: it may quote the answer
             raise NotUnderstood(f"{where}: the answer is not JSON; is this the address of the API?") from None
 
@@ -263,6 +291,12 @@ class Client:
             until = now + timedelta(seconds=UNSTATED_WAIT_SECONDS if delay is None else delay)
             raise RateLimited(f"{text}: asked too often; poll less often or set a rate", until, delay)
         raise failure.refusal(status, text, delay)
+
+
+def listed_results(result: Result, item: Json) -> list[Read]:
+    """What a mapping has made of an item, as a list."""
+    made = () if result is None else (result,) if isinstance(result, Record | Read) else result
+    return [each if isinstance(each, Read) else Read(each, item) for each in made]
 
 
 def placed(params: Query | None, json: Body | None, place: Body) -> tuple[Query | None, Body | None]:

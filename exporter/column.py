@@ -1,13 +1,15 @@
-"""What a record's column may hold, and how a platform's word becomes that: ValueError where it cannot."""
+"""What a record's column may hold, and how a platform's word becomes that: Unreadable where it cannot."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from exporter.records import RECORDS, Record, instant
+from exporter.records import RECORDS, Record, bounded, instant
+from exporter.unreadable import Unreadable, quoted, unknown_word
 
 Kind = Literal["text", "boolean", "integer", "number", "instant", "texts"]
 KINDS: Mapping[Any, Kind] = {str: "text", bool: "boolean", int: "integer", float: "number", datetime: "instant"}
@@ -20,9 +22,11 @@ KIND_NAMES: Mapping[Kind, str] = {
     "texts": "a list of texts",
 }
 LONGEST = 100
+LARGEST = 2**63  # the store's whole numbers end below
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 BOUNDS = {"csat": (0.0, 1.0), "effort": (0.0, 1.0), "sentiment": (-1.0, 1.0), "ratio": (0.0, 1.0)}
 UNITS = {"milliseconds": 0.001, "seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
+PLAIN = frozenset({"id", "url"})  # nothing is cut off these: they are no labels
 SIGNED = frozenset({"value", "amount"})  # money may be taken back; lengths and counts are never below zero
 
 
@@ -60,7 +64,7 @@ class Column:
     def read(self) -> Callable[[Any], Any]:
         """Turns a found value into this column's."""
         readers: Mapping[str, Callable[[Any], Any]] = {
-            "text": self._word if self.words else _text,
+            "text": self._word if self.words else _plain if self.name in PLAIN else _text,
             "boolean": _boolean,
             "integer": self._integer,
             "number": self._number,
@@ -68,6 +72,21 @@ class Column:
             "texts": _texts,
         }
         return readers[self.kind]
+
+    @property
+    def holds_it(self) -> Callable[[Any], bool]:
+        """Whether a value, not None, is one of this column's as it is."""
+        kind, words = self.kind, self.words
+        low, high = max(self.low, -sys.float_info.max), min(self.high, sys.float_info.max)
+        checks: Mapping[Kind, Callable[[Any], bool]] = {
+            "text": lambda value: type(value) is str and (not words or value in words),
+            "boolean": lambda value: type(value) is bool,
+            "integer": lambda value: type(value) is int and low <= value < LARGEST,
+            "number": lambda value: type(value) is float and low <= value <= high,
+            "instant": lambda value: type(value) is datetime and value.tzinfo is UTC,
+            "texts": lambda value: type(value) is tuple and all(type(each) is str for each in value),
+        }
+        return checks[kind]
 
     @property
     def holds(self) -> str:
@@ -82,22 +101,28 @@ class Column:
         text = _text(value)
         if text is None or text in self.words:
             return text
-        text = text.lower().replace(" ", "_").replace("-", "_")
-        if text not in self.words:
-            raise ValueError("not one of this column's words")
-        return text
+        word = text.lower().replace(" ", "_").replace("-", "_")
+        if word not in self.words:
+            raise unknown_word(value, sorted(self.words))
+        return word
 
     def _number(self, value: Any) -> float:
-        number = float(value)
-        if isinstance(value, bool) or not math.isfinite(number) or not self.low <= number <= self.high:
-            raise ValueError("not a number within this column's bounds")
-        return number
+        found = number(value)
+        if not self.low <= found <= self.high:
+            raise Unreadable("out_of_bounds", f"{quoted(value)} is not {self._between}")
+        return found
 
     def _integer(self, value: Any) -> int:
-        number = self._number(value)
-        if not number.is_integer():
-            raise ValueError("not a whole number")
-        return int(number)
+        found = value if type(value) is int else number(value)
+        if not self.low <= found < LARGEST:
+            raise Unreadable("out_of_bounds", f"{quoted(value)} is not between {self.low:g} and {LARGEST:g}")
+        if found != int(found):
+            raise Unreadable("not_a_number", f"{quoted(value)} is not a whole number")
+        return int(found)
+
+    @property
+    def _between(self) -> str:
+        return f"between {self.low:g} and {self.high:g}" if math.isfinite(self.high) else f"{self.low:g} or more"
 
 
 def _column(name: str, hint: Any) -> Column:
@@ -129,25 +154,51 @@ def _text(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int | float):
-        return str(value)
-    raise ValueError("not a text")
+    if isinstance(value, int | float) and math.isfinite(value):
+        return cleaned(str(value)) if abs(value) < LARGEST else f"{value:.6g}"
+    raise Unreadable("wrong_shape", f"{quoted(value)} is not a text")
+
+
+def number(value: Any) -> float:
+    """A finite number, also one that is written as a text."""
+    try:
+        found = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise Unreadable("not_a_number", f"{quoted(value)} is not a number")
+    return found
+
+
+def _plain(value: Any) -> str:
+    """An id or a link, whole."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise Unreadable("wrong_shape", f"{quoted(value)} is not an id")
+    text = str(value) if isinstance(value, str) or abs(value) < 10**400 else ""
+    if not text.strip() or not text.isprintable():
+        raise Unreadable("wrong_shape", "is empty or holds characters that cannot be printed")
+    return text
 
 
 def _boolean(value: Any) -> bool:
-    found = BOOLEANS.get(str(value).strip().lower())
+    found = BOOLEANS.get(str(value).strip().lower()) if isinstance(value, str | int | float) else None
     if found is None:
-        raise ValueError("neither yes nor no")
+        raise Unreadable("unknown_word", f"{quoted(value)} is neither yes nor no")
     return found
 
 
 def _instant(value: Any) -> datetime | None:
     """ISO 8601 with an offset, or seconds since 1970."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return datetime.fromtimestamp(value, UTC)
+        try:
+            return bounded(datetime.fromtimestamp(value, UTC), value)
+        except (ValueError, OverflowError, OSError):  # OSError: a time before any calendar
+            raise Unreadable("out_of_bounds", f"{quoted(value)} is not between 1970 and 2200") from None
+    if isinstance(value, datetime):
+        return bounded(value, value.isoformat())
     return instant(value.strip() if isinstance(value, str) else value)
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    values = value if isinstance(value, list) else [value]
+    values = value if isinstance(value, list | tuple) else [value]
     return tuple(text for text in map(_text, values) if text is not None)

@@ -16,11 +16,11 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from exporter import unreadable
+from exporter.unreadable import LeftOut
+
 REASONS = ("auth", "rate_limited", "unavailable", "not_understood", "gone", "store", "bug")
 """Why a poll can fail. "store" and "bug" are ours; the others are the source's."""
-
-SKIPS = ("unknown_or_missing", "bad_value", "bad_shape")
-"""Why an item can be left out, as the HTTP client counts it."""
 
 
 class Health:
@@ -117,7 +117,7 @@ class SourceMetrics:
         self._up.labels(source, kind)
         for reason in REASONS:
             self._failures.labels(source, reason)
-        for reason in SKIPS:
+        for reason in unreadable.REASONS:
             self._skipped.labels(source, reason)
         for record in now.records:
             self._records.labels(source, record)
@@ -185,11 +185,14 @@ class SourceObserver:
     def rate_limited(self) -> None:
         self._metrics._rate_limited.labels(self._source).inc()
 
-    def skipped(self, reason: str) -> None:
-        self._metrics._skipped.labels(self._source, reason).inc()
-
-    def unread(self, column: str) -> None:
-        self._metrics._unread.labels(self._source, column).inc()
+    def left_out(self, found: Iterable[LeftOut]) -> None:
+        """What could not be read: items as a whole, or values."""
+        for each in found:
+            if each.whole:
+                self._metrics._skipped.labels(self._source, each.faults[0].reason).inc()
+            else:
+                for fault in each.faults:
+                    self._metrics._unread.labels(self._source, fault.column).inc()
 
 
 class EvaluationMetrics:

@@ -24,6 +24,7 @@ from exporter.plan import BEGINNING
 from exporter.records import record_name
 from exporter.source import Source
 from exporter.store import Store, StoreError
+from exporter.unreadable import LeftOut
 
 logger = logging.getLogger("exporter.poll")
 
@@ -141,7 +142,8 @@ class _Poll:
         self.records = self.changed = 0
         self.first = True
         self.expected: int | None = None
-        self.waiting: deque[Page] = deque()
+        self.waiting: deque[tuple[Page, list[LeftOut]]] = deque()
+        self.mapped = frozenset(name for filler in source.mapping.values() for _, name, _, _ in filler.mapped)
         self.watermarks = health.sources.watermarks(source.name)
 
     async def run(self) -> None:
@@ -153,19 +155,20 @@ class _Poll:
             self.watermarks |= await self._in_thread(self.store.newest, source.name, at)
         self.metrics.read(source.name, {}, self.watermarks)
         since = at - timedelta(seconds=source.initial_history_seconds)
-        async with Client(source.http, at=at, since=since, observe=self.observer) as client:
-            await self._store_all(source.connector.poll(client, source.options, state.cursor))
+        client = Client(source.http, at=at, since=since, observe=self.observer, mapped=self.mapped)
+        async with client:
+            await self._store_all(source.connector.poll(client, source.options, state.cursor), client)
         # A first sync of several polls asked from different instants on: the last of them holds for all.
         whole_since = BEGINNING if getattr(source.connector, "READS_ALL", False) else since
         await self._in_thread(self.store.succeeded, source.name, at, whole_since)
 
-    async def _store_all(self, pages: AsyncIterator[Page]) -> None:
+    async def _store_all(self, pages: AsyncIterator[Page], client: Client) -> None:
         storing: asyncio.Task[None] | None = None
         async with aclosing(pages):  # type: ignore[type-var] # a connector's poll is an async generator
             try:
                 async for page in pages:
-                    self.waiting.append(page)
-                    if storing and sum(len(page.reads) for page in self.waiting) > MOST_WAITING:
+                    self.waiting.append((page, client.left_out()))
+                    if storing and sum(len(page.reads) for page, _ in self.waiting) > MOST_WAITING:
                         await asyncio.shield(storing)
                     if storing is None or storing.done():
                         if storing:
@@ -181,10 +184,11 @@ class _Poll:
     async def _store_waiting(self) -> None:
         """All pages that came while others were being stored go into one transaction: storing never falls behind."""
         while self.waiting:
-            pages = [self.waiting.popleft()]
-            while self.waiting and not pages[-1].gone:  # what follows may bring back what is gone
-                pages.append(self.waiting.popleft())
-            counts, changed = await self._in_thread(self._write, pages)
+            taken = [self.waiting.popleft()]
+            while self.waiting and not taken[-1][0].gone:  # what follows may bring back what is gone
+                taken.append(self.waiting.popleft())
+            pages = [page for page, _ in taken]
+            counts, changed = await self._in_thread(self._write, pages, [each for _, left in taken for each in left])
             self.records += counts.total()
             self.changed += changed
             self.metrics.read(self.source.name, counts, self.watermarks)
@@ -195,10 +199,12 @@ class _Poll:
                 if self.show:
                     self.show(Progress(self.source.name, self.records, self.expected))
 
-    def _write(self, pages: Sequence[Page]) -> tuple[Counter[str], int]:
+    def _write(self, pages: Sequence[Page], left_out: list[LeftOut]) -> tuple[Counter[str], int]:
         """In the writer's thread."""
-        source, person, unread = self.source, self.store.person, self.observer.unread
-        records = [segments.apply(read, source.mapping, person, unread) for page in pages for read in page.reads]
+        source = self.source
+        reads = (read for page in pages for read in page.reads)
+        records, _, more = segments.records(reads, source.mapping, self.store.person)
+        self.observer.left_out([*left_out, *more])
         changed = self.store.write(source.name, records, pages[-1].cursor, gone=pages[-1].gone, at=self.at)
         for name, moment in self.store.newest_of(records, self.at).items():
             self.watermarks[name] = max(moment, self.watermarks.get(name, moment))

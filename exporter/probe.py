@@ -66,8 +66,10 @@ async def ask(source: Source, at: datetime) -> Probe:
         ):
             count = 0
             async for page in pages:
-                for read in page.reads:
-                    found.add(segments.apply(read, source.mapping, lambda text: text), at)
+                records, _, left_out = segments.records(page.reads, source.mapping, lambda text: text)
+                for record in records:
+                    found.add(record, at)
+                found.skipped += sum(each.whole for each in (*client.left_out(), *left_out))
                 found.unread = tuple(page.cursor.get("unread", ()))
                 count += 1
                 if count == PAGES:
@@ -78,7 +80,6 @@ async def ask(source: Source, at: datetime) -> Probe:
         found.fault = f"no end of the first {PAGES} pages within {SECONDS:.0f} s"
     except Exception as error:  # noqa: BLE001 - told, like any other finding
         found.fault = f"unexpected {type(error).__name__}: this is a fault of the exporter"
-    found.skipped = client.skipped.total()
     found.clock_offset_seconds = client.clock_offset_seconds
     return found
 

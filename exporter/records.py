@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from exporter.unreadable import Fault, Unreadable, quoted
+
 RequestKind = Literal["ticket", "service_request", "conversation"]
 Channel = Literal["email", "phone", "chat", "web", "portal", "api", "social", "other"]
 HandledBy = Literal["automation", "assisted", "human"]
@@ -32,6 +34,13 @@ Json = Any
 PERSON = {"person": True}
 """Marks a column that names a person: stored only as a keyed hash."""
 
+VITAL = {"vital": True}
+"""Marks a time that places a record, or the word that says where it stands: where that is there and cannot be read, the
+record is left out, for it would count as something else. Any other column is unknown then. `id` is vital, too."""
+
+SUMMED = {"summed": True}
+"""Marks a column that sums are made of: where it cannot be read, the record is as good as left out of them."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
@@ -52,11 +61,11 @@ class Request(Record):
     """Somebody asked for something: a ticket, a service request or a conversation."""
 
     kind: RequestKind | None = None
-    opened_at: datetime | None = None
+    opened_at: datetime | None = field(default=None, metadata=VITAL)
     first_response_at: datetime | None = None
-    resolved_at: datetime | None = None
-    abandoned_at: datetime | None = None
-    closed_at: datetime | None = None
+    resolved_at: datetime | None = field(default=None, metadata=VITAL)
+    abandoned_at: datetime | None = field(default=None, metadata=VITAL)
+    closed_at: datetime | None = field(default=None, metadata=VITAL)
     escalated_at: datetime | None = None
     reopen_count: int | None = None
     replies: int | None = None
@@ -66,7 +75,7 @@ class Request(Record):
     priority: str | None = None
     requester: str | None = field(default=None, metadata=PERSON)
     handled_by: HandledBy | None = None
-    outcome: RequestOutcome | None = None
+    outcome: RequestOutcome | None = field(default=None, metadata=VITAL)
     self_service: bool | None = None  # automation answered first
     human_seconds: float | None = None
     csat: float | None = None  # 0..1
@@ -80,11 +89,11 @@ class Request(Record):
 class Incident(Record):
     """A service interruption."""
 
-    started_at: datetime | None = None
-    detected_at: datetime | None = None
-    opened_at: datetime | None = None
+    started_at: datetime | None = field(default=None, metadata=VITAL)
+    detected_at: datetime | None = field(default=None, metadata=VITAL)
+    opened_at: datetime | None = field(default=None, metadata=VITAL)
     acknowledged_at: datetime | None = None
-    resolved_at: datetime | None = None
+    resolved_at: datetime | None = field(default=None, metadata=VITAL)
     severity: IncidentSeverity | None = None
     service: str | None = None
     tier: str | None = None
@@ -103,8 +112,8 @@ class Change(Record):
     requested_at: datetime | None = None
     first_commit_at: datetime | None = None
     approved_at: datetime | None = None
-    deployed_at: datetime | None = None
-    result: ChangeResult | None = None
+    deployed_at: datetime | None = field(default=None, metadata=VITAL)
+    result: ChangeResult | None = field(default=None, metadata=VITAL)
     service: str | None = None
     environment: str | None = None
     kind: ChangeKind | None = None
@@ -121,9 +130,9 @@ class Run(Record):
     root_id: str | None = None
     attempt: int | None = None
     queued_at: datetime | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    status: RunStatus | None = None
+    started_at: datetime | None = field(default=None, metadata=VITAL)
+    finished_at: datetime | None = field(default=None, metadata=VITAL)
+    status: RunStatus | None = field(default=None, metadata=VITAL)
     exception: ExceptionKind | None = None
     human_override: bool | None = None
     review: Review | None = None  # AI output looked at by a person
@@ -151,11 +160,11 @@ class Booking(Record):
 
     requested_at: datetime | None = None
     first_response_at: datetime | None = None
-    booked_at: datetime | None = None
-    starts_at: datetime | None = None
+    booked_at: datetime | None = field(default=None, metadata=VITAL)
+    starts_at: datetime | None = field(default=None, metadata=VITAL)
     ends_at: datetime | None = None
     cancelled_at: datetime | None = None
-    outcome: BookingOutcome | None = None
+    outcome: BookingOutcome | None = field(default=None, metadata=VITAL)
     cancelled_by: CancelledBy | None = None
     channel: str | None = None
     meeting_type: str | None = None
@@ -163,7 +172,7 @@ class Booking(Record):
     automated: bool | None = None
     conflict: bool | None = None  # double-booked
     reminders: int | None = None
-    value: float | None = None
+    value: float | None = field(default=None, metadata=SUMMED)
     currency: str | None = None
     opportunity_id: str | None = None
 
@@ -172,14 +181,14 @@ class Booking(Record):
 class Opportunity(Record):
     """One entry of the sales funnel, with the time at which it reached each stage."""
 
-    lead_at: datetime | None = None
-    contacted_at: datetime | None = None
-    booked_at: datetime | None = None
-    attended_at: datetime | None = None
-    qualified_at: datetime | None = None
-    won_at: datetime | None = None
-    lost_at: datetime | None = None
-    amount: float | None = None
+    lead_at: datetime | None = field(default=None, metadata=VITAL)
+    contacted_at: datetime | None = field(default=None, metadata=VITAL)
+    booked_at: datetime | None = field(default=None, metadata=VITAL)
+    attended_at: datetime | None = field(default=None, metadata=VITAL)
+    qualified_at: datetime | None = field(default=None, metadata=VITAL)
+    won_at: datetime | None = field(default=None, metadata=VITAL)
+    lost_at: datetime | None = field(default=None, metadata=VITAL)
+    amount: float | None = field(default=None, metadata=SUMMED)
     currency: str | None = None
     channel: str | None = None
     automated: bool | None = None
@@ -191,9 +200,9 @@ class Account(Record):
 
     tool: str | None = None
     person: str | None = field(default=None, metadata=PERSON)
-    granted_at: datetime | None = None
-    first_success_at: datetime | None = None
-    last_active_at: datetime | None = None
+    granted_at: datetime | None = field(default=None, metadata=VITAL)
+    first_success_at: datetime | None = field(default=None, metadata=VITAL)
+    last_active_at: datetime | None = field(default=None, metadata=VITAL)
     disabled: bool | None = None
     mfa: Mfa | None = None
     privileged: bool | None = None
@@ -207,7 +216,7 @@ class Activity(Record):
 
     tool: str | None = None
     person: str | None = field(default=None, metadata=PERSON)
-    day: datetime | None = None  # its first instant
+    day: datetime | None = field(default=None, metadata=VITAL)  # its first instant
     tasks_done: int | None = None  # in the tool
     tasks_with_help: int | None = None  # of those done
     legacy_tasks: int | None = None  # done the old way, beside those
@@ -217,7 +226,7 @@ class Activity(Record):
 class Audit(Record):
     """An event that matters to security."""
 
-    occurred_at: datetime | None = None
+    occurred_at: datetime | None = field(default=None, metadata=VITAL)
     kind: AuditKind | None = None
     attributable: bool | None = None  # user and context are known
     expires_at: datetime | None = None
@@ -227,14 +236,14 @@ class Audit(Record):
 class Cost(Record):
     """Money, or working time, spent over a period."""
 
-    period_start: datetime | None = None
-    period_end: datetime | None = None
-    amount: float | None = None
+    period_start: datetime | None = field(default=None, metadata=VITAL)
+    period_end: datetime | None = field(default=None, metadata=VITAL)
+    amount: float | None = field(default=None, metadata=SUMMED)
     currency: str | None = None
     kind: CostKind | None = None
     workflow: str | None = None
     service: str | None = None
-    effort_seconds: float | None = None
+    effort_seconds: float | None = field(default=None, metadata=SUMMED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -243,17 +252,22 @@ class ServiceLevel(Record):
 
     service: str | None = None
     tier: str | None = None
-    measured_at: datetime | None = None  # the end of the interval
+    measured_at: datetime | None = field(default=None, metadata=VITAL)  # the end of the interval
     ratio: float | None = None  # 0..1
     interval_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A record beside the platform's own item it was read from; the configured segment mapping looks in the item."""
+    """A record beside the platform's own item it was read from; the configured segment mapping looks in the item.
+
+    `place`: where the item stands, such as "line 2". `faults`: what of it could not be read. Both are the client's.
+    """
 
     record: Record
     item: Json
+    place: str = ""
+    faults: tuple[Fault, ...] = ()
 
 
 RECORDS: Mapping[str, type[Record]] = {
@@ -272,6 +286,12 @@ RECORDS: Mapping[str, type[Record]] = {
 }
 """Record name (the table, the facts file, the KPI file) -> record type."""
 
+VITAL_COLUMNS: Mapping[type[Record], frozenset[str]] = {
+    record: frozenset({"id", *(each.name for each in fields(record) if each.metadata.get("vital"))})
+    for record in RECORDS.values()
+}
+"""Record type -> the columns without which a record is left out, where they are there and cannot be read."""
+
 INVENTORIES = frozenset({"workflow", "account"})
 """Records of what there is rather than of what happened: kept however old."""
 
@@ -288,14 +308,28 @@ def person_columns(record_type: type[Record]) -> tuple[str, ...]:
     return tuple(f.name for f in fields(record_type) if f.metadata.get("person"))
 
 
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Work is done between these. Many systems write the year 1 or 9999 for never; which of them mean it, a config says."""
+
+
 def instant(text: Any) -> datetime | None:
     """An ISO 8601 text with an offset (or `Z`) as a UTC instant; None for None and "".
 
-    Raises ValueError for anything else, a text without an offset included: a guessed time zone is a wrong figure.
+    Raises Unreadable for anything else, a text without an offset included: a guessed time zone is a wrong figure.
     """
     if text is None or text == "":
         return None
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise Unreadable("not_a_time", f"{quoted(text)} is not a time, such as 2026-03-31T10:00:00Z") from None
+    return bounded(moment, text)
+
+
+def bounded(moment: datetime, given: Any) -> datetime:
+    """A time as a UTC instant, within what a time of work can be; `given` is how it was written."""
     if moment.tzinfo is None:
-        raise ValueError(f"no UTC offset in {text!r}")
+        raise Unreadable("no_time_zone", f"{quoted(given)} has no time zone")
+    if not EARLIEST <= moment < LATEST:
+        raise Unreadable("out_of_bounds", f"{quoted(given)} is not between 1970 and 2200")
     return moment.astimezone(UTC)

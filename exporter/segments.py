@@ -9,9 +9,10 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
-from exporter.column import COLUMNS, UNITS, Column, Rule, Rules, Scalar, cleaned
+from exporter.column import COLUMNS, UNITS, Column, Rule, Rules, Scalar, cleaned, number
 from exporter.pattern import Pattern, compile_pattern, matched, pattern_fault
-from exporter.records import SEGMENTS, Json, Read, Record, person_columns, record_name
+from exporter.records import SEGMENTS, VITAL_COLUMNS, Json, Read, Record, person_columns, record_name
+from exporter.unreadable import LeftOut, Unreadable, attempt, place_of, quoted, value
 
 LABELS: Mapping[str, tuple[str, ...]] = {
     "request": (*SEGMENTS, "kind", "channel", "category", "request_type", "priority", "handled_by"),
@@ -35,6 +36,8 @@ UNMAPPED = frozenset({"id", "source", "url"})
 NAMES = ("name", "key", "id", "field")
 VALUES = ("value", "values", "name", "display_value", "displayName", "label", "title", "text")
 
+UNREAD: Any = object()
+
 Find = Callable[[Json], Any]
 
 
@@ -45,7 +48,8 @@ class Filler:
     make: type[Record]
     values: Callable[[Record], tuple[Any, ...]]
     setters: tuple[Callable[[Record, Any], None], ...]
-    mapped: tuple[tuple[int, str, Find, Callable[[Any], Any]], ...]
+    columns: tuple[tuple[int, str, Callable[[Any], bool], Callable[[Any], Any]], ...]  # is it right, else make it so
+    mapped: tuple[tuple[int, str, Find, str], ...]
     labels: tuple[int, ...]
     persons: tuple[int, ...]
 
@@ -58,24 +62,47 @@ def compiled(rules: Rules, records: Iterable[type[Record]]) -> Fillers:
     return {record: _filler(rules, record) for record in records}
 
 
-def apply(
-    read: Read, mapping: Fillers, person: Callable[[str], str], unread: Callable[[str], None] | None = None
-) -> Record:
+def records(
+    reads: Iterable[Read], mapping: Fillers, person: Callable[[str], str]
+) -> tuple[list[Record], list[Read], list[LeftOut]]:
+    """The records of what was read, each beside its Read, and what could not be read of them or of others."""
+    made, of, left_out = [], [], []
+    for read in reads:
+        record, noted, broken = attempt(lambda read: apply(read, mapping, person), read)
+        faults = (*read.faults, *noted)
+        if record is not None and read.faults:  # what the config fills needs no word of the connector's
+            faults = (*(each for each in read.faults if getattr(record, each.column, None) is None), *noted)
+        lost = broken or record is None or any(each.column in VITAL_COLUMNS[type(record)] for each in faults)
+        if record is not None and not lost:
+            made.append(record)
+            of.append(read)
+        if faults:
+            kind = type(read.record)
+            place = read.place or place_of(read.item)
+            left_out.append(LeftOut(record_key(read), place, faults, whole=lost, item=read.item, kind=kind))
+    return made, of, left_out
+
+
+def record_key(read: Read) -> str:
+    """What tells a record from others of its source at the next reading."""
+    return f"{record_name(type(read.record))} {read.record.id}"
+
+
+def apply(read: Read, mapping: Fillers, person: Callable[[str], str]) -> Record:
     """The record with its mapped columns filled, its labels cleaned and its persons hashed by `person`.
 
-    `unread` is told the name of each column whose value was there but could not be read.
+    A value that cannot be read, or that no column of its kind can hold, is unknown, and noted (see `unreadable`).
     """
     filler = mapping[type(read.record)]
     values = list(filler.values(read.record))
-    for position, name, find, convert in filler.mapped:
-        try:
-            found = find(read.item)
-            if found is not None:
-                values[position] = convert(found)
-        except (ValueError, TypeError, OverflowError, OSError):  # OSError: a time before any calendar
-            values[position] = None
-            if unread:
-                unread(name)
+    for position, name, find, called in filler.mapped:
+        found = value(name, find, read.item, called, failed=UNREAD)
+        if found is not None:
+            values[position] = None if found is UNREAD else found
+    for position, name, right, mend in filler.columns:
+        given = values[position]
+        if given is not None and not right(given):
+            values[position] = value(name, mend, given)
     for position in filler.labels:
         text = values[position]
         if text is not None and not (text.isprintable() and 0 < len(text) <= 100 and text[0] != " " != text[-1]):
@@ -85,8 +112,8 @@ def apply(
             values[position] = _hashed(values[position], person)
     # Slot by slot: dataclasses.replace would be most of the time spent here.
     record = object.__new__(filler.make)
-    for setter, value in zip(filler.setters, values, strict=True):
-        setter(record, value)
+    for setter, each in zip(filler.setters, values, strict=True):
+        setter(record, each)
     return record
 
 
@@ -117,7 +144,7 @@ def faults(rule: Rule, column: Column) -> Iterator[tuple[tuple[str, ...], str]]:
         if constant is not None:
             try:
                 column.read(constant)
-            except (ValueError, TypeError, OverflowError, OSError):
+            except Unreadable:
                 yield keys, f"{column.name} cannot be this; it is {column.holds}"
 
 
@@ -128,8 +155,13 @@ def _filler(rules: Rules, record: type[Record]) -> Filler:
         make=record,
         values=attrgetter(*names),
         setters=tuple(getattr(record, name).__set__ for name in names),
+        columns=tuple(
+            (names.index(name), name, column.holds_it, column.read)
+            for name, column in known.items()
+            if name != "source"
+        ),
         mapped=tuple(
-            (names.index(name), name, _first([_find(rule, known[name]) for rule in alternatives]), known[name].read)
+            (names.index(name), name, _read(alternatives, known[name]), _called(alternatives))
             for name, alternatives in rules.items()
             if name in known
         ),
@@ -138,17 +170,23 @@ def _filler(rules: Rules, record: type[Record]) -> Filler:
     )
 
 
-def _first(finds: Sequence[Find]) -> Find:
-    """The first that finds something."""
+def _called(rules: Sequence[Rule]) -> str:
+    """What the source calls a column: where it is looked for first."""
+    return next((rule.field for rule in rules if rule.field), "")
+
+
+def _read(rules: Sequence[Rule], column: Column) -> Find:
+    """What the first rule that finds something finds, as a value of the column."""
+    finds, read = [_find(rule, column) for rule in rules], column.read
 
     def find(item: Json) -> Any:
         for each in finds:
             found = each(item)
             if found is not None:
-                return found
+                return read(found)
         return None
 
-    return finds[0] if len(finds) == 1 else find
+    return find
 
 
 def _find(rule: Rule, column: Column) -> Find:
@@ -227,8 +265,8 @@ def _ours(found: Any, rule: Rule, words: Mapping[str, Scalar | None], column: Co
         return words[word]
     if rule.scale is not None:
         worst, best = rule.scale
-        share = (float(found) - worst) / (best - worst)
+        share = (number(found) - worst) / (best - worst)
         if not 0 <= share <= 1:
-            raise ValueError("outside the scale")
+            raise Unreadable("out_of_bounds", f"{quoted(found)} is not between {worst:g} and {best:g}")
         return column.low + share * (column.high - column.low)
-    return float(found) * UNITS[rule.unit] if rule.unit else found
+    return number(found) * UNITS[rule.unit] if rule.unit else found

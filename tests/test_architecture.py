@@ -9,7 +9,9 @@ import pytest
 ROOT = Path(__file__).parents[1] / "exporter"
 
 FLOORS = (
-    "records stats strict opening duration pattern logs negotiation failure store.fault",
+    "failure decode",
+    "unreadable",
+    "records stats strict opening duration pattern logs negotiation store.fault",
     "client column expression kpi figure health store server.listen server.page server.gate config.secret config.shape",
     "segments connectors plan formula config.section demo.fakes",
     "business trust derive derivation",

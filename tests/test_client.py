@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,12 +31,18 @@ from exporter.client import (
 )
 from exporter.demo.fakes.fault import Faults, Trouble
 from exporter.failure import retry_after
-from exporter.records import Run
+from exporter.records import Run, RunStatus, instant
+from exporter.unreadable import Words, value
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 SECRET = "s3cret-t0ken"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+NEST: Any = None
+for _ in range(98):
+    NEST = [NEST]
 
 
 @dataclass
@@ -44,16 +51,12 @@ class Counts:
 
     codes: list[str] = field(default_factory=list)
     limited: int = 0
-    reasons: list[str] = field(default_factory=list)
 
     def request(self, code: str) -> None:
         self.codes.append(code)
 
     def rate_limited(self) -> None:
         self.limited += 1
-
-    def skipped(self, reason: str) -> None:
-        self.reasons.append(reason)
 
 
 @asynccontextmanager
@@ -286,13 +289,22 @@ async def test_the_size_counts_after_decompression() -> None:
             await client.get("/")
 
 
-async def test_json_nested_too_deeply_is_not_understood() -> None:
-    async def deep(_request: web.Request) -> web.Response:
-        return web.Response(body=b"[" * 200_000 + b"]" * 200_000)
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (b'[{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b'}, {"a": "]"}]', [{"a": NEST}, {"a": "]"}]),
+        (b'[{"a": "to do \\ud83d"}, {"a": "\\ud83d\\ude00"}]', [{"a": "to do \ufffd"}, {"a": "\U0001f600"}]),
+        (b'[{"a": "cut \xf0\x9f"}, {"a": 1}]', [{"a": "cut \ufffd"}, {"a": 1}]),
+        (b'[{"a": Infinity}, {"a": -Infinity}]', [{"a": math.inf}, {"a": -math.inf}]),
+        (b'[{"a": ' + b"9" * 5_000 + b'}, {"a": 1}]', [{"a": math.inf}, {"a": 1}]),
+    ],
+)
+async def test_what_only_lenient_readers_take_costs_no_other_item(sent: bytes, expected: Any) -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=sent)
 
-    async with served(deep) as client:
-        with pytest.raises(NotUnderstood):
-            await client.get("/")
+    async with served(answer) as client:
+        assert expected == await client.get("/")
 
 
 async def linked(request: web.Request) -> web.Response:
@@ -353,27 +365,110 @@ async def test_an_answer_without_a_list_is_not_understood(answer: Any) -> None:
             [page async for page in client.pages("/list", items="data", next_in="next", next_as="cursor")]
 
 
-async def test_an_item_that_cannot_be_read_is_skipped_and_counted() -> None:
-    def record(item: Any) -> Run | None:
-        if item["mode"] == "test":
-            return None
-        return Run(id=item["id"].strip(), attempt=int(item["attempt"]))
+def attempted(item: Any) -> Run | None:
+    if item["mode"] == "test":
+        return None
+    return Run(
+        id=item["id"].strip(),
+        attempt=value("attempt", int, item["attempt"]),
+        status=value("status", STATUS.__getitem__, item.get("status", "success")),
+        started_at=value("started_at", instant, item.get("started"), "started"),
+    )
 
-    rows = [
-        {"mode": "work", "id": "1", "attempt": "1"},
-        {"mode": "test"},
-        {"mode": "work", "id": "2"},
-        {"mode": "work", "id": "3", "attempt": "many"},
-        {"mode": "work", "id": 4, "attempt": "1"},
-        ["no", "object"],
-    ]
-    counts = Counts()
-    async with Client(HttpSettings(url="http://unused"), at=AT, since=SINCE, observe=counts) as client:
-        reads = client.each(rows, record)
 
-        assert [(Run(id="1", attempt=1), rows[0])] == [(read.record, read.item) for read in reads]
-        assert client.skipped == {"unknown_or_missing": 1, "bad_value": 1, "bad_shape": 2}
-        assert counts.reasons == ["unknown_or_missing", "bad_value", "bad_shape", "bad_shape"]
+STATUS: Words[RunStatus] = Words("status", {"success": "succeeded", "error": "failed"})
+
+
+def client_at_rest(**settings: Any) -> Client:
+    return Client(HttpSettings(url="http://unused"), at=AT, since=SINCE, **settings)
+
+
+@pytest.mark.parametrize(
+    ("more", "column", "reason", "text"),
+    [
+        ({"status": "paused"}, "status", "unknown_word", "'paused' is none of success, error"),
+        ({"status": ["error"]}, "status", "wrong_shape", "has another shape than expected"),
+        ({"started": "2026-10-28 13:35"}, "started_at", "no_time_zone", "'2026-10-28 13:35' has no time zone"),
+        (
+            {"started": "28/10/2026"},
+            "started_at",
+            "not_a_time",
+            "'28/10/2026' is not a time, such as 2026-03-31T10:00:00Z",
+        ),
+        (
+            {"started": "0001-01-01T00:00:00+14:00"},
+            "started_at",
+            "out_of_bounds",
+            "'0001-01-01T00:00:00+14:00' is not between 1970 and 2200",
+        ),
+        ({"id": 4}, "item", "wrong_shape", "has another shape than expected"),
+        ({"mode": Ellipsis}, "item", "missing", "'mode' is missing"),
+    ],
+)
+async def test_an_item_that_cannot_be_placed_is_left_out_with_column_and_value(
+    more: dict[str, Any], column: str, reason: str, text: str
+) -> None:
+    item = {"mode": "work", "id": "17", "attempt": "1"} | more
+    item = {key: each for key, each in item.items() if each is not Ellipsis}
+    client = client_at_rest()
+
+    assert client.each([item], attempted) == []
+    (found,) = client.left_out()
+    assert (found.whole, found.place) == (True, f"id {item['id']}")
+    assert [(each.column, each.reason, each.text) for each in found.faults] == [(column, reason, text)]
+    assert client.left_out() == []
+
+
+async def test_any_other_value_costs_only_itself() -> None:
+    item = {"mode": "work", "id": "1", "attempt": "many"}
+    client = client_at_rest()
+    (read,) = client.each([item], attempted)
+
+    assert Run(id="1", status="succeeded") == read.record
+    assert [(each.column, each.reason) for each in read.faults] == [("attempt", "unexpected")]
+    assert client.left_out() == []
+
+
+async def test_all_that_is_wrong_with_an_item_is_told_at_once() -> None:
+    item = {"mode": "work", "id": "1", "attempt": "1", "status": "Solved", "started": "2026-10-28 13:35"}
+    client = client_at_rest()
+    client.each([item], attempted)
+    (found,) = client.left_out()
+
+    assert [each.column for each in found.faults] == ["status", "started_at"]
+
+
+async def test_what_the_config_fills_costs_no_record() -> None:
+    item = {"mode": "work", "id": "1", "attempt": "1", "status": "Solved"}
+    client = client_at_rest(mapped=["status"])
+    (read,) = client.each([item], attempted)
+
+    assert Run(id="1", attempt=1) == read.record
+    assert [each.column for each in read.faults] == ["status"]
+
+
+@pytest.mark.parametrize(
+    "odd", [RecursionError, MemoryError, ZeroDivisionError, LookupError, StopIteration, AssertionError]
+)
+async def test_no_kind_of_error_stops_the_other_items(odd: type[Exception]) -> None:
+    def mapping(item: int) -> Run:
+        if item == 1:
+            raise odd("Jane Doe")
+        return Run(id=str(item))
+
+    client = client_at_rest()
+
+    assert [read.record.id for read in client.each(range(3), mapping)] == ["0", "2"]
+    assert "Jane" not in str(client.left_out())
+
+
+async def test_what_is_learnt_beside_items_stays_unknown_where_it_cannot_be_read() -> None:
+    client = client_at_rest()
+
+    assert client.learnt("workflow", lambda item: item["name"], {"id": "7"}) is None
+    assert client.learnt("workflow", lambda item: item["name"], {"id": "8", "name": "Invoices"}) == "Invoices"
+    (found,) = client.left_out()
+    assert (found.whole, found.place, found.faults[0].column) == (False, "id 7", "workflow")
 
 
 async def test_every_answer_is_counted_by_its_code() -> None:

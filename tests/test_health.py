@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from exporter import client, failure, poll
-from exporter.health import REASONS, SKIPS, Health
+from exporter import failure, poll
+from exporter.health import REASONS, Health
 from exporter.records import RECORDS
+from exporter.unreadable import REASONS as WHY
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 
@@ -78,15 +79,14 @@ def test_what_the_config_names_stands_at_zero(health: Health) -> None:
     assert found['outcome_source_requests_total{code="200",source="flows"}'] == 0
     assert found['outcome_source_values_unread_total{column="team",source="desk"}'] == 0
     assert {found[f'outcome_source_poll_failures_total{{reason="{r}",source="desk"}}'] for r in REASONS} == {0}
-    assert {found[f'outcome_source_items_skipped_total{{reason="{r}",source="desk"}}'] for r in SKIPS} == {0}
+    assert {found[f'outcome_source_items_skipped_total{{reason="{r}",source="desk"}}'] for r in WHY} == {0}
     assert {found[f'outcome_source_records_total{{record="{r}",source="flows"}}'] for r in ("run", "workflow")} == {0}
     assert found['outcome_source_watermark_timestamp_seconds{record="request",source="desk"}'] == 0
 
 
-def test_reasons_and_skips_are_those_that_polls_and_clients_know() -> None:
+def test_reasons_are_those_that_polls_know() -> None:
     named = {error.reason for error in failure.SourceError.__subclasses__()}
     assert set(REASONS) == named | set(re.findall(r'return "(store|bug)"', Path(poll.__file__).read_text()))
-    assert set(client.SKIPPED.values()) == set(SKIPS)
 
 
 def test_a_source_that_goes_takes_all_its_series_with_it(health: Health) -> None:

@@ -327,8 +327,8 @@ async def test_real_http_is_counted_by_status(store: Store, health: Health) -> N
     assert (outcome.reason, outcome.records) == ("gone", 1)
     assert value(health, "outcome_source_requests_total", source="flows", code="200") == 1
     assert value(health, "outcome_source_requests_total", source="flows", code="404") == 1
-    assert value(health, "outcome_source_items_skipped_total", source="flows", reason="unknown_or_missing") == 1
-    assert value(health, "outcome_source_items_skipped_total", source="flows", reason="bad_shape") == 1
+    assert value(health, "outcome_source_items_skipped_total", source="flows", reason="missing") == 1
+    assert value(health, "outcome_source_items_skipped_total", source="flows", reason="wrong_shape") == 1
 
 
 # The loop

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from exporter.column import COLUMNS, Rule
 from exporter.records import RECORDS, SEGMENTS, Json, Read, Record, Request, Run, Workflow, person_columns
 from exporter.segments import LABELS, apply, compiled, faults
+from exporter.unreadable import attempt
 
 
 def person(name: str) -> str:
@@ -20,9 +21,11 @@ def person(name: str) -> str:
 
 def filled(record: Record, item: Json, **rules: Rule | list[Rule]) -> tuple[Record, Counter[str]]:
     """The record after its mapping, and the columns that could not be read."""
-    unread: list[str] = []
     lists = {name: rule if isinstance(rule, list) else [rule] for name, rule in rules.items()}
-    return apply(Read(record, item), compiled(lists, [type(record)]), person, unread.append), Counter(unread)
+    mapping = compiled(lists, [type(record)])
+    made, noted, _ = attempt(lambda read: apply(read, mapping, person), Read(record, item))
+    assert made is not None
+    return made, Counter(fault.column for fault in noted)
 
 
 def team(item: Json, *rules: Rule) -> str | None:

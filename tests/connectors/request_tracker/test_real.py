@@ -35,9 +35,6 @@ class Requests:
     def rate_limited(self) -> None:
         raise AssertionError
 
-    def skipped(self, reason: str) -> None:
-        raise AssertionError(reason)
-
 
 @dataclass
 class Desk:

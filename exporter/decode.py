@@ -1,0 +1,60 @@
+"""JSON as senders send it: half a surrogate pair, NaN, huge numbers and deep nesting cost only themselves."""
+
+import json
+import re
+from math import inf
+from typing import Any
+
+import msgspec
+
+DEEPEST = 100  # levels; what is nested deeper becomes null
+MOST_DIGITS = 400  # no float has more
+TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+HALVES = re.compile("[\ud800-\udfff]")
+
+
+def decoded(body: bytes) -> Any:
+    """The value of a JSON text. Raises ValueError, whose text may quote it, where it is none."""
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):  # perhaps not JSON; perhaps only more than the standard allows
+        pass
+    try:
+        return lenient(body)
+    except RecursionError:
+        return lenient(pruned(body))
+
+
+def lenient(body: bytes) -> Any:
+    text = body.decode(errors="replace").removeprefix("\ufeff")
+    return whole(json.loads(text, parse_int=integer))
+
+
+def integer(digits: str) -> int | float:
+    """Python refuses to read a number of thousands of digits as a whole one."""
+    return int(digits) if len(digits) <= MOST_DIGITS else -inf if digits.startswith("-") else inf
+
+
+def whole(value: Any) -> Any:
+    """The value with half surrogate pairs, which no text can be stored with, replaced."""
+    if isinstance(value, str):
+        return HALVES.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [whole(each) for each in value]
+    return {whole(key): whole(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+def pruned(body: bytes) -> bytes:
+    """The text without what is nested too deeply to be read."""
+    kept, depth, begin = bytearray(), 0, 0
+    for token in TOKENS.finditer(body):
+        sign = token[0]
+        if sign in b"[{":
+            depth += 1
+            if depth == DEEPEST + 1:
+                kept += body[begin : token.start()] + b"null"
+        elif sign in b"]}":
+            depth -= 1
+            if depth == DEEPEST:
+                begin = token.end()
+    return bytes(kept + body[begin:]) if depth <= DEEPEST else bytes(kept)

@@ -1,0 +1,180 @@
+"""What cannot be read of an item: why, in words that are safe to show, and one guard around all reading.
+
+A mapping reads each value with `value`: what fails is noted, with its column, and the value is unknown. Whether that
+costs the record, too, is for its type to say (`records.VITAL`). Where a whole item cannot be read, `attempt` says so.
+"""
+
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args
+
+from exporter.failure import SourceError
+
+T = TypeVar("T")
+
+Reason = Literal[
+    "missing",
+    "unknown_word",
+    "not_a_time",
+    "no_time_zone",
+    "not_a_number",
+    "out_of_bounds",
+    "wrong_shape",
+    "broken_row",
+    "unexpected",
+]
+"""Why a value cannot be read, as a label value."""
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+ITEM = "item"
+"""Stands for a column where a whole item is the matter."""
+LONGEST_QUOTE = 40
+NOTHINGS = frozenset({"n/a", "na", "nan", "none", "null", "nil", "unknown", "undefined", "inf", "infinity"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One value that cannot be read: our column and the reason are labels, `text` and `called` are for people.
+
+    `called`: what the source calls the column, where it is known.
+    """
+
+    column: str
+    reason: Reason
+    text: str
+    called: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What could not be read of one item: all of it (`whole`, so there is no record), or some of its values.
+
+    `key` tells the item from others at the next reading. `place`: where it stands, safe to show, such as "line 2".
+    """
+
+    key: str
+    place: str
+    faults: tuple[Fault, ...]
+    whole: bool = True
+    item: Any = None  # of a whole one, for its team
+    kind: type[Any] | None = None  # of the record that it would have been, where that is known
+
+
+class Unreadable(ValueError):  # noqa: N818 - named by what is wrong
+    """A value that cannot be read. Its text is safe to show: it quotes only what `quoted` does."""
+
+    def __init__(self, reason: Reason, text: str, column: str = "") -> None:
+        super().__init__(text)
+        self.reason, self.column = reason, column
+
+
+class Words(dict[str, T]):
+    """A platform's words and what they mean for a column; a word that is not among them cannot be read."""
+
+    def __init__(self, column: str, words: dict[str, T]) -> None:
+        super().__init__(words)
+        self.column = column
+
+    def __missing__(self, word: object) -> T:
+        raise unknown_word(word, self, self.column)
+
+
+def unknown_word(word: object, known: Iterable[str], column: str = "") -> Unreadable:
+    """A word that stands for nothing we know."""
+    return Unreadable("unknown_word", f"{quoted(word, word=True)} is none of {', '.join(known)}", column)
+
+
+_notes: ContextVar[list[Fault] | None] = ContextVar("notes", default=None)
+
+
+def value(column: str, read: Callable[[Any], T], given: Any, called: str = "", failed: T | None = None) -> T | None:
+    """What `read` makes of a value; where it cannot, `failed` and a note. Outside `attempt` that is an error."""
+    try:
+        return read(given)
+    except SourceError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's value does, it must not reach the others
+        found = fault(error, column, called)
+        notes = _notes.get()
+        if notes is None:
+            raise Unreadable(found.reason, found.text, column) from None
+        notes.append(found)
+        return failed
+
+
+def attempt(function: Callable[[Any], T], item: Any) -> tuple[T | None, tuple[Fault, ...], bool]:
+    """What `function` makes of an item, what of it could not be read, and whether it failed as a whole.
+
+    Only SourceError passes: it is about more than one item.
+    """
+    notes: list[Fault] = []
+    token = _notes.set(notes)
+    try:
+        return function(item), tuple(notes), False
+    except SourceError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one odd item must not stop the others
+        return None, (*notes, fault(error)), True
+    finally:
+        _notes.reset(token)
+
+
+def fault(error: Exception, column: str = "", called: str = "") -> Fault:
+    """An error as a fault. The text of an error that is not ours may quote anything, so it is not repeated."""
+    if isinstance(error, Unreadable):
+        return Fault(column or error.column or ITEM, error.reason, str(error), called)
+    if isinstance(error, KeyError | IndexError):
+        name = error.args[0] if error.args else None
+        named = isinstance(name, str) and name.isidentifier() and len(name) <= LONGEST_QUOTE
+        return Fault(column or ITEM, "missing", f"{name!r} is missing" if named else "a part is missing", called)
+    if isinstance(error, TypeError | AttributeError):
+        return Fault(column or ITEM, "wrong_shape", "has another shape than expected", called)
+    if isinstance(error, OverflowError):
+        return Fault(column or ITEM, "out_of_bounds", "is too large", called)
+    return Fault(column or ITEM, "unexpected", f"cannot be read ({type(error).__name__})", called)
+
+
+def quoted(given: object, *, word: bool = False) -> str:
+    """A value as it may be shown and logged; where it could be a person or a secret only what it looks like.
+
+    A number, a time or a stand-in such as N/A is quoted; of other texts only words of a status, which `word` says.
+    """
+    if given is None or isinstance(given, bool):
+        return str(given)
+    if isinstance(given, int | float):
+        return f"{given}" if isinstance(given, float) or abs(given) < 10**20 else "a huge number"
+    if not isinstance(given, str):
+        return {"list": "a list", "tuple": "a list", "dict": "an object"}.get(type(given).__name__, "a value")
+    text = given.strip()
+    harmless = text.isprintable() and len(text) <= LONGEST_QUOTE and "@" not in text
+    # A secret is one long text of letters and digits; a date or an amount has signs in between.
+    run = max(map(len, "".join(sign if sign.isalnum() else " " for sign in text).split()), default=0)
+    telling = any(sign.isdigit() for sign in text) or not any(sign.isalpha() for sign in text)
+    short = run <= (LONGEST_QUOTE if word and text.isalpha() else 20)
+    if harmless and short and (word or telling or text.lower() in NOTHINGS):
+        return f"'{text}'"
+    return f"a text of {len(given):,} characters"
+
+
+def key_of(item: Any) -> str:
+    """What tells an item from others: its id, or else what it looks like."""
+    if isinstance(item, tuple) and item:
+        item = item[0]
+    given = item.get("id") if isinstance(item, dict) else None
+    if isinstance(given, str | int):
+        return f"item {given if isinstance(given, str) else hex(given)}"
+    try:
+        return repr(item)[:500]
+    except RecursionError:
+        return "nested too deeply"
+
+
+def place_of(item: Any) -> str:
+    """Where an item of an answer stands, as far as its id may be shown; ids of accounts may be addresses."""
+    if isinstance(item, tuple) and item:
+        item = item[0]
+    given = item.get("id") if isinstance(item, dict) else None
+    text = str(given) if isinstance(given, str) or (isinstance(given, int) and given < 10**20) else ""
+    safe = text.isprintable() and 0 < len(text) <= LONGEST_QUOTE and "@" not in text
+    return f"id {text}" if safe else "an item without an id that could be shown"
