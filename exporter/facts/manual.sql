@@ -4,7 +4,9 @@ create or replace temp macro manual_facts(since, from_at, to_at) as table
 with measured as (
   select category, avg(human_seconds) as seconds from request
   where handled_by = 'human' and human_seconds >= 0 and resolved_at > since and resolved_at <= to_at
-    and outcome is distinct from 'discarded' and outcome is distinct from 'abandoned'
+    and outcome is distinct from 'discarded'
+    -- Until its last word was that it was abandoned, it was resolved.
+    and (outcome is distinct from 'abandoned' or abandoned_at > to_at)
     and category in (select category from workflow_settings)
   group by all
 )
