@@ -48,6 +48,8 @@ create or replace temp macro moments(from_at timestamp, to_at timestamp, turns t
   else list_distinct(list_append(list_filter(turns, lambda t: t > from_at and t <= to_at), from_at)) end;
 create or replace temp macro next_moment(instant timestamp, turns timestamp[]) as
   list_min(list_filter(turns, lambda t: t > instant));
+create or replace temp macro first_come(instant timestamp, times timestamp[]) as
+  list_filter(times, lambda t: t <= instant)[1];
 create or replace temp macro out_of_sight(end_at timestamp, since timestamp, from_at timestamp) as
   end_at + (from_at - since) + interval 1 microsecond;
 """

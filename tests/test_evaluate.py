@@ -115,19 +115,20 @@ def history(seed: int, count: int = 400) -> list[Record]:
     for i in range(count):
         team, name = rng.choice(["it", "hr", None]), str(i)
         t = begin()
-        end = later(t, 6)
+        end = rng.choice([later(t, 6), later(t, 6), t])
         ended: Literal["resolved", "abandoned"] = rng.choice(["resolved", "abandoned"])
+        other = later(t, 9) if rng.random() < 0.2 else None
         records.append(
             Request(
                 id=name,
                 team=team,
-                opened_at=t,
+                opened_at=rng.choice([t] * 9 + [None]),
                 requester=rng.choice(["ann", "ben", "cat", None]),
                 category=rng.choice(["a", "b", None]),
                 first_response_at=later(t, 1),
                 escalated_at=later(t, 9) if rng.random() < 0.3 else None,
-                resolved_at=end if ended == "resolved" else None,
-                abandoned_at=end if ended == "abandoned" else None,
+                resolved_at=end if ended == "resolved" else other,
+                abandoned_at=end if ended == "abandoned" else other,
                 outcome=ended if end else "open",
                 handled_by=rng.choice(["automation", "human", "assisted", None]),
                 self_service=rng.choice([True, False, None]),
@@ -144,8 +145,8 @@ def history(seed: int, count: int = 400) -> list[Record]:
             Incident(
                 id=name,
                 team=team,
-                started_at=t - timedelta(seconds=rng.randint(0, 7200)),
-                detected_at=later(t, 0.1),
+                started_at=rng.choice([t - timedelta(seconds=rng.randint(0, 7200)), None]),
+                detected_at=rng.choice([later(t, 0.1), t - timedelta(seconds=rng.randint(0, 80000))]),
                 opened_at=t,
                 acknowledged_at=later(t, 1),
                 resolved_at=later(t, 3),
@@ -340,7 +341,6 @@ def as_told(record: Record, at: datetime) -> Record | None:  # noqa: PLR0911 - a
     match record:
         case (
             Request(opened_at=begin)
-            | Incident(opened_at=begin)
             | Booking(requested_at=begin)
             | Opportunity(lead_at=begin)
             | Account(granted_at=begin)
@@ -361,9 +361,13 @@ def as_told(record: Record, at: datetime) -> Record | None:  # noqa: PLR0911 - a
                 outcome=record.outcome if ended else "open",
             )
         case Incident():
+            if not (past(record.started_at) or past(record.detected_at) or past(record.opened_at)):
+                return None
             return replace(
                 record,
+                started_at=past(record.started_at),
                 detected_at=past(record.detected_at),
+                opened_at=past(record.opened_at),
                 acknowledged_at=past(record.acknowledged_at),
                 resolved_at=past(record.resolved_at),
             )

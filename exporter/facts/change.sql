@@ -8,34 +8,41 @@ with changes as (
   from change
 ),
 incidents as (
-  select source as told_by, id as incident_id, coalesce(opened_at, detected_at, started_at) as open_at, resolved_at, service, caused_by
-  from incident where open_at is not null
+  select source as told_by, id as incident_id, started_at, detected_at, opened_at, resolved_at, service, caused_by,
+    least(started_at, detected_at, opened_at) as known_at
+  from incident where known_at is not null
 ),
 -- An incident names the change of its own source; that of another only where no second one has a change of that id.
 named as (
-  select c.source, c.id, open_at, resolved_at from incidents join change c on caused_by = c.id
+  select c.source, c.id, known_at, resolved_at from incidents join change c on caused_by = c.id
   qualify told_by = c.source or count(*) over (partition by told_by, incident_id) = 1
 ),
 linked as (
-  select source, id, min(open_at) as linked_at, max(resolved_at) as resolve_at,
-    list((open_at, resolved_at)) as incidents, flatten(list([open_at, resolved_at])) as incident_turns
+  select source, id, min(known_at) as linked_at, max(resolved_at) as resolve_at,
+    list((known_at, resolved_at)) as incidents, flatten(list([known_at, resolved_at])) as incident_turns
   from named group by source, id
 ),
 deployments as (
   from changes where deployed_at >= since
 ),
+-- An incident is placed where it was opened; until then where it was detected, until then where it began.
+placed as (
+  select service, unnest([(opened_at, null), (detected_at, opened_at), (started_at, least(detected_at, opened_at))]) as place,
+    place[1] as open_at, place[2] as placed_until
+  from incidents where caused_by is null and service is not null
+),
 -- The last deployment before an incident is the one suspected; a later one in between takes its place. Several at one instant all are.
 suspected as (
-  select d.source, d.id, min(i.open_at) as suspected_at
-  from (from incidents where caused_by is null and service is not null) i
+  select d.source, d.id, list((open_at, placed_until)) as suspicions, flatten(list([open_at, placed_until])) as suspicion_turns
+  from (from placed where open_at < coalesce(placed_until, 'infinity')) i
   asof join (select distinct service, deployed_at from deployments) last on i.service = last.service and i.open_at >= last.deployed_at
   join deployments d on d.service = last.service and d.deployed_at = last.deployed_at
   where epoch(i.open_at - last.deployed_at) <= getvariable('failure_window_seconds')
   group by all
 ),
 moments as (
-  select c.*, linked_at, suspected_at, incidents,
-    list_concat([approved_at, deployed_at, suspected_at], incident_turns) as turns,
+  select c.*, linked_at, suspicions, incidents,
+    list_concat([approved_at, deployed_at], incident_turns, suspicion_turns) as turns,
     unnest(moments(from_at, to_at, turns)) as moment
   from changes c left join linked using (source, id) left join suspected s using (source, id)
   where greatest(told_at, approved_at, resolve_at) >= since or (over and told_at is null and greatest(requested_at, updated_at) >= since)
@@ -43,7 +50,9 @@ moments as (
 stood as (
   select * replace (case when approved_at <= moment then approved_at end as approved_at, case when deployed_at <= moment then deployed_at end as deployed_at),
     coalesce(told_at, approved_at, requested_at, updated_at) as known_at,
-    coalesce(deployed_at <= moment, false) as deployed, list_filter(incidents, lambda i: i[1] <= moment) as known,
+    coalesce(deployed_at <= moment, false) as deployed,
+    coalesce(list_bool_or(list_transform(suspicions, lambda s: s[1] <= moment and coalesce(moment < s[2], true))), false) as suspected,
+    list_filter(incidents, lambda i: i[1] <= moment) as known,
     -- Put right when the last incident known to be of it is resolved.
     case when list_bool_and(list_transform(known, lambda i: coalesce(i[2] <= moment, false)))
       then list_max(list_transform(known, lambda i: i[2])) end as recovered_at
@@ -57,9 +66,9 @@ select source, id, url, moment, next_moment(moment, turns) as until,
   over and (deployed or told_at is null) as told_deployed, case when known_at <= moment then known_at end as known_at,
   case when deployed and result in ('failed', 'rolled_back') then 'own_result'
     when linked_at <= moment then 'explicit_link'
-    when suspected_at <= moment then 'same_service' end as method,
+    when suspected then 'same_service' end as method,
   method is not null as failed,
-  coalesce(linked_at <= moment, false) or coalesce(suspected_at <= moment, false) as linked,
+  coalesce(linked_at <= moment, false) or suspected as linked,
   case when deployed or not over then result end as result, first_commit_at, told_at,
   deployed and result = 'rolled_back' as rolled_back,
   unplanned, automated, blocked_seconds,

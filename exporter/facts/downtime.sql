@@ -2,12 +2,12 @@
 -- A merged outage is counted under the incident that began it.
 create or replace temp macro downtime_facts(since, from_at, to_at) as table
 with outages as (
-  select *, coalesce(started_at, opened_at, detected_at) as begin_at, least(resolved_at, to_at) as end_at,
+  select *, first_come(to_at, [started_at, opened_at, detected_at]) as begin_at, least(resolved_at, to_at) as end_at,
     -- Two unknown services need not be one service: their outages stay apart.
     coalesce('=' || service, source || '/' || id) as place
   from incident
   -- One that ended before `since` may have begun an outage that did not.
-  where outage and coalesce(opened_at, detected_at, started_at) <= to_at
+  where outage and begin_at is not null
 ),
 numbered as (
   select *, coalesce(begin_at > max(end_at) over (

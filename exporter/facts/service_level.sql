@@ -1,3 +1,9 @@
+-- A service that is measured, from its first reading on.
+create or replace temp macro measured_rows(since, from_at, to_at) as table
+select service, min(measured_at) as moment, null::timestamp as until
+from service_level where measured_at <= to_at and ratio is not null and service is not null
+group by service;
+
 -- A reading of how available a service was. Placed by measured_at.
 -- Where nothing measures a service, what its downtime left of each span of time is a reading.
 create or replace temp macro service_level_facts(since, from_at, to_at) as table
@@ -5,7 +11,7 @@ with readings as (
   from service_level where measured_at > since and measured_at <= to_at and ratio is not null
 ),
 incidents as (
-  select *, coalesce(opened_at, detected_at, started_at) as known_at from incident where known_at <= to_at
+  select *, first_come(to_at, [opened_at, detected_at, started_at]) as known_at from incident where known_at is not null
 ),
 -- A service is known by an incident, or by its configuration where there are incidents at all; its tier is the one last told.
 known as (
@@ -14,7 +20,8 @@ known as (
 ),
 unmeasured as (
   select service, arg_max(tier, (known_at, tier)) as tier, coalesce(bool_or(told), true) as outage_told
-  from known anti join readings using (service) group by service
+  -- One that is measured has its readings and nothing else, also where the last of them is long ago.
+  from known anti join measured_rows(since, from_at, to_at) using (service) group by service
 ),
 down as (
   select service, span_end, sum(down_seconds) as down_seconds from downtime_facts(since, from_at, to_at) group by all
