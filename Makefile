@@ -48,7 +48,7 @@ $(VENV)/test: $(VENV)/run requirements-test.lock
 
 DEMO_PACKAGES := prometheus prometheus-alertmanager
 TEST_PACKAGES := $(DEMO_PACKAGES) request-tracker5 rt5-standalone rt5-db-postgresql libdbd-sqlite3-perl \
-  chromium fonts-dejavu-core
+  chromium fonts-dejavu-core faketime
 
 # --- What to do -------------------------------------------------------------------------------------------------------
 

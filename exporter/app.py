@@ -24,6 +24,7 @@ from exporter.poll import Poller, Show
 from exporter.publish import Publisher, own_families
 from exporter.question import LARGEST_SIZE, SIZE, Unexplained, question
 from exporter.report import Fed, standing
+from exporter.retention import Retention
 from exporter.series import Series, series
 from exporter.server import Refusal, Server, Surface
 from exporter.server.gate import Gate
@@ -33,7 +34,6 @@ from exporter.store import StoreError
 log = logging.getLogger(__name__)
 
 EAGER_SECONDS = 2.0  # how often to evaluate while a first sync is under way
-RETAIN_EVERY = timedelta(hours=6)
 
 
 def now() -> datetime:
@@ -67,7 +67,7 @@ class App:
         self.urls: list[str] = []
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
-        self._retained_at: datetime | None = None
+        self._retention = Retention(self.store)
         self._memory = Memory()
         self._reloading = asyncio.Lock()
         # One at a time of each: they take memory and a core. A chunk of history takes minutes; nobody waits for that.
@@ -168,9 +168,8 @@ class App:
         return sources, evaluation, series(evaluation, config.plan, config.limits)
 
     def _keep_house(self, at: datetime) -> None:
-        if self._retained_at is None or at - self._retained_at > RETAIN_EVERY:
-            self._retained_at = at
-            self.health.store.deleted(self.store.retain(at - timedelta(seconds=self.config.store.retention_seconds)))
+        kept = timedelta(seconds=self.config.store.retention_seconds)
+        self.health.store.deleted(self._retention.round(at, kept))
         self.health.store.stands(self.store.counts(), self.store.size())
 
     def _start_otlp(self) -> None:

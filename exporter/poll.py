@@ -148,7 +148,7 @@ class _Poll:
 
     async def run(self) -> None:
         source, at = self.source, self.at
-        state = await self._in_thread(self.store.begin, source.name, source.fingerprint)
+        state = await self._in_thread(self.store.begin, source.name, source.fingerprint, at)
         self.first = not state.complete
         self.metrics.stood(source.name, complete=state.complete, last_success=state.last_success)
         if not self.watermarks:  # after a start; later they are kept in step page by page

@@ -7,6 +7,7 @@ Instants are stored as UTC without a zone.
 import hashlib
 import hmac
 import json
+import logging
 import os
 import secrets
 import threading
@@ -28,10 +29,14 @@ from exporter.store.table import Table, goes_back, naive
 
 __all__ = ["CannotWrite", "Damaged", "Frozen", "NewerFormat", "NotAStore", "SourceState", "Store", "StoreError"]
 
+log = logging.getLogger(__name__)
+
 FORMAT = 1
 """Raised when an older program could not work with the file. A column that is only added does not need that."""
 
 AHEAD = timedelta(days=1)  # how far the clock of a platform may be ahead of ours
+
+FEWEST = 3  # records that must tell of an instant before it is believed
 
 CHUNK = 20_000  # rows compared at a time: bounds the memory of a huge write
 HEADERS_BYTES = 12_288  # what a DuckDB file has before its first block
@@ -46,6 +51,10 @@ class SourceState:
     last_success: datetime | None
     fingerprint: str | None
     whole_since: datetime | None = None  # from when on its records are all there; None where that is not known
+
+    def ahead(self, at: datetime) -> bool:
+        """Whether the source was read long after this instant."""
+        return self.last_success is not None and self.last_success > at + AHEAD
 
 
 class Store:
@@ -134,8 +143,19 @@ class Store:
             )
         return changed
 
-    def begin(self, source: str, fingerprint: str) -> SourceState:
-        """Where to go on. Under another fingerprint the source counts as never synced; its records stay."""
+    def begin(self, source: str, fingerprint: str, at: datetime | None = None) -> SourceState:
+        """Where to go on. Under another fingerprint the source counts as never synced; its records stay.
+
+        So it does where it was read long after `at`, which is now: the clock was wrong then, and its cursor is too.
+        """
+        if at and self.source(source).ahead(at):
+            log.warning("source %s: was last read in the future, by a clock that was wrong; it is read anew", source)
+            with self._transaction() as db:
+                db.execute(
+                    "update source_state set cursor = '{}', complete = false, last_success = null, whole_since = null"
+                    " where source = ?",
+                    [source],
+                )
         with self._transaction() as db:
             db.execute(
                 """insert into source_state (source, cursor, complete, fingerprint) values (?, '{}', false, ?)
@@ -154,18 +174,34 @@ class Store:
                 [naive(at), since and naive(since), source],
             )
 
-    def retain(self, before: datetime) -> int:
-        """Deletes the records all of whose times are earlier than `before`; returns how many.
+    def reached(self, at: datetime) -> datetime | None:
+        """How far both the clock and the records have come: the earlier of `at` and what the newest records tell.
 
-        An inventory is not history: it is kept.
+        A record tells the earliest of its times, and FEWEST or 1 % of all must tell it: neither an appointment to come
+        nor a few absurd dates count. None where there are not so many records.
+        """
+        with self._connection() as db:
+            moments = " union all ".join(table.earliest for table in self._tables.values() if table.ages)
+            query = f"select count(*), quantile_disc(moment, ?) from ({moments}) where moment is not null"
+            count = db.execute(query, [1.0]).fetchall()[0][0]
+            if count < FEWEST:
+                return None
+            share = (count - max(FEWEST, count // 100) + 0.5) / count
+            newest: datetime = db.execute(query, [share]).fetchall()[0][1]
+        return min(at, newest.replace(tzinfo=UTC))
+
+    def retain(self, before: datetime, share: float = 1.0) -> dict[str, int]:
+        """Deletes records all of whose times are earlier than `before`, the oldest first; returns how many of each.
+
+        `share`: of the records of a type, the most that are deleted. An inventory is not history: it is kept.
         """
         with self._transaction() as db:
-            deleted = sum(table.delete_before(db, before) for table in self._tables.values())
-            if deleted:
-                db.execute(
-                    "update source_state set whole_since = ? where whole_since < ?", [naive(before), naive(before)]
-                )
-        return deleted
+            found = {table.name: table.delete_before(db, before, share) for table in self._tables.values()}
+            deleted = {name: (count, last) for name, (count, last) in found.items() if count}
+            for _, last in deleted.values():
+                # After the last time of what is gone, all is still there.
+                db.execute("update source_state set whole_since = ? where whole_since < ?", [last, last])
+        return {name: count for name, (count, _) in deleted.items()}
 
     def freeze(self, baselines: Iterable[Frozen]) -> None:
         """Keeps baselines for good, in one transaction."""

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
-from math import isfinite
+from math import ceil, isfinite
 from operator import attrgetter
 from types import NoneType
 from typing import Any, Protocol, get_args, get_origin, get_type_hints
@@ -95,15 +95,29 @@ class Table:
         """Deletes the rows of these ids."""
         self._delete(db, [rowid for rowid, _ in self._stored(db, source, list(ids)).values()])
 
-    def delete_before(self, db: Database, before: datetime) -> int:
-        """Deletes the rows all of whose times are earlier; returns how many.
+    @property
+    def ages(self) -> bool:
+        """Whether its rows are history. An inventory is not: what nobody touched for long is still there."""
+        return self.name not in INVENTORIES
 
-        An inventory is not history: what nobody touched for long is still there.
+    @property
+    def earliest(self) -> str:
+        """SQL that gives the earliest time of each row, as `moment`."""
+        return f'select least({", ".join(self.times)}) as moment from "{self.name}"'
+
+    def delete_before(self, db: Database, before: datetime, share: float) -> tuple[int, datetime | None]:
+        """Deletes rows all of whose times are earlier, the oldest first, at most a share of all.
+
+        Returns how many, and the last of their times. The rows of an inventory are kept.
         """
-        if self.name in INVENTORIES:
-            return 0
-        query = f'delete from "{self.name}" where greatest({", ".join(self.times)}) < ?'
-        return int(db.execute(query, [naive(before)]).fetchall()[0][0])
+        if not self.ages:
+            return 0, None
+        last = f"greatest({', '.join(self.times)})"
+        most = ceil(self.count(db) * share)
+        query = f'select rowid, {last} from "{self.name}" where {last} < ? order by 2 limit {most}'
+        found = db.execute(query, [naive(before)]).fetchall()
+        self._delete(db, [rowid for rowid, _ in found])
+        return len(found), found[-1][1] if found else None
 
     def newest(self, db: Database, source: str, until: datetime) -> datetime | None:
         """The newest time in a source's rows that is not after `until`."""
