@@ -13,7 +13,7 @@ FLOORS = (
     "unreadable",
     "records stats strict opening duration pattern logs negotiation store.fault",
     "client column expression kpi figure health store server.listen server.page server.gate config.secret config.shape",
-    "segments connectors plan formula config.section demo.fakes",
+    "segments connectors plan retention formula config.section demo.fakes",
     "business trust derive derivation",
     "source evaluate publish otlp definition merge",
     "baseline config.comparison fold",
