@@ -19,10 +19,11 @@ from pathlib import Path
 
 from exporter.evaluate import Connection
 from exporter.figure import Evaluation
+from exporter.fold import Limits
 from exporter.history import FeedsAt, Instants, evaluations
 from exporter.plan import Plan
 from exporter.publish import bound_text
-from exporter.series import Limits, series
+from exporter.series import series
 from exporter.stats import Distribution, Family
 
 CHUNK = 48

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from exporter.baseline import reduced
+from exporter.breach import resolve
 from exporter.business import UNASSIGNED, on_each_basis
 from exporter.derive import derive
 from exporter.evaluate import (
@@ -31,7 +32,7 @@ from exporter.plan import Feed, Plan, Setting
 from exporter.question import GROUPS, Question, Unexplained, setting_of
 from exporter.records import RECORDS, person_columns
 from exporter.report import Fed, standing, valued
-from exporter.series import LABEL_NAMES, resolve
+from exporter.series import LABEL_NAMES
 from exporter.series import unit as unit_of
 from exporter.trust import answer, coverage, needed, unattributed
 

@@ -28,6 +28,16 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """A distribution that has fewer labels than the figures it belongs to."""
+
+    kpi: str
+    window: str | None
+    segment: Key
+    distribution: Distribution
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """What figures are compared with.
 

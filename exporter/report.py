@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from exporter.baseline import Total, reduced, totals
+from exporter.breach import told
 from exporter.figure import Evaluation, Figure
 from exporter.kpi import Kpi, kept_apart
 from exporter.merge import merge, value_of
 from exporter.plan import Plan, Setting
 from exporter.poll import SourceFreshness
-from exporter.series import told, unit
+from exporter.series import unit
 from exporter.stats import wilson
 from exporter.trust import summed
 from exporter.trust import told as told_of

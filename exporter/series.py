@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from exporter import trust
 from exporter.baseline import Baseline, compare, unmatched
-from exporter.figure import Evaluation, Figure, Key
-from exporter.fold import Crowd, by_record, folded_alike
-from exporter.kpi import Kpi, Threshold
+from exporter.breach import resolve
+from exporter.figure import Evaluation, Figure, Key, Spread
+from exporter.fold import Limits, fold, folded_alike
+from exporter.kpi import Kpi
 from exporter.merge import value_of
 from exporter.plan import Plan, Setting
 from exporter.stats import Distribution, Family, Snapshot, wilson
@@ -26,7 +27,10 @@ SUFFIX_HELP: Mapping[str, str] = {
     "denominator": "Lower part of {metric}, the number it is taken over. {help}",
     "lower": "Lower end of the 95 % Wilson interval of {metric}. {help}",
     "upper": "Upper end of the 95 % Wilson interval of {metric}. {help}",
-    "distribution": "How the values behind {metric} spread. {help}",
+    "distribution": (
+        "How the values behind {metric} spread; where there would be too many series only in the window of its alert, "
+        "then only by team. {help}"
+    ),
 }
 
 
@@ -44,21 +48,16 @@ BASELINE_HELP: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """How many series there may be; past that, segments are folded into `other`."""
-
-    series_per_metric: int = 1000
-    series: int = 20_000
-    values_per_label: int = 50
-
-
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A snapshot beside what it left out: (kpi, label) -> values folded into `other`."""
+    """A snapshot beside what it left out: (kpi, label) -> values folded into `other`.
+
+    `spread_levels`: KPI -> how little of its distribution is published, of those of which it is not all.
+    """
 
     snapshot: Snapshot
     folded: Mapping[tuple[str, str], int]
+    spread_levels: Mapping[str, int]
     count: int
 
 
@@ -68,45 +67,13 @@ def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
     windows = [name for name, _ in plan.windows]
     trusted = trust.families(windows, evaluation.coverage, evaluation.unattributed)
     told = [info(plan.settings), absent(evaluation.absent), *trusted]
-
-    def width(figure: Figure) -> int:
-        # Baselines have their room whether they are there or not: history, which has none, is folded alike.
-        return published(figure, settings[figure.kpi]) + room(figure, settings[figure.kpi], plan)
-
-    crowds = {
-        record: Crowd(mine, settings, plan, limits.values_per_label, width)
-        for record, mine in by_record(evaluation.figures, settings).items()
-    }
-    budget, most = limits.series_per_metric, limits.series - sum(map(size, told))
-    while True:
-        for crowd in crowds.values():
-            crowd.fit(budget)
-        if sum(crowd.count for crowd in crowds.values()) <= most or budget <= len(plan.windows):
-            break
-        budget //= 2
-    names = {record: crowd.names for record, crowd in crowds.items()}
-    folded = {key: count for crowd in crowds.values() for key, count in crowd.folded.items()}
-    figures = [figure for crowd in crowds.values() for figure in crowd.figures]
-    baselines = compare(figures, folded_alike(evaluation.baselines, settings, names), settings)
-    families = [*kpi_families(figures, settings, baselines), *told]
+    folded = fold(evaluation.figures, plan, limits, limits.series - sum(map(size, told)))
+    baselines = compare(folded.figures, folded_alike(evaluation.baselines, settings, folded.names), settings)
+    families = [*kpi_families([*folded.figures, *baselines, *folded.spreads], settings), *told]
     families.append(baseline_absent(unmatched(evaluation, baselines, plan.settings)))
-    return Series(Snapshot(evaluation.at, tuple(families)), folded, sum(map(size, families)))
-
-
-def published(figure: Figure, setting: Setting) -> int:
-    """How many series samples_of() makes of a figure."""
-    count = len(resolve(setting, figure.segment))
-    if figure.denominator is None:
-        return count + 1
-    count += (value_of(figure) is not None) + 1 + (len(figure.by) or 1)
-    count += 2 if setting.kpi.kind == "ratio" and figure.denominator else 0
-    return count + (len(figure.distribution.buckets) if figure.distribution else 0)
-
-
-def room(figure: Figure, setting: Setting, plan: Plan) -> int:
-    """How many series its baselines may have: the value, and the parts where there are any."""
-    weekday = setting.baselines.weekday_median and figure.window not in (None, plan.windows[0][0])
-    return (len(setting.baselines.kinds) - weekday) * (1 if figure.denominator is None else 3)
+    return Series(
+        Snapshot(evaluation.at, tuple(families)), folded.left_out, folded.spread_levels, sum(map(size, families))
+    )
 
 
 def size(family: Family) -> int:
@@ -114,22 +81,31 @@ def size(family: Family) -> int:
     return sum(len(value.buckets) if isinstance(value, Distribution) else 1 for _, value in family.samples)
 
 
-def kpi_families(
-    figures: Sequence[Figure], settings: Mapping[str, Setting], baselines: Sequence[Baseline] = ()
-) -> Iterator[Family]:
+Told = Figure | Baseline | Spread
+
+
+def kpi_families(everything: Iterable[Told], settings: Mapping[str, Setting]) -> Iterator[Family]:
     """The families of every KPI that has figures."""
-    grouped: dict[str, list[Figure | Baseline]] = {}
-    everything: tuple[Figure | Baseline, ...] = (*figures, *baselines)
+    grouped: dict[str, list[Told]] = {}
     for each in everything:
         grouped.setdefault(each.kpi, []).append(each)
     for name in sorted(grouped):
         samples: dict[str, dict[Key, float | Distribution]] = {}
         for each in grouped[name]:
-            setting = settings[name]
-            told = samples_of(each, setting) if isinstance(each, Figure) else compared(each, setting)
-            for metric, key, value in told:
+            for metric, key, value in made_of(each, settings[name]):
                 samples.setdefault(metric, {})[key] = value
         yield from (family(metric, settings[name].kpi, found) for metric, found in samples.items())
+
+
+def made_of(each: Told, setting: Setting) -> Iterator[tuple[str, Key, float | Distribution]]:
+    """(metric, labels, value) of everything published for it."""
+    if isinstance(each, Figure):
+        yield from samples_of(each, setting)
+    elif isinstance(each, Baseline):
+        yield from compared(each, setting)
+    else:
+        key = ((("window", each.window),) if each.window else ()) + each.segment
+        yield f"{setting.kpi.stem}_distribution", key, each.distribution
 
 
 def samples_of(figure: Figure, setting: Setting) -> Iterator[tuple[str, Key, float | Distribution]]:
@@ -168,24 +144,6 @@ def compared(made: Baseline, setting: Setting) -> Iterator[tuple[str, Key, float
         yield f"{kpi.stem}_baseline_denominator", key, made.denominator
         if made.numerator is not None:
             yield f"{kpi.stem}_baseline_numerator", key, made.numerator
-
-
-def resolve(setting: Setting, segment: Key) -> dict[str, float]:
-    """Severity -> threshold of a segment: of those that match, the one naming most labels; at a tie the later one."""
-    labels = dict(segment)
-    if not setting.limited or labels.get("basis", setting.basis) != setting.basis:
-        return {}
-    matching = [(match, t) for match, t in setting.thresholds_by if match.items() <= labels.items()]
-    layers = [setting.threshold, *(t for _, t in sorted(matching, key=lambda pair: len(pair[0])))]
-    found: dict[str, float] = {}
-    for layer in layers:
-        found |= {severity: value for severity, value in told(layer).items() if value is not None}
-    return found
-
-
-def told(threshold: Threshold) -> dict[str, float | None]:
-    """Severity -> value."""
-    return {"warning": threshold.warning, "critical": threshold.critical}
 
 
 def family(metric: str, kpi: Kpi, found: Mapping[Key, float | Distribution]) -> Family:

@@ -14,6 +14,7 @@ from exporter.config.section import CalendarSection
 from exporter.config.shape import Checker
 from exporter.evaluate import evaluate
 from exporter.figure import Evaluation
+from exporter.fold import Limits
 from exporter.kpi import Kpi
 from exporter.opening import Calendar
 from exporter.past import Memory
@@ -30,7 +31,7 @@ from exporter.plan import (
     WorkflowSetting,
 )
 from exporter.records import RECORDS, Record
-from exporter.series import Limits, series
+from exporter.series import series
 from exporter.stats import Distribution
 from exporter.store import Store
 

@@ -16,6 +16,7 @@ FLOORS = (
     "segments connectors plan retention formula config.section demo.fakes",
     "business trust derive derivation",
     "source evaluate publish otlp definition merge",
+    "breach",
     "baseline config.comparison fold",
     "fixed",
     "past poll series fact config.credential config.calendar config.setting server",

@@ -15,11 +15,12 @@ from exporter.baseline import Baseline, compare, totals, unmatched
 from exporter.comparison import comparisons
 from exporter.evaluate import evaluate
 from exporter.figure import Evaluation
+from exporter.fold import Limits
 from exporter.past import Memory
 from exporter.plan import NEVER, Baselines, Feed, Period, Plan, Setting, narrowed
 from exporter.question import question
 from exporter.records import RECORDS, Request
-from exporter.series import Limits, series
+from exporter.series import series
 from exporter.stats import Family
 from exporter.store import Store
 from tests.program import command, running, value

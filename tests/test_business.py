@@ -16,11 +16,12 @@ from exporter import kpi
 from exporter.business import column, measured, tabulate_days
 from exporter.evaluate import evaluate, tabulate
 from exporter.figure import Figure
+from exporter.fold import Limits
 from exporter.history import Instants
 from exporter.opening import FIRST, Calendar, Span
 from exporter.plan import Feed, Plan, Setting, SourceSetting, TeamSetting
 from exporter.records import Incident, Request
-from exporter.series import Limits, series
+from exporter.series import series
 from exporter.store import Store
 from tests import test_evaluate
 from tests.scenario import calendars

@@ -12,6 +12,7 @@ import yaml
 
 from exporter import __version__
 from exporter.__main__ import main
+from exporter.fold import Limits
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -86,7 +87,7 @@ def test_the_scrape_interval_is_the_one_grafana_is_told_and_rules_ask_for_the_jo
     assert prometheus["global"]["scrape_interval"] == source["jsonData"]["timeInterval"] == "60s"
     assert f'up{{job="{job["job_name"]}"}}' in (ROOT / "alerts/exporter.rules.yaml").read_text()
     assert job["static_configs"] == [{"targets": [f"exporter:{PORT}"]}]
-    assert job["sample_limit"] > 20_000
+    assert job["sample_limit"] > Limits().series
 
 
 def test_nothing_anywhere_is_latest() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from exporter import fact, kpi
 from exporter.evaluate import evaluate, prepare, stood, utc
 from exporter.figure import Evaluation, Figure
+from exporter.fold import Limits
 from exporter.kpi import Threshold
 from exporter.plan import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
 from exporter.records import (
@@ -33,7 +34,7 @@ from exporter.records import (
     Workflow,
     record_name,
 )
-from exporter.series import Limits, published, samples_of, series
+from exporter.series import series
 from exporter.stats import Distribution, Family
 from exporter.store import Store
 from tests.scenario import WINDOWS, params
@@ -678,24 +679,13 @@ OF_THE_CATALOGUE = ("outcome_kpi_info", "outcome_kpi_absent")
 def test_series_stay_within_both_budgets(tmp_path: Path) -> None:
     evaluation = many(tmp_path, 200)
 
-    made = series(evaluation, plan(), Limits(series_per_metric=100, series=600, values_per_label=1000))
+    made = series(evaluation, plan(), Limits(series_per_metric=100, series=600, values_per_label=1000, teams=1))
 
     of_kpis = [family for family in made.snapshot.families if family.name not in OF_THE_CATALOGUE]
 
     assert made.count <= 600
     assert all(len(family.samples) <= 100 for family in of_kpis)
     assert made.folded["no_show_ratio", "team"] > 150
-
-
-def test_a_figure_is_counted_as_the_series_that_are_made_of_it(tmp_path: Path) -> None:
-    settings = {setting.kpi.name: setting for setting in plan().settings}
-    figures = evaluated(tmp_path, [history(3, 200)], AT).figures
-    made = {f: [value for _, _, value in samples_of(f, settings[f.kpi])] for f in figures}
-
-    assert {settings[f.kpi].kpi.kind for f in made} == {*get_args(kpi.Kind)}
-    for figure, values in made.items():
-        counted = sum(len(value.buckets) if isinstance(value, Distribution) else 1 for value in values)
-        assert published(figure, settings[figure.kpi]) == counted, figure
 
 
 def test_the_most_specific_threshold_wins(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from exporter import kpi
 from exporter.evaluate import evaluate, prepare, stood, utc
 from exporter.explain import explain
 from exporter.figure import Evaluation
+from exporter.fold import Limits
 from exporter.guide import cards
 from exporter.history import Instants, evaluations
 from exporter.plan import Feed, Plan
@@ -21,7 +22,7 @@ from exporter.question import Question
 from exporter.records import RECORDS, Change, Cost, Record, Request
 from exporter.report import rows
 from exporter.screen import kpi_table, notes
-from exporter.series import Limits, series
+from exporter.series import series
 from exporter.store import Store
 from exporter.trust import COVERAGE, checks
 from tests import test_evaluate

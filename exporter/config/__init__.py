@@ -18,6 +18,7 @@ from exporter.config.secret import Secret, SecretError, from_environment
 from exporter.config.section import Cost, Log, Whole, Workflow
 from exporter.config.setting import SettingReader
 from exporter.config.shape import Checker
+from exporter.fold import Limits
 from exporter.kpi import Kpi
 from exporter.plan import (
     Plan,
@@ -30,7 +31,6 @@ from exporter.plan import (
 )
 from exporter.records import RECORDS
 from exporter.segments import LABELS
-from exporter.series import Limits
 from exporter.source import Source
 from exporter.strict import At, Mistakes
 

@@ -97,9 +97,10 @@ class Store(Section):
 
 
 class Limits(Section):
-    series_per_metric: Count = 1000
-    series: Count = 20_000
+    series_per_metric: Count = 2000
+    series: Count = 50_000
     values_per_label: Count = 50
+    teams: Count = 50
 
 
 class Otlp(Section):

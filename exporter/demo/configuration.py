@@ -40,7 +40,6 @@ labels:
   audit: [team]
   cost: [kind]
   service_level: [service, tier]
-limits: {{series: 40000}} # every KPI there is, and segments small enough to be seen
 
 # What no platform knows.
 calendars:

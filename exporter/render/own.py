@@ -5,12 +5,13 @@ from typing import Any
 
 import yaml
 
+from exporter.breach import MIN_RECORDS
 from exporter.kpi import Kpi
 from exporter.plan import Setting
 from exporter.render.any_kpi import any_kpi
 from exporter.render.dashboards import dashboard
 from exporter.render.docs import thresholds
-from exporter.render.promql import MIN_RECORDS, alert_name
+from exporter.render.promql import alert_name
 from exporter.render.rules import ANY_KPI, HEAD, Urls, rule_file
 
 RUNBOOK_URL = "https://runbooks.example.com/outcome-exporter/RUNBOOK.md"

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from exporter.breach import least
 from exporter.kpi import Kpi
-from exporter.render.promql import alert_name, kept, least, lenient, ratio, summed, worse
+from exporter.render.promql import alert_name, kept, lenient, ratio, summed, worse
 
 Panel = dict[str, Any]
 
@@ -194,18 +195,24 @@ def of_query(index: int, unit: str, *, dashed: bool) -> Panel:
 
 def spread(kpi: Kpi) -> Panel:
     """The median and the 90th percentile of a duration, for a mean hides both."""
-    buckets = summed(f"{kpi.stem}_distribution_bucket", selector(kpi), "le")
+    name = f"{kpi.stem}_distribution_bucket"
+    buckets, shown = summed(name, selector(kpi), "le"), ""
+    if kpi.windowed:
+        # Where series are saved, there is only that of the alert; never for a window in which nothing happened.
+        alone = summed(name, selector(kpi).replace("$window", kpi.window), "le")
+        buckets = f"(\n{buckets}\nor\n{alone} and on () {count(kpi)} > 0\n)"
+        shown = f" Where the exporter saves series, they are of {kpi.window}, whatever window is chosen."
     lines = [("p50", 0.5, BLUE, False), ("p90", 0.9, ORANGE, True)]
-    targets = [target(f"histogram_quantile({q}, {buckets})", name, i) for i, (name, q, _, _) in enumerate(lines)]
+    targets = [target(f"histogram_quantile({q}, {buckets})", line, i) for i, (line, q, _, _) in enumerate(lines)]
     made = timeseries(
         f"{kpi.title}: p50 and p90",
         f"{kpi.help} Half of the records take no longer than p50, nine in ten no longer than p90; "
-        "estimated within buckets of a minute to 30 days.",
+        f"estimated within buckets of a minute to 30 days.{shown}",
         targets,
         unit=unit(kpi),
         noValue="no records",
     )
-    made["fieldConfig"]["overrides"] = [color(name, fixed, dashed=dash) for name, _, fixed, dash in lines]
+    made["fieldConfig"]["overrides"] = [color(line, fixed, dashed=dash) for line, _, fixed, dash in lines]
     return made
 
 

@@ -6,8 +6,6 @@ from exporter.kpi import Kpi, labels_made
 from exporter.series import LABEL_NAMES
 
 LAST = "10m"  # a few failed scrapes; two intervals of the longest scrape interval that works, and some
-MIN_RECORDS = 5
-"""A mean over fewer records than this is no reason to alert: it has no interval that would say how sure it is."""
 
 
 def summed(metric: str, selector: str, by: str = "", *, last: str = "", function: str = "sum") -> str:
@@ -41,21 +39,6 @@ def kept(kpi: Kpi, kpis: Mapping[str, Kpi]) -> tuple[str, ...]:
     """
     own = [LABEL_NAMES.get(label, label) for label in labels_made(kpi, kpis) if label != "team"]
     return (*own, *(("basis",) if kpi.business else ()))
-
-
-def least(kpi: Kpi, kpis: Mapping[str, Kpi]) -> float | None:
-    """The denominator below which nothing is said of a mean or quotient; None where it counts no records."""
-    if kpi.kind in ("mean", "duration"):
-        return MIN_RECORDS if not kpi.weight else None
-    if kpi.kind != "derived" or not kpi.denominator:
-        return None
-    name, _, which = kpi.denominator.partition(".")
-    part = kpis[name]
-    if which == "denominator":
-        counts = part.kind in ("ratio", "mean", "duration") and not part.weight
-    else:
-        counts = part.kind == ("ratio" if which else "count") and not part.weight and not part.per
-    return MIN_RECORDS / float(kpi.per or 1) if counts else None
 
 
 def worse(kpi: Kpi) -> str:

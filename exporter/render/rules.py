@@ -6,13 +6,12 @@ from typing import Any
 
 import yaml
 
+from exporter.breach import MIN_RECORDS, least
 from exporter.kpi import Kpi, Spike
 from exporter.render.promql import (
     LAST,
-    MIN_RECORDS,
     alert_name,
     kept,
-    least,
     lenient,
     looked_up,
     ratio,

@@ -1,0 +1,63 @@
+"""Which figures are beyond a threshold, judged as alerts judge it: not by the value alone, but surely."""
+
+from collections.abc import Mapping
+
+from exporter.figure import Figure, Key
+from exporter.kpi import Kpi, Threshold
+from exporter.merge import value_of
+from exporter.plan import Setting
+from exporter.stats import wilson
+
+MIN_RECORDS = 5
+"""A mean over fewer records than this is no reason to alert: it has no interval that would say how sure it is."""
+
+Breach = tuple[int, float]
+"""(how many thresholds a figure is surely beyond, how far it is beyond the first of them, as a share of that)."""
+NONE: Breach = (0, 0.0)
+
+
+def resolve(setting: Setting, segment: Key) -> dict[str, float]:
+    """Severity -> threshold of a segment: of those that match, the one naming most labels; at a tie the later one."""
+    labels = dict(segment)
+    if not setting.limited or labels.get("basis", setting.basis) != setting.basis:
+        return {}
+    matching = [(match, t) for match, t in setting.thresholds_by if match.items() <= labels.items()]
+    layers = [setting.threshold, *(t for _, t in sorted(matching, key=lambda pair: len(pair[0])))]
+    found: dict[str, float] = {}
+    for layer in layers:
+        found |= {severity: value for severity, value in told(layer).items() if value is not None}
+    return found
+
+
+def told(threshold: Threshold) -> dict[str, float | None]:
+    """Severity -> value."""
+    return {"warning": threshold.warning, "critical": threshold.critical}
+
+
+def least(kpi: Kpi, kpis: Mapping[str, Kpi]) -> float | None:
+    """The denominator below which nothing is said of a mean or quotient; None where it counts no records."""
+    if kpi.kind in ("mean", "duration"):
+        return MIN_RECORDS if not kpi.weight else None
+    if kpi.kind != "derived" or not kpi.denominator:
+        return None
+    name, _, which = kpi.denominator.partition(".")
+    part = kpis[name]
+    if which == "denominator":
+        counts = part.kind in ("ratio", "mean", "duration") and not part.weight
+    else:
+        counts = part.kind == ("ratio" if which else "count") and not part.weight and not part.per
+    return MIN_RECORDS / float(kpi.per or 1) if counts else None
+
+
+def breach(figure: Figure, setting: Setting, enough: float | None) -> Breach:
+    """How a figure stands to the thresholds of its segment. `enough`: what least() says of its KPI."""
+    levels, value, n = resolve(setting, figure.segment), value_of(figure), figure.denominator
+    if not levels or value is None or (enough is not None and (n or 0.0) < enough):
+        return NONE
+    sign = 1.0 if setting.kpi.better == "lower" else -1.0
+    sure = value
+    if setting.kpi.kind == "ratio" and n:
+        lower, upper = wilson(figure.numerator, n)
+        sure = lower if sign > 0 else upper
+    beyond = [sign * (value - level) / (abs(level) or 1.0) for level in levels.values() if sign * (sure - level) > 0]
+    return (len(beyond), max(beyond)) if beyond else NONE
