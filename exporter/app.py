@@ -148,7 +148,9 @@ class App:
             if await self.publisher.swap(made.snapshot):
                 self.evaluation = evaluation
                 seconds = time.monotonic() - began
-                self.health.evaluation.succeeded(at, seconds, series=made.count, folded=made.folded)
+                self.health.evaluation.succeeded(
+                    at, seconds, series=made.count, folded=made.folded, shortened=made.spread_levels
+                )
                 if self.otlp:
                     await self.otlp.swap(made.snapshot.families)
             await asyncio.to_thread(self._keep_house, at)

@@ -142,6 +142,8 @@ async def once(
     began_at = time.monotonic()
     evaluation = evaluated(config, store, moment, sources, fresh_at=clock() if polls or at is None else moment)
     made = series(evaluation, config.plan, config.limits)
-    health.evaluation.succeeded(moment, time.monotonic() - began_at, series=made.count, folded=made.folded)
+    health.evaluation.succeeded(
+        moment, time.monotonic() - began_at, series=made.count, folded=made.folded, shortened=made.spread_levels
+    )
     health.store.stands(store.counts(), store.size())
     return Once(evaluation, made, health, failed)

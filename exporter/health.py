@@ -4,6 +4,7 @@ import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from prometheus_client import (
     CollectorRegistry,
@@ -214,19 +215,37 @@ class EvaluationMetrics:
             ["kpi", "label"],
             registry=registry,
         )
+        self._short = Gauge(
+            "outcome_distribution_shortened",
+            "What is left of a distribution where there would be too many series: "
+            "1 only the window of its alert, 2 that only by team.",
+            ["kpi"],
+            registry=registry,
+        )
 
     def every(self, seconds: float) -> None:
         """How often the config wants figures."""
         self._interval.set(seconds)
 
-    def succeeded(self, at: datetime, seconds: float, *, series: int, folded: Mapping[tuple[str, str], int]) -> None:
-        """`folded`: (kpi, label) -> values folded into `other`; give every pair there is, with 0 where none was."""
+    def succeeded(
+        self,
+        at: datetime,
+        seconds: float,
+        *,
+        series: int,
+        folded: Mapping[tuple[str, str], int],
+        shortened: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """`folded`: (kpi, label) -> values folded into `other`. `shortened`: kpi -> how little of its distribution."""
         self._duration.set(seconds)
         self._last.set(at.timestamp())
         self._series.set(series)
         self._folded.clear()
         for (kpi, label), values in folded.items():
             self._folded.labels(kpi, label).set(values)
+        self._short.clear()
+        for kpi, level in shortened.items():
+            self._short.labels(kpi).set(level)
 
     def failed(self, seconds: float) -> None:
         self._duration.set(seconds)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -69,7 +70,7 @@ def runs(workflow: str, failed: int, succeeded: int, ago: timedelta = timedelta(
     """Runs of one workflow, the failed ones last."""
     for i in range(failed + succeeded):
         end = AT - ago - timedelta(minutes=i)
-        status = "failed" if i < failed else "succeeded"
+        status: Literal["failed", "succeeded"] = "failed" if i < failed else "succeeded"
         yield Run(
             id=f"{workflow}-{i}-{ago}", workflow=workflow, started_at=end, finished_at=end, status=status, team="it"
         )
