@@ -1,4 +1,5 @@
-"""Durations on each basis: calendar time, which all records have, and business time, where a calendar is configured.
+"""Durations on each basis: calendar time, which all records have, and business time, where a calendar is configured;
+each also without the time on hold, where that is known.
 
 Business time between two instants is the open time before the one less the open time before the other. A calendar is
 a table with a row for each day of UTC, so an instant finds its row by a plain join.
@@ -9,12 +10,17 @@ from dataclasses import replace
 
 import duckdb
 
-from exporter.kpi import BASES, Basis
+from exporter.kpi import Basis, Kpi
 from exporter.opening import Calendar, open_days
 from exporter.plan import Plan, Setting
 
 DAY_US = 86_400_000_000
 UNASSIGNED = "unassigned"
+ON_HOLD: Mapping[Basis, str] = {
+    "calendar_active": "on_hold_seconds",
+    "business_active": "on_hold_business_seconds",
+}
+"""Basis -> the column of what is taken off."""
 
 
 def on_each_basis(setting: Setting, plan: Plan) -> Iterator[Setting]:
@@ -22,17 +28,41 @@ def on_each_basis(setting: Setting, plan: Plan) -> Iterator[Setting]:
     if not setting.kpi.business:
         yield setting
         return
-    for basis in BASES if plan.calendars else BASES[:1]:
+    for basis in bases_of(setting.kpi, bool(plan.calendars)):
         yield on_basis(setting, setting.kpi.business, basis)
 
 
+def bases_of(kpi: Kpi, calendars: bool) -> Iterator[Basis]:
+    """What a KPI is measured in, where calendars are configured or not; a KPI of no duration has none."""
+    if kpi.business:
+        yield "calendar"
+        if calendars:
+            yield "business"
+        if kpi.on_hold:
+            yield "calendar_active"
+            if calendars:
+                yield "business_active"
+
+
 def on_basis(setting: Setting, ends: tuple[str, str], basis: Basis) -> Setting:
-    """A duration on one basis. Records without a calendar are in no business figure."""
-    kpi = setting.kpi
-    if basis == "business":
-        where = f"({kpi.where}) and calendar is not null" if kpi.where != "true" else "calendar is not null"
-        written = {key: text for key, text in kpi.written.items() if key != "where"} | {"value": column(ends)}
-        kpi = kpi.model_copy(update={"value": f'"{column(ends)}"', "where": where, "written": written})
+    """A duration on one basis. Records without a calendar are in no business figure.
+
+    Time on hold is taken off only where it is known: of business time only what the platform itself counted in open
+    hours, for a length does not say when it was. More of it than the whole is a fault in the data, as any length below
+    zero.
+    """
+    kpi, written = setting.kpi, dict(setting.kpi.written)
+    value, where = kpi.value or "", kpi.where
+    said = written.get("value", value)
+    if basis in ("business", "business_active"):
+        value, said = f'"{column(ends)}"', column(ends)
+        where = f"({where}) and calendar is not null" if where != "true" else "calendar is not null"
+        written.pop("where", None)
+    if basis in ON_HOLD:
+        value, said = f"({value}) - {ON_HOLD[basis]}", f"{said} - {ON_HOLD[basis]}"
+    if basis != "calendar":
+        written["value"] = said
+        kpi = kpi.model_copy(update={"value": value, "where": where, "written": written})
     return replace(setting, kpi=kpi, fixed=(("basis", basis),))
 
 

@@ -24,7 +24,7 @@ AMOUNTS = ("value", "weight")
 SHAPE: Mapping[str, frozenset[str]] = {
     "ratio": frozenset({"numerator", "denominator", "weight", "numerator_labels", "placed_by", "numerator_placed_by"}),
     "mean": frozenset({"value", "weight", "where", "placed_by"}),
-    "duration": frozenset({"value", "where", "placed_by", "business"}),
+    "duration": frozenset({"value", "where", "placed_by", "business", "on_hold"}),
     "count": frozenset({"where", "per", "placed_by"}),
     "sum": frozenset({"value", "where", "aggregate", "placed_by"}),
     "state": frozenset({"value", "where", "aggregate"}),
@@ -191,6 +191,8 @@ class Judge:
     def _business(self) -> Iterator[Fault]:
         columns = self.columns[self.kpi.facts]
         times = [*sorted(name for name, kind in columns.items() if kind == "time"), "moment"]
+        if self.kpi.on_hold and "on_hold_seconds" not in columns:
+            yield ("on_hold",), f"{self.kpi.facts} have no time on hold; leave the key out"
         for i, time in enumerate(self.kpi.business or ()):
             if not columns.keys() >= {"source", "team"}:
                 yield ("business",), f"{self.kpi.facts} have no team and no source, so no calendar; leave the key out"

@@ -9,7 +9,7 @@ from exporter.plan import Plan
 Parts = dict[tuple[str | None, Key], float]
 """(window, segment) -> amount."""
 
-CALENDAR, BUSINESS = ("basis", "calendar"), ("basis", "business")
+CALENDAR = ("basis", "calendar")
 
 
 def derive(kpi: Kpi, figures: Sequence[Figure], plan: Plan) -> Iterator[Figure]:
@@ -84,5 +84,5 @@ def figure_part(figures: Sequence[Figure], part: str) -> Parts:
         if which == "denominator"
         else f.numerator
         for f in figures
-        if f.kpi == name and BUSINESS not in f.segment
+        if f.kpi == name and not any(pair[0] == "basis" and pair != CALENDAR for pair in f.segment)
     }

@@ -70,7 +70,7 @@ def evaluate(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fe
 def countable(plan: Plan, absent: Mapping[str, str]) -> list[Setting]:
     """What is counted from facts: the KPIs that can be published, and how far they can be believed."""
     fit = [s for s in plan.settings if s.kpi.name not in absent]
-    return [*(s for s in fit if s.kpi.kind != "derived"), *checks(fit)]
+    return [*(s for s in fit if s.kpi.kind != "derived"), *checks(fit, plan)]
 
 
 def concluded(plan: Plan, at: datetime, counted: Sequence[Figure], absent: Mapping[str, str]) -> Evaluation:
@@ -80,12 +80,12 @@ def concluded(plan: Plan, at: datetime, counted: Sequence[Figure], absent: Mappi
     coverage = tuple(f for f in counted if f.kpi == COVERAGE and subject(f) in about)
     unattributed = tuple(f for f in counted if f.kpi == UNATTRIBUTED and subject(f) in about)
     withheld = withdrawn(fit, [name for name, _ in plan.windows], coverage)
-    figures = [f for f in counted if f.kpi not in (COVERAGE, UNATTRIBUTED) and (f.kpi, f.window) not in withheld]
+    figures = [f for f in counted if f.kpi not in (COVERAGE, UNATTRIBUTED) and not withheld.holds(f)]
     for setting in fit:
         if setting.kpi.kind == "derived":
-            figures += [f for f in derive(setting.kpi, figures, plan) if (f.kpi, f.window) not in withheld]
+            figures += [f for f in derive(setting.kpi, figures, plan) if not withheld.holds(f)]
     present = {figure.kpi for figure in figures}
-    lacking = {kpi for kpi, _ in withheld}
+    lacking = {kpi for kpi, _ in withheld.whole}
     missing = {
         s.kpi.name: "field_missing" if s.kpi.name in lacking else "no_records" for s in fit if s.kpi.name not in present
     }

@@ -34,7 +34,7 @@ from exporter.records import RECORDS, person_columns
 from exporter.report import Fed, standing, valued
 from exporter.series import LABEL_NAMES
 from exporter.series import unit as unit_of
-from exporter.trust import answer, coverage, needed, unattributed
+from exporter.trust import answer, coverage, needed_on, unattributed
 
 PERSONAL = {column for record in RECORDS.values() for column in person_columns(record)}
 NAME = re.compile(r"'(?:[^']|'')*'|\"?([a-zA-Z_][a-zA-Z0-9_]*)\"?")
@@ -96,7 +96,7 @@ def _trust(connection: Connection, plan: Plan, at: datetime, setting: Setting, w
     """How far the figure can be believed."""
     by_name = {each.kpi.name: each for each in plan.settings}
     rule = setting.kpi.unattributed
-    asked = [*map(coverage, needed(setting.kpi, by_name)), *([unattributed(setting, rule)] if rule else [])]
+    asked = [*map(coverage, needed_on(setting, by_name)), *([unattributed(setting, rule)] if rule else [])]
     counted: list[Figure] = []
     for facts in sorted({each.kpi.facts for each in asked}):
         counted += Scan(connection, plan, at, facts, [each for each in asked if each.kpi.facts == facts]).figures()
@@ -108,7 +108,9 @@ def _on_basis(setting: Setting, asked: Question, plan: Plan) -> Setting:
     asked_for = asked.segment.get("basis", setting.basis)
     bases = {dict(each.fixed).get("basis"): each for each in on_each_basis(setting, plan)}
     if setting.kpi.business and asked_for not in bases:
-        raise Unexplained(f"{setting.kpi.name} is not measured in {asked_for} time: no calendar is configured")
+        lacks_calendar = "business" in asked_for and not plan.calendars
+        why = "no calendar is configured" if lacks_calendar else "its time on hold is not taken off"
+        raise Unexplained(f"{setting.kpi.name} is not measured on the basis {asked_for}: {why}")
     return bases[asked_for] if setting.kpi.business else setting
 
 

@@ -29,6 +29,7 @@ INSTANT = timedelta(microseconds=1)
 TELLING = (
     *("facts", "kind", "placed_by", "numerator_placed_by", "numerator", "minus", "denominator", "value", "weight"),
     *("where", "per", "aggregate", "labels", "lacks", "numerator_labels", "drop", "matched", "business"),
+    "on_hold",
 )
 """The keys of a KPI that make another figure of it."""
 

@@ -12,8 +12,9 @@ from exporter import strict
 HERE = Path(__file__).parent
 Kind = Literal["ratio", "mean", "duration", "count", "sum", "state", "derived"]
 Severity = Literal["warning", "critical"]
-Basis = Literal["calendar", "business"]
-"""What a duration is measured in: all the time there is, or the hours in which somebody works on it."""
+Basis = Literal["calendar", "business", "calendar_active", "business_active"]
+"""What a duration is measured in: all the time there is, or the hours in which somebody works on it; each also without
+the time on hold."""
 BASES: tuple[Basis, ...] = get_args(Basis)
 BASELINES = ("fixed", "previous", "control", "weekday_median")
 """What a KPI can be compared with."""
@@ -77,6 +78,7 @@ class Needed(Frozen):
     has: str = ""  # default: the column is not null
     placed_by: str | None = None  # without one, how it is filled is a figure of now
     instead: str | None = None  # what stands in by definition: then its absence is told, but withdraws nothing
+    bases: tuple[Basis, ...] = ()  # of a duration: the bases that need it; its absence withdraws those only
 
     @property
     def filled(self) -> str:
@@ -116,6 +118,7 @@ class Kpi(Frozen):
     denominator: str | None = None
     value: str | None = None
     business: tuple[str, str] | None = None  # of a duration people need: the columns of its two ends, for `basis`
+    on_hold: bool = False  # of a duration with `business`: all time on hold lies within it, and can be taken off
     weight: str | None = None  # of a mean or ratio: what each row counts for, where that is not 1
     where: str = "true"
     per: Literal["day", 100] | None = (
@@ -152,6 +155,8 @@ class Kpi(Frozen):
             raise ValueError(f"a KPI of kind {self.kind} needs {', '.join(missing)}")
         if self.business and self.kind != "duration":
             raise ValueError("only a duration has `business`")
+        if self.on_hold and not self.business:
+            raise ValueError("`on_hold` is taken off what has `business`")
         if self.spike and (self.kind != "ratio" or self.better != "lower" or not self.windowed):
             raise ValueError("only a ratio with windows that is better when lower has `spike`")
         return self

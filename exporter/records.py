@@ -83,6 +83,8 @@ class Request(Record):
     sentiment: float | None = None  # -1..1
     sla_breached: bool | None = None
     legacy_path: bool | None = None
+    on_hold_seconds: float | None = None  # waiting for its requester or a third party, until it ended
+    on_hold_business_seconds: float | None = None  # the same in open hours, as the platform counts them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +105,8 @@ class Incident(Record):
     auto_remediated: bool | None = None
     users_affected: int | None = None
     outage: bool | None = None  # the service was unusable
+    on_hold_seconds: float | None = None  # waiting for somebody outside, until it was resolved
+    on_hold_business_seconds: float | None = None  # the same in open hours, as the platform counts them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

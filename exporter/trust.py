@@ -4,12 +4,14 @@ Both are ratios like any other, so they are counted in the same scans; what is m
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from exporter.business import bases_of
 from exporter.figure import Figure, Key
 from exporter.formula import formula
 from exporter.kpi import Kpi, Needed, Unattributed, parts
-from exporter.plan import Setting
+from exporter.plan import Plan, Setting
 from exporter.stats import Family
 
 COVERAGE = "coverage_ratio"
@@ -24,9 +26,15 @@ Shares = dict[tuple[Key, str | None], tuple[float, float]]
 """(what, window) -> (records that have it, records that should)."""
 
 
-def checks(settings: Sequence[Setting]) -> list[Setting]:
+def checks(settings: Sequence[Setting], plan: Plan) -> list[Setting]:
     """What is to be counted beside some KPIs, as settings of KPIs that nobody declared."""
-    fields = dict.fromkeys(field for s in settings for field in s.kpi.fields)
+    measured = {(s.kpi.name, basis) for s in settings for basis in bases_of(s.kpi, bool(plan.calendars))}
+    fields = dict.fromkeys(
+        field
+        for s in settings
+        for field in s.kpi.fields
+        if not field.bases or any((s.kpi.name, basis) in measured for basis in field.bases)
+    )
     rules = ((s, s.kpi.unattributed) for s in settings)
     return [*map(coverage, fields), *(unattributed(s, rule) for s, rule in rules if rule)]
 
@@ -90,13 +98,38 @@ def unattributed(setting: Setting, rule: Unattributed) -> Setting:
     return Setting(kpi=counted, params=params, fixed=(("kpi", kpi.name),))
 
 
-def withdrawn(
-    settings: Sequence[Setting], windows: Sequence[str], counted: Iterable[Figure]
-) -> set[tuple[str, str | None]]:
-    """(KPI, window) for which a needed field is filled too rarely; None is the window of a figure of now."""
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """What is not published because a needed field is filled too rarely; None is the window of a figure of now."""
+
+    whole: frozenset[tuple[str, str | None]]
+    """(KPI, window)"""
+    bases: frozenset[tuple[str, str | None, str]]
+    """(KPI, window, basis)"""
+
+    def holds(self, figure: Figure) -> bool:
+        """Whether a figure is withdrawn."""
+        kpi, window = figure.kpi, figure.window
+        return (kpi, window) in self.whole or (
+            bool(self.bases)
+            and any((kpi, window, value) in self.bases for label, value in figure.segment if label == "basis")
+        )
+
+
+def withdrawn(settings: Sequence[Setting], windows: Sequence[str], counted: Iterable[Figure]) -> Withdrawn:
+    """What some KPIs lack fields for."""
     shares = summed(counted)
     by_name = {s.kpi.name: s for s in settings}
-    return {(s.kpi.name, window) for s in settings for window in _lost(s, by_name, windows, shares)}
+    whole = {(s.kpi.name, window) for s in settings for window in _lost(s, by_name, windows, shares)}
+    bases = {
+        (s.kpi.name, window, basis)
+        for s in settings
+        if s.kpi.business
+        for window in (windows if s.kpi.windowed else (None,))
+        for field, _ in missing(s, by_name, windows, shares, window)
+        for basis in field.bases
+    }
+    return Withdrawn(frozenset(whole), frozenset(bases))
 
 
 def _lost(
@@ -106,7 +139,8 @@ def _lost(
     made_of = [by_name[name] for name in part_names(setting.kpi) if name in by_name]
     of_parts = {window for part in made_of for window in _lost(part, by_name, windows, shares)}
     for window in windows if setting.kpi.windowed else (None,):
-        if {window, None} & of_parts or any(missing(setting, by_name, windows, shares, window)):
+        fields = (field for field, _ in missing(setting, by_name, windows, shares, window))
+        if {window, None} & of_parts or any(not field.bases for field in fields):
             yield window
 
 
@@ -132,6 +166,12 @@ def needed(kpi: Kpi, by_name: Mapping[str, Setting]) -> list[Needed]:
     return list(dict.fromkeys((*kpi.fields, *(field for part in below for field in needed(part, by_name)))))
 
 
+def needed_on(setting: Setting, by_name: Mapping[str, Setting]) -> list[Needed]:
+    """The fields that a KPI needs as it is counted: on one basis, where it has several."""
+    basis = dict(setting.fixed).get("basis")
+    return [field for field in needed(setting.kpi, by_name) if not field.bases or basis in field.bases]
+
+
 def part_names(kpi: Kpi) -> list[str]:
     """The KPIs that a derived one is made of."""
     return [part.split(".")[0] for part in parts(kpi)] if kpi.kind == "derived" else []
@@ -150,7 +190,7 @@ def summed(counted: Iterable[Figure]) -> Shares:
 def told(setting: Setting, by_name: Mapping[str, Setting], windows: Sequence[str], shares: Shares) -> dict[str, Any]:
     """How often each field that a KPI cannot do without is filled, by window (`now`: of a figure of now)."""
     found: dict[str, Any] = {}
-    for field in (each for each in needed(setting.kpi, by_name) if not each.instead):
+    for field in (each for each in needed(setting.kpi, by_name) if not each.instead and not each.bases):
         of_field = found.setdefault(f"{field.record}.{field.name}", {})
         for window in windows if setting.kpi.windowed else (None,):
             n, d = share(shares, called(field), windows, window)
@@ -169,7 +209,7 @@ def answer(
     """How far the figure of one window can be believed, ready for JSON: its fields by source, and what is nobody's."""
     sources = sorted({value for figure in counted for label, value in figure.segment if label == "source"})
     fields = []
-    for field in needed(setting.kpi, by_name):
+    for field in needed_on(setting, by_name):
         shares = {
             source: share(summed(f for f in counted if ("source", source) in f.segment), called(field), windows, window)
             for source in sources

@@ -125,6 +125,19 @@ def test_a_kpi_has_its_own_level(tmp_path: Path) -> None:
     assert "assisted_resolution_ratio" not in found.absent
 
 
+@pytest.mark.parametrize(("number", "bases"), [(4, {"calendar"}), (5, {"calendar", "calendar_active"})])
+def test_time_on_hold_that_is_known_too_rarely_withdraws_only_what_it_is_taken_off(
+    tmp_path: Path, number: int, bases: set[str]
+) -> None:
+    records = [resolved(f"r{i}", on_hold_seconds=60.0 if i < number else None) for i in range(10)]
+    found = counted(tmp_path, {"desk": [*records]})
+
+    assert {dict(f.segment)["basis"] for f in found.figures if f.kpi == "resolution_seconds"} == bases
+    assert covered(found, "on_hold_seconds") == {"desk": (number, 10)}
+    assert covered(found, "on_hold_business_seconds") == {}  # no calendar, no business time
+    assert "resolution_seconds" not in found.absent
+
+
 def test_nothing_is_withdrawn_where_the_level_is_0(tmp_path: Path) -> None:
     found = counted(tmp_path, {"desk": filled(0)}, plan(0))
 
@@ -244,7 +257,7 @@ def test_a_kpi_needs_fields_of_records_that_it_is_made_from() -> None:
 
 def test_every_declared_predicate_fits_its_facts(tmp_path: Path) -> None:
     whole = plan()
-    settings = checks(whole.settings)
+    settings = checks(whole.settings, whole)
     with Store.open(tmp_path / "store.duckdb") as store:
         reader = store.reader()
         prepare(reader, whole, AT, [])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter import duration, expression
+from exporter.business import ON_HOLD
 from exporter.column import COLUMNS
 from exporter.config.comparison import ComparisonReader
 from exporter.config.section import KpiSection, Levels
@@ -78,7 +79,9 @@ class SettingReader:
         """Whether thresholds can be on the basis that is written."""
         if "basis" in section.model_fields_set and not kpi.business:
             self.checker.wrong(at, f"{kpi.name} is not measured in business time; leave the key out")
-        elif section.basis == "business" and not self.calendars:
+        elif section.basis in ON_HOLD and not kpi.on_hold:
+            self.checker.wrong(at, f"{kpi.name} is not measured without time on hold; write calendar or business")
+        elif "business" in section.basis and not self.calendars:
             message = "there is no business time yet; write calendars, and calendar: NAME in a source or a team"
             self.checker.wrong(at, message)
 

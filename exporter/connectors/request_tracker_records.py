@@ -25,6 +25,7 @@ class Words:
     bots: Collection[str]
     statuses: Mapping[str, RequestOutcome]  # beside or over STATUS
     tiers: Collection[str]  # ids of the queues a move to which is an escalation; none = every one
+    waiting: Collection[str]  # statuses in which a ticket is on hold
 
 
 def read(words: Words, item: Json) -> Read:
@@ -67,7 +68,23 @@ def request(words: Words, ticket: Json) -> Request:
         # Nobody booked time: unknown, except where nobody had any to book.
         human_seconds=minutes * 60.0 if minutes or handler == "automation" else None,
         sla_breached=ended_at > due_at if ended_at and due_at else None,
+        on_hold_seconds=on_hold(words, ticket, ended_at) if ended_at else None,
     )
+
+
+def on_hold(words: Words, ticket: Json, until: datetime) -> float | None:
+    """Seconds from the opening that a ticket stood in a status of waiting; None where a change of status is missing."""
+    changes = [t for t in ticket["Transactions"] if t["Type"] == "Status"]
+    status, since = changes[0]["OldValue"] if changes else ticket["Status"], moment(ticket["Created"])
+    seconds = 0.0
+    for change in changes:
+        at = moment(change["Created"])
+        if change["OldValue"] != status or since is None or at is None:
+            return None
+        if status in words.waiting:
+            seconds += (min(at, until) - min(since, until)).total_seconds()
+        status, since = change["NewValue"], at
+    return seconds if status == ticket["Status"] else None
 
 
 def handled_by(bots: Collection[str], staff: Sequence[Json], ends: Sequence[Json]) -> HandledBy | None:

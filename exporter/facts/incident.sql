@@ -30,6 +30,9 @@ select source, id, url, moment, least(next_moment(moment, turns), out_of_sight(s
   recurrence_key is not null and coalesce(known_at - before_at <= interval 30 day, false) as recurred,
   coalesce(auto_remediated, false) as auto_remediated, outage,
   recurrence_key is not null as recurrence_told, auto_remediated is not null as auto_remediated_told,
+  -- How long it was on hold is known when it is resolved.
+  case when end_at is not null and on_hold_seconds >= 0 then on_hold_seconds end as on_hold_seconds,
+  case when end_at is not null and on_hold_business_seconds >= 0 then on_hold_business_seconds end as on_hold_business_seconds,
   epoch(end_at - coalesce(start_at, open_at)) as recovery_seconds,
   case when detected_at <= moment then epoch(detected_at - start_at) end as detection_seconds,
   case when acknowledged_at <= moment and opened_at <= moment then epoch(acknowledged_at - opened_at) end as acknowledge_seconds

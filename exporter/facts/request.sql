@@ -73,6 +73,9 @@ stood as (
 select source, id, url, moment, least(next_moment(moment, turns), out_of_sight(seen_last_at, since, from_at)) as until,
   team, business_unit, region, cohort, kind, channel, category, request_type, priority, handled_by, self_service, legacy_path,
   human_seconds, csat, effort, sentiment, sla_breached,
+  -- How long a request was on hold is known when it has ended; how long until any other instant nobody tells.
+  case when ended_at is not null and on_hold_seconds >= 0 then on_hold_seconds end as on_hold_seconds,
+  case when ended_at is not null and on_hold_business_seconds >= 0 then on_hold_business_seconds end as on_hold_business_seconds,
   requester_told, reopen_count is not null as reopen_told,
   coalesce(outcome in ('resolved', 'abandoned'), false) and coalesce(last_at <= moment, true) as told_ended,
   opened_at, case when first_response_at <= moment then first_response_at end as first_response_at,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from exporter.business import bases_of
 from exporter.duration import text as length
 from exporter.kpi import APART, BUCKETS, COUNTED, Kpi, Needed, Unattributed
 from exporter.render.promql import alert_name
@@ -26,7 +27,14 @@ To add one: copy a neighbour in its file, run `outcome-exporter render`, and giv
   by another record's figure has of its record's labels only those that both have. Some leave under another name, for
   Prometheus has its own use for theirs: {renamed}.
 - **Basis.** How long people took is published as `basis="calendar"`, all the time there was, of all records; and as
-  `basis="business"`, the open hours in it, of the records whose team or source has a calendar. Never add bases up.
+  `basis="business"`, the open hours in it, of the records whose team or source has a calendar. Where all time on hold
+  (waiting for a customer or a vendor) lies within what is measured, that is from the opening to the resolution, there
+  is also `basis="calendar_active"`, less `on_hold_seconds`, and `basis="business_active"`, the open hours less
+  `on_hold_business_seconds`: a length does not say when it was, so only what the platform itself counted in open hours
+  is taken off them. Both are of the records of which that time is known (0 is known, empty is not), and of none that
+  was on hold for longer than it took. Time to first response, to acknowledge or to detect has no such basis, for nobody
+  tells how much of the waiting came before; nor has the age of the backlog, for time on hold is known at the end. A
+  basis whose time on hold is known too rarely is not published. Never add bases up.
 - **Fields** are what a KPI would be wrong without. `outcome_coverage_ratio{{window,source,record,field}}` says on which
   share of records each is filled; in a window in which one is filled on fewer than `min_coverage`, over all sources,
   the KPI is not published.
@@ -110,6 +118,8 @@ def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
         looked_at = f"over {kpi.window}" if kpi.windowed else "as it is now"
         yield "thresholds", f"{thresholds(kpi)}, looked at {looked_at}, for {kpi.for_}; `{kpi.metric}_threshold`"
         yield "alert", f"[{alert_name(kpi)}](../../alerts/README.md#{alert_name(kpi).lower()})"
+    if kpi.business:
+        yield "basis", ", ".join(f"`{basis}`" for basis in bases_of(kpi, calendars=True))
     if kpi.params:
         yield "parameters", ", ".join(parameter(name, param.type, param.default) for name, param in kpi.params.items())
     if kpi.kind == "duration":

@@ -436,3 +436,41 @@ async def test_a_link_opens_the_ticket_below_the_configured_address(desk: Desk) 
     await desk.poll()
 
     assert desk.stored["1"].url == f"{desk.url}/Ticket/Display.html?id=1"
+
+
+async def test_the_time_a_ticket_was_stalled_is_its_time_on_hold_once_it_has_ended(desk: Desk) -> None:
+    many(desk.tracker, 3)
+    for ticket in (1, 2, 3):
+        desk.tracker.set_status(ticket, "stalled", "alice", AT + HOUR)
+        desk.tracker.set_status(ticket, "open", "alice", AT + 3 * HOUR)
+    desk.tracker.set_status(1, "stalled", "alice", AT + 4 * HOUR)
+    desk.tracker.set_status(1, "resolved", "alice", AT + 9 * HOUR)
+    desk.tracker.set_status(2, "rejected", "alice", AT + 4 * HOUR)
+    await desk.poll()
+    held = {key: each.on_hold_seconds for key, each in desk.stored.items()}
+
+    assert held == {"1": 7 * 3600.0, "2": 2 * 3600.0, "3": None}
+
+
+async def test_other_statuses_may_be_those_on_hold_and_a_ticket_that_was_in_none_was_never_on_hold(desk: Desk) -> None:
+    many(desk.tracker, 2)
+    desk.tracker.set_status(1, "parked", "alice", AT + HOUR)
+    desk.tracker.set_status(1, "stalled", "alice", AT + 2 * HOUR)
+    for ticket in (1, 2):
+        desk.tracker.set_status(ticket, "resolved", "alice", AT + 5 * HOUR)
+    await desk.poll(Options(statuses={"parked": "open"}, on_hold_statuses=("parked",)))
+
+    assert {key: each.on_hold_seconds for key, each in desk.stored.items()} == {"1": 3600.0, "2": 0.0}
+
+
+async def test_time_on_hold_is_not_known_where_a_change_of_status_cannot_be_seen(desk: Desk) -> None:
+    many(desk.tracker, 1)
+    desk.tracker.set_status(1, "stalled", "alice", AT + HOUR)
+    desk.tracker.set_status(1, "open", "alice", AT + 2 * HOUR)
+    desk.tracker.set_status(1, "stalled", "alice", AT + 2 * HOUR)
+    desk.tracker.set_status(1, "resolved", "alice", AT + 3 * HOUR)
+    shown = {key: each for key, each in desk.tracker.transactions.items() if each.new != "open" or each.created <= AT}
+    desk.tracker.transactions = shown
+    await desk.poll()
+
+    assert desk.stored["1"].on_hold_seconds is None
