@@ -5,6 +5,7 @@ segment and per slice between two windows (the last day, the six days before it,
 """
 
 import operator
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ import duckdb
 from exporter.business import UNASSIGNED, measured, on_each_basis, tabulate_days
 from exporter.derive import derive
 from exporter.figure import Evaluation, Figure, Key
-from exporter.formula import measures
+from exporter.formula import LIST, measures
 from exporter.kpi import BUCKETS, Kpi, labels_of, parts
 from exporter.plan import (
     Feed,
@@ -35,6 +36,7 @@ from exporter.trust import COVERAGE, UNATTRIBUTED, checks, subject, subjects, wi
 
 FACTS = Path(__file__).parent / "facts"
 DAY = 86400
+ROWS = 1000
 Row = tuple[Any, ...]
 Connection = duckdb.DuckDBPyConnection
 Exact = Any
@@ -212,12 +214,16 @@ class Scan:
         self.connection, self.plan, self.at, self.facts = connection, plan, utc(at), facts
         self.settings = settings = [each for s in settings for each in on_each_basis(s, plan)]
         self.measures: dict[str, int] = {}  # SQL -> its place in a row
-        self.parts = {s.key: [*map(self._measure, measures(s.kpi, s.params))] for s in settings}  # places in a row
+        told = {s.key: measures(s.kpi, s.params, medians=plan.medians) for s in settings}
+        self.parts = {key: [*map(self._measure, each)] for key, each in told.items()}  # places in a row
         self.labels = tuple(
             dict.fromkeys(label for s in settings for label in (*self._labels(s.kpi), *s.kpi.numerator_labels))
         )
         times = {time for s in settings for time in (s.kpi.placed_by, s.kpi.numerator_placed_by)}
         self.placings = sorted(time for time in times if time)
+        self.lists = {i for sql, i in self.measures.items() if sql.startswith(LIST)}
+        of_list = [(s.kpi.placed_by, i) for s in settings for i in self.parts[s.key] if i in self.lists]
+        self.lists_of = {placing: {i for time, i in of_list if time == placing} for placing in (*self.placings, None)}
 
     def _labels(self, kpi: Kpi) -> tuple[str, ...]:
         return labels_of(kpi, self.plan.labels)
@@ -273,11 +279,22 @@ class Scan:
         place = f"s{self.placings.index(placing)}" if placing else "0"
         biggest = {i for sql, i in self.measures.items() if sql.startswith("coalesce(max(")}
         columns = [f"l{i}" for i in range(len(self.labels))] + [f"{place} as slice"]
-        columns += [f"{'max' if i in biggest else 'sum'}(m{i})" for i in self.measures.values()]
+        lists = self.lists_of[placing]
+        columns += [
+            (f"flatten(list(m{i}) filter (m{i} is not null))" if i in lists else "null")
+            if i in self.lists
+            else f"{'max' if i in biggest else 'sum'}(m{i})"
+            for i in self.measures.values()
+        ]
         # Where there is nothing to group by, SQL makes a row of nothing from no rows.
-        return self.connection.execute(
+        found = self.connection.execute(
             f"select {', '.join(columns)} from cube where {place} is not null group by all having count(*) > 0"
-        ).fetchall()
+        )
+        at = [len(self.labels) + 1 + i for i in sorted(lists)]
+        rows: list[Row] = []
+        while some := found.fetchmany(ROWS):  # a value is four times as large until it is packed
+            rows += [packed(row, at) for row in some] if at else some
+        return rows
 
     def _placed_apart(self, setting: Setting, now: Sequence[Row], placed: Sequence[Row]) -> list[Row]:
         """Rows with the denominator of a ratio as of now, so in every window, and its numerator in those of a time."""
@@ -291,7 +308,8 @@ class Scan:
         split = [self.labels.index(label) for label in kpi.numerator_labels]
         at = [width + 1 + part for part in self.parts[setting.key]]
         combine = max if kpi.aggregate == "max" else operator.add
-        slices, nothing = len(self.plan.windows) if kpi.windowed else 1, [0] * len(at)
+        slices = len(self.plan.windows) if kpi.windowed else 1
+        nothing: list[Exact] = [() if part in self.lists else 0 for part in self.parts[setting.key]]
         found: dict[int, list[list[Exact]]] = {}
         splits: dict[int, dict[Key, list[Exact]]] = {}
         for row, place in zip(rows, segments.of_row, strict=True):
@@ -317,8 +335,10 @@ class Scan:
             if kpi.kind in ("count", "sum", "state"):
                 yield Figure(kpi.name, window, key, above / (seconds / DAY if kpi.per else 1))
             elif total[1]:
-                spread = distribution(total[2:], total[1], above) if kpi.kind == "duration" else None
-                yield Figure(kpi.name, window, key, above, float(total[1]), spread, splits)
+                counts, values = total[2 : 2 + len(BUCKETS)], total[2 + len(BUCKETS) :]
+                spread = distribution(counts, total[1], above) if kpi.kind == "duration" else None
+                runs = values[0] if values else ()
+                yield Figure(kpi.name, window, key, above, float(total[1]), spread, splits, values=runs)
 
 
 def stood(facts: str, plan: Plan, at: datetime) -> str:
@@ -336,6 +356,14 @@ def rows_of(facts: str, plan: Plan, since: datetime, first: datetime, last: date
 def segment_value(label: str) -> str:
     """SQL: a row's value of a label."""
     return f"""coalesce(nullif(trim("{label}"::varchar), ''), '{UNASSIGNED}')"""
+
+
+def packed(row: Row, at: Sequence[int]) -> Row:
+    """A row whose lists of values at some places are runs."""
+    told = list(row)
+    for i in at:
+        told[i] = (array("d", row[i]),) if row[i] else ()
+    return tuple(told)
 
 
 def distribution(counts: Sequence[Exact], total: Exact, summed: float) -> Distribution:

@@ -1,6 +1,7 @@
 """Where a figure comes from: the records behind a KPI in one window and segment, which of them count, and why not."""
 
 import re
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +26,7 @@ from exporter.evaluate import (
 )
 from exporter.figure import Figure
 from exporter.fold import OTHER
-from exporter.formula import ONE, formula, total, words
+from exporter.formula import LIST, ONE, formula, total, words
 from exporter.kpi import Kpi, kept_apart, labels_of, parts
 from exporter.merge import merge
 from exporter.plan import Feed, Plan, Setting
@@ -204,9 +205,12 @@ class _Records:
         below = total("x_weight" if made.weight != ONE else ONE, "x_counted") if made.weight else "null"
         above = total("x_amount" if made.amount != ONE else ONE, "x_above", made.aggregate)
         counts = ", ".join(f"count(*) filter (where x_group = '{group}')" for group in (*GROUPS, "elsewhere"))
-        n, d, *numbers = self.connection.execute(f"select {above}, {below}, {counts} from ({rows})").fetchall()[0]
+        values = f"{LIST}x_amount::double) filter (where x_above)" if self.kpi.kind == "duration" else "null"
+        asked = f"select {above}, {below}, {values}, {counts} from ({rows})"
+        n, d, values, *numbers = self.connection.execute(asked).fetchall()[0]
         n = float(n) / (self.seconds / DAY if self.kpi.per == "day" else 1)
-        whole = Figure(self.kpi.name, None, (), n, None if d is None else float(d))
+        runs = (array("d", values),) if values else ()
+        whole = Figure(self.kpi.name, None, (), n, None if d is None else float(d), values=runs)
         counted = dict(zip((*GROUPS, "elsewhere"), numbers, strict=True))
         listed = counted[self.asked.counted] if self.asked.counted else sum(numbers[:-1])
         pages = max(1, -(-listed // self.asked.size))
@@ -312,7 +316,7 @@ def deciding(kpi: Kpi, params: Mapping[str, str], names: Sequence[str], plan: Pl
 
 
 def _numbers(kpi: Kpi, figure: Figure) -> dict[str, Any]:
-    told = {key: value for key, value in valued(kpi, figure).items() if key in ("value", "lower", "upper")}
+    told = {key: value for key, value in valued(kpi, figure).items() if key in ("value", "lower", "upper", "median")}
     return {"numerator": figure.numerator, "denominator": figure.denominator} | told
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from exporter.stats import Distribution
+from exporter.stats import Distribution, Runs, median
 
 Key = tuple[tuple[str, str], ...]
 """A segment: (label, value) pairs, in the order of the labels."""
@@ -14,7 +14,9 @@ Key = tuple[tuple[str, str], ...]
 class Figure:
     """One KPI in one window and segment. A count, sum or state has no denominator; only a duration has a distribution.
 
-    `by`: the numerator by further labels, where the KPI splits it. `partial`: of a quotient, nothing is known above.
+    `values`: those of a duration, where medians are asked for: the median of several segments is that of all values,
+    not of medians. `by`: the numerator by further labels, where the KPI splits it. `partial`: of a quotient, nothing is
+    known above.
     """
 
     kpi: str
@@ -25,6 +27,12 @@ class Figure:
     distribution: Distribution | None = None
     by: tuple[tuple[Key, float], ...] = ()
     partial: bool = False
+    values: Runs = field(default=(), compare=False, repr=False)
+
+    @property
+    def median(self) -> float | None:
+        """The median of its values; None where it has none."""
+        return median(self.values) if self.values else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ def computed(
 ) -> list[Frozen]:
     """The figures of KPIs in a period, ready to be frozen: of a derived one those of what it is made of."""
     names = {setting.kpi.name for setting in settings}
-    whole = replace(narrowed(plan, names), windows=[("period", length(period))])
+    whole = replace(narrowed(plan, names), windows=[("period", length(period))], medians=False)
     found = evaluate(connection, whole, period.ends_at - INSTANT, feeds)
     made = []
     for setting in settings:

@@ -327,7 +327,7 @@ def shape(setting: Setting, windows: int, splits: int, buckets: int) -> Shape:
     """`splits`: how many values the labels of its numerator have."""
     kpi, every = setting.kpi, (setting.threshold, *(threshold for _, threshold in setting.thresholds_by))
     severities = len({severity for each in every for severity, value in told(each).items() if value is not None})
-    own = 2 + splits + 2 * (kpi.kind == "ratio") if kpi.divided else 1
+    own = 2 + splits + 2 * (kpi.kind == "ratio") + (kpi.kind == "duration") if kpi.divided else 1
     weekday = int(setting.baselines.weekday_median)
     compared = (len(setting.baselines.kinds) - weekday) * windows + weekday
     return Shape(

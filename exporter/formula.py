@@ -7,6 +7,8 @@ from exporter.kpi import BUCKETS, Kpi
 
 ONE = "1"
 EXACT = "decimal(38, 12)"
+LIST = "list("
+"""Begins an aggregate whose parts are put together, not added up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class Formula:
     def denominator(self) -> str | None:
         """The aggregate that is the denominator."""
         return None if self.weight is None else total(self.weight, self.counted)
+
+    @property
+    def values(self) -> str:
+        """The aggregate that is the list of values."""
+        return f"{LIST}try_cast({self.value} as double)) filter (where {self.above})"
 
     def at_most(self, bound: float) -> str:
         """How many rows have a value up to a bound."""
@@ -84,13 +91,14 @@ def formula(kpi: Kpi, params: Mapping[str, str]) -> Formula:
     )
 
 
-def measures(kpi: Kpi, params: Mapping[str, str]) -> list[str]:
-    """The aggregates a figure is made of: numerator, denominator, then the counts per bucket.
+def measures(kpi: Kpi, params: Mapping[str, str], *, medians: bool) -> list[str]:
+    """The aggregates a figure is made of: numerator, denominator, then the counts per bucket and the list of values.
 
     A sum comes with the number of its rows: amounts of 0 are known, and that is not to be told from no rows by the sum.
     """
     made = formula(kpi, params)
     counts = [made.at_most(bound) for bound in BUCKETS] if kpi.kind == "duration" else []
+    counts += [made.values] if kpi.kind == "duration" and medians else []
     counts += [total(ONE, made.counted)] if kpi.kind == "sum" else []
     return [made.numerator, *([made.denominator] if made.denominator else []), *counts]
 

@@ -6,7 +6,21 @@ from urllib.parse import urlencode
 
 from exporter.kpi import parts
 from exporter.plan import Plan, Setting
-from exporter.screen import WHY, against, amount, baseline, cell, lacking, notes, numbers, telling, trust, value, why
+from exporter.screen import (
+    WHY,
+    against,
+    amount,
+    baseline,
+    cell,
+    lacking,
+    notes,
+    numbers,
+    telling,
+    trust,
+    value,
+    why,
+    with_median,
+)
 
 TERMS = {
     "facts": "Rows",
@@ -52,7 +66,7 @@ def _card(setting: Setting, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> di
         standing.append(
             {
                 "split": ", ".join(row["split"].values()),
-                "value": value(dict(row)),
+                "value": with_median(dict(row)),
                 "n": "" if row.get("n") is None else f"{row['n']:,.10g}",
                 "judged": judged,
                 "baselines": [(each["baseline"], baseline(each, row["unit"])) for each in row.get("baselines", ())],

@@ -7,10 +7,14 @@ rows they build on are kept for the chunk: no table of records is scanned anew f
 """
 
 import re
+from array import array
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cache
+from typing import Any
 
 from exporter.evaluate import (
     FACTS,
@@ -185,13 +189,13 @@ class Carried:
     def __init__(self, scan: Scan, instants: Instants) -> None:
         self.scan, self.instants = scan, instants
         self.found: dict[str | None, list[int]] = {placing: self._needed(placing) for placing in (*scan.placings, None)}
-        self.sums: dict[str | None, dict[Row, list[int]]] = {placing: {} for placing in self.found}
+        self.sums: dict[str | None, dict[Row, list[Any]]] = {placing: {} for placing in self.found}
         self.changes: dict[str | None, dict[int, list[Row]]] = {placing: {} for placing in self.found}
         self._read()
 
     def __call__(self, i: int, _at: datetime) -> Sequence[Figure]:
         for placing, changes in self.changes.items():
-            self._change(self.sums[placing], changes.pop(i, []))
+            self._change(self.sums[placing], changes.pop(i, []), self.found[placing])
         return [*self.scan.figures_from(self._rows)]
 
     def _needed(self, placing: str | None) -> list[int]:
@@ -247,13 +251,16 @@ class Carried:
             )
             select {labels}, {measures} from turns where turn.step < {self.instants.count} group by all"""
 
-    def _change(self, sums: dict[Row, list[int]], changes: Sequence[Row]) -> None:
+    def _change(self, sums: dict[Row, list[Any]], changes: Sequence[Row], needed: Sequence[int]) -> None:
         width = len(self.scan.labels) + 3
         for row in changes:
             key, sign, values = row[2:width], row[1], row[width:]
-            had = sums.setdefault(key, [0] * len(values))
+            had = sums.setdefault(key, [array("d") if i in self.scan.lists else 0 for i in (*needed, None)])
             for j, value in enumerate(values):
-                had[j] += sign * value
+                if isinstance(had[j], int | Decimal):
+                    had[j] += sign * value
+                elif value:
+                    change(had[j], value, sign)
             if not had[-1]:
                 del sums[key]
 
@@ -261,11 +268,24 @@ class Carried:
         needed, width = self.found[placing], len(self.scan.measures)
         rows = []
         for key, values in self.sums[placing].items():
-            row = [0] * width
+            row: list[Any] = [0] * width
             for i, value in zip(needed, values, strict=False):
-                row[i] = value
+                # What is given away is carried on no further.
+                row[i] = ((value[:],) if value else ()) if i in self.scan.lists else value
             rows.append((*key, *row))
         return rows
+
+
+def change(values: "array[float]", some: Sequence[float], sign: int) -> None:
+    """Puts some values among sorted ones, or takes them out."""
+    if not values:
+        values.extend(sorted(some))
+        return
+    for value in some:
+        if sign > 0:
+            insort(values, value)
+        else:
+            values.pop(bisect_left(values, value))
 
 
 def microseconds(at: datetime) -> int:

@@ -202,7 +202,12 @@ class Kpi(Frozen):
                 f"{self.metric}_upper",
             ),
             "mean": (f"{self.stem}_numerator", f"{self.stem}_denominator"),
-            "duration": (f"{self.stem}_numerator", f"{self.stem}_denominator", f"{self.stem}_distribution"),
+            "duration": (
+                f"{self.stem}_numerator",
+                f"{self.stem}_denominator",
+                f"{self.metric}_median",
+                f"{self.stem}_distribution",
+            ),
             "derived": (f"{self.stem}_numerator", f"{self.stem}_denominator") if self.denominator else (),
         }
         return (self.metric, *parts.get(self.kind, ()))

@@ -39,6 +39,7 @@ def add(a: Figure, b: Figure, kpi: Kpi) -> Figure:
         spread,
         tuple(sorted(by.items())),
         a.partial and b.partial,
+        a.values + b.values,
     )
 
 

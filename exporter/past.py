@@ -107,7 +107,7 @@ def answered(
     for at, together_asked in sorted(by_instant.items()):
         names = {name for ask in together_asked for name in ask.kpis}
         if names:
-            found = evaluate(connection, narrowed(plan, names), at, fresh)
+            found = evaluate(connection, replace(narrowed(plan, names), medians=False), at, fresh)
             yield from ((ask, chosen(ask, found, reasons)) for ask in together_asked)
 
 

@@ -136,6 +136,7 @@ class Plan:
     costs: Sequence[RecurringCost] = ()
     sources: Mapping[str, SourceSetting] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    medians: bool = True  # whether durations come with them: it takes every value
 
     @cached_property
     def kpis(self) -> Mapping[str, Kpi]:

@@ -103,7 +103,8 @@ def valued(kpi: Kpi, figure: Figure) -> dict[str, Any]:
     if d is None:
         return {"value": n}
     lower, upper = wilson(n, d) if kpi.kind == "ratio" and d else (None, None)
-    return {"value": value_of(figure), "numerator": n, "n": d, "lower": lower, "upper": upper}
+    told = {"value": value_of(figure), "numerator": n, "n": d, "lower": lower, "upper": upper}
+    return told | ({"median": figure.median} if figure.values else {})
 
 
 def standing(freshness: SourceFreshness, at: datetime) -> str:

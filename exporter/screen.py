@@ -93,7 +93,7 @@ def line(row: dict[str, Any], at: datetime) -> tuple[str, ...]:
     interval = "" if row.get("lower") is None else f"{row['lower']:.1%} to {row['upper']:.1%}"
     n = "" if row.get("n") is None else f"{row['n']:,.0f}"
     name = f"{row['kpi']} ({split})" if split else row["kpi"]
-    return name, value(row), interval, n, age(row["fresh_at"], at), against(row)
+    return name, with_median(row), interval, n, age(row["fresh_at"], at), against(row)
 
 
 def value(row: dict[str, Any]) -> str:
@@ -108,6 +108,12 @@ def value(row: dict[str, Any]) -> str:
     if unit == "currency":
         return f"{number:,.2f} {row.get('currency') or ''}".rstrip()
     return f"{number:,.2f}" if number % 1 else f"{number:,.0f}"
+
+
+def with_median(row: dict[str, Any]) -> str:
+    """A value, and the median beside the mean of a duration."""
+    middle = row.get("median")
+    return value(row) if middle is None else f"{value(row)} (median {value(row | {'value': middle})})"
 
 
 def difference(each: Mapping[str, Any], unit: str) -> str:
@@ -200,6 +206,8 @@ def numbers(found: dict[str, Any]) -> dict[str, str]:
     told = {"value": amount(found, made["value"])}
     if made["denominator"] is not None:
         told["value"] += f" = {amount(found, made['numerator'], summed=True)} / {made['denominator']:,.10g}"
+    if made.get("median") is not None:
+        told["median"] = amount(found, made["median"])
     if made.get("lower") is not None:
         told["95 % interval"] = f"{made['lower']:.1%} to {made['upper']:.1%}"
     if found.get("threshold"):

@@ -27,6 +27,8 @@ SUFFIX_HELP: Mapping[str, str] = {
     "denominator": "Lower part of {metric}, the number it is taken over. {help}",
     "lower": "Lower end of the 95 % Wilson interval of {metric}. {help}",
     "upper": "Upper end of the 95 % Wilson interval of {metric}. {help}",
+    "median": "Median of the values behind {metric}: half of them are no larger. Exact, and of one series: medians are "
+    "never added up or averaged. {help}",
     "distribution": (
         "How the values behind {metric} spread; where there would be too many series only in the window of its alert, "
         "then only by team. {help}"
@@ -129,6 +131,8 @@ def samples_of(figure: Figure, setting: Setting) -> Iterator[tuple[str, Key, flo
         yield f"{kpi.metric}_upper", key, upper
     if figure.distribution:
         yield f"{kpi.stem}_distribution", key, figure.distribution
+    if (middle := figure.median) is not None:
+        yield f"{kpi.metric}_median", key, middle
     for severity, value in resolve(setting, figure.segment).items():
         yield f"{kpi.metric}_threshold", (*key, ("severity", severity)), value
 

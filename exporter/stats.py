@@ -1,7 +1,9 @@
 """Pure statistics, and the shape in which figures travel."""
 
+from array import array
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from math import sqrt
 from typing import Literal
 
@@ -19,6 +21,21 @@ def wilson(successes: float, total: float, z: float = Z95) -> tuple[float, float
     margin = z * sqrt(p * (1 - p) / total + squared / (4 * total))
     # Rounding may leave a bound a hair on the wrong side of p at 0 and 1.
     return max(0.0, min(p, (centre - margin) / (1 + squared))), min(1.0, max(p, (centre + margin) / (1 + squared)))
+
+
+Runs = tuple["array[float]", ...]
+"""Values in several pieces, in any order: so many that they are put together only when their median is asked for."""
+
+
+def median(runs: Runs) -> float:
+    """The middle value, or the mean of the two in the middle. There must be one.
+
+    Pieces that are sorted are merged, which is quicker than sorting.
+    """
+    values = sorted(chain.from_iterable(runs))
+    half = len(values) // 2
+    upper = values[half]
+    return upper if len(values) % 2 else values[half - 1] + (upper - values[half - 1]) / 2
 
 
 @dataclass(frozen=True, slots=True)

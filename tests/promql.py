@@ -44,7 +44,7 @@ def based_metrics() -> set[str]:
 def ready_made() -> set[str]:
     """Series that hold for a single segment only."""
     divided = [kpi for kpi in catalogue().values() if kpi.divided]
-    return {kpi.metric + suffix for kpi in divided for suffix in ("", "_lower", "_upper")}
+    return {kpi.metric + suffix for kpi in divided for suffix in ("", "_lower", "_upper", "_median")}
 
 
 def known_labels() -> set[str]:

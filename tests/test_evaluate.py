@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal
 
 import pytest
@@ -139,6 +140,8 @@ def history(seed: int, count: int = 400) -> list[Record]:
                 effort=rng.choice([0.5, None]),
                 sentiment=rng.choice([-1.0, 0.25, None]),
                 sla_breached=rng.choice([True, False, None]),
+                on_hold_seconds=rng.choice([0.0, 900.0, 40_000.0, None]),
+                on_hold_business_seconds=rng.choice([0.0, 600.0, None]),
             )
         )
         t = begin()
@@ -157,6 +160,7 @@ def history(seed: int, count: int = 400) -> list[Record]:
                 service=rng.choice(["x", "y", None]),
                 recurrence_key=rng.choice(["k", "l", None]),
                 caused_by=rng.choice([str(rng.randint(0, count)), None, None]),
+                on_hold_seconds=rng.choice([0.0, 900.0, None]),
             )
         )
         t = begin()
@@ -324,13 +328,13 @@ def rollout(
     )
 
 
-def steady(evaluation: Evaluation) -> list[Figure]:
-    """Figures in one order, without what the order of a sum leaves in the last digits."""
+def steady(evaluation: Evaluation) -> list[tuple[Figure, float | None]]:
+    """Figures in one order, without what the order of a sum leaves in the last digits; each with its median."""
     rounded = (
         replace(f, numerator=round(f.numerator, 6), denominator=f.denominator and round(f.denominator, 6))
         for f in evaluation.figures
     )
-    return sorted(rounded, key=str)
+    return [(f, f.median) for f in sorted(rounded, key=str)]
 
 
 def as_told(record: Record, at: datetime) -> Record | None:  # noqa: PLR0911 - a case for each record
@@ -360,6 +364,7 @@ def as_told(record: Record, at: datetime) -> Record | None:  # noqa: PLR0911 - a
                 resolved_at=past(record.resolved_at),
                 abandoned_at=past(record.abandoned_at),
                 outcome=record.outcome if ended else "open",
+                on_hold_seconds=record.on_hold_seconds if ended else 7.0,  # so far
             )
         case Incident():
             if not (past(record.started_at) or past(record.detected_at) or past(record.opened_at)):
@@ -367,6 +372,7 @@ def as_told(record: Record, at: datetime) -> Record | None:  # noqa: PLR0911 - a
             return replace(
                 record,
                 started_at=past(record.started_at),
+                on_hold_seconds=record.on_hold_seconds if past(record.resolved_at) else 7.0,  # so far
                 detected_at=past(record.detected_at),
                 opened_at=past(record.opened_at),
                 acknowledged_at=past(record.acknowledged_at),
@@ -670,6 +676,39 @@ def test_crowded_segments_are_folded_and_sums_stay(tmp_path: Path) -> None:
     assert made.folded["no_show_ratio", "team"] == 100
     expected = sum(f.denominator or 0 for f in evaluation.figures if f.kpi == "no_show_ratio" and f.window == "7d")
     assert expected == sum(float(str(value)) for values, value in family.samples if values[0] == "7d")
+
+
+@pytest.mark.parametrize("most", [2, 4, 50])
+def test_the_median_of_what_is_folded_is_that_of_its_records(tmp_path: Path, most: int) -> None:
+    # Skewed, and of sizes that differ: medians of medians, or a mean of them, would be something else.
+    lengths = {(team, i): float(60 * (i + 1) ** (1 + team % 3)) for team in range(12) for i in range(2 * team + 1)}
+    requests = [
+        Request(
+            id=f"{team}-{i}",
+            team=f"team{team:02}",
+            opened_at=AT - timedelta(seconds=length),
+            resolved_at=AT,
+            outcome="resolved",
+            handled_by="human",
+        )
+        for (team, i), length in lengths.items()
+    ]
+    evaluation = evaluated(tmp_path, [requests], AT)
+
+    made = series(evaluation, plan(), Limits(values_per_label=most, series_per_metric=100_000, series=1_000_000))
+    families = {family.name: family for family in made.snapshot.families}
+    family = families["outcome_resolution_seconds_median"]
+    teams = [dict(zip(family.labels, values, strict=True)) for values, _ in family.samples]
+    named = {told["team"] for told in teams}
+    found = {told["team"]: value for told, (_, value) in zip(teams, family.samples, strict=True)}
+    groups: dict[str, list[float]] = {}
+    for (team, _), length in lengths.items():
+        groups.setdefault(f"team{team:02}" if f"team{team:02}" in named else "other", []).append(length)
+
+    assert "never added up" in family.help
+    assert ("other" in named) == (most < 12)
+    assert found == {team: median(values) for team, values in groups.items()}
+    assert {name for name in families if name.endswith("_median")} >= {"outcome_resolution_seconds_median"}
 
 
 OF_THE_CATALOGUE = ("outcome_kpi_info", "outcome_kpi_absent")

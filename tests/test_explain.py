@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -78,6 +79,11 @@ def test_the_records_shown_add_up_to_the_figure(path: Path, store: Store) -> Non
         if kpi.kind != "derived" and kpi.aggregate == "sum":
             above, below = counted(answer, figure)
             assert (above / per, below) == pytest.approx((figure.numerator, figure.denominator))
+        if kpi.kind == "duration":
+            amounts = [row["amount"] for row in answer["records"] if row["counted"] == "numerator"]
+            assert amounts
+            assert numbers["median"] == pytest.approx(median(amounts))
+            assert figure.median == pytest.approx(median(amounts))
         if kpi.kind == "derived":
             assert [part["kpi"] for part in answer["parts"]]
 

@@ -50,7 +50,7 @@ def concerned(plan: Plan, name: str) -> Plan:
 
 
 def keyed(evaluation: Evaluation) -> dict[tuple[Any, ...], Any]:
-    return {(f.kpi, f.window, f.segment): f for f in evaluation.figures}
+    return {(f.kpi, f.window, f.segment): (f, f.median) for f in evaluation.figures}
 
 
 @pytest.mark.parametrize(

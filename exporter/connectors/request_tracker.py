@@ -10,7 +10,7 @@ Cursor   newest: the highest transaction id stored.  seen: the ids just below it
 Blind    A ticket moved out of the user's sight, or shredded, stays as last seen. Of a ticket resolved twice only the
          last resolution is known. Replies written on a ticket before it was merged into another. A reply by a Cc counts
          as staff's. Whether a deadline that was moved had been missed. Time nobody booked on the ticket. Time on hold
-         of a ticket that is open, or of whose changes of status the user sees only some; how much of it was in open hours.
+         of a ticket that is open, or of whose changes of status the user sees only some; how much was in open hours.
          With $UseSQLForACLChecks off, 100 transactions in a row that the user may not see hide what follows.
 Checked  Recorded answers of 5.0.3; a running 5.0.3.
 """
