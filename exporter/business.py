@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import duckdb
 
-from exporter.kpi import Basis, Kpi
+from exporter.kpi import Basis, bases_of
 from exporter.opening import Calendar, open_days
 from exporter.plan import Plan, Setting
 
@@ -30,18 +30,6 @@ def on_each_basis(setting: Setting, plan: Plan) -> Iterator[Setting]:
         return
     for basis in bases_of(setting.kpi, bool(plan.calendars)):
         yield on_basis(setting, setting.kpi.business, basis)
-
-
-def bases_of(kpi: Kpi, calendars: bool) -> Iterator[Basis]:
-    """What a KPI is measured in, where calendars are configured or not; a KPI of no duration has none."""
-    if kpi.business:
-        yield "calendar"
-        if calendars:
-            yield "business"
-        if kpi.on_hold:
-            yield "calendar_active"
-            if calendars:
-                yield "business_active"
 
 
 def on_basis(setting: Setting, ends: tuple[str, str], basis: Basis) -> Setting:

@@ -1,6 +1,6 @@
 """What a KPI is, and the catalogue of them: every file in exporter/kpis/, checked and frozen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -292,6 +292,18 @@ def parts(kpi: Kpi) -> tuple[str, ...]:
 def made_of(kpi: Kpi) -> tuple[str, ...]:
     """The names of the KPIs that a derived KPI is made of."""
     return tuple(part.split(".")[0] for part in parts(kpi)) if kpi.kind == "derived" else ()
+
+
+def bases_of(kpi: Kpi, calendars: bool) -> Iterator[Basis]:
+    """What a KPI is measured in, where calendars are configured or not; a KPI of no duration has none."""
+    if kpi.business:
+        yield "calendar"
+        if calendars:
+            yield "business"
+        if kpi.on_hold:
+            yield "calendar_active"
+            if calendars:
+                yield "business_active"
 
 
 def kept_apart(kpi: Kpi) -> tuple[str, ...]:

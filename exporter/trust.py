@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.business import bases_of
 from exporter.figure import Figure, Key
 from exporter.formula import formula
-from exporter.kpi import Kpi, Needed, Unattributed, parts
+from exporter.kpi import Kpi, Needed, Unattributed, bases_of, parts
 from exporter.plan import Plan, Setting
 from exporter.stats import Family
 

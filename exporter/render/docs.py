@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from exporter.business import bases_of
 from exporter.duration import text as length
-from exporter.kpi import APART, BUCKETS, COUNTED, Kpi, Needed, Unattributed
+from exporter.kpi import APART, BUCKETS, COUNTED, Kpi, Needed, Unattributed, bases_of
 from exporter.render.promql import alert_name
 from exporter.render.spike import spike_name
 from exporter.series import LABEL_NAMES, unit
