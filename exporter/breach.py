@@ -17,16 +17,17 @@ NONE: Breach = (0, 0.0)
 
 
 def resolve(setting: Setting, segment: Key) -> dict[str, float]:
-    """Severity -> threshold of a segment: of those that match, the one naming most labels; at a tie the later one."""
+    """Severity -> threshold of a segment: of those that match and set it, or switch it off, the one that names most
+    labels; at a tie the later one.
+    """
     labels = dict(segment)
     if not setting.limited or labels.get("basis", setting.basis) != setting.basis:
         return {}
     matching = [(match, t) for match, t in setting.thresholds_by if match.items() <= labels.items()]
-    layers = [setting.threshold, *(t for _, t in sorted(matching, key=lambda pair: len(pair[0])))]
-    found: dict[str, float] = {}
-    for layer in layers:
-        found |= {severity: value for severity, value in told(layer).items() if value is not None}
-    return found
+    found = told(setting.threshold)
+    for _, layer in sorted(matching, key=lambda pair: len(pair[0])):
+        found |= {severity: value for severity, value in told(layer).items() if severity in layer.model_fields_set}
+    return {severity: value for severity, value in found.items() if value is not None}
 
 
 def told(threshold: Threshold) -> dict[str, float | None]:

@@ -41,7 +41,8 @@ class Baselines:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """A KPI as configured. `params` are SQL texts; `thresholds_by` are (segment to match, threshold).
+    """A KPI as configured. `params` are SQL texts; `thresholds_by` are (segment to match, threshold): only the
+    fields that were set say something, and None says that there is none.
 
     `basis`: which of its durations have thresholds. `fixed`: label pairs that all its figures carry.
     """

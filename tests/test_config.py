@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from exporter import config, duration, kpi, strict
+from exporter.breach import resolve
 from exporter.column import Rule
 from exporter.config import Config
 from exporter.config.secret import Secret
@@ -155,7 +156,7 @@ def test_a_typical_config_is_read_as_it_says() -> None:
     assert "requests" not in by_name
     assert by_name["no_show_ratio"].owner == "revenue-operations"
     assert by_name["no_show_ratio"].threshold == Threshold(warning=0.15, critical=0.30)
-    assert by_name["no_show_ratio"].thresholds_by == (({"team": "emea"}, Threshold(warning=0.15, critical=0.35)),)
+    assert by_name["no_show_ratio"].thresholds_by == (({"team": "emea"}, Threshold(critical=0.35)),)
     assert by_name["mttr_seconds"].threshold == Threshold(warning=14400, critical=86400)
     assert by_name["deflection_ratio"].params == {
         "recontact_window": "172800",
@@ -260,6 +261,51 @@ def test_credentials_over_plain_http_are_warned_of_except_on_this_machine(writte
     assert [
         warned(url) for url in ("https://n8n", "http://localhost:5678", "http://127.0.0.1", "http://[::1]:1/x")
     ] == [0] * 4
+
+
+def test_a_window_is_called_as_it_is_written(written: Any) -> None:
+    found = written(FILES + "windows: [168h, 36h]\n")
+
+    assert found.plan.windows == [("36h", 129600), ("168h", 604800)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("30m", (1800, 1800)), ("[30m]", (1800, 1800)), ("[8m, 12m]", (480, 720)), ("null", (None, None))],
+)
+def test_manual_time_is_a_length_or_a_range_of_two(written: Any, text: str, expected: tuple[int | None, ...]) -> None:
+    origin = "" if text == "null" else ", manual_origin: measured"
+    found = written(FILES + f"workflows: {{w: {{manual_time: {text}{origin}}}}}\n").plan.workflows["w"]
+
+    assert (found.manual_seconds_low, found.manual_seconds_high) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("30", "not a length of time"), ("soon", "not a length of time"), ("[]", "too few"), ("{}", "not a length")],
+)
+def test_what_is_no_manual_time_is_told_with_its_place(written: Any, text: str, message: str) -> None:
+    with pytest.raises(Mistakes) as raised:
+        written(FILES + f"workflows: {{w: {{manual_time: {text}, manual_origin: measured}}}}\n")
+
+    assert ["workflows.w.manual_time" in str(raised.value), message in str(raised.value)] == [True, True]
+
+
+def test_a_threshold_of_one_segment_is_switched_off_or_changed_alone(written: Any) -> None:
+    kpis = """
+kpis:
+  no_show_ratio:
+    thresholds_by:
+      - {match: {team: it}, critical: null}
+      - {match: {team: it, channel: web}, warning: 0.1}
+      - {match: {team: hr}, warning: null, critical: null}
+      - {match: {team: hr, channel: web}, critical: 0.5}
+"""
+    setting = next(s for s in written(FILES + kpis).plan.settings if s.kpi.name == "no_show_ratio")
+    segments = [("ops", "web"), ("it", "phone"), ("it", "web"), ("hr", "phone"), ("hr", "web")]
+    found = [resolve(setting, (("team", team), ("channel", channel))) for team, channel in segments]
+
+    assert found == [{"warning": 0.15, "critical": 0.3}, {"warning": 0.15}, {"warning": 0.1}, {}, {"critical": 0.5}]
 
 
 def test_a_window_that_alerts_look_at_and_a_short_history_are_warned_of(written: Any) -> None:

@@ -245,19 +245,19 @@ class _Loader:
 
     def _windows(self, whole: Whole) -> list[tuple[str, int]]:
         """(name, seconds), shortest first."""
-        for i, window in enumerate(whole.windows):
+        lengths = [duration.seconds(name) for name in whole.windows]
+        kept = whole.store.retention
+        for i, (name, length) in enumerate(zip(whole.windows, lengths, strict=True)):
             at: At = ("windows", i)
-            if window % 3600:
+            if length % 3600:
                 self.checker.wrong(at, "a window is a number of whole hours; write it like 12h or 7d")
-            elif window in whole.windows[:i]:
-                self.checker.wrong(at, f"{duration.text(window)} is already there; keep it once")
-            elif window > whole.store.retention:
-                message = (
-                    f"the window {duration.text(window)} is longer than the {duration.text(whole.store.retention)}"
-                )
+            elif length in lengths[:i]:
+                self.checker.wrong(at, f"{whole.windows[lengths.index(length)]} is already there; keep it once")
+            elif length > kept:
                 at = at if at in self.checker.document.lines else ("store", "retention")
-                self.checker.wrong(at, f"{message} that records are kept; keep them at least as long")
-        return [(duration.text(window), window) for window in sorted(whole.windows)]
+                message = f"the window {name} is longer than the {duration.text(kept)} that records are kept"
+                self.checker.wrong(at, f"{message}; keep them at least as long")
+        return sorted(zip(whole.windows, lengths, strict=True), key=lambda window: window[1])
 
     def _fits(
         self, whole: Whole, windows: list[tuple[str, int]], sources: list[Source], settings: Sequence[Setting]

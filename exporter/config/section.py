@@ -34,6 +34,13 @@ def _length(shortest: str = "1s", longest: str = "36500d") -> BeforeValidator:
     return BeforeValidator(read)
 
 
+def _as_written(value: Any) -> str:
+    """A length of time, kept as it is written."""
+    text = value if isinstance(value, str) else ""
+    duration.seconds(text)
+    return text
+
+
 def _matching(pattern: str, otherwise: str) -> AfterValidator:
     """A text of a certain form."""
 
@@ -72,6 +79,7 @@ def _share(value: float) -> float:
 
 
 Length = Annotated[int, _length()]
+Window = Annotated[str, BeforeValidator(_as_written)]  # also its name: what is written 36h is nowhere called 1d12h
 Share = Annotated[float, AfterValidator(_share)]
 Pause = Annotated[int, _length("5s", "1d")]  # between two polls, evaluations, exports
 Count = Annotated[int, Field(ge=1)]
@@ -260,12 +268,7 @@ class Whole(Section):
     """The whole file, but for sources and KPIs, whose keys depend on their type and name."""
 
     store: Store = Store()
-    windows: Annotated[tuple[Length, ...], Field(min_length=1, max_length=4)] = (
-        86400,
-        7 * 86400,
-        30 * 86400,
-        90 * 86400,
-    )
+    windows: Annotated[tuple[Window, ...], Field(min_length=1, max_length=4)] = ("1d", "7d", "30d", "90d")
     labels: Mapping[str, tuple[str, ...]] = {}
     sources: Any = ()
     kpis: Any = {}

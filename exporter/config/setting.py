@@ -113,9 +113,8 @@ class SettingReader:
             if not entry.model_fields_set & {"warning", "critical"}:
                 self.checker.wrong(place, "give warning, critical or both")
             seen.append(entry.match)
-            merged = _merged(threshold, entry)
-            self._sound(kpi, merged, entry, place)
-            yield dict(entry.match), merged
+            self._sound(kpi, _merged(threshold, entry), entry, place)
+            yield dict(entry.match), Threshold(**_written(entry))
 
     def _sound(self, kpi: Kpi, threshold: Threshold, written: Levels, at: At) -> None:
         """Whether thresholds can be of this KPI, and critical is worse than warning."""
@@ -157,7 +156,9 @@ def _sql(param: Param, value: Any, columns: Mapping[str, expression.Kind]) -> st
 
 def _merged(below: Threshold, above: Levels) -> Threshold:
     """Thresholds with those written in the config over them."""
-    written: dict[str, Any] = {
-        key: getattr(above, key) for key in ("warning", "critical") if key in above.model_fields_set
-    }
-    return below.model_copy(update=written)
+    return below.model_copy(update=_written(above))
+
+
+def _written(levels: Levels) -> dict[str, float | None]:
+    """Severity -> what the config says of it; null switches it off."""
+    return {key: getattr(levels, key) for key in ("warning", "critical") if key in levels.model_fields_set}

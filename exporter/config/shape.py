@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -96,7 +96,7 @@ class Checker:
 
     def _known_keys(self, shape: Any, data: Any, at: At) -> Any:
         """The data without keys that the shape does not have; these are noted."""
-        if ONE_OR_MORE in getattr(shape, "__metadata__", ()) and not isinstance(data, list):
+        if _one_or_more(shape) and not isinstance(data, list) and not (data is None and NoneType in _branches(shape)):
             return [self._known_keys(_inner(shape), data, at)]
         keys = _keys(shape)
         if keys is not None and isinstance(data, dict):
@@ -154,8 +154,17 @@ def _inner(shape: Any) -> Any:
     return None
 
 
+def _one_or_more(shape: Any) -> bool:
+    """Whether a list, or one branch of a union that is a list, may be written as its only element."""
+    branches = get_args(shape) if get_origin(shape) in (Union, UnionType) else [shape]
+    return any(ONE_OR_MORE in getattr(each, "__metadata__", ()) for each in branches)
+
+
 def _branches(shape: Any) -> Sequence[Any]:
-    """A shape, or the members of a union."""
-    if hasattr(shape, "__metadata__"):
-        shape = get_args(shape)[0]
-    return get_args(shape) if get_origin(shape) in (Union, UnionType) else [shape]
+    """A shape, or the members of a union, without what is noted beside them."""
+    shape = _bare(shape)
+    return [_bare(each) for each in get_args(shape)] if get_origin(shape) in (Union, UnionType) else [shape]
+
+
+def _bare(shape: Any) -> Any:
+    return get_args(shape)[0] if hasattr(shape, "__metadata__") else shape
