@@ -37,6 +37,7 @@ from exporter.kpi import Kpi
 from exporter.plan import Feed, Plan, Setting
 
 FeedsAt = Callable[[datetime], Sequence[Feed]]
+BEGINNING = datetime(1, 1, 1)  # noqa: DTZ001 - as EPOCH
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the store's instants are without zone
 FOREVER = 2**62
 PRESENT = "count(*)"
@@ -134,12 +135,12 @@ def changing(kpi: Kpi, measured: bool) -> bool:
 def keep(connection: Connection, plan: Plan, fit: Sequence[Setting], instants: Instants) -> None:
     """Scans what is asked at every instant once: from here on its macros read the rows of the whole interval."""
     first, last = utc(instants.first), utc(instants.last)
-    # A row of failures is followed back 30 days further than windows reach.
     since = first - timedelta(seconds=plan.windows[-1][1])
     wanted = {s.kpi.facts for s in asked_anew(plan, fit)}
     for name in dict.fromkeys(base for facts in sorted(wanted) for base in bases(facts)):
         facts, kind = name.rsplit("_", 1)
-        reach = since - timedelta(days=30) if kind == "rows" else since
+        # A row of failures is followed back as far as the store reaches.
+        reach = BEGINNING if kind == "rows" else since
         connection.execute(
             f"create or replace temp table kept_{name} as "
             f"from {name}({timestamp(reach)}, {timestamp(first)}, {timestamp(last)})"
