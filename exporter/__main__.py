@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from exporter import __version__, backfill, logs, strict
-from exporter.answer import explained, known, past
+from exporter.answer import expected, explained, known, past
 from exporter.app import Options, now, serve
 from exporter.argument import Instant, Length
 from exporter.config import Config
@@ -160,9 +160,11 @@ def _write(content: bytes, output: Path | None) -> None:
 @config_file
 @click.option("--live", is_flag=True, help="Also ask every source: credentials, clock, coverage of fields.")
 def check(config_path: Path, live: bool) -> None:
-    """Check the config, and with --live the sources too."""
+    """Check the config and say how many series it makes; with --live check the sources too."""
     config = loaded(config_path)
     _say_sound(config)
+    for line in guarded(lambda: expected(config)):
+        click.echo(line)
     if live and not asyncio.run(probe(config.sources, now(), Console(soft_wrap=True))):
         fail("not every source answered as it should")
 

@@ -6,15 +6,18 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
-from exporter import backfill, figures
+from exporter import backfill, figures, forecast
 from exporter.app import now
 from exporter.config import Config
+from exporter.figure import Evaluation
 from exporter.figures import evaluated, fed, open_store, stored_freshness
 from exporter.history import Instants
+from exporter.plan import Feed
 from exporter.question import LARGEST_SIZE, question
+from exporter.records import record_name
 from exporter.report import rows
 from exporter.server import ask
-from exporter.store import Store
+from exporter.store import Store, StoreError
 
 
 def known(config: Config) -> Any:
@@ -37,6 +40,29 @@ def explained(config: Config, query: Mapping[str, str]) -> dict[str, Any]:
         asked = question(query, config.plan, most=LARGEST_SIZE)
         sources = fed(config, stored_freshness(config, store))
         return figures.explained(config, store, asked.at or now(), sources, asked)
+
+
+def expected(config: Config) -> list[str]:
+    """How many series there will be and what gives way: of what is stored, else of an example."""
+    plan, limits, moment = config.plan, config.limits, now()
+    if config.store.path.exists():
+        try:
+            with open_store(config) as store:
+                sources = fed(config, stored_freshness(config, store))
+                found = evaluated(config, store, moment, sources, fresh_at=moment)
+        except StoreError as error:
+            return [*_of_example(config), f"series: what is stored was not looked at: {error}"]
+        if found.figures:
+            return [*forecast.forecast(found, plan, limits).lines("for what is stored")]
+    return _of_example(config)
+
+
+def _of_example(config: Config) -> list[str]:
+    records = frozenset(record_name(record) for source in config.sources for record in source.records)
+    made = forecast.example(config.plan, [Feed(source="example", records=records)])
+    evaluation = Evaluation(now(), tuple(made), {})
+    told = forecast.forecast(evaluation, config.plan, config.limits)
+    return [*told.lines(forecast.assumed(config.plan, made))]
 
 
 @contextmanager

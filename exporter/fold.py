@@ -82,7 +82,7 @@ def fold(figures: Sequence[Figure], plan: Plan, limits: Limits, most: int) -> Fo
     for teams in (False, True):
         budget = limits.series_per_metric
         while over() and budget > 1:
-            budget = budget * 3 // 4
+            budget = budget * 7 // 8
             for crowd in crowds.values():
                 crowd.narrow(budget, teams=teams)
     parts = [crowd.folded() for crowd in crowds.values()]
@@ -222,7 +222,7 @@ class Crowd:
         return max(able, key=lambda label: (label != TEAM, self._many[label], label), default=None)
 
     def _shorten(self, label: str, *, beyond: bool) -> None:
-        self._keep(label, max(self._floor(label, beyond=beyond), self._many[label] * 3 // 4))
+        self._keep(label, max(self._floor(label, beyond=beyond), self._many[label] * 7 // 8))
 
     def _floor(self, label: str, *, beyond: bool) -> int:
         """How many names a label keeps at least. `beyond`: values beyond a threshold may give way too."""

@@ -66,9 +66,7 @@ class Series:
 def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
     """Every family of one evaluation, within the limits: sums over segments stay what they were."""
     settings = {setting.kpi.name: setting for setting in plan.settings}
-    windows = [name for name, _ in plan.windows]
-    trusted = trust.families(windows, evaluation.coverage, evaluation.unattributed)
-    told = [info(plan.settings), absent(evaluation.absent), *trusted]
+    told = beside(evaluation, plan)
     folded = fold(evaluation.figures, plan, limits, limits.series - sum(map(size, told)))
     baselines = compare(folded.figures, folded_alike(evaluation.baselines, settings, folded.names), settings)
     families = [*kpi_families([*folded.figures, *baselines, *folded.spreads], settings), *told]
@@ -76,6 +74,13 @@ def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
     return Series(
         Snapshot(evaluation.at, tuple(families)), folded.left_out, folded.spread_levels, sum(map(size, families))
     )
+
+
+def beside(evaluation: Evaluation, plan: Plan) -> list[Family]:
+    """What is told beside figures: what is known of each KPI, which are missing, how far they can be believed."""
+    windows = [name for name, _ in plan.windows]
+    trusted = trust.families(windows, evaluation.coverage, evaluation.unattributed)
+    return [info(plan.settings), absent(evaluation.absent), *trusted]
 
 
 def size(family: Family) -> int:

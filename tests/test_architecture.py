@@ -21,7 +21,7 @@ FLOORS = (
     "fixed",
     "past poll series fact config.credential config.calendar config.setting server",
     "config.entry config.definition report history question",
-    "config probe screen explain comparison backfill",
+    "config probe screen explain comparison backfill forecast",
     "figures guide render demo",
     "app",
     "argument answer",

@@ -1,0 +1,143 @@
+"""How many series a config makes and what will give way, before they are there: of what is stored or of an example."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise, product
+
+from exporter.column import COLUMNS
+from exporter.evaluate import unfits, with_configured
+from exporter.figure import Evaluation, Figure, Key
+from exporter.fold import BY_TEAM, TEAM, Limits, fold
+from exporter.kpi import BASES, BUCKETS, Kpi, labels_made
+from exporter.plan import Feed, Plan
+from exporter.records import RECORDS
+from exporter.series import beside, size
+from exporter.stats import Distribution
+
+UNLIMITED = Limits(series_per_metric=10**9, series=10**9, values_per_label=10**9, teams=10**9)
+EXAMPLE = {"team": 12, "category": 12, "workflow": 40, "service": 12, "tool": 5, "tier": 3, "environment": 3}
+"""How many values a label has that nobody knows the values of; any other has MANY."""
+MANY = 12
+APART = {"currency": 1, "claim": 1, "week": 13}
+OF_ONE_TEAM = ("workflow", "service")
+STAGES = ("lead", "contacted", "booked", "attended", "qualified", "won")
+MOST_SEGMENTS = 20_000
+"""Of one KPI; more are not counted: by then all is said."""
+WHOLE = Distribution(tuple((bound, 0) for bound in (*BUCKETS, float("inf"))), 0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """`whole`: series if nothing gave way. `published`: what the limits leave of them.
+
+    `folded`: (record, label) -> values without a name. `shortened`: KPI -> how little of its distribution there is.
+    """
+
+    whole: int
+    published: int
+    folded: Mapping[tuple[str, str], int]
+    shortened: Mapping[str, int]
+    limits: Limits
+
+    def lines(self, of: str) -> Iterator[str]:
+        """The same for people. `of`: what it is reckoned from."""
+        if not self.folded and not self.shortened:
+            yield f"series: up to {self.whole:,} {of}; limits.series is {self.limits.series:,}, so nothing gives way"
+            return
+        yield f"series: {self.whole:,} with every name and distribution {of}; the limits leave up to {self.published:,}"
+        if self.shortened:
+            by_team = sum(level == BY_TEAM for level in self.shortened.values())
+            many = f"distributions of {len(self.shortened)} KPIs, of which only the window of the alert is published"
+            yield f"series: gives way: {many}" + (f", and of {by_team} of them only by team" if by_team else "")
+        for (record, label), count in self.folded.items():
+            yield f"series: gives way: {count} values of {label} of {record} become `other`"
+        if self.published > self.limits.series:
+            yield (
+                f"series: more than limits.series, {self.limits.series:,}: up to {self.limits.teams} teams keep their "
+                "names; raise it, configure fewer labels, or lower limits.teams"
+            )
+
+
+def forecast(evaluation: Evaluation, plan: Plan, limits: Limits) -> Forecast:
+    """What an evaluation needs and gets."""
+    around = sum(map(size, beside(evaluation, plan)))
+    whole = fold(evaluation.figures, plan, UNLIMITED, UNLIMITED.series)
+    found = fold(evaluation.figures, plan, limits, limits.series - around)
+    records = {setting.kpi.name: setting.kpi.record for setting in plan.settings}
+    folded: dict[tuple[str, str], int] = {}
+    for (kpi, label), count in sorted(found.left_out.items()):
+        place = records[kpi], label
+        folded[place] = max(count, folded.get(place, 0))
+    return Forecast(whole.count + around, found.count + around, folded, found.spread_levels, limits)
+
+
+def example(plan: Plan, feeds: Sequence[Feed]) -> list[Figure]:
+    """Figures of every KPI that the sources of a config can have, in all segments that an example organisation has."""
+    absent = unfits(plan, with_configured(plan, feeds))
+    return [
+        figure
+        for setting in plan.settings
+        if setting.kpi.name not in absent
+        for figure in figures_of(setting.kpi, plan)
+    ]
+
+
+def figures_of(kpi: Kpi, plan: Plan) -> Iterator[Figure]:
+    """An empty figure of a KPI in each segment."""
+    labels = labels_made(kpi, plan.kpis, plan.labels)
+    fixed: tuple[Key, ...] = ((),)
+    if kpi.business:
+        fixed = tuple((("basis", basis),) for basis in (BASES if plan.calendars else BASES[:1]))
+    split = [values_of(label, kpi.record, plan) for label in kpi.numerator_labels]
+    by = tuple((tuple(zip(kpi.numerator_labels, values, strict=True)), 0.0) for values in product(*split) if split)
+    window = plan.windows[-1][0] if kpi.windowed else None
+    spread = WHOLE if kpi.kind == "duration" else None
+    segments = product(segments_of(labels, kpi.record, plan), fixed)
+    for segment, more in islice(segments, MOST_SEGMENTS):
+        yield Figure(kpi.name, window, (*segment, *more), 0.0, 0.0 if kpi.divided else None, spread, by)
+
+
+def segments_of(labels: Sequence[str], record: str, plan: Plan) -> Iterator[Key]:
+    """Every segment there may be: an automation or a service is of one team, and a stage leads to the next."""
+    values = [values_of(label, record, plan) for label in labels]
+    teams = values_of(TEAM, record, plan)
+    owned = {label: of for label, of in zip(labels, values, strict=True) if label in OF_ONE_TEAM}
+    after = dict(pairwise(STAGES))
+    for each in product(*values):
+        found = dict(zip(labels, each, strict=True))
+        if "to" in found and after.get(found.get("from", "")) != found["to"]:
+            continue
+        places = [of.index(found[label]) for label, of in owned.items()]
+        if TEAM in found and any(teams[place % len(teams)] != found[TEAM] for place in places):
+            continue
+        yield tuple(found.items())
+
+
+def values_of(label: str, record: str, plan: Plan) -> tuple[str, ...]:
+    """The values of a label: those that it can have, those configured, or so many as an example has."""
+    if label in ("from", "to"):
+        return STAGES
+    known = {"team": plan.teams, "workflow": plan.workflows, "service": plan.services}
+    if known.get(label):
+        return tuple(known[label])
+    of_record = [record, *RECORDS] if record in RECORDS else [*RECORDS]
+    words = next((found for name in of_record if (found := words_of(name, label))), ())
+    return words or tuple(f"{label}{i}" for i in range({**EXAMPLE, **APART}.get(label, MANY)))
+
+
+def words_of(record: str, label: str) -> tuple[str, ...]:
+    """The words that a column can have, where they are known."""
+    column = COLUMNS[RECORDS[record]].get(label)
+    return tuple(sorted(column.words)) if column else ()
+
+
+def assumed(plan: Plan, figures: Sequence[Figure]) -> str:
+    """What the example has, in words."""
+    found: dict[str, set[str]] = {}
+    for label, value in (pair for segment in {figure.segment for figure in figures} for pair in segment):
+        found.setdefault(label, set()).add(value)
+    told = [f"{len(found[label])} of {label}" for label in EXAMPLE if label in found]
+    configured = [label for label, of in (("team", plan.teams), ("workflow", plan.workflows)) if of and label in found]
+    return f"for an example with as many values: {', '.join(told)}" + (
+        f" ({' and '.join(configured)} as configured)" if configured else ""
+    )
