@@ -26,6 +26,8 @@ from exporter.question import LARGEST_SIZE, SIZE, Unexplained
 from exporter.screen import bar, csv_text, every_page, explanation, kpi_table, progress
 from exporter.server import Refusal
 from exporter.server.listen import ListenError
+from exporter.server.places import MOST
+from exporter.server.reach import reach
 from exporter.store import StoreError
 
 LISTEN = "127.0.0.1:10042"
@@ -99,11 +101,33 @@ def main() -> None:
     "--web.config.file", "web_file", type=click.Path(path_type=Path), help="TLS and users, exporter-toolkit form."
 )
 @click.option("--web.enable-lifecycle", "lifecycle", is_flag=True, help="Allow a reload by POST to /-/reload.")
+@click.option(
+    "--web.external-url",
+    "external_url",
+    default="",
+    metavar="URL",
+    help="Where people reach it, through a proxy for example; its path, if it has one, comes before every route.",
+)
+@click.option(
+    "--web.route-prefix",
+    "route_prefix",
+    metavar="PATH",
+    help="What comes before every route, health too. [the path of --web.external-url; / where the proxy cuts it off]",
+)
+@click.option(
+    "--web.max-connections",
+    "connections",
+    type=click.IntRange(min=1),
+    default=MOST,
+    show_default=True,
+    help="Most connections at once.",
+)
 @log_level
 @log_format
 def run(
     config_path: Path, check_only: bool, addresses: tuple[str, ...], telemetry_path: str, web_file: Path | None,
-    lifecycle: bool, level: str | None, style: str | None,
+    lifecycle: bool, external_url: str, route_prefix: str | None, connections: int, level: str | None,
+    style: str | None,
 ) -> None:  # fmt: skip
     """Poll, evaluate and publish until stopped. SIGHUP reloads the config."""
     config = loaded(config_path, level, style)
@@ -111,7 +135,11 @@ def run(
         _say_sound(config)
         return
     options = Options(
-        addresses=addresses or (LISTEN,), telemetry_path=telemetry_path, web_file=web_file, lifecycle=lifecycle
+        addresses=addresses or (LISTEN,),
+        reach=guarded(lambda: reach(external_url, route_prefix, telemetry_path)),
+        most_connections=connections,
+        web_file=web_file,
+        lifecycle=lifecycle,
     )
     with progress() as show:
         guarded(lambda: asyncio.run(serve(config_path, options, show=show)))

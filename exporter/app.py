@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from exporter.series import Series, series
 from exporter.server import Refusal, Server, Surface
 from exporter.server.gate import Gate
 from exporter.server.page import Line
+from exporter.server.places import MOST, possible
+from exporter.server.reach import Reach
 from exporter.store import StoreError
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,8 @@ class Options:
     """What the command line says about listening."""
 
     addresses: Sequence[str]
-    telemetry_path: str = "/metrics"
+    reach: Reach = field(default_factory=Reach)
+    most_connections: int = MOST
     web_file: Path | None = None
     lifecycle: bool = False
 
@@ -78,7 +81,7 @@ class App:
         async with AsyncExitStack() as stack:
             stack.callback(self.store.close)
             gate = Gate(self.options.web_file)
-            server = Server(self._surface(), gate)
+            server = Server(self._surface(), gate, possible(self.options.most_connections))
             self.urls = await server.start(self.options.addresses, self.config.store.path)
             stack.push_async_callback(server.stop)
             stack.push_async_callback(self.poller.stop)
@@ -206,7 +209,7 @@ class App:
             },
             reload=self.reload,
             lifecycle=self.options.lifecycle,
-            telemetry_path=self.options.telemetry_path,
+            reach=self.options.reach,
         )
 
     def _state(self) -> str:

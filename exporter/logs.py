@@ -1,11 +1,14 @@
-"""Log lines on standard error: logfmt or JSON, times in UTC."""
+"""Log lines on standard error: logfmt or JSON, times in UTC; what repeats itself is told once in a while."""
 
 import json
 import logging
+from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Literal
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+QUIET_SECONDS = 600.0
+MOST_KNOWN = 1000
 PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/+-@")
 
 
@@ -19,7 +22,7 @@ class Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         level = {"warning": "warn", "critical": "error"}.get(record.levelname.lower(), record.levelname.lower())
         fields = {
-            "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "ts": _instant(record.created),
             "level": level,
             "logger": record.name.removeprefix("exporter."),
             "msg": record.getMessage(),
@@ -31,10 +34,51 @@ class Formatter(logging.Formatter):
         return " ".join(f"{key}={value if set(value) <= PLAIN else json.dumps(value)}" for key, value in fields.items())
 
 
+class Once(logging.Filter):
+    """Lets through once in ten minutes what repeats itself: lines of other libraries, and tracebacks of ours.
+
+    Lines of ours say of themselves when to be quiet. The same line is one of the same place and kind, whatever it
+    quotes: libraries put addresses and objects into theirs, and strangers may choose what stands in ours.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: OrderedDict[tuple[object, ...], tuple[float, int]] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] == "exporter" and not record.exc_info:
+            return True
+        kind = _kind(record)
+        at, unsaid = self._known.pop(kind, (-QUIET_SECONDS, 0))
+        if 0 <= record.created - at < QUIET_SECONDS:
+            self._known[kind] = at, unsaid + 1
+            return False
+        self._known[kind] = record.created, 0
+        if len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+        if unsaid:
+            record.msg, record.args = f"{record.getMessage()} (and {unsaid} times more since {_instant(at)})", None
+        return True
+
+
+def _kind(record: logging.LogRecord) -> tuple[object, ...]:
+    error, place = None, None
+    if record.exc_info:
+        error, _, trace = record.exc_info
+        while trace is not None:
+            place, trace = (trace.tb_frame.f_code.co_filename, trace.tb_lineno), trace.tb_next
+    return record.name, record.levelno, str(record.msg).partition("\n")[0], error, place
+
+
+def _instant(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def start(level: str, style: Literal["logfmt", "json"]) -> None:
     """Sends what the exporter logs to standard error, and of other libraries the warnings."""
     handler = logging.StreamHandler()
     handler.setFormatter(Formatter(style))
+    handler.addFilter(Once())
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(logging.WARNING)
     logging.getLogger("exporter").setLevel(LEVELS[level])

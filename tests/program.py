@@ -62,11 +62,13 @@ async def command(*arguments: str, folder: Path, seconds: float | None = 120) ->
 
 
 @asynccontextmanager
-async def running(config: Path, *options: str) -> AsyncIterator[Program]:
-    """The program from its first line to its end, listening on a free port."""
+async def running(config: Path, *options: str, files: int | None = None) -> AsyncIterator[Program]:
+    """The program from its first line to its end, listening on a free port. `files`: how many it may open."""
+    limited = () if files is None else ("bash", "-c", f'ulimit -n {files} && exec "$@"', "bash")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "exporter", "run", "--config.file", str(config), "--web.listen-address", "127.0.0.1:0",
-        *options, cwd=config.parent, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        *limited, sys.executable, "-m", "exporter", "run",
+        "--config.file", str(config), "--web.listen-address", "127.0.0.1:0", *options,
+        cwd=config.parent, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     log: list[str] = []
     listening = asyncio.get_running_loop().create_future()

@@ -12,7 +12,8 @@ FLOORS = (
     "failure decode",
     "unreadable",
     "records stats strict opening duration pattern logs negotiation store.fault",
-    "client column expression kpi figure health store server.listen server.page server.gate config.secret config.shape",
+    "client column expression kpi figure health store "
+    "server.listen server.page server.gate server.places server.turns server.reach config.secret config.shape",
     "segments connectors plan retention formula config.section demo.fakes",
     "business trust derive derivation",
     "source evaluate publish otlp definition merge",

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, HttpVersion10
 
 from exporter.evaluate import evaluate
 from exporter.explain import explain
@@ -342,9 +342,36 @@ async def test_the_page_shows_the_records_and_leads_on(site: Program) -> None:
     assert "page 1 of 3" in page
     assert "&lt;b000&gt;" in page
     assert "corp.example" not in page
-    assert 'href="/kpis"' in index
-    assert 'href="/explain?kpi=no_show_ratio"' in kpis
+    assert 'href="./kpis"' in index
+    assert 'href="./explain?kpi=no_show_ratio"' in kpis
     assert all(name in kpis for name in catalogue()["no_show_ratio"].series)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("Forwarded: for=192.0.2.1", "X-Forwarded-For: 192.0.2.1", "x-forwarded-host: a.example", "X-Real-IP: ::1"),
+        *("Via: 1.1 proxy", "X-Forwarded-Proto: https", "X-Forwarded-For: ", "CF-Connecting-IP: 192.0.2.1"),
+    ],
+)
+async def test_without_users_what_came_through_a_proxy_gets_no_records_and_words_on_what_to_do(
+    site: Program, header: str
+) -> None:
+    name, _, value = header.partition(": ")
+    asked = f"{site.url}/explain?kpi=no_show_ratio"
+    async with ClientSession() as http, http.get(asked, headers={name: value}) as response:
+        status, told = response.status, await response.text()
+
+    assert status == 403
+    assert "behind a proxy records are shown only to users with a password: configure basic_auth_users" in told
+
+
+async def test_without_users_http_1_0_gets_no_records_because_proxies_speak_it(site: Program) -> None:
+    asked = f"{site.url}/explain?kpi=no_show_ratio"
+    async with ClientSession(version=HttpVersion10) as http, http.get(asked) as response:
+        status = response.status
+
+    assert status == 403
 
 
 async def test_a_foreign_name_for_this_address_gets_no_records(site: Program) -> None:
@@ -382,7 +409,7 @@ async def test_the_command_gets_from_the_running_program_what_it_gets_from_the_s
 def test_without_users_records_stay_on_this_machine(address: str, host: str, shown: bool) -> None:
     gate = Gate(None)
 
-    assert shown is (gate.keeps_records(address, host) is None)
+    assert shown is (gate.keeps_records(address, host, passed_on=False) is None)
     gate.close()
 
 
@@ -390,7 +417,7 @@ def test_with_users_records_are_shown_anywhere(tmp_path: Path) -> None:
     (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{ann: '{'$2y$04$' + 'a' * 53}'}}\n")
     gate = Gate(tmp_path / "web.yaml")
 
-    assert gate.keeps_records("192.0.2.1", "outcomes.example") is None
+    assert gate.keeps_records("192.0.2.1", "outcomes.example", passed_on=True) is None
     gate.close()
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, TCPConnector
+from aiohttp.test_utils import make_mocked_request
+from multidict import CIMultiDict
 from prometheus_client import CollectorRegistry, Gauge
 
 from exporter.negotiation import TEXT
@@ -21,6 +23,7 @@ from exporter.publish import Publisher
 from exporter.server import Refusal, Server, Surface, ask, listen
 from exporter.server.gate import Gate
 from exporter.server.page import Line, ago
+from exporter.server.reach import asker, reach
 from exporter.stats import Family, Snapshot
 
 AT = datetime(2026, 3, 31, 9, 30, tzinfo=UTC)
@@ -53,6 +56,7 @@ class Stage:
         addresses: Sequence[str] = ("127.0.0.1:0",),
         store: Path | None = None,
         gate: Gate | None = None,
+        most: int = 512,
         **changes: Any,
     ) -> str:
         async def explain(query: Any) -> Any:
@@ -77,7 +81,7 @@ class Stage:
                 **changes,
             }
         )
-        server = Server(surface, gate or Gate(None))
+        server = Server(surface, gate or Gate(None), most)
         self.servers.append(server)
         self.urls = await server.start(addresses, store)
         self.base = self.urls[0].rstrip("/")
@@ -218,10 +222,122 @@ async def test_reload_works_only_where_it_is_switched_on_and_tells_what_went_wro
     stage.fault = "config.yaml:3: intervall: did you mean 'interval'?"
     bad = await fetch(http, base + "/-/reload", "POST")
     foreign = await fetch(http, base + "/-/reload", "POST", headers={"Sec-Fetch-Site": "cross-site"})
+    ours = await fetch(http, base + "/-/reload", "POST", headers={"Origin": base})
 
     assert (good[0], good[2]) == (200, b"the new configuration is in use\n")
     assert (500, f"the old configuration stays: {stage.fault}\n".encode()) == (bad[0], bad[2])
-    assert (foreign[0], stage.reloads) == (403, 2)
+    assert (foreign[0], ours[0], stage.reloads) == (403, 500, 3)
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost", ""])
+async def test_another_web_site_cannot_make_a_browser_reload(stage: Stage, http: ClientSession, origin: str) -> None:
+    base = await stage.start(lifecycle=True)
+    status, _, body = await fetch(http, base + "/-/reload", "POST", headers={"Origin": origin})
+
+    assert (status, body, stage.reloads) == (403, b"another web site may not do that\n", 0)
+
+
+async def test_a_reload_from_the_page_behind_a_proxy_is_one_of_ours(stage: Stage, http: ClientSession) -> None:
+    base = await stage.start(lifecycle=True, reach=reach("https://Host.example/outcome", "/"))
+    status, _, _ = await fetch(http, base + "/-/reload", "POST", headers={"Origin": "https://host.example"})
+
+    assert (status, stage.reloads) == (200, 1)
+
+
+PATHS = ("/", "/metrics", "/kpis", "/-/healthy", "/-/ready", "/api/v1/kpis", "/api/v1/explain?kpi=x")
+
+
+async def test_every_route_is_below_the_prefix_health_too(stage: Stage, http: ClientSession) -> None:
+    base = await stage.start(reach=reach("https://host.example/a/outcome/"), lifecycle=True)
+    below = {path: (await fetch(http, f"{base}/a/outcome{path}"))[0] for path in PATHS}
+    above = {path: (await fetch(http, base + path))[0] for path in PATHS[1:]}
+    reloaded = await fetch(http, f"{base}/a/outcome/-/reload", "POST")
+    to_the_page = [
+        (await fetch(http, base + path, allow_redirects=False))[1]["Location"] for path in ("/", "/a/outcome")
+    ]
+    arrived = [(await fetch(http, base + path))[0] for path in ("/", "/a/outcome")]
+
+    assert below == dict.fromkeys(PATHS, 200)
+    assert above == dict.fromkeys(PATHS[1:], 404)
+    assert (reloaded[0], to_the_page, arrived) == (200, ["a/outcome/", "outcome/"], [200, 200])
+
+
+@pytest.mark.parametrize(
+    ("external_url", "route_prefix", "page", "href"),
+    [
+        ("", None, "/", "./kpis"),
+        ("http://localhost/outcome", None, "/outcome/", "/outcome/kpis"),
+        ("http://localhost/outcome", "/", "/", "/outcome/kpis"),
+        ("", "outcome/", "/outcome/", "./kpis"),
+        ("/outcome", None, "/outcome/", "/outcome/kpis"),
+        ("http://localhost", None, "/", "./kpis"),
+    ],
+)
+async def test_links_lead_where_the_proxy_serves_the_pages(
+    stage: Stage, http: ClientSession, external_url: str, route_prefix: str | None, page: str, href: str
+) -> None:
+    base = await stage.start(reach=reach(external_url, route_prefix))
+    _, _, body = await fetch(http, base + page)
+
+    assert f'href="{href}"' in body.decode()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"external_url": "host.example:80/x"},
+        {"external_url": "ftp://host.example"},
+        {"external_url": "https://host.example/?a=b"},
+        {"external_url": "https://me:secret@host.example"},
+        {"external_url": "https://host.example:port"},
+        {"external_url": "https://[::1"},
+        {"route_prefix": "/{x}"},
+        {"route_prefix": "/a b"},
+        {"telemetry_path": "/kpis"},
+        {"telemetry_path": "/{metrics}"},
+    ],
+)
+def test_an_address_that_cannot_be_meant_is_refused_with_what_would_be_right(wrong: dict[str, str]) -> None:
+    with pytest.raises(
+        listen.ListenError, match=r"--web\..* (write|choose) .*, as in /|write the address like https://"
+    ):
+        reach(**wrong)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:99999", "localhost:port", "[::1", "a:1:2", "[localhost]", "::1", "a@localhost", "a b", "é"]
+)
+async def test_a_host_that_is_none_is_answered_with_400_and_not_logged(
+    stage: Stage, host: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await stage.start(explain=lambda _: None)
+    answers = [
+        await raw(stage.port, f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        for path in ("/explain?kpi=x", "/metrics", "/", "/nothing")
+    ]
+
+    assert {answer[9:12] for answer in answers} == {b"400"}
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "expected"),
+    [
+        ("127.0.0.1", ("192.0.2.1",), "192.0.2.1"),
+        ("127.0.0.1", ("forged, 192.0.2.1",), "192.0.2.1"),
+        ("127.0.0.1", ("forged", "192.0.2.1"), "192.0.2.1"),
+        ("127.0.0.1", ("",), "127.0.0.1"),
+        ("127.0.0.1", (), "127.0.0.1"),
+        ("192.0.2.9", ("192.0.2.1",), "192.0.2.9"),
+    ],
+)
+def test_only_a_proxy_of_this_machine_is_believed_in_who_asks(
+    peer: str, forwarded: tuple[str, ...], expected: str
+) -> None:
+    headers = CIMultiDict(("X-Forwarded-For", each) for each in forwarded)
+    request = make_mocked_request("GET", "/", headers=headers).clone(remote=peer)
+
+    assert expected == asker(request)
 
 
 async def test_the_landing_page_shows_the_sources_escaped_and_has_no_script(stage: Stage, http: ClientSession) -> None:

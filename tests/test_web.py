@@ -236,15 +236,37 @@ async def test_a_password_is_checked_once_however_many_scrape_with_it(tmp_path: 
 async def test_a_flood_of_guesses_is_turned_away_and_known_scrapers_still_pass(tmp_path: Path) -> None:
     gate = Gate(written(tmp_path, f"basic_auth_users: {{me: {hashed('pw')}}}"))
     await gate.allows(basic("me", "pw"))
-    guesses = [asyncio.ensure_future(gate.allows(basic("me", str(number)))) for number in range(200)]
+    guesses = [asyncio.ensure_future(gate.allows(basic("me", str(number)))) for number in range(600)]
     await asyncio.sleep(0)
     known = await gate.allows(basic("me", "pw"))
     verdicts = await asyncio.gather(*guesses, return_exceptions=True)
     gate.close()
 
     assert known
-    assert verdicts.count(False) == 64
-    assert sum(isinstance(verdict, Busy) for verdict in verdicts) == 136
+    assert verdicts.count(False) == 513  # one is checked while 512 wait
+    assert sum(isinstance(verdict, Busy) for verdict in verdicts) == 87
+
+
+@pytest.mark.parametrize("who", ["192.0.2.2", "192.0.2.1"], ids=["another address", "the address of the flood"])
+async def test_a_right_password_not_seen_before_passes_during_a_flood_of_wrong_ones(tmp_path: Path, who: str) -> None:
+    slow = bcrypt.hashpw(b"pw", bcrypt.gensalt(6)).decode()
+    gate = Gate(written(tmp_path, f"basic_auth_users: {{me: {slow}}}"))
+    wrong: list[asyncio.Task[bool]] = []
+
+    async def guessing(guesser: int) -> bool:
+        for number in range(3):
+            await gate.allows(basic("me", f"{guesser} {number}"), "192.0.2.1")
+        return False
+
+    wrong += [asyncio.create_task(guessing(number)) for number in range(400)]
+    await asyncio.sleep(0)
+    right = await gate.allows(basic("me", "pw"), who)
+    still_guessing = sum(not task.done() for task in wrong)
+    await asyncio.gather(*wrong)
+    gate.close()
+
+    assert right
+    assert still_guessing == 400
 
 
 async def test_an_unknown_user_costs_as_much_as_a_known_one(tmp_path: Path) -> None:

@@ -15,9 +15,24 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector, we
 from exporter.negotiation import format_for, gzip_wanted
 from exporter.publish import Publisher
 from exporter.records import Json
-from exporter.server import listen
+from exporter.server import listen, places
 from exporter.server.gate import Busy, Gate
 from exporter.server.page import Line, Pages
+from exporter.server.places import Listening, Places
+from exporter.server.reach import (
+    CARDS,
+    EXPLAIN,
+    HEALTHY,
+    KPIS,
+    READY,
+    RELOAD,
+    Reach,
+    asker,
+    foreign,
+    hostname,
+    named_well,
+    passed_on,
+)
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +53,7 @@ CHUNK = 256 * 1024
 Answer = Callable[[Mapping[str, str]], Awaitable[Json]]
 """Answers a path with JSON; takes the query. Raises Refusal for a request that cannot be answered."""
 
-HEALTH = frozenset({"/-/healthy", "/-/ready"})
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
@@ -64,7 +79,7 @@ class Surface:
     cards: Callable[[], Sequence[Mapping[str, Any]]] = tuple  # what /kpis shows; called in a thread
     explain: Answer | None = None  # what /explain shows
     lifecycle: bool = False
-    telemetry_path: str = "/metrics"
+    reach: Reach = field(default_factory=Reach)
     send_seconds: float = 60.0  # a scraper that takes longer to read gave up long ago
     open_health: bool = False  # /-/healthy and /-/ready need no password
     routes: Mapping[str, Answer] = field(default_factory=dict)  # on every address
@@ -72,13 +87,15 @@ class Surface:
 
 
 class Server:
-    """Listens from start() to stop()."""
+    """Listens from start() to stop(). `most` connections at once; those beside the store are not among them."""
 
-    def __init__(self, surface: Surface, gate: Gate) -> None:
+    def __init__(self, surface: Surface, gate: Gate, most: int = places.MOST) -> None:
         self._gate = gate
-        self._public = _runner(application(surface, surface.routes, gate))
-        self._local = _runner(application(surface, {**surface.routes, **surface.local_routes}, None))
+        self._places = Places(most, IDLE_SECONDS)
+        self._public = _runner(application(surface, surface.routes, gate, self._places))
+        self._local = _runner(application(surface, {**surface.routes, **surface.local_routes}))
         self._beside: Path | None = None
+        self._sweeping: asyncio.Task[None] | None = None
 
     async def start(self, addresses: Sequence[str], store: Path | None = None) -> list[str]:
         """Listen on every address, and beside the store; the URLs, or listen.ListenError and nothing is open."""
@@ -89,9 +106,13 @@ class Server:
             for each in sockets:
                 each.close()
             raise
+        asyncio.get_running_loop().set_exception_handler(places.quiet)
+        self._sweeping = asyncio.create_task(places.swept(self._places))
         await self._public.setup()
         for each in sockets:
-            await web.SockSite(self._public, each, ssl_context=self._gate.context, backlog=512).start()
+            listening = Listening.on(each, self._places)
+            site = web.SockSite(self._public, listening, ssl_context=self._gate.context, backlog=places.AT_ONCE)
+            await site.start()
         if store is not None and local is not None:
             self._beside = listen.beside(store)
             await self._local.setup()
@@ -103,6 +124,8 @@ class Server:
         if self._beside is not None:
             self._beside.unlink(missing_ok=True)
         await asyncio.gather(self._public.cleanup(), self._local.cleanup())
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         self._gate.close()
 
 
@@ -117,37 +140,70 @@ def _runner(app: web.Application) -> web.AppRunner:
     )
 
 
-def application(surface: Surface, routes: Mapping[str, Answer], gate: Gate | None) -> web.Application:
-    """Every path, behind the gate."""
-    pages = Pages()
-    handlers = Handlers(surface, pages, [*routes], gate)
-    app = web.Application(middlewares=[_faults, *([] if gate is None else [_guard(gate, surface.open_health)])])
+def application(
+    surface: Surface, routes: Mapping[str, Answer], gate: Gate | None = None, held: Places | None = None
+) -> web.Application:
+    """Every path, behind the gate. Without one it is for the owner of the store alone, and below no prefix."""
+    reach = surface.reach if gate is not None else Reach(telemetry=surface.reach.telemetry)
+    pages = Pages(reach.base)
+    handlers = Handlers(surface, pages, [*routes], gate, reach)
+    app = web.Application(
+        middlewares=[
+            *([] if held is None else [_holding(held)]),
+            _faults,
+            *([] if gate is None else [_guard(gate, reach if surface.open_health else None)]),
+        ]
+    )
 
     async def harden(_request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(pages.security_headers)
 
     app.on_response_prepare.append(harden)
-    app.router.add_get("/-/healthy", handlers.healthy)
-    app.router.add_get("/-/ready", handlers.ready)
-    app.router.add_route("POST", "/-/reload", handlers.reload)
-    app.router.add_route("PUT", "/-/reload", handlers.reload)
-    app.router.add_get("/api/v1/kpis", handlers.kpis)
-    app.router.add_get("/kpis", handlers.cards)
-    app.router.add_get("/explain", handlers.explain)
-    app.router.add_get(surface.telemetry_path, handlers.metrics)
-    if surface.telemetry_path != "/":
-        app.router.add_get("/", handlers.index)
-    for path, answer in routes.items():
-        app.router.add_get(path, _answering(answer))
+    gets: dict[str, Handler] = {
+        HEALTHY: handlers.healthy,
+        READY: handlers.ready,
+        KPIS: handlers.kpis,
+        CARDS: handlers.cards,
+        EXPLAIN: handlers.explain,
+        "/": handlers.index,
+        reach.telemetry: handlers.metrics,
+        **{path: _answering(answer) for path, answer in routes.items()},
+    }
+    for path, handler in gets.items():
+        app.router.add_get(reach.prefix + path, handler)
+    for method in ("POST", "PUT"):
+        app.router.add_route(method, reach.prefix + RELOAD, handlers.reload)
+    if reach.prefix:
+        # Relative, and so right behind any proxy.
+        app.router.add_get("/", _elsewhere(reach.prefix.removeprefix("/") + "/"))
+        app.router.add_get(reach.prefix, _elsewhere(reach.prefix.rpartition("/")[2] + "/"))
     return app
 
 
+def _elsewhere(location: str) -> Handler:
+    async def handler(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": location})
+
+    return handler
+
+
+def _holding(held: Places) -> Any:
+    @web.middleware
+    async def holding(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """A connection keeps its place while it is answered."""
+        here = request.transport.get_extra_info("socket") if request.transport else None
+        with held.answering(-1 if here is None else here.fileno()):
+            return await handler(request)
+
+    return holding
+
+
 @web.middleware
-async def _faults(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def _faults(request: web.Request, handler: Handler) -> web.StreamResponse:
     """A fault in a handler costs one answer, and says nothing about itself to strangers."""
     try:
+        if not named_well(request.host):
+            raise Refusal(400, "the Host header is not a host, or host:port")
         return await handler(request)
     except Refusal as refusal:
         return web.Response(status=refusal.status, text=f"{refusal}\n")
@@ -158,14 +214,17 @@ async def _faults(
         return web.Response(status=500, text="something went wrong here; the exporter's log says what\n")
 
 
-def _guard(gate: Gate, open_health: bool) -> Callable[..., Awaitable[web.StreamResponse]]:
+def _guard(gate: Gate, open_health: Reach | None) -> Any:
+    free = frozenset() if open_health is None else {open_health.prefix + path for path in (HEALTHY, READY)}
+
     @web.middleware
-    async def guard(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        def gone() -> bool:
+            return request.transport is None or request.transport.is_closing()
+
         try:
-            allowed = open_health and request.path in HEALTH
-            allowed = allowed or await gate.allows(request.headers.get("Authorization", ""))
+            given = request.headers.get("Authorization", "")
+            allowed = request.path in free or await gate.allows(given, places.origin((asker(request),)), gone)
         except Busy:
             raise Refusal(429, "too many passwords wait to be checked; try again later") from None
         if not allowed:
@@ -177,7 +236,7 @@ def _guard(gate: Gate, open_health: bool) -> Callable[..., Awaitable[web.StreamR
     return guard
 
 
-def _answering(answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _answering(answer: Answer) -> Handler:
     async def handler(request: web.Request) -> web.StreamResponse:
         return _json(await answer(request.query))
 
@@ -191,16 +250,17 @@ def _json(value: Json) -> web.Response:
 class Handlers:
     """One method per path."""
 
-    def __init__(self, surface: Surface, pages: Pages, extra: Sequence[str], gate: Gate | None) -> None:
+    def __init__(self, surface: Surface, pages: Pages, extra: Sequence[str], gate: Gate | None, reach: Reach) -> None:
         self._surface = surface
         self._gate = gate
         self._pages = pages
+        self._reach = reach
         self._links = [
-            (surface.telemetry_path, "the figures, for Prometheus"),
-            ("/kpis", "what each figure means, how it stands, and which records are behind it"),
-            ("/api/v1/kpis", "how each figure stands, as JSON"),
-            ("/-/healthy", "200 while the process works"),
-            ("/-/ready", "200 once the first figures are published"),
+            (reach.telemetry, "the figures, for Prometheus"),
+            (CARDS, "what each figure means, how it stands, and which records are behind it"),
+            (KPIS, "how each figure stands, as JSON"),
+            (HEALTHY, "200 while the process works"),
+            (READY, "200 once the first figures are published"),
             *((path, "JSON") for path in extra),
         ]
 
@@ -215,7 +275,7 @@ class Handlers:
     async def reload(self, request: web.Request) -> web.Response:
         if not self._surface.lifecycle:
             raise Refusal(403, "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP")
-        if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        if foreign(request.headers, request.host, self._reach):
             raise Refusal(403, "another web site may not do that")
         if (reason := await self._surface.reload()) is not None:
             raise Refusal(500, f"the old configuration stays: {reason}")
@@ -233,7 +293,8 @@ class Handlers:
             raise Refusal(404, "nothing is explained here")
         if self._gate is not None:
             here = request.transport.get_extra_info("sockname") if request.transport else None
-            if (reason := self._gate.keeps_records(here[0] if here else "", request.url.host or "")) is not None:
+            host, through = hostname(request.host), self._reach.away or passed_on(request)
+            if (reason := self._gate.keeps_records(here[0] if here else "", host, passed_on=through)) is not None:
                 raise Refusal(403, reason)
         shown = await self._surface.explain(request.query)
         return web.Response(text=self._pages.other("explain", **shown), content_type="text/html")
@@ -249,6 +310,7 @@ class Handlers:
             series=surface.publisher.series,
             sources=surface.sources(),
             links=self._links,
+            prefix=self._reach.prefix,
         )
         return web.Response(text=page, content_type="text/html")
 

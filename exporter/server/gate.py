@@ -27,6 +27,9 @@ from pydantic_core import ErrorDetails
 
 from exporter import strict
 from exporter.server.listen import is_loopback
+from exporter.server.turns import Busy, Turns
+
+__all__ = ["Busy", "Gate", "load"]
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +40,13 @@ LONGEST_PASSWORD = 72  # bytes; bcrypt has never looked at more, its Python libr
 ELSEWHERE = {"http_server_config", "rate_limit", "cert", "key", "client_ca", "client_allowed_sans", "cipher_suites"}
 ELSEWHERE |= {"curve_preferences", "max_version", "prefer_server_cipher_suites"}
 REMEMBERED = 128
-MOST_WAITING = 64
+MOST_WAITING = 512  # as many as there are connections: one who waits for an answer is not turned away
+WITHOUT_USERS = (
+    "configure basic_auth_users in the file of --web.config.file, or use the command explain beside the store"
+)
 
 Stamps = Mapping[Path, tuple[int, int, int] | None]
 """What tells that files have changed: inode, size and time of change of each, None where there is none."""
-
-
-class Busy(Exception):  # noqa: N818 - not a fault of ours
-    """Too many passwords wait to be checked."""
 
 
 class _Section(BaseModel):
@@ -174,8 +176,7 @@ class Gate:
         self._web = Web(None, {}) if path is None else load(path)
         self._key = secrets.token_bytes(32)
         self._known: dict[bool, OrderedDict[bytes, None]] = {True: OrderedDict(), False: OrderedDict()}
-        self._one = asyncio.Lock()
-        self._waiting = 0
+        self._turns = Turns(MOST_WAITING)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="password")
 
     def close(self) -> None:
@@ -196,16 +197,18 @@ class Gate:
         assert self._web.context is not None  # noqa: S101 - refresh never lets TLS be switched off
         return self._web.context
 
-    def keeps_records(self, address: str, host: str) -> str | None:
-        """Why single records are not shown on an address of ours, asked for by a name; None where they are."""
+    def keeps_records(self, address: str, host: str, *, passed_on: bool) -> str | None:
+        """Why single records are not shown on an address of ours, asked for by a name; None where they are.
+
+        `passed_on`: a proxy may have sent the request, and anybody may have sent it to the proxy.
+        """
         context = self._web.context
         if self._web.users or (context is not None and context.verify_mode == ssl.CERT_REQUIRED):
             return None  # whoever came in has proved who they are
         if not is_loopback(address):
-            return (
-                "records are shown only to users with a password, or on a loopback address: configure basic_auth_users "
-                "in the file of --web.config.file, or use the command explain beside the store"
-            )
+            return f"records are shown only to users with a password, or on a loopback address: {WITHOUT_USERS}"
+        if passed_on:
+            return f"behind a proxy records are shown only to users with a password: {WITHOUT_USERS}"
         # A foreign web site could make a browser ask, under a name of its own for this address.
         if not is_loopback(host):
             return "without passwords records are shown only under a loopback name, such as http://localhost"
@@ -226,8 +229,11 @@ class Gate:
         self._web = web
         log.info("web configuration read again")
 
-    async def allows(self, authorization: str) -> bool:
-        """Whether a request with this Authorization header may pass; Busy where too many wait for an answer."""
+    async def allows(self, authorization: str, who: str = "", gone: Callable[[], bool] = bool) -> bool:
+        """Whether a request with this Authorization header may pass; Busy where too many wait for an answer.
+
+        `who` asks: each address has its turn. `gone` tells whether the asker has hung up meanwhile.
+        """
         self.refresh()
         users = self._web.users
         if not users:
@@ -240,7 +246,11 @@ class Gate:
         hashed = users.get(user, b"$2b$" + max(known[4:6] for known in users.values()) + b"$" + b"." * 53)
         secret = hmac.digest(self._key, b"\0".join((user.encode(), hashed, password)), hashlib.sha256)
         if (verdict := self._remembered(secret)) is None:
-            verdict = await self._check(secret, password, hashed, known=user in users)
+            # One at a time, away from the event loop: a flood of guesses takes one thread, and no scrape waits for it.
+            async with self._turns.turn(who, gone):
+                verdict = self._remembered(secret)
+                if verdict is None:
+                    verdict = await self._check(secret, password, hashed, known=user in users)
         return verdict
 
     def _remembered(self, secret: bytes) -> bool | None:
@@ -251,22 +261,13 @@ class Gate:
         return None
 
     async def _check(self, secret: bytes, password: bytes, hashed: bytes, *, known: bool) -> bool:
-        """One at a time, away from the event loop: a flood of guesses takes one thread, and no scrape waits for it."""
-        if self._waiting >= MOST_WAITING:
-            raise Busy
-        self._waiting += 1
-        try:
-            async with self._one:
-                verdict = self._remembered(secret)
-                if verdict is None:
-                    loop = asyncio.get_running_loop()
-                    verdict = await loop.run_in_executor(self._thread, _matches, password, hashed) and known
-                    self._known[verdict][secret] = None
-                    if len(self._known[verdict]) > REMEMBERED:
-                        self._known[verdict].popitem(last=False)
-                return verdict
-        finally:
-            self._waiting -= 1
+        """The verdict, remembered: also for one who hung up and will ask again."""
+        loop = asyncio.get_running_loop()
+        verdict = await loop.run_in_executor(self._thread, _matches, password, hashed) and known
+        self._known[verdict][secret] = None
+        if len(self._known[verdict]) > REMEMBERED:
+            self._known[verdict].popitem(last=False)
+        return verdict
 
 
 def credentials(authorization: str) -> tuple[str, bytes] | None:

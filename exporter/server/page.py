@@ -24,7 +24,8 @@ class Line:
 class Pages:
     """The templates, and the headers that hold a browser to what is in them."""
 
-    def __init__(self) -> None:
+    def __init__(self, base: str = ".") -> None:
+        """`base` stands before every path of ours in a page."""
         self._environment = Environment(
             loader=PackageLoader("exporter.server", "templates"),
             autoescape=True,
@@ -33,6 +34,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters |= {"instant": instant, "ago": ago}
+        self._environment.globals["base"] = base
         self._style = self._environment.get_template("style.html").render()
         digest = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode()
         policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
