@@ -23,17 +23,26 @@ from aiolimiter import AsyncLimiter
 
 from exporter import failure
 from exporter.decode import decoded
-from exporter.failure import AuthFailed, Gone, NotUnderstood, RateLimited, SourceError, Unavailable
+from exporter.failure import AuthFailed, Forbidden, Gone, NotUnderstood, RateLimited, SourceError, TooLarge, Unavailable
 from exporter.records import VITAL_COLUMNS, Json, Read, Record
 from exporter.unreadable import Fault, LeftOut, attempt, key_of, place_of
 
-__all__ = ["AuthFailed", "Gone", "NotUnderstood", "RateLimited", "SourceError", "Unavailable"]  # for connectors
+__all__ = [
+    "AuthFailed",
+    "Gone",
+    "NotUnderstood",
+    "RateLimited",
+    "SourceError",
+    "TooLarge",
+    "Unavailable",
+]  # for connectors
 
 T = TypeVar("T")
 R = TypeVar("R")
 Query = Mapping[str, str | int]
 Body = Mapping[str, Json]
 
+FAILURES_KEPT = 5
 UNSTATED_WAIT_SECONDS = 60.0  # how long to keep away after 429s that name no time
 Result = Record | Read | Iterable[Record | Read] | None
 """What a mapping makes of one item."""
@@ -84,6 +93,7 @@ class Observer(Protocol):
 
     def request(self, code: str) -> None: ...
     def rate_limited(self) -> None: ...
+    def detail_failed(self) -> None: ...
 
 
 class Client:
@@ -104,6 +114,10 @@ class Client:
         self._left_out: list[LeftOut] = []
         self._mapped = mapped  # columns that the config fills: what the platform says there may be unreadable
         self.clock_offset_seconds: float | None = None  # the platform's clock minus ours, as far as it tells
+        self.failed_details: list[str] = []  # questions about single items that had no answer, why; the first few
+        # What lets a question pass that is forbidden at first: headers, fetched by the connector. None: nothing does.
+        self.permit: Callable[[], Awaitable[Mapping[str, str]]] | None = None
+        self._headers: dict[str, str] = {}
         self._settings = settings
         self._observe = observe
         self._http, self._lent = http, http is not None
@@ -228,7 +242,27 @@ class Client:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def detail_failed(self, text: str) -> None:
+        """Counts a question about one item that had no answer; `text` says which and why."""
+        if len(self.failed_details) < FAILURES_KEPT:
+            self.failed_details.append(text)
+        if self._observe:
+            self._observe.detail_failed()
+
     async def _answer(self, path: str, params: Query | None, json: Body | None) -> Json:
+        try:
+            return await self._decoded(path, params, json)
+        except Forbidden:
+            if self.permit is None:
+                raise
+            fetch, self.permit = self.permit, None  # not again while it is being fetched
+            try:
+                self._headers |= await fetch()
+            finally:
+                self.permit = fetch
+            return await self._decoded(path, params, json)
+
+    async def _decoded(self, path: str, params: Query | None, json: Body | None) -> Json:
         where = f"{'GET' if json is None else 'POST'} {path.partition('?')[0]}"
         attempts, wait = self._settings.attempts, self._settings.retry_wait_seconds
         # In order: on, attempts, timeout, wait_initial, wait_max, wait_jitter.
@@ -245,6 +279,7 @@ class Client:
         """One request: the body of a 200, or the error it deserves."""
         settings = self._settings
         headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if json is not None else {})
+        headers |= self._headers
         if settings.auth.header:
             headers[settings.auth.header] = settings.auth.value
         self._http = self._http or aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
@@ -311,7 +346,7 @@ async def read(response: aiohttp.ClientResponse, where: str, largest: int) -> by
         body += chunk
         if len(body) > largest:
             response.close()
-            raise NotUnderstood(f"{where}: the answer is larger than {largest} bytes; use smaller pages")
+            raise TooLarge(f"{where}: the answer is larger than {largest} bytes; use smaller pages")
     return bytes(body)
 
 

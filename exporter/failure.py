@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 LONGEST_WAIT_SECONDS = 30.0  # a longer Retry-After is not sat out inside a poll: the poller is told until when to wait
 
@@ -17,6 +18,10 @@ class AuthFailed(SourceError):  # noqa: N818 - named by what the poller does
     """The credential is missing, wrong, expired or allows too little: stop and alert."""
 
     reason = "auth"
+
+
+class Forbidden(AuthFailed):
+    """The credential is good, but not for this: said of one item, the others go on."""
 
 
 class RateLimited(SourceError):  # noqa: N818 - named by what the poller does
@@ -50,16 +55,32 @@ class NotUnderstood(SourceError):  # noqa: N818 - named by what the poller does
         self.status = status
 
 
+class TooLarge(NotUnderstood):
+    """An answer larger than we read: asking again would not help."""
+
+
 class Gone(SourceError):  # noqa: N818 - named by what the poller does
     """One item is deleted: go on. From a list it means that the address is wrong."""
 
     reason = "gone"
 
 
+class StartOver(NotUnderstood):
+    """What was read last is no longer there, as on a platform that was set up anew or restored: read all of it again.
+
+    `cursor` is where to begin. What is stored is kept.
+    """
+
+    def __init__(self, text: str, cursor: Mapping[str, Any] | None = None) -> None:
+        super().__init__(text)
+        self.cursor = cursor or {}
+
+
 def refusal(status: int, text: str, delay: float | None) -> SourceError:
     """The error that a status deserves."""
     if status in (401, 403, 407):
-        return AuthFailed(f"{text}: the credential is refused; is it right, not expired, and allowed to read this?")
+        kind = Forbidden if status == 403 else AuthFailed
+        return kind(f"{text}: the credential is refused; is it right, not expired, and allowed to read this?")
     if 300 <= status < 400:
         return AuthFailed(f"{text}: sent elsewhere, as to a log-in page; are address and credential right?")
     if status in (404, 410):

@@ -80,6 +80,10 @@ class SourceMetrics:
         self._records = counter("records", "Records read, those that had not changed included.", "record")
         self._skipped = counter("items_skipped", "Items left out because they could not be read.", "reason")
         self._unread = counter("values_unread", "Values of mapped columns that could not be read.", "column")
+        self._details = counter(
+            "details_failed", "Questions about single items that had no answer; they are asked again later."
+        )
+        self._anew = counter("starts_over", "Times all was read again because what was read last was gone.")
         self._watermark = gauge(
             "watermark_timestamp_seconds", "Newest time in the records that is not in the future; 0 if none.", "record"
         )
@@ -113,7 +117,8 @@ class SourceMetrics:
         for metric in (self._last_success, self._duration, self._complete, self._synced, self._expected):
             metric.labels(source)
         self._polls.labels(source)
-        self._rate_limited.labels(source)
+        for counted in (self._rate_limited, self._details, self._anew):
+            counted.labels(source)
         self._requests.labels(source, "200")
         self._up.labels(source, kind)
         for reason in REASONS:
@@ -154,6 +159,10 @@ class SourceMetrics:
         for record in watermarks.keys() & set(self._watched[source].records):
             self._watermark.labels(source, record).set(watermarks[record].timestamp())
 
+    def started_over(self, source: str) -> None:
+        """What was read last is gone from the platform, and all is read again."""
+        self._anew.labels(source).inc()
+
     def progress(self, source: str, items: int, expected: int | None) -> None:
         """How far the first full sync is."""
         self._synced.labels(source).set(items)
@@ -185,6 +194,9 @@ class SourceObserver:
 
     def rate_limited(self) -> None:
         self._metrics._rate_limited.labels(self._source).inc()
+
+    def detail_failed(self) -> None:
+        self._metrics._details.labels(self._source).inc()
 
     def left_out(self, found: Iterable[LeftOut]) -> None:
         """What could not be read: items as a whole, or values."""

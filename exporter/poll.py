@@ -18,7 +18,7 @@ from typing import Any
 from exporter import segments
 from exporter.client import Client
 from exporter.connectors.contract import Page
-from exporter.failure import RateLimited, SourceError, Unavailable
+from exporter.failure import RateLimited, SourceError, StartOver, Unavailable
 from exporter.health import Health
 from exporter.plan import BEGINNING
 from exporter.records import record_name
@@ -157,7 +157,13 @@ class _Poll:
         since = at - timedelta(seconds=source.initial_history_seconds)
         client = Client(source.http, at=at, since=since, observe=self.observer, mapped=self.mapped)
         async with client:
-            await self._store_all(source.connector.poll(client, source.options, state.cursor), client)
+            try:
+                await self._store_all(source.connector.poll(client, source.options, state.cursor), client)
+            except StartOver as anew:
+                await self._in_thread(self.store.start_over, source.name, anew.cursor)
+                logger.warning("source %s: begins anew: %s", source.name, anew)
+                self.metrics.started_over(source.name)
+                await self._store_all(source.connector.poll(client, source.options, anew.cursor), client)
         # A first sync of several polls asked from different instants on: the last of them holds for all.
         whole_since = BEGINNING if getattr(source.connector, "READS_ALL", False) else since
         await self._in_thread(self.store.succeeded, source.name, at, whole_since)

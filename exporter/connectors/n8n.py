@@ -2,31 +2,52 @@
 
 API      Public REST API v1, header X-N8N-API-KEY; the key of an owner or admin: others silently see less. Scopes:
          execution:list, execution:read, workflow:list, workflow:read.
-Polls    What runs or waits; the executions, newest first, back over the last ids; by id what was open and is in
-         neither, the origin of retries and the data of failures (only the kind is kept); now and then the workflows.
-Cursor   newest: the highest id stored. open: ids that had not ended. facts: what was asked about the last retries and
-         failures. workflows, read_at: names, tags and projects.
+Polls    What runs or waits; the executions, newest first, back over the last ones; once an hour further back, for those
+         that ended late; by id what was open and is in neither, the origin of retries and the data of failures (only
+         the kind is kept); now and then the workflows.
+Cursor   recent: the newest executions, by id, with their ends. open: ids that had not ended. facts: what was asked
+         about the last retries and failures. owed: executions whose details could not be read. swept_at: when the list
+         was last read further back. workflows, read_at: names, tags and projects.
 Blind    Runs that are not saved, or pruned between two polls. Time in queue. Who pressed retry; approvals and other
          human decisions. Retries of a single node. When a crashed run died. The kind of a failure whose data is not
-         shown. Before 1.112, a run that more than `overlap` newer ones have passed when it ends. A renamed workflow
-         begins a new series; workflows of one name share one.
-Checked  Recorded answers of 2.40.7; a real 2.40.7 in the tests, on demand.
+         shown. Up to mid 2026 n8n lists nothing that waits in the memory of the process that began it, and before 1.112
+         nothing that runs: such runs are unknown until they end, and then found within the hour, as far as they are
+         among the last 25,000. After n8n was set up anew, a new run takes the place of an old one of the same id. A
+         renamed workflow begins a new series; workflows of one name share one.
+Checked  Recorded answers of 1.123.81 and 2.40.7; a real 2.40.7 in the tests, on demand.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from exporter.client import Client, Gone, NotUnderstood
+from exporter.client import Client, Gone, NotUnderstood, TooLarge
 from exporter.connectors.contract import Cursor, Page
-from exporter.connectors.n8n_records import DESCRIPTION, MODES, OPEN, description, kind, project, run, team, workflow
-from exporter.records import Json, Run, Workflow, instant
+from exporter.connectors.details import Details
+from exporter.connectors.n8n_records import (
+    DESCRIPTION,
+    MODES,
+    OPEN,
+    description,
+    kind,
+    project,
+    run,
+    team,
+    workflow,
+)
+from exporter.connectors.recent import Recent
+from exporter.records import ExceptionKind, Json, Run, Workflow, instant
 
 RECORDS = (Run, Workflow)
+SWEEP_EVERY = timedelta(hours=1)
+SWEEP_EXECUTIONS = 25_000  # n8n keeps 10,000 unless told otherwise
+SKEW = timedelta(hours=1)  # by which clocks may differ
+LONGEST_CHAIN = 100  # of retries; a longer one is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +58,7 @@ class Options:
     web_url: str = ""  # where people open n8n, if not at the configured url
     page_size: Annotated[int, Field(ge=1, le=250)] = 250  # n8n answers 400 above 250
     overlap: Annotated[int, Field(ge=0, le=5000)] = (
-        200  # ids read again at every poll: a run enters the list only when it ends
+        200  # the newest executions read again at every poll: a run enters the list only when it ends
     )
     inventory_seconds: Annotated[int, Field(ge=60)] = (
         3600  # how old the list of workflows may be; it brings every node of every workflow
@@ -49,83 +70,175 @@ class Options:
 async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[Page]:
     web, old = options.web_url or client.url, cursor.get("workflows", {})
     about, read_at = dict(old), instant(cursor.get("read_at"))
+    details = Details(client, cursor.get("owed", {}))
     if not read_at or client.at - read_at >= timedelta(seconds=options.inventory_seconds):
         about, read_at, projects = {}, client.at, dict[str, str]()
         async for items in pages(client, options, "/workflows", excludePinnedData="true"):
-            await name_projects(client, options, items, projects)
+            await name_projects(client, options, items, projects, details)
             reads = client.each(items, lambda item: workflow(item, projects, web))
             about |= {read.record.id: {word: read.item[word] for word in DESCRIPTION} for read in reads}
             yield Page(reads, cursor)
         yield Page([], cursor, gone=[(Workflow, known) for known in old if known not in about])
+    reading = Reading(client, options, cursor, details)
     facts, still = dict(cursor.get("facts", {})), set(cursor.get("open", ()))
-    newest, unseen = cursor.get("newest", 0), set(still)
-    async for items in batches(client, options, newest, unseen):
+    async for items in reading.batches({"workflows": about}):
         ours = [item for item in items if sound(item) and (MODES[item["mode"]] or item["mode"] in options.modes)]
-        unseen.difference_update(item["id"] for item in ours)
-        await learn(client, options, ours, about, facts)
+        mapped = partial(run, about=about, facts=await learn(client, options, ours, about, facts, details), web=web)
         # The cursor stays put until every page is stored: dying half-way reads again, never skips.
-        yield Page(client.each(items, lambda item: run(item, about, facts, options.modes, web)), cursor)
-        newest = max([newest, *(int(item["id"]) for item in ours)])
+        yield Page(client.each(items, partial(mapped, modes=options.modes)), cursor)
         still.update(item["id"] for item in ours if item["status"] in OPEN)
         still.difference_update(item["id"] for item in ours if item["status"] not in OPEN)
-    still -= unseen  # deleted on the platform: what is stored of them stays
-    recent = {key: fact for key, fact in facts.items() if int(key) > newest - options.overlap or key in still}
-    places = {"newest": newest, "open": sorted(still, key=int), "facts": recent}
-    yield Page([], {**places, "workflows": about, "read_at": read_at.isoformat()})
+    still -= reading.gone  # what is stored of them stays
+    recent = reading.recent.told()
+    floor = min(map(int, recent), default=0)
+    facts = {key: fact for key, fact in facts.items() if int(key) >= floor or key in still}
+    places = {"recent": recent, "open": sorted(still, key=int), "facts": facts, "owed": details.told()}
+    swept = reading.swept_at.isoformat() if reading.swept_at else None
+    yield Page([], {**places, "swept_at": swept, "workflows": about, "read_at": read_at.isoformat()})
 
 
-async def name_projects(client: Client, options: Options, items: list[Json], names: dict[str, str]) -> None:
+async def name_projects(
+    client: Client, options: Options, items: list[Json], names: dict[str, str], details: Details
+) -> None:
     """The list of workflows tells a project's id, one workflow of it tells its name."""
-    first = {
-        project(item).get("id", ""): item["id"] for item in items if project(item).get("id", "") not in ("", *names)
-    }
-    found = await client.gather([*first.values()], lambda key: one(client, options, f"/workflows/{key}"))
-    names |= {key: team(item) or key for key, item in zip(first, found, strict=True)}
+    first = dict[str, str]()
+    for item in items:
+        its = project(item).get("id", "")
+        if its not in ("", *names):
+            first.setdefault(its, item["id"])
+    found = await details.ask(first.values(), lambda key: one(client, options, f"/workflows/{key}"))
+    names |= {its: team(found.get(key)) or its for its, key in first.items()}
 
 
-async def batches(client: Client, options: Options, known: int, unseen: set[str]) -> AsyncIterator[list[Json]]:
-    """All that may have changed. What is open comes first: it may end, and so enter the list, while we read."""
-    for status in ("running", "waiting"):
-        try:
-            async for items in pages(client, options, "/executions", status=status):
-                yield items
-        except NotUnderstood as error:
-            if error.status != 400:  # before 1.112 one cannot ask for what is running
-                raise
-    oldest, floor = client.since.isoformat(), known - options.overlap
-    async for items in pages(client, options, "/executions"):
-        yield [item for item in items if not sound(item) or int(item["id"]) > floor]
-        last = next((item for item in reversed(items) if sound(item)), None)
-        if last and (int(last["id"]) <= floor or (last.get("startedAt") or "9") < oldest):
-            break
-    left = sorted(unseen, key=int)
-    found = await client.gather(left, lambda key: one(client, options, f"/executions/{key}"))
-    yield [item for item in found if item]
+class Reading:
+    """The executions of one poll: which are read, and what is learnt of the list as a whole."""
+
+    def __init__(self, client: Client, options: Options, cursor: Cursor, details: Details) -> None:
+        self.client, self.options, self.details = client, options, details
+        self.recent = Recent(cursor.get("recent", {}), options.overlap)
+        self.unseen = set(cursor.get("open", ()))
+        self.gone: set[str] = set()  # deleted on the platform
+        self.swept_at = instant(cursor.get("swept_at"))
+
+    async def batches(self, anew: Mapping[str, Json]) -> AsyncIterator[list[Json]]:
+        """All that may have changed. What is open comes first: it may end, and so enter the list, while we read."""
+        for status in ("running", "waiting"):
+            try:
+                async for items in pages(self.client, self.options, "/executions", status=status):
+                    yield self.seen(items)
+            except NotUnderstood as error:
+                if error.status != 400:  # before 1.112 one cannot ask for what is running
+                    raise
+        sweeps = self.swept_at is None or self.client.at - self.swept_at >= SWEEP_EVERY
+        async for items in self.listed(sweeps, anew):
+            yield self.seen(items)
+        if sweeps:
+            self.swept_at = self.client.at
+        left = sorted({key for key in self.unseen if self.details.may(key)} | {*self.details.again}, key=int)
+        found = await self.details.ask(left, lambda key: one(self.client, self.options, f"/executions/{key}"))
+        self.details.owe(key for key in left if key not in found)
+        self.gone = {key for key, item in found.items() if item is None}
+        self.details.settle(self.gone)
+        yield [item for item in found.values() if item is not None]
+
+    def seen(self, items: list[Json]) -> list[Json]:
+        self.unseen.difference_update(item["id"] for item in items if sound(item))
+        return items
+
+    async def listed(self, sweeps: bool, anew: Mapping[str, Json]) -> AsyncIterator[list[Json]]:
+        """The list, newest first, down to what is known; where it `sweeps`, from there on what ended since the last."""
+        recent, oldest, count, checked = self.recent, self.client.since.isoformat(), 0, False
+        ended = self.swept_at - SKEW if self.swept_at else None
+        async for items in pages(self.client, self.options, "/executions"):
+            for item in filter(sound, items):
+                if int(item["id"]) >= recent.floor:
+                    recent.saw(int(item["id"]), item.get("stoppedAt") if item["status"] not in OPEN else None)
+            yield [item for item in items if not sound(item) or self.wanted(item, ended)]
+            count += len(items)
+            last = next((item for item in reversed(items) if sound(item)), None)
+            if last and int(last["id"]) < recent.floor:
+                if not checked:
+                    recent.check("executions", anew)
+                checked = True
+                if not sweeps or count > SWEEP_EXECUTIONS:
+                    break
+            if last and str(last.get("startedAt") or "9") < oldest:
+                break
+        if not checked:
+            recent.check("executions", anew)
+
+    def wanted(self, item: Json, ended: datetime | None) -> bool:
+        """Is it new, or may it have changed since the last sweep?"""
+        if ended is None or int(item["id"]) >= self.recent.floor or item["status"] in OPEN:
+            return True
+        with suppress(ValueError, TypeError):
+            return (instant(item["stoppedAt"]) or ended) >= ended
+        return True
 
 
 async def learn(
-    client: Client, options: Options, items: list[Json], about: dict[str, Json], facts: dict[str, Json]
-) -> None:
-    """Asks for what the lists leave out: new workflows' names, where retries began, of what kind failures are."""
-    new = sorted({item["workflowId"] for item in items} - about.keys())
-    names = await client.gather(new, lambda key: one(client, options, f"/workflows/{key}"))
-    about |= {key: description(found or {"id": key}, {}) for key, found in zip(new, names, strict=True)}
-    odd = [item for item in items if item["mode"] == "retry" or item["status"] == "error"]
-    odd = [item for item in odd if facts.get(item["id"], {}).get("status") != item["status"]]
-    found = await client.gather(odd, lambda item: fact(client, options, item))
-    facts |= {item["id"]: learned for item, learned in zip(odd, found, strict=True)}
+    client: Client,
+    options: Options,
+    items: list[Json],
+    about: dict[str, Json],
+    facts: dict[str, Json],
+    details: Details,
+) -> dict[str, Json]:
+    """Asks for what the lists leave out: new workflows' names, where retries began, of what kind failures are.
+
+    The facts of these items by id; what is known for good is added to `about` and `facts`.
+    """
+    may = {item["id"] for item in items if details.may(item["id"])}
+    new = sorted({item["workflowId"] for item in items if item["id"] in may} - about.keys())
+    names = await details.ask(new, lambda key: one(client, options, f"/workflows/{key}"))
+    about |= {key: description(found or {"id": key}, {}) for key, found in names.items()}
+    odd = {item["id"]: item for item in items if item["mode"] == "retry" or item["status"] == "error"}
+    stale = [key for key, item in odd.items() if not known(facts.get(key), item)]
+    for key in stale:
+        facts.pop(key, None)
+    asked = [key for key in stale if key in may]
+    origins = await details.ask(asked, lambda key: origin(client, options, odd[key]))
+    failed = [key for key in asked if odd[key]["status"] == "error" and options.exceptions == "read"]
+    kinds = await details.ask(failed, lambda key: exception(client, options, key))
+    found = {}
+    for key in stale:
+        item = odd[key]
+        # Of what a retry retries there is at least the id.
+        unknown = {"root": item.get("retryOf") or key, "attempt": 2 if item.get("retryOf") else 1, "mode": item["mode"]}
+        found[key] = {**of(item), **(origins.get(key) or unknown), "exception": kinds.get(key)}
+        if key in origins and (key in kinds or key not in failed):
+            facts[key] = found[key]
+    whole = {item["id"] for item in items if item["id"] not in stale or item["id"] in facts}
+    whole -= {item["id"] for item in items if item["workflowId"] not in about}
+    details.settle(whole)
+    details.owe(sorted(may - whole, key=int))
+    return {**facts, **found}
 
 
-async def fact(client: Client, options: Options, item: Json) -> Json:
-    """One execution's place in its chain of retries, and its kind of exception."""
-    root, attempt, mode, above, exception = item["id"], 1, item["mode"], item.get("retryOf"), None
-    while above and attempt < 100:  # a longer chain is none
+def of(item: Json) -> Json:
+    """Which state of an execution a fact is about."""
+    return {"status": item["status"], "stoppedAt": item.get("stoppedAt")}
+
+
+def known(fact: Json | None, item: Json) -> bool:
+    """Is the fact about this state? Of an id that was given anew it is not."""
+    return fact is not None and all(fact.get(word, its) == its for word, its in of(item).items())
+
+
+async def origin(client: Client, options: Options, item: Json) -> Json:
+    """An execution's place in its chain of retries."""
+    root, attempt, mode, above = item["id"], 1, item["mode"], item.get("retryOf")
+    while above and attempt < LONGEST_CHAIN:
         original = await one(client, options, f"/executions/{above}") or {"mode": mode}
         root, attempt, mode, above = above, attempt + 1, original["mode"], original.get("retryOf")
-    if item["status"] == "error" and options.exceptions == "read":
-        with suppress(NotUnderstood):  # larger than we read
-            exception = kind(await one(client, options, f"/executions/{item['id']}", includeData="true"))
-    return {"status": item["status"], "root": root, "attempt": attempt, "mode": mode, "exception": exception}
+    return {"root": root, "attempt": attempt, "mode": mode}
+
+
+async def exception(client: Client, options: Options, key: str) -> ExceptionKind | None:
+    """Of what kind a failure was; None where its data does not say, or is larger than we read."""
+    with suppress(TooLarge):
+        return kind(await one(client, options, f"/executions/{key}", includeData="true"))
+    return None
 
 
 def pages(client: Client, options: Options, path: str, **params: str) -> AsyncIterator[list[Json]]:

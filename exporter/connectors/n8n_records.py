@@ -22,6 +22,7 @@ MODES = {  # is it work of its own? The others are tests, parts of another run, 
     **dict.fromkeys(("manual", "integrated", "error", "evaluation", "internal", "cli"), False),
 }
 DESCRIPTION = ("workflow_name", "tags", "project")  # added to every item, for the mapping of segments
+UNKNOWN = {"workflow_name": None, "tags": [], "project": None}  # as long as the workflow cannot be asked about
 KINDS: dict[str, ExceptionKind] = {"business": "business", "application": "application"}
 
 
@@ -32,7 +33,7 @@ def run(
     fact = facts.get(item["id"], {"root": item["id"], "attempt": 1, "mode": item["mode"], "exception": None})
     if not all(MODES[mode] or mode in modes for mode in (item["mode"], fact["mode"])):
         return None
-    word, described = item["status"], about[item["workflowId"]]
+    word, described = item["status"], about.get(item["workflowId"], UNKNOWN)
     ended = word not in OPEN
     exception: dict[str, ExceptionKind | None] = {"error": fact["exception"], "crashed": "application"}
     record = Run(

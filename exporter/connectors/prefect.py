@@ -1,25 +1,33 @@
 """Prefect: a flow run is a run, its retries are attempts, a deployment is a workflow.
 
 API      Prefect 3, server or Cloud, at the url that PREFECT_API_URL has; bearer token, basic authentication, or none.
+         Where the server wants CSRF tokens, one is fetched.
 Polls    Flows and deployments; runs that have not ended, but for those planned ahead; runs that ended, latest first,
          back over the last ones known; by id what was open and is in neither; the states of what was tried again.
-Cursor   ended: the latest end stored. open: ids that had not ended. tried: retried runs of late, with the state they
-         are stored in. While a history is read: until, how far it is, and latest, what becomes `ended`.
+Cursor   ended: the latest end stored, never later than the poll. recent: some of the last that ended. open: ids that
+         had not ended. owed: runs whose states could not be read. tried: retried runs of late, with the state they are
+         stored in. While a history is read: until, how far it is, latest, what becomes `ended`, and newest, what
+         becomes `recent`.
 Blind    Retries of a single task. Who cancelled, resumed or set a state by hand. The state an attempt failed in when
          the flow retries by itself (its message is seen). Who owns a deployment. Flows that run without a deployment
-         are no workflows. Sub-flows are parts of a run. A renamed deployment begins a new series.
-Checked  Recorded answers of 3.8.8; a real 3.8.8 in the tests.
+         are no workflows. Sub-flows are parts of a run. A renamed deployment begins a new series; runs of a deleted one
+         are called by their flow. A run that began and ended between two polls, by a clock that is behind by more than
+         `overlap_seconds`.
+Checked  Recorded answers of 3.8.8; a real 3.8.8 in the tests. Before 3.4.1: a fake that compares times as they do.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
+from uuid import uuid4
 
 from pydantic import Field
 
 from exporter.client import Client, NotUnderstood, listed
 from exporter.connectors.contract import Cursor, Page
+from exporter.connectors.details import Details
 from exporter.connectors.prefect_records import (
     ENDED,
     Attempt,
@@ -31,6 +39,7 @@ from exporter.connectors.prefect_records import (
     sound,
     workflow,
 )
+from exporter.connectors.recent import WITNESSES, still_there
 from exporter.records import Json, Run, Workflow, instant
 
 RECORDS = (Run, Workflow)
@@ -39,6 +48,7 @@ OPEN = {  # of what is scheduled not the plain Scheduled: up to a hundred runs a
     "type": {"any_": ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]},
     "name": {"not_any_": ["Scheduled"]},
 }
+SKEW = timedelta(minutes=5)  # by which our own clock may be set back between two polls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,44 +66,64 @@ class Options:
 
 
 async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[Page]:
+    client.permit = partial(csrf_headers, client)
     web = options.web_url or web_address(client.url)
     words = Words(options.business_states, options.business_messages, options.failed_states)
+    details = Details(client, cursor.get("owed", {}))
     flows, deployments = await everything(client, options, "/flows"), await everything(client, options, "/deployments")
-    names, there = described(flows, deployments), sorted(item["id"] for item in deployments)
-    gone = [(Workflow, known) for known in cursor.get("deployments", ()) if known not in there]
+    known = [item for item in deployments if named(item)]
+    names, there = described([item for item in flows if named(item)], known), sorted(item["id"] for item in known)
+    gone = [(Workflow, key) for key in cursor.get("deployments", ()) if key not in there]
     yield Page(client.each(deployments, lambda item: workflow(item, names, web)), cursor, gone=gone)
     tried, still = dict(cursor.get("tried", {})), set(cursor.get("open", ()))
-    unseen = set(still)
+    unseen = still | {*details.again}
     async for items, place in batches(client, options, cursor, unseen):
         ours = [item for item in items if sound(item)]
         unseen.difference_update(item["id"] for item in ours)
         still.update(item["id"] for item in ours if item["state_type"] not in ENDED)
         still.difference_update(item["id"] for item in ours if item["state_type"] in ENDED)
-        pairs = await with_attempts(client, items, tried)
+        pairs = await with_attempts(client, items, tried, details)
         # Only the place in the history moves before all is stored: dying half-way reads again, never skips.
-        cursor = {**cursor, **place, "tried": dict(tried)}
+        cursor = {**cursor, **place, "tried": dict(tried), "owed": details.told()}
         yield Page(client.each(pairs, lambda pair: run(pair[0], pair[1], names, words, web)), cursor)
     still -= unseen  # deleted on the platform: what is stored of them stays
-    ended = cursor.get("latest") or cursor.get("ended")
+    details.settle(unseen)
+    latest = instant(cursor.get("latest") or cursor.get("ended"))
+    # A worker's clock that is ahead must not carry the mark away: what ends until then would never be read.
+    ended = min(latest, client.at).isoformat() if latest else None
     floor = since(client, options, ended)
+    recent = [key for key, end in cursor.get("newest", {}).items() if end >= floor]
     tried = {key: fact for key, fact in tried.items() if key in still or (fact["end_time"] or "") >= floor}
-    yield Page([], {"ended": ended, "open": sorted(still), "tried": tried, "deployments": there})
+    marks = {"ended": ended, "recent": recent, "open": sorted(still), "tried": tried, "owed": details.told()}
+    yield Page([], {**marks, "deployments": there})
+
+
+async def csrf_headers(client: Client) -> Mapping[str, str]:
+    """What a server wants to see that protects itself from forged requests; it tells it to whoever asks."""
+    name = str(uuid4())
+    answer = await client.get("/csrf-token", {"client": name})
+    return {"Prefect-Csrf-Client": name, "Prefect-Csrf-Token": answer["token"]}
 
 
 async def everything(client: Client, options: Options, path: str) -> list[Json]:
     pages = client.offset_pages(f"{path}/filter", json={"sort": "NAME_ASC"}, limit=options.page_size)
     items = [item async for items in pages for item in items]
-    if not all(isinstance(item, dict) and {"id", "name"} <= item.keys() for item in items):
+    if items and not any(map(named, items)):
         raise NotUnderstood(f"{path}/filter: items without id and name; is this Prefect 3?")
     return items
+
+
+def named(item: Json) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("id"), str) and isinstance(item.get("name"), str)
 
 
 async def batches(
     client: Client, options: Options, cursor: Cursor, unseen: set[str]
 ) -> AsyncIterator[tuple[list[Json], Json]]:
     """All that may have changed, and how far the history is read. What is open comes first: it may end meanwhile."""
-    path, began = "/flow_runs/filter", {"after_": client.since.isoformat()}
-    question: Json = {"sort": "ID_DESC", "flow_runs": {**TOP_LEVEL, "state": OPEN, "start_time": began}}
+    # Not by `start_time`: before 3.4.1 that leaves out what has not begun.
+    path, expected = "/flow_runs/filter", {"after_": client.since.isoformat()}
+    question: Json = {"sort": "ID_DESC", "flow_runs": {**TOP_LEVEL, "state": OPEN, "expected_start_time": expected}}
     async for items in client.offset_pages(path, json=question, limit=options.page_size):
         yield items, {}
     async for items, place in history(client, options, cursor):
@@ -107,39 +137,56 @@ async def batches(
 async def history(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[tuple[list[Json], Json]]:
     """What ended, latest first. Each page asks for ends up to the last one's, so what ends meanwhile moves nothing."""
     until, latest, offset, items = instant(cursor.get("until")), instant(cursor.get("latest")), 0, None
+    newest, seen = dict(cursor.get("newest", {}) if until else {}), set[str]()
+    floor = since(client, options, cursor.get("ended"))
     while True:
-        ended = {"after_": since(client, options, cursor.get("ended"))}
-        ended |= {"before_": until.isoformat()} if until else {}
+        ended = {"after_": floor, **({"before_": until.isoformat()} if until else {})}
         question = {"limit": options.page_size, "offset": offset, "flow_runs": {**TOP_LEVEL, "end_time": ended}}
         answer = await client.post("/flow_runs/filter", {"sort": "END_TIME_DESC", **question})
         before, items = items, listed("/flow_runs/filter", answer, None)
-        ends = [end for item in items if sound(item) and (end := instant(item["end_time"]))]
+        known = {item["id"]: end for item in items if sound(item) and (end := instant(item["end_time"]))}
+        ends = [*known.values()]
         if ends and ((offset and items == before) or (until and ends[0] > until)):
             raise NotUnderstood("/flow_runs/filter: the page repeats; the list would never end")
         latest = latest or (ends[0] if ends else instant(cursor.get("ended")))
         last = ends[-1] if ends else until
         offset = offset + len(items) if last == until else 0  # more ends in one instant than fit a page
         until = last
-        yield items, {"until": until and until.isoformat(), "latest": latest and latest.isoformat()}
+        seen |= known.keys()
+        newest |= {key: end.isoformat() for key, end in [*known.items()][: WITNESSES - len(newest)]}
+        place = {"until": until and until.isoformat(), "latest": latest and latest.isoformat(), "newest": newest}
+        yield items, place
         if len(items) < options.page_size:
-            return
+            break
+    if not cursor.get("until"):  # all down to the floor was seen in this poll
+        recent = dict.fromkeys(cursor.get("recent", ()), "")
+        still_there(recent, dict.fromkeys(seen, ""), "runs", {"deployments": cursor.get("deployments", ())})
 
 
-async def with_attempts(client: Client, items: list[Json], tried: dict[str, Json]) -> list[tuple[Json, Attempt | None]]:
+async def with_attempts(
+    client: Client, items: list[Json], tried: dict[str, Json], details: Details
+) -> list[tuple[Json, Attempt | None]]:
     """Each run with each of its attempts. The states of a retried run are asked for once, unless it has moved on."""
     told = [item for item in items if not sound(item) or tried.get(item["id"], {}).get("state_id") != item["state_id"]]
-    again = [item for item in told if sound(item) and retried(item)]
-    histories = await client.gather(again, lambda item: client.get("/flow_run_states/", {"flow_run_id": item["id"]}))
-    states = {item["id"]: found for item, found in zip(again, histories, strict=True)}
-    tried |= {item["id"]: {"state_id": item["state_id"], "end_time": item["end_time"]} for item in again}
+    again = {item["id"]: item for item in told if sound(item) and retried(item) and details.may(item["id"])}
+    states = await details.ask(again, lambda key: client.get("/flow_run_states/", {"flow_run_id": key}))
+    details.owe(key for key in again if key not in states)
+    details.settle(states)
+    tried |= {
+        key: {"state_id": item["state_id"], "end_time": item["end_time"]}
+        for key, item in again.items()
+        if key in states
+    }
     tries = [attempts(item, states.get(item["id"])) if sound(item) else [None] for item in told]
     return [(item, attempt) for item, its in zip(told, tries, strict=True) for attempt in its]
 
 
 def since(client: Client, options: Options, ended: str | None) -> str:
-    """From when on ends are read."""
+    """From when on ends are read. A mark that lies ahead is none."""
     known = instant(ended)
-    return (known - timedelta(seconds=options.overlap_seconds) if known else client.since).isoformat()
+    if known is None or known > client.at + SKEW:
+        return client.since.isoformat()
+    return (known - timedelta(seconds=options.overlap_seconds)).isoformat()
 
 
 def web_address(url: str) -> str:

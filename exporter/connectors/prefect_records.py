@@ -57,7 +57,8 @@ def run(item: Json, attempt: Attempt | None, names: Mapping[str, Json], words: W
         raise ValueError("this is no flow run")
     if item["parent_task_run_id"] or (item["state_type"], item["state_name"]) == ("SCHEDULED", "Scheduled"):
         return None
-    described = names.get(item["deployment_id"] or item["flow_id"]) or {"workflow_name": item["flow_id"]}
+    # Of a deployment that was deleted the flow is still known.
+    described = names.get(item["deployment_id"]) or names.get(item["flow_id"]) or {"workflow_name": item["flow_id"]}
     status, exception = judged(attempt.state, words, attempt.past)
     starter = (item.get("created_by") or {}).get("type") or ""
     record = Run(

@@ -165,6 +165,13 @@ class Store:
             )
         return self.source(source)
 
+    def start_over(self, source: str, cursor: Mapping[str, Any]) -> None:
+        """Where to go on is said anew, because the platform is not what it was. The records stay."""
+        with self._transaction() as db:
+            db.execute(
+                "update source_state set cursor = ? where source = ?", [json.dumps(cursor, sort_keys=True), source]
+            )
+
     def succeeded(self, source: str, at: datetime, since: datetime | None = None) -> None:
         """A poll that began at `at` has brought everything; the first one everything from `since` on."""
         with self._transaction() as db:

@@ -1,6 +1,7 @@
 """Recorded answers of a real server, served again: each question gets what was answered to it then."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-ROOT = Path(__file__).parents[3] / "shared" / "recordings"
+ROOT = Path(os.environ.get("OUTCOME_RECORDINGS") or Path(__file__).parents[3] / "shared" / "recordings")
 """Recordings lie beside the repository; they are large and not part of it."""
 
 Answer = Callable[[web.Request, Any], Any]

@@ -3,7 +3,7 @@
 import base64
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from aiohttp import web
@@ -27,10 +27,17 @@ ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 @dataclass
 class Prefect:
-    """One server. With `token` it is a Cloud workspace, with `password` a server behind basic authentication."""
+    """One server. With `token` it is a Cloud workspace, with `password` a server behind basic authentication.
+
+    `release`: 3.4.0 leaves runs that have not begun out where it compares their start. `csrf`: what is posted needs a
+    token that is given to a client by name, for as long as `csrf_tokens` holds it.
+    """
 
     token: str = ""
     password: str = ""
+    release: Literal["3.4.0", "3.8.8"] = "3.8.8"
+    csrf: bool = False
+    csrf_tokens: dict[str, str] = field(default_factory=dict)  # by client
     flows: dict[str, dict[str, Any]] = field(default_factory=dict)
     deployments: dict[str, dict[str, Any]] = field(default_factory=dict)
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -122,7 +129,8 @@ class Prefect:
         del self.states[run]
 
     def app(self) -> web.Application:
-        app = web.Application(middlewares=[self.faults.middleware(), self._authenticated])
+        app = web.Application(middlewares=[self.faults.middleware(), self._authenticated, self._protected])
+        app.router.add_get(f"{self.path}/csrf-token", self._csrf_token)
         app.router.add_post(f"{self.path}/flow_runs/filter", self._filter_runs)
         app.router.add_post(f"{self.path}/flows/filter", self._filter_flows)
         app.router.add_post(f"{self.path}/deployments/filter", self._filter_deployments)
@@ -144,9 +152,34 @@ class Prefect:
 
         return authenticated
 
+    @property
+    def _protected(self) -> Any:
+        @web.middleware
+        async def protected(request: web.Request, handler: Handler) -> web.StreamResponse:
+            client, token = (request.headers.get(f"Prefect-Csrf-{word}") for word in ("Client", "Token"))
+            if self.csrf and request.method == "POST":
+                if not token:
+                    return web.json_response({"detail": "Missing CSRF token."}, status=403)
+                if not client:
+                    return web.json_response({"detail": "Missing client identifier."}, status=403)
+                if self.csrf_tokens.get(client) != token:
+                    return web.json_response({"detail": "Invalid CSRF token or client identifier."}, status=403)
+            return await handler(request)
+
+        return protected
+
+    async def _csrf_token(self, request: web.Request) -> web.Response:
+        if not self.csrf:
+            return web.json_response({"detail": "CSRF protection is disabled."}, status=422)
+        if not (client := request.query.get("client")):
+            return web.json_response({"exception_message": "Invalid request received."}, status=422)
+        self.csrf_tokens[client] = f"token-{self._id()}"
+        return web.json_response({"client": client, "token": self.csrf_tokens[client]})
+
     async def _filter_runs(self, request: web.Request) -> web.Response:
         question = await request.json()
-        rows = [row for row in self.runs.values() if matches(row, question.get("flow_runs") or {})]
+        wanted, coalesced = question.get("flow_runs") or {}, self.release != "3.4.0"
+        rows = [row for row in self.runs.values() if matches(row, wanted, coalesced=coalesced)]
         if question.get("sort", "ID_DESC") == "END_TIME_DESC":
             rows.sort(key=lambda row: instant(row["end_time"]), reverse=True)
         else:
@@ -168,10 +201,11 @@ class Prefect:
         return str(UUID(int=(self.made * 0x9E3779B97F4A7C15F39CC0605CEDC835) % 2**128))
 
 
-def matches(row: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Does a flow run fit the filter? `after_` and `before_` are inclusive."""
+def matches(row: dict[str, Any], wanted: dict[str, Any], *, coalesced: bool = True) -> bool:
+    """Does a flow run fit the filter? `after_` and `before_` are inclusive. `coalesced`: what has not begun is taken
+    to begin when it is expected to."""
     state = wanted.get("state", {})
-    began = row["start_time"] or row["expected_start_time"]
+    began = row["start_time"] or (row["expected_start_time"] if coalesced else None)
     parent = wanted.get("parent_task_run_id", {}).get("is_null_")
     return (
         row["id"] in wanted.get("id", {}).get("any_", [row["id"]])
@@ -180,6 +214,7 @@ def matches(row: dict[str, Any], wanted: dict[str, Any]) -> bool:
         and row["state_name"] not in state.get("name", {}).get("not_any_", [])
         and (parent is None or parent == (row["parent_task_run_id"] is None))
         and within(began, wanted.get("start_time", {}))
+        and within(row["expected_start_time"], wanted.get("expected_start_time", {}))
         and within(row["end_time"], wanted.get("end_time", {}))
     )
 
