@@ -1,7 +1,7 @@
 """What every connector must do. A platform joins by a suite.py: see tests/connectors/world.py."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -17,7 +17,8 @@ from aiohttp.test_utils import TestServer
 from exporter.client import Auth, AuthFailed, Client, HttpSettings, NotUnderstood, RateLimited, SourceError, Unavailable
 from exporter.connectors import CONNECTORS
 from exporter.demo.fakes.fault import Faults, Trouble
-from exporter.records import SEGMENTS, Record
+from exporter.failure import StartOver
+from exporter.records import SEGMENTS, Record, Workflow
 from tests.connectors.world import AT, SINCE, World
 
 NAMES = sorted(CONNECTORS)
@@ -36,23 +37,39 @@ class Source:
     cursor: Mapping[str, Any] = field(default_factory=dict)
     records: dict[Key, Record] = field(default_factory=dict)
     skipped: int = 0
+    failed_details: int = 0
+    started_over: int = 0
+    timeout_seconds: float = 10
 
     async def poll(self, *, pages: int | None = None, auth: Auth | None = None, at: datetime = AT) -> int:
         """Polls and stores, as the poller does; dies after so many pages. The number of pages that came."""
         settings = HttpSettings(
-            url=self.url, auth=auth or self.world.auth, attempts=1, retry_wait_seconds=0.001, timeout_seconds=10
+            url=self.url,
+            auth=auth or self.world.auth,
+            attempts=1,
+            retry_wait_seconds=0.001,
+            timeout_seconds=self.timeout_seconds,
         )
-        came = 0
         async with Client(settings, at=at, since=SINCE) as client:
-            async for page in self.connector.poll(client, self.world.options, self.cursor):
-                self.records |= {(type(read.record), read.record.id): read.record for read in page.reads}
-                for key in page.gone:
-                    self.records.pop(key, None)
-                self.cursor = msgspec.json.decode(msgspec.json.encode(page.cursor))
-                came += 1
-                if came == pages:
-                    break
-            self.skipped = client.skipped.total()
+            try:
+                came = await self.store(client, pages)
+            except StartOver as anew:
+                self.started_over += 1
+                self.cursor = anew.cursor
+                came = await self.store(client, pages)
+            self.skipped, self.failed_details = client.skipped.total(), len(client.failed_details)
+        return came
+
+    async def store(self, client: Client, pages: int | None) -> int:
+        came = 0
+        async for page in self.connector.poll(client, self.world.options, self.cursor):
+            self.records |= {(type(read.record), read.record.id): read.record for read in page.reads}
+            for key in page.gone:
+                self.records.pop(key, None)
+            self.cursor = msgspec.json.decode(msgspec.json.encode(page.cursor))
+            came += 1
+            if came == pages:
+                break
         return came
 
 
@@ -70,6 +87,9 @@ def speaks_http(name: str) -> bool:
     return name != "files"
 
 
+LATER = AT + timedelta(hours=1)
+"""When what failed at AT has been asked for again."""
+
 HTTP_NAMES = [name for name in NAMES if speaks_http(name)]
 
 
@@ -80,7 +100,10 @@ async def served(name: str, folder: Path) -> AsyncIterator[Source]:
     app = its.app or web.Application()
     app.middlewares.insert(0, faults.middleware())
     async with TestServer(app) as server:
-        yield Source(connector(name), its, str(server.make_url("")).rstrip("/") + its.path, faults)
+        try:
+            yield Source(connector(name), its, str(server.make_url("")).rstrip("/") + its.path, faults)
+        finally:
+            faults.silence_ends.set()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -137,14 +160,15 @@ async def test_failing_at_any_request_loses_nothing(name: str, tmp_path: Path) -
     async with served(name, tmp_path) as whole:
         await whole.poll()
         requests = len(whole.faults.requests)
+        await whole.poll(at=LATER)
 
         for failed_at in range(requests):
             again = Source(whole.connector, whole.world, whole.url, whole.faults)
             whole.faults.coming.extend([None] * failed_at + [503])
-            with pytest.raises(Unavailable):
+            with suppress(Unavailable):  # a question about one item fails for that item alone
                 await again.poll()
             whole.faults.coming.clear()
-            await again.poll()
+            await again.poll(at=LATER)
 
             assert whole.records == again.records
             assert whole.cursor == again.cursor
@@ -259,9 +283,90 @@ async def test_a_deleted_item_stops_nothing(name: str, tmp_path: Path) -> None:
         assert without(before, deleted) == without(source.records, deleted)
 
 
+@pytest.mark.parametrize("name", HTTP_NAMES)
+@pytest.mark.parametrize("trouble", [500, 503, 403, 404, 422, "garbage", "odd", "half", "cut", "silence"])
+async def test_what_is_asked_about_one_item_fails_for_that_item_alone(
+    name: str, trouble: Trouble, tmp_path: Path
+) -> None:
+    async with served(name, tmp_path) as source:
+        assert source.world.about_one
+        one, asks = source.world.about_one
+        await source.poll()
+        expected = dict(source.records)
+        source.records, source.cursor, source.timeout_seconds = {}, {}, 0.5
+        source.faults.about, source.faults.after = asks, trouble
+        await source.poll()
+
+        assert without(expected, one) == without(source.records, one)
+        assert source.failed_details > 0 or trouble in (404, "odd")
+
+        source.faults.requests.clear()
+        records, cursor = dict(source.records), source.cursor
+        await source.poll(at=AT + timedelta(minutes=1))
+
+        assert records == source.records
+        assert cursor == source.cursor
+        assert source.failed_details == 0 or trouble == 404  # not at every poll
+
+        source.faults.after, source.timeout_seconds = None, 10
+        await source.poll(at=LATER)
+
+        assert expected == source.records or trouble in (404, "odd")
+
+
+@pytest.mark.parametrize("name", HTTP_NAMES)
+async def test_a_log_in_page_in_place_of_details_is_a_refused_credential(name: str, tmp_path: Path) -> None:
+    async with served(name, tmp_path) as source:
+        assert source.world.about_one
+        _, source.faults.about = source.world.about_one
+        source.faults.after = 401
+        with pytest.raises(AuthFailed):
+            await source.poll()
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_an_absurd_place_carries_nothing_away(name: str, tmp_path: Path) -> None:
+    async with served(name, tmp_path) as source:
+        await source.poll()
+        undo = source.world.absurd()
+        await source.poll(at=AT + timedelta(minutes=1))
+        meanwhile = {source.world.work(AT + timedelta(minutes=minute)) for minute in range(2, 7)}
+        await source.poll(at=AT + timedelta(minutes=10))
+        seen_with_it = ids(source)
+        undo()
+        await source.poll(at=AT + timedelta(minutes=11))
+        after = {source.world.work(AT + timedelta(minutes=minute)) for minute in range(12, 17)}
+        await source.poll(at=AT + timedelta(minutes=20))
+
+        assert meanwhile <= seen_with_it
+        assert meanwhile | after <= ids(source)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_platform_set_up_anew_is_read_anew_and_what_is_stored_is_kept(name: str, tmp_path: Path) -> None:
+    async with served(name, tmp_path) as source:
+        await source.poll()
+        before = dict(source.records)
+        there = source.world.start_over()
+        await source.poll(at=AT + timedelta(days=1))
+        first = source.started_over
+        fresh = Source(source.connector, source.world, source.url, Faults())
+        await fresh.poll(at=AT + timedelta(days=1))
+        await source.poll(at=AT + timedelta(days=1))
+
+        assert there == {key for kind, key in fresh.records if kind is not Workflow}
+        assert fresh.records.items() <= source.records.items()
+        assert {key for key in before if key[0] is not Workflow} <= source.records.keys()
+        assert first == source.started_over == (1 if speaks_http(name) else 0)  # files are known one by one
+
+
+def ids(source: Source) -> set[str]:
+    return {key for _, key in source.records}
+
+
 def instants(record: Record) -> list[datetime]:
     return [value for each in fields(record) if isinstance(value := getattr(record, each.name), datetime)]
 
 
 def without(records: Mapping[Key, Record], spoiled: str) -> dict[Key, Record]:
-    return {key: record for key, record in records.items() if key[1] != spoiled}
+    return {key: record for key, record in records.items() if key[1].partition("/")[0] != spoiled}

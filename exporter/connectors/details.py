@@ -11,6 +11,7 @@ from typing import TypeVar
 from exporter.client import Client
 from exporter.failure import AuthFailed, Forbidden, RateLimited, SourceError
 
+K = TypeVar("K")
 R = TypeVar("R")
 
 MOST_FAILURES = 20  # in one poll; then it asks no more such questions: the platform is not well
@@ -55,6 +56,23 @@ class Details:
 
         await self.client.gather([*keys], one)
         return answers
+
+    async def several(
+        self, keys: Sequence[K], question: Callable[[Sequence[K]], Awaitable[list[R]]]
+    ) -> tuple[list[R], Sequence[K]]:
+        """What a question about several items finds, and those it fails of: where it fails, it is put for fewer."""
+        if not keys or self.stopped:
+            return [], keys
+        try:
+            return await question(keys), []
+        except Exception as error:  # noqa: BLE001 - as above
+            self.failed(error)
+        if len(keys) == 1:
+            return [], keys
+        half = len(keys) // 2
+        found, failed = await self.several(keys[:half], question)
+        more, too = await self.several(keys[half:], question)
+        return [*found, *more], [*failed, *too]
 
     def failed(self, error: Exception) -> None:
         """Counts a question that failed; raises the error where it is not one item's."""

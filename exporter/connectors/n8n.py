@@ -2,12 +2,12 @@
 
 API      Public REST API v1, header X-N8N-API-KEY; the key of an owner or admin: others silently see less. Scopes:
          execution:list, execution:read, workflow:list, workflow:read.
-Polls    What runs or waits; the executions, newest first, back over the last ones; once an hour further back, for those
-         that ended late; by id what was open and is in neither, the origin of retries and the data of failures (only
-         the kind is kept); now and then the workflows.
+Polls    What runs or waits; the executions, newest first: up to 2,500 all of them, of more the last ones, and once an
+         hour those further back that ended late; by id what was open and is in neither, the origin of retries and the
+         data of failures (only the kind is kept); now and then the workflows.
 Cursor   recent: the newest executions, by id, with their ends. open: ids that had not ended. facts: what was asked
-         about the last retries and failures. owed: executions whose details could not be read. swept_at: when the list
-         was last read further back. workflows, read_at: names, tags and projects.
+         about the last retries and failures. owed: executions whose details could not be read. whole: whether the list
+         is short. swept_at: when it was last read further back. workflows, read_at: names, tags and projects.
 Blind    Runs that are not saved, or pruned between two polls. Time in queue. Who pressed retry; approvals and other
          human decisions. Retries of a single node. When a crashed run died. The kind of a failure whose data is not
          shown. Up to mid 2026 n8n lists nothing that waits in the memory of the process that began it, and before 1.112
@@ -20,7 +20,7 @@ Checked  Recorded answers of 1.123.81 and 2.40.7; a real 2.40.7 in the tests, on
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Annotated, Literal
 
@@ -46,6 +46,7 @@ from exporter.records import ExceptionKind, Json, Run, Workflow, instant
 RECORDS = (Run, Workflow)
 SWEEP_EVERY = timedelta(hours=1)
 SWEEP_EXECUTIONS = 25_000  # n8n keeps 10,000 unless told otherwise
+SHORT = 2_500  # a list that is no longer is read whole at every poll
 SKEW = timedelta(hours=1)  # by which clocks may differ
 LONGEST_CHAIN = 100  # of retries; a longer one is none
 
@@ -89,12 +90,10 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
         still.update(item["id"] for item in ours if item["status"] in OPEN)
         still.difference_update(item["id"] for item in ours if item["status"] not in OPEN)
     still -= reading.gone  # what is stored of them stays
-    recent = reading.recent.told()
-    floor = min(map(int, recent), default=0)
-    facts = {key: fact for key, fact in facts.items() if int(key) >= floor or key in still}
-    places = {"recent": recent, "open": sorted(still, key=int), "facts": facts, "owed": details.told()}
-    swept = reading.swept_at.isoformat() if reading.swept_at else None
-    yield Page([], {**places, "swept_at": swept, "workflows": about, "read_at": read_at.isoformat()})
+    places, lowest = reading.places()
+    facts = {key: fact for key, fact in facts.items() if int(key) >= lowest or key in still}
+    places |= {"open": sorted(still, key=int), "facts": facts, "owed": details.told()}
+    yield Page([], {**places, "workflows": about, "read_at": read_at.isoformat()})
 
 
 async def name_projects(
@@ -118,7 +117,8 @@ class Reading:
         self.recent = Recent(cursor.get("recent", {}), options.overlap)
         self.unseen = set(cursor.get("open", ()))
         self.gone: set[str] = set()  # deleted on the platform
-        self.swept_at = instant(cursor.get("swept_at"))
+        self.lowest = 0  # id listed
+        self.swept_at, self.whole = instant(cursor.get("swept_at")), bool(cursor.get("whole"))
 
     async def batches(self, anew: Mapping[str, Json]) -> AsyncIterator[list[Json]]:
         """All that may have changed. What is open comes first: it may end, and so enter the list, while we read."""
@@ -129,11 +129,8 @@ class Reading:
             except NotUnderstood as error:
                 if error.status != 400:  # before 1.112 one cannot ask for what is running
                     raise
-        sweeps = self.swept_at is None or self.client.at - self.swept_at >= SWEEP_EVERY
-        async for items in self.listed(sweeps, anew):
+        async for items in self.listed(anew):
             yield self.seen(items)
-        if sweeps:
-            self.swept_at = self.client.at
         left = sorted({key for key in self.unseen if self.details.may(key)} | {*self.details.again}, key=int)
         found = await self.details.ask(left, lambda key: one(self.client, self.options, f"/executions/{key}"))
         self.details.owe(key for key in left if key not in found)
@@ -145,34 +142,45 @@ class Reading:
         self.unseen.difference_update(item["id"] for item in items if sound(item))
         return items
 
-    async def listed(self, sweeps: bool, anew: Mapping[str, Json]) -> AsyncIterator[list[Json]]:
-        """The list, newest first, down to what is known; where it `sweeps`, from there on what ended since the last."""
+    async def listed(self, anew: Mapping[str, Json]) -> AsyncIterator[list[Json]]:
+        """The list, newest first: a short one whole, a long one down to what is known, once an hour further back."""
         recent, oldest, count, checked = self.recent, self.client.since.isoformat(), 0, False
-        ended = self.swept_at - SKEW if self.swept_at else None
+        due = self.swept_at is None or self.client.at - self.swept_at >= SWEEP_EVERY
+        most = SWEEP_EXECUTIONS if due else SHORT if self.whole else 0
         async for items in pages(self.client, self.options, "/executions"):
             for item in filter(sound, items):
-                if int(item["id"]) >= recent.floor:
-                    recent.saw(int(item["id"]), item.get("stoppedAt") if item["status"] not in OPEN else None)
-            yield [item for item in items if not sound(item) or self.wanted(item, ended)]
+                recent.saw(int(item["id"]), item.get("stoppedAt") if item["status"] not in OPEN else None)
+            yield [item for item in items if not sound(item) or self.wanted(item)]
             count += len(items)
             last = next((item for item in reversed(items) if sound(item)), None)
-            if last and int(last["id"]) < recent.floor:
-                if not checked:
-                    recent.check("executions", anew)
+            self.lowest = int(last["id"]) if last else self.lowest
+            known = last is not None and self.lowest < recent.floor
+            if known and not checked:
+                recent.check("executions", anew)
                 checked = True
-                if not sweeps or count > SWEEP_EXECUTIONS:
-                    break
-            if last and str(last.get("startedAt") or "9") < oldest:
+            ended = last is not None and str(last.get("startedAt") or "9") < oldest
+            if ended or (known and count >= most):
                 break
+        else:
+            ended = True
         if not checked:
             recent.check("executions", anew)
+        self.whole, self.swept_at = ended and count <= SHORT, self.client.at if due else self.swept_at
 
-    def wanted(self, item: Json, ended: datetime | None) -> bool:
-        """Is it new, or may it have changed since the last sweep?"""
-        if ended is None or int(item["id"]) >= self.recent.floor or item["status"] in OPEN:
+    def places(self) -> tuple[Json, int]:
+        """What the cursor is to hold; the lowest id that the next poll reads again."""
+        newest = self.recent.told()
+        lowest = self.lowest if self.whole else min(map(int, newest), default=0)
+        swept = self.swept_at.isoformat() if self.swept_at else None
+        return {"recent": newest, "whole": self.whole, "swept_at": swept}, lowest
+
+    def wanted(self, item: Json) -> bool:
+        """Is it new, or may it have changed since the list was last read further back?"""
+        if self.whole or self.swept_at is None or int(item["id"]) >= self.recent.floor or item["status"] in OPEN:
             return True
         with suppress(ValueError, TypeError):
-            return (instant(item["stoppedAt"]) or ended) >= ended
+            ended = instant(item["stoppedAt"])
+            return ended is None or ended >= self.swept_at - SKEW
         return True
 
 

@@ -22,7 +22,7 @@ MODES = {  # is it work of its own? The others are tests, parts of another run, 
     **dict.fromkeys(("manual", "integrated", "error", "evaluation", "internal", "cli"), False),
 }
 DESCRIPTION = ("workflow_name", "tags", "project")  # added to every item, for the mapping of segments
-UNKNOWN = {"workflow_name": None, "tags": [], "project": None}  # as long as the workflow cannot be asked about
+UNKNOWN: Json = {"workflow_name": None, "tags": [], "project": None}  # as long as the workflow cannot be asked about
 KINDS: dict[str, ExceptionKind] = {"business": "business", "application": "application"}
 
 

@@ -17,7 +17,7 @@ Stamps = Mapping[str, str | None]
 
 def still_there(known: Stamps, found: Stamps, what: str, cursor: Mapping[str, object]) -> None:
     """StartOver, at `cursor`, where of the items known most are gone, or have become others under the same ids."""
-    left = sum(found.get(key, "") == stamp for key, stamp in known.items())
+    left = sum(key in found and found[key] == stamp for key, stamp in known.items())
     if 2 * left < len(known):
         raise StartOver(
             f"of the {len(known)} newest {what} read before, {len(known) - left} are gone or others now, as after a"
@@ -33,10 +33,10 @@ class Recent:
     """
 
     def __init__(self, known: Stamps, depth: int) -> None:
-        self.known, self.depth = {int(key): stamp for key, stamp in known.items()}, depth
+        self.known, self.depth = {int(key): stamp for key, stamp in known.items()}, max(depth, 1)
         self.found: dict[int, str | None] = {}
         self.floor = min(self.known, default=0)
-        if len(self.known) <= depth:  # a short list: what is added late may stand below all of it
+        if len(self.known) < depth:  # a short list: what is added late may stand below all of it
             self.floor = max(0, self.floor - depth)
 
     def saw(self, key: int, stamp: str | None) -> None:
@@ -55,4 +55,4 @@ class Recent:
         return {str(key): self.found[key] for key in self._newest()}
 
     def _newest(self) -> list[int]:
-        return sorted(self.found, reverse=True)[: self.depth + 1]
+        return sorted(self.found, reverse=True)[: self.depth]

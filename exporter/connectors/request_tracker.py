@@ -3,20 +3,23 @@
 API      REST 2.0; a token or basic auth. The user needs ShowTicket, ShowTicketComments, SeeQueue and SeeCustomField on
          every queue that tickets live in or move to; it need not be a superuser.
 Polls    First: GET /tickets that are active or changed since the start of the history, by id, and for each 100 of them
-         one search of /transactions. Then: GET /transactions above the last id known, and for each 100 of them the
-         tickets they are about and those tickets' transactions. A quiet poll is two or three requests.
-Cursor   newest: the highest transaction id stored.  seen: the ids just below it, because a slow database transaction
-         shows up late, below newer ids.  after: during the first sync, the highest ticket id stored.
-Blind    A ticket moved out of the user's sight, or shredded, stays as last seen. Of a ticket resolved twice only the
-         last resolution is known. Replies written on a ticket before it was merged into another. A reply by a Cc counts
-         as staff's. Whether a deadline that was moved had been missed. Time nobody booked on the ticket. Time on hold
-         of a ticket that is open, or of whose changes of status the user sees only some; how much was in open hours.
-         With $UseSQLForACLChecks off, 100 transactions in a row that the user may not see hide what follows.
-Checked  Recorded answers of 5.0.3; a running 5.0.3.
+         one search of /transactions. Then: GET /transactions back over the last ones known, and for each 100 of them
+         the tickets they are about and those tickets' transactions. A quiet poll is two or three requests.
+Cursor   recent: the newest transactions, by id, with their times, because a slow database transaction shows up late,
+         below newer ids.  after: during the first sync, the highest ticket id stored.  owed: tickets that could not be
+         read, or whose history could not.
+Blind    A ticket moved out of the user's sight, or shredded, stays as last seen; after a restore one opened since the
+         backup does, until another gets its id. A ticket whose history cannot be read counts as unanswered. Of a
+         ticket resolved twice only the last resolution is known. Replies written on a ticket before it was merged into
+         another. A reply by a Cc counts as staff's. Whether a deadline that was moved had been missed. Time nobody
+         booked on the ticket. Time on hold of a ticket that is open, or of whose changes of status the user sees only
+         some; how much was in open hours. With $UseSQLForACLChecks off, 100 transactions in a row that the user may not
+         see hide what follows.
+Checked  Recorded answers of 5.0.3; a running 5.0.3. 5.0.8: a fake that pages as it does.
 """
 
-from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -27,6 +30,8 @@ from pydantic import Field
 
 from exporter.client import Client, NotUnderstood, listed
 from exporter.connectors.contract import Cursor, Page
+from exporter.connectors.details import Details
+from exporter.connectors.recent import Recent
 from exporter.connectors.request_tracker_records import Words, read
 from exporter.records import Json, Read, Request, RequestOutcome
 
@@ -48,7 +53,7 @@ class Options:
     statuses: Mapping[str, RequestOutcome] = field(default_factory=dict)  # of lifecycles other than RT's default
     on_hold_statuses: tuple[str, ...] = ("stalled",)  # in which a ticket waits for its requester or a third party
     page_size: Annotated[int, Field(ge=1, le=100)] = 100  # RT answers 100 to more
-    overlap: Annotated[int, Field(ge=0, le=5000)] = 200  # transaction ids looked at again every poll
+    overlap: Annotated[int, Field(ge=0, le=5000)] = 200  # the newest transactions, looked at again every poll
 
 
 async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[Page]:
@@ -59,38 +64,41 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     wanted = "Type = 'ticket'"
     if options.queues:
         wanted += f" AND {any_of('Queue', map(quoted, options.queues))}"
+    tickets = Tickets(client, words, wanted, Details(client, cursor.get("owed", {})))
+    details = tickets.details
     # Taken before the tickets are read: what happens meanwhile is looked at again.
-    newest: int = cursor["newest"] if "newest" in cursor else await newest_transaction(client)
-    size = options.page_size
-    if "seen" not in cursor:
+    known = cursor["recent"] if "recent" in cursor else await newest_transactions(client, options.overlap)
+    if "recent" not in cursor or "after" in cursor:
         # RT reads a date in the user's own time zone; a day more covers every zone.
         since = f"{client.since - timedelta(days=1):%Y-%m-%d %H:%M:%S}"
         query = f"{wanted} AND (LastUpdated >= '{since}' OR Status = '__Active__')"
         expected = None
-        async for tickets, left in search(client, "tickets", query, size, cursor.get("after", 0)):
+        async for found, left in search(client, "tickets", query, options.page_size, cursor.get("after", 0)):
             expected = expected or left
-            reads = await with_history(client, words, tickets)
-            yield Page(reads, {"newest": newest, "after": int(tickets[-1]["id"])}, total=expected)
-        yield Page([], {"newest": newest, "seen": []})
-    seen = set(cursor.get("seen", ()))
-    floor = newest - options.overlap
-    async for transactions, _ in search(client, "transactions", CHANGES, size, max(floor, 0)):
-        ids, about = numbers("/transactions", transactions, "id"), numbers("/transactions", transactions, "ObjectId")
-        changed = {ticket for id_, ticket in zip(ids, about, strict=True) if id_ not in seen}
-        query = f"{wanted} AND {any_of('id', changed)}"
-        found = [t async for page, _ in search(client, "tickets", query) for t in page] if changed else []
-        # Deleted, merged into another or moved to a queue that is not wanted: the search does not find it.
-        gone = [(Request, str(id_)) for id_ in sorted(changed - {int(ticket["id"]) for ticket in found})]
-        newest = max(newest, *ids)
-        seen = {id_ for id_ in seen.union(ids) if id_ > newest - options.overlap}
-        reads = await with_history(client, words, found)
-        yield Page(reads, {"newest": newest, "seen": sorted(seen)}, gone)
+            reads = await tickets.reads(found)
+            place = {"recent": known, "after": int(found[-1]["id"]), "owed": details.told()}
+            yield Page(reads, place, total=expected)
+        yield Page([], {"recent": known, "owed": details.told()})
+    recent = Recent(known, options.overlap)
+    async for transactions, _ in search(client, "transactions", CHANGES, options.page_size, max(recent.floor - 1, 0)):
+        made = {t["id"]: t.get("Created") or None for t in transactions}
+        changed = {int(t["ObjectId"]) for t in transactions if known.get(t["id"]) != made[t["id"]] or not made[t["id"]]}
+        for id_, at in made.items():
+            recent.saw(int(id_), at)
+        known = {**known, **made}
+        reads, gone = await tickets.named(changed)
+        yield Page(reads, {"recent": known, "owed": details.told()}, gone)
+    recent.check("transactions", {})
+    reads, gone = await tickets.named(int(key) for key in details.again if key in details.owed)
+    yield Page(reads, {"recent": recent.told(), "owed": details.told()}, gone)
 
 
-async def newest_transaction(client: Client) -> int:
+async def newest_transactions(client: Client, depth: int) -> dict[str, str]:
+    """Their ids and times."""
     path = "/REST/2.0/transactions"
-    answer = await client.get(path, {"query": CHANGES, "orderby": "id", "order": "DESC", "per_page": 1})
-    return max(numbers(path, listed(path, answer, "items"), "id"), default=0)
+    question: dict[str, str | int] = {"query": CHANGES, "orderby": "id", "order": "DESC", "fields": "Created"}
+    answer = await client.get(path, question | {"per_page": min(max(depth, 1), 100)})
+    return {item["id"]: item.get("Created") for item in numbered(client, path, listed(path, answer, "items"))}
 
 
 async def search(
@@ -104,8 +112,8 @@ async def search(
     asked: dict[str, str | int] = {"orderby": "id", "per_page": size, "fields": FIELDS[what], "fields[Queue]": "Name"}
     while True:
         answer = await client.get(path, asked | {"query": f"({query}) AND id > {after}", "page": page})
-        items = listed(path, answer, "items")
-        ids = numbers(path, items, "id")
+        items = numbered(client, path, listed(path, answer, "items"))
+        ids = [int(item["id"]) for item in items]
         if ids != sorted(ids) or (ids and ids[0] <= after):
             raise NotUnderstood(f"{path}: the items are not in the order asked for; is this RT 5.0.2 or later?")
         left = answer.get("total")
@@ -121,25 +129,62 @@ async def search(
         after, page = (ids[-1], 1) if items else (after, page + 1)
 
 
-async def with_history(client: Client, words: Words, tickets: Sequence[Json]) -> list[Read]:
-    """The tickets as requests, read together with their transactions."""
-    if not tickets:
-        return []
-    history: dict[int, list[Json]] = defaultdict(list)
-    query = f"ObjectType = 'RT::Ticket' AND {any_of('ObjectId', (int(t['id']) for t in tickets))} AND ({HISTORY})"
-    async for transactions, _ in search(client, "transactions", query):
-        for about, transaction in zip(numbers("/transactions", transactions, "ObjectId"), transactions, strict=True):
-            history[about].append(transaction)
-    told = [ticket | {"Transactions": history[int(ticket["id"])]} for ticket in tickets]
-    return client.each(told, partial(read, words))
+class Tickets:
+    """Reads tickets together with their transactions. One that cannot be read is owed, and costs no other."""
+
+    def __init__(self, client: Client, words: Words, wanted: str, details: Details) -> None:
+        self.client, self.words, self.wanted, self.details = client, words, wanted, details
+
+    async def named(self, ids: Iterable[int]) -> tuple[list[Read], list[tuple[type[Request], str]]]:
+        """The tickets of these ids, and those that are deleted, merged into another or in a queue that is not wanted:
+        no search finds them."""
+        asked = sorted(id_ for id_ in ids if self.details.may(str(id_)))
+
+        async def question(some: Sequence[int]) -> list[Json]:
+            query = f"{self.wanted} AND {any_of('id', some)}"
+            return [ticket async for page, _ in search(self.client, "tickets", query) for ticket in page]
+
+        found, failed = await self.details.several(asked, question)
+        self.details.owe(map(str, failed))
+        gone = [str(id_) for id_ in asked if id_ not in {*failed, *(int(ticket["id"]) for ticket in found)}]
+        self.details.settle(gone)
+        return await self.reads(found), [(Request, id_) for id_ in gone]
+
+    async def reads(self, tickets: Sequence[Json]) -> list[Read]:
+        """The tickets as requests; what is to be read in the history of one that cannot be read is unknown."""
+
+        async def question(some: Sequence[int]) -> list[Json]:
+            query = f"ObjectType = 'RT::Ticket' AND {any_of('ObjectId', some)} AND ({HISTORY})"
+            return [each async for page, _ in search(self.client, "transactions", query) for each in page]
+
+        asked = [int(ticket["id"]) for ticket in tickets if self.details.may(ticket["id"])]
+        found, failed = await self.details.several(asked, question)
+        history: dict[str, list[Json]] = {str(id_): [] for id_ in asked if id_ not in failed}
+        for transaction in found:
+            history.setdefault(str(transaction["ObjectId"]), []).append(transaction)
+        self.details.owe(map(str, failed))
+        self.details.settle(history)
+        told = [ticket | {"Transactions": history.get(ticket["id"])} for ticket in tickets]
+        return self.client.each(told, partial(read, self.words))
 
 
-def numbers(path: str, items: Sequence[Json], name: str) -> list[int]:
-    """Ids, which RT writes as text."""
-    try:
-        return [int(item[name]) for item in items]
-    except (KeyError, ValueError, TypeError):
-        raise NotUnderstood(f"{path}: an item without a number as its {name}") from None
+def numbered(client: Client, path: str, items: Sequence[Json]) -> list[Json]:
+    """The items with ids, as text, that are numbers, as RT's are. Others are left out and counted."""
+    found = [item | {"id": str(int(item["id"]))} for item in items if is_numbered(item)]
+    if items and not found:
+        raise NotUnderstood(f"{path}: no item has a number as its id")
+    client.each((item for item in items if not is_numbered(item)), no_number)
+    return found
+
+
+def is_numbered(item: Json) -> bool:
+    with suppress(KeyError, ValueError, TypeError):
+        return all(0 <= int(item[name]) < 2**63 for name in ("id", "ObjectId") if name == "id" or name in item)
+    return False
+
+
+def no_number(_item: Json) -> None:
+    raise ValueError("no number as its id")
 
 
 def any_of(column: str, values: Iterable[int | str]) -> str:

@@ -29,14 +29,18 @@ class Words:
 
 
 def read(words: Words, item: Json) -> Read:
-    """A ticket, given with its transactions, as a request; the custom fields by name, for the segment mapping."""
+    """A ticket, given with its transactions (None: they could not be read), as a request.
+
+    The custom fields are given by name, for the segment mapping.
+    """
     fields = {field["name"]: field["values"] for field in item["CustomFields"] or ()}  # "" where none may be seen
     return Read(request(words, item), item | {"CustomFields": fields})
 
 
 def request(words: Words, ticket: Json) -> Request:
     statuses = {**STATUS, **words.statuses}
-    outcome, history = statuses[ticket["Status"]], ticket["Transactions"]
+    outcome, history = statuses[ticket["Status"]], ticket["Transactions"] or ()
+    known = ticket["Transactions"] is not None
     # `Resolved` is set by every inactive status and stays set when the ticket is opened again.
     ended_at = moment(ticket["Resolved"]) if outcome != "open" else None
     due_at = moment(ticket["Due"])
@@ -58,8 +62,8 @@ def request(words: Words, ticket: Json) -> Request:
         abandoned_at=ended_at if outcome == "abandoned" else None,
         closed_at=ended_at,
         escalated_at=moment(moves[0]["Created"]) if moves else None,
-        reopen_count=sum(before in ENDED and after == "open" for before, after in turns),
-        replies=len(answers),
+        reopen_count=sum(before in ENDED and after == "open" for before, after in turns) if known else None,
+        replies=len(answers) if known else None,
         priority=ticket["Priority"] or None,
         requester=next((who["id"] for who in ticket["Requestor"] if who["type"] == "user"), None),
         handled_by=handler,
@@ -68,7 +72,7 @@ def request(words: Words, ticket: Json) -> Request:
         # Nobody booked time: unknown, except where nobody had any to book.
         human_seconds=minutes * 60.0 if minutes or handler == "automation" else None,
         sla_breached=ended_at > due_at if ended_at and due_at else None,
-        on_hold_seconds=on_hold(words, ticket, ended_at) if ended_at else None,
+        on_hold_seconds=on_hold(words, ticket, ended_at) if ended_at and known else None,
     )
 
 

@@ -30,4 +30,8 @@ class World:
     unknown_word: Callable[[], str]  # gives one ended item a status nobody knows; tells the record's id
     missing_time: Callable[[], str]  # takes an instant from one item; tells the record's id
     delete: Callable[[], str]  # deletes an item; tells the record's id
+    work: Callable[[datetime], str]  # gives it one more ended item at this instant; tells the record's id
+    absurd: Callable[[], Callable[[], None]]  # gives it an item at a place far beyond all others; what takes it away
+    start_over: Callable[[], set[str]]  # sets it up anew, with a few items of the same ids; tells all records' ids
+    about_one: tuple[str, Callable[[web.Request], bool]] | None  # a record, and which questions are about it alone
     quiet_requests: int = 6  # what a poll may ask when nothing has happened

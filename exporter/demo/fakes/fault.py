@@ -1,5 +1,6 @@
 """Trouble on demand: an aiohttp middleware that any fake platform can be served behind."""
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -8,9 +9,9 @@ from typing import Literal
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-Trouble = int | Literal["garbage", "half", "cut", "repeat"] | None
-"""What happens to a request: an HTTP status; an answer that is not JSON; half an answer with a good ending;
-a connection cut in mid-answer; the first page of that list again; or None, nothing."""
+Trouble = int | Literal["garbage", "odd", "half", "cut", "silence", "repeat"] | None
+"""What happens to a request: an HTTP status; an answer that is not JSON; JSON that is of no use; half an answer with a
+good ending; a connection cut in mid-answer; no answer; the first page of that list again; or None, nothing."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -21,6 +22,8 @@ class Faults:
 
     coming: deque[Trouble] = field(default_factory=deque)
     after: Trouble = None
+    about: Callable[[web.Request], bool] = lambda _: True  # `after` happens only to these requests
+    silence_ends: asyncio.Event = field(default_factory=asyncio.Event)
     retry_after: str | None = None  # sent with every made-up status
     requests: list[str] = field(default_factory=list)  # "GET /path" of each request so far
     first: dict[str, bytes] = field(default_factory=dict)  # by question
@@ -31,10 +34,12 @@ class Faults:
         @web.middleware
         async def trouble(request: web.Request, handler: Handler) -> web.StreamResponse:
             self.requests.append(f"{request.method} {request.path}")
-            kind = self.coming.popleft() if self.coming else self.after
+            kind = self.coming.popleft() if self.coming else self.after if self.about(request) else None
             if isinstance(kind, int):
                 headers = {"Retry-After": self.retry_after} if self.retry_after is not None else {}
                 return web.json_response({"message": "made-up trouble"}, status=kind, headers=headers)
+            if kind == "silence":
+                await self.silence_ends.wait()
             response = await handler(request)
             if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
                 return response
@@ -43,6 +48,8 @@ class Faults:
                 body = self.first.setdefault(question(request), body)
             elif kind == "garbage":
                 body = b"<html>Please log in</html>"
+            elif kind == "odd":
+                body = b'["odd", {"odd": [null, 0.5]}]'
             elif kind == "half":
                 body = body[: len(body) // 2]
             elif kind == "cut":

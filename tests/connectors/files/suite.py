@@ -3,7 +3,8 @@
 import csv
 import json
 import os
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,34 @@ def world(folder: Path) -> World:
         write_lines(folder / "a.jsonl", [item for item in rows(0, 12) if item["id"] != "r3"])
         return "r3"
 
+    def work(at: datetime) -> str:
+        items = [{"id": f"w{at:%H%M}", "opened_at": at.isoformat(), "resolved_at": at.isoformat()}]
+        with (folder / "a.jsonl").open("a") as file:
+            file.writelines(json.dumps(item) + "\n" for item in items)
+        os.utime(folder / "a.jsonl", (at.timestamp() - 3600, at.timestamp() - 3600))
+        return items[0]["id"]
+
+    def absurd() -> Callable[[], None]:
+        write_lines(folder / "z.jsonl", rows(50, 3))
+        os.utime(folder / "z.jsonl", (AT.timestamp() + 86400 * 365 * 50,) * 2)
+        return (folder / "z.jsonl").unlink
+
+    def start_over() -> set[str]:
+        for path in folder.iterdir():
+            if path.name != "a.jsonl":
+                path.unlink()
+        write_lines(folder / "a.jsonl", rows(10, 5))
+        return {f"r{number}" for number in range(10, 15)}
+
     return World(
         app=None,
         options=Options(path=f"{folder}/*", record="request", page_size=5),
         unknown_word=lambda: change("r4", "outcome", "pondering"),
         missing_time=lambda: change("r4", "opened_at", None),
         delete=delete,
+        work=work,
+        absurd=absurd,
+        start_over=start_over,
+        about_one=None,
         quiet_requests=0,
     )

@@ -1,6 +1,7 @@
 """n8n for the contract suite: a long history with retries, rejections, a crash, and runs that run and wait."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from exporter.client import Auth
@@ -52,6 +53,22 @@ def world(_folder: Path) -> World:
         n8n.prune(1026)  # the one that waits
         return "1026"
 
+    def work(at: datetime) -> str:
+        execution = n8n.start("wf0001", at)
+        n8n.end(execution, at)
+        return str(execution)
+
+    def absurd() -> Callable[[], None]:
+        n8n.last_id, kept = 2**53 - 1, n8n.last_id
+        n8n.end(n8n.start("wf0001", AT), AT)
+        n8n.last_id = kept
+        return lambda: n8n.prune(2**53)
+
+    def start_over() -> set[str]:
+        n8n.executions.clear()
+        n8n.last_id = 1008
+        return {work(AT + timedelta(minutes=minute)) for minute in range(7)}
+
     return World(
         app=n8n.app(),
         options=Options(page_size=4, overlap=5),
@@ -59,4 +76,9 @@ def world(_folder: Path) -> World:
         unknown_word=unknown_word,
         missing_time=missing_time,
         delete=delete,
+        work=work,
+        absurd=absurd,
+        start_over=start_over,
+        about_one=("1005", lambda request: request.path.endswith("/executions/1005")),
+        quiet_requests=12,  # a short list is read whole
     )

@@ -1,6 +1,7 @@
 """Prefect for the contract suite: a long history with retries, crashes and cancellations, and runs that go on."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -52,6 +53,21 @@ def world(_folder: Path) -> World:
         prefect.delete(open_run)
         return open_run
 
+    deployment = next(iter(prefect.deployments))
+    retried = next(key for key, row in prefect.runs.items() if row["run_count"] > 1)
+
+    def work(at: datetime) -> str:
+        return prefect.execute(deployment, at, 5)
+
+    def absurd() -> Callable[[], None]:
+        run = prefect.execute(deployment, AT + timedelta(days=1), 5)
+        return lambda: prefect.delete(run)
+
+    def start_over() -> set[str]:
+        prefect.runs.clear()
+        prefect.states.clear()
+        return {work(AT - timedelta(days=day)) for day in range(2, 9)}
+
     return World(
         app=prefect.app(),
         options=Options(page_size=4),
@@ -60,4 +76,8 @@ def world(_folder: Path) -> World:
         unknown_word=unknown_word,
         missing_time=missing_time,
         delete=delete,
+        work=work,
+        absurd=absurd,
+        start_over=start_over,
+        about_one=(retried, lambda request: request.query.get("flow_run_id") == retried),
     )

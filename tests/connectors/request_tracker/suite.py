@@ -1,6 +1,8 @@
 """Request Tracker for the contract suite: tickets that were answered, escalated, opened again, rejected, left."""
 
-from datetime import timedelta
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from exporter.client import Auth
@@ -47,6 +49,23 @@ def world(_folder: Path) -> World:
         tracker.set_status(18, "deleted", "root", AT)
         return "18"
 
+    def work(at: datetime) -> str:
+        ticket = tracker.create("Support", "user1@customer.test", at)
+        tracker.set_status(ticket, "resolved", "alice", at)
+        return str(ticket)
+
+    def absurd() -> Callable[[], None]:
+        tracker.last_transaction, kept = 2**53, tracker.last_transaction
+        tracker.comment(1, "alice", AT)
+        far, tracker.last_transaction = tracker.last_transaction, kept
+        return lambda: tracker.transactions.__delitem__(far)
+
+    def start_over() -> set[str]:
+        tracker.tickets.clear()
+        tracker.transactions.clear()
+        tracker.last_ticket, tracker.last_transaction = 5, 50
+        return {work(AT + timedelta(minutes=minute)) for minute in range(7)}
+
     return World(
         app=tracker.app("/rt"),
         options=Options(page_size=5, overlap=20, bots=("autobot",)),
@@ -55,5 +74,9 @@ def world(_folder: Path) -> World:
         unknown_word=unknown_word,
         missing_time=missing_time,
         delete=delete,
+        work=work,
+        absurd=absurd,
+        start_over=start_over,
+        about_one=("5", lambda request: bool(re.search(r"ObjectId = 5\b", request.query.get("query", "")))),
         quiet_requests=6,
     )
