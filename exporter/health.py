@@ -57,6 +57,7 @@ class SourceMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._watched: dict[str, Watched] = {}
         self._newest: dict[str, dict[str, datetime]] = {}
+        self._without_details: set[str] = set()
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"outcome_source_{name}", text, ["source", *labels], registry=registry)
@@ -162,6 +163,12 @@ class SourceMetrics:
     def started_over(self, source: str) -> None:
         """What was read last is gone from the platform, and all is read again."""
         self._anew.labels(source).inc()
+
+    def first_failed_details(self, source: str) -> bool:
+        """Whether this is the first time since the start that details of the source's items could not be read."""
+        first = source not in self._without_details
+        self._without_details.add(source)
+        return first
 
     def progress(self, source: str, items: int, expected: int | None) -> None:
         """How far the first full sync is."""

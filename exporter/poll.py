@@ -140,7 +140,7 @@ class _Poll:
         self.show, self.writer = show, writer
         self.observer = health.sources.observer(source.name)
         self.records = self.changed = 0
-        self.first = True
+        self.first, self.anew = True, False
         self.expected: int | None = None
         self.waiting: deque[tuple[Page, list[LeftOut]]] = deque()
         self.mapped = frozenset(name for filler in source.mapping.values() for _, name, _, _ in filler.mapped)
@@ -149,7 +149,7 @@ class _Poll:
     async def run(self) -> None:
         source, at = self.source, self.at
         state = await self._in_thread(self.store.begin, source.name, source.fingerprint, at)
-        self.first = not state.complete
+        self.first, self.anew = not state.complete, state.anew
         self.metrics.stood(source.name, complete=state.complete, last_success=state.last_success)
         if not self.watermarks:  # after a start; later they are kept in step page by page
             self.watermarks |= await self._in_thread(self.store.newest, source.name, at)
@@ -159,11 +159,15 @@ class _Poll:
         async with client:
             try:
                 await self._store_all(source.connector.poll(client, source.options, state.cursor), client)
-            except StartOver as anew:
-                await self._in_thread(self.store.start_over, source.name, anew.cursor)
-                logger.warning("source %s: begins anew: %s", source.name, anew)
+            except StartOver as why:
+                self.anew = True
+                await self._in_thread(self.store.start_over, source.name, why.cursor)
+                logger.warning("source %s: %s", source.name, why)
                 self.metrics.started_over(source.name)
-                await self._store_all(source.connector.poll(client, source.options, anew.cursor), client)
+                await self._store_all(source.connector.poll(client, source.options, why.cursor), client)
+            if client.failed_details and self.metrics.first_failed_details(source.name):
+                text = "source %s: details of some items are unknown, and asked for again later: %s"
+                logger.warning(text, source.name, client.failed_details[0])
         # A first sync of several polls asked from different instants on: the last of them holds for all.
         whole_since = BEGINNING if getattr(source.connector, "READS_ALL", False) else since
         await self._in_thread(self.store.succeeded, source.name, at, whole_since)
@@ -211,7 +215,9 @@ class _Poll:
         reads = (read for page in pages for read in page.reads)
         records, _, more = segments.records(reads, source.mapping, self.store.person)
         self.observer.left_out([*left_out, *more])
-        changed = self.store.write(source.name, records, pages[-1].cursor, gone=pages[-1].gone, at=self.at)
+        # Of a platform that is not what it was, what is read replaces what is stored, were that updated later.
+        at = BEGINNING if self.anew else self.at
+        changed = self.store.write(source.name, records, pages[-1].cursor, gone=pages[-1].gone, at=at)
         for name, moment in self.store.newest_of(records, self.at).items():
             self.watermarks[name] = max(moment, self.watermarks.get(name, moment))
         return Counter(record_name(type(record)) for record in records), changed

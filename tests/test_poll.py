@@ -16,9 +16,10 @@ from aiohttp.test_utils import TestServer
 from exporter.client import AuthFailed, Client, Gone, HttpSettings, NotUnderstood, RateLimited, Unavailable
 from exporter.column import Rule
 from exporter.connectors.contract import Cursor, Page
+from exporter.failure import StartOver
 from exporter.health import Health
 from exporter.poll import MOST_WAITING, Outcome, Poller, Progress, SourceFreshness, poll_once
-from exporter.records import Read, Request, Run
+from exporter.records import Read, Request, Run, RunStatus
 from exporter.segments import compiled
 from exporter.source import Source
 from exporter.store import Store
@@ -141,6 +142,80 @@ async def make(store: Store, health: Health) -> AsyncIterator[Callable[..., tupl
 
 
 # One poll
+
+
+@dataclass
+class Restored(Platform):
+    """A platform that was restored: what the cursor tells of is not there."""
+
+    updated_at: datetime = AT - timedelta(hours=1)
+
+    async def poll(self, _client: Client, _options: Any, cursor: Cursor) -> AsyncIterator[Page]:
+        self.polls.append(dict(cursor))
+        if cursor.get("mark"):
+            raise StartOver("of the 3 newest runs read before, 3 are gone", {"known": ["f1"]})
+        if self.trouble:
+            raise self.trouble
+        began = self.updated_at - timedelta(hours=1)
+        status: RunStatus = "failed" if self.polls[0].get("mark") else "succeeded"
+        record = Run(id="1", status=status, started_at=began, updated_at=self.updated_at)
+        yield Page([Read(record, {})], {"mark": 1})
+
+
+async def test_a_platform_that_begins_anew_is_read_from_there_and_that_is_said_once(
+    store: Store, health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
+    before, after = Restored(), Restored(updated_at=AT - timedelta(hours=9))
+    await poll_once(source(before), store, health, AT)
+    outcome = await poll_once(source(after), store, health, AT)
+    stored = store.source("flows")
+
+    assert after.polls == [{"mark": 1}, {"known": ["f1"]}]
+    assert outcome == Outcome(1, 1)  # an older state, of something else that has the id now
+    assert (stored.cursor, stored.complete, stored.anew) == ({"mark": 1}, True, False)
+    assert value(health, "outcome_source_starts_over_total", source="flows") == 1
+    assert [record.message for record in caplog.records] == [
+        "source flows: of the 3 newest runs read before, 3 are gone"
+    ]
+
+
+async def test_beginning_anew_outlives_a_poll_that_breaks_off(store: Store, health: Health) -> None:
+    before, broken = Restored(), Restored(trouble=Unavailable("no answer"))
+    after = Restored(updated_at=AT - timedelta(hours=9))
+    await poll_once(source(before), store, health, AT)
+    await poll_once(source(broken), store, health, AT)
+    broken.trouble, broken.updated_at = None, after.updated_at
+    outcome = await poll_once(source(broken), store, health, AT)
+
+    assert broken.polls == [{"mark": 1}, {"known": ["f1"]}, {"known": ["f1"]}]
+    assert outcome == Outcome(1, 1)
+
+
+async def test_a_platform_that_begins_anew_twice_in_a_poll_is_not_read_for_ever(store: Store, health: Health) -> None:
+    class Mad(Platform):
+        async def poll(self, _client: Client, _options: Any, _cursor: Cursor) -> AsyncIterator[Page]:
+            raise StartOver("what was read before is gone")
+            yield Page([], {})
+
+    assert (await poll_once(source(Mad()), store, health, AT)).reason == "not_understood"
+
+
+async def test_details_that_fail_are_said_once_and_counted(
+    store: Store, health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Half(Platform):
+        async def poll(self, client: Client, _options: Any, _cursor: Cursor) -> AsyncIterator[Page]:
+            client.detail_failed("GET /runs/7: HTTP 500")
+            yield Page([self.read(0, 0)], {})
+
+    first = await poll_once(source(Half()), store, health, AT)
+    await poll_once(source(Half()), store, health, AT)
+
+    assert (first.records, first.reason) == (1, None)
+    assert value(health, "outcome_source_details_failed_total", source="flows") == 2
+    assert [record.message for record in caplog.records] == [
+        "source flows: details of some items are unknown, and asked for again later: GET /runs/7: HTTP 500"
+    ]
 
 
 async def test_a_poll_stores_every_page_and_its_cursor(store: Store, health: Health) -> None:

@@ -51,6 +51,7 @@ class SourceState:
     last_success: datetime | None
     fingerprint: str | None
     whole_since: datetime | None = None  # from when on its records are all there; None where that is not known
+    anew: bool = False  # the platform is not what it was, and is being read from the beginning
 
     def ahead(self, at: datetime) -> bool:
         """Whether the source was read long after this instant."""
@@ -166,18 +167,22 @@ class Store:
         return self.source(source)
 
     def start_over(self, source: str, cursor: Mapping[str, Any]) -> None:
-        """Where to go on is said anew, because the platform is not what it was. The records stay."""
+        """The platform is not what it was: where to go on is said anew. The records stay until others have their ids.
+
+        Until all is read again, what is read replaces what is stored, were that updated later.
+        """
         with self._transaction() as db:
             db.execute(
-                "update source_state set cursor = ? where source = ?", [json.dumps(cursor, sort_keys=True), source]
+                "update source_state set cursor = ?, anew = true where source = ?",
+                [json.dumps(cursor, sort_keys=True), source],
             )
 
     def succeeded(self, source: str, at: datetime, since: datetime | None = None) -> None:
         """A poll that began at `at` has brought everything; the first one everything from `since` on."""
         with self._transaction() as db:
             db.execute(
-                "update source_state set complete = true, last_success = ?, whole_since = coalesce(whole_since, ?)"
-                " where source = ?",
+                "update source_state set complete = true, anew = false, last_success = ?,"
+                " whole_since = coalesce(whole_since, ?) where source = ?",
                 [naive(at), since and naive(since), source],
             )
 
@@ -223,14 +228,15 @@ class Store:
     def source(self, source: str) -> SourceState:
         with self._connection() as db:
             rows = db.execute(
-                "select cursor, complete, fingerprint, last_success, whole_since from source_state where source = ?",
+                "select cursor, complete, fingerprint, last_success, whole_since, coalesce(anew, false)"
+                " from source_state where source = ?",
                 [source],
             ).fetchall()
         if not rows:
             return SourceState({}, False, None, None)
-        cursor, complete, fingerprint, *times = rows[0]
+        cursor, complete, fingerprint, *times, anew = rows[0]
         last_success, whole_since = (moment and moment.replace(tzinfo=UTC) for moment in times)
-        return SourceState(json.loads(cursor), complete, last_success, fingerprint, whole_since)
+        return SourceState(json.loads(cursor), complete, last_success, fingerprint, whole_since, anew)
 
     def newest(self, source: str, until: datetime) -> dict[str, datetime]:
         """Record name -> the newest time in the source's records that is not after `until`."""
@@ -316,6 +322,7 @@ def _connect(path: Path, settings: dict[str, str], tables: Iterable[Table]) -> d
             table.make(db)
         frozen.make(db)
         db.execute("alter table source_state add column if not exists whole_since TIMESTAMP")
+        db.execute("alter table source_state add column if not exists anew BOOLEAN")
     except BaseException:
         db.close()
         raise
