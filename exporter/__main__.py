@@ -1,4 +1,4 @@
-"""The command line: run, once, check, kpis, explain, backfill, rules, demo, render."""
+"""The command line: run, once, check, kpis, explain, backfill, erase, rules, demo, render."""
 
 import asyncio
 import json
@@ -317,6 +317,31 @@ def demo(directory: Path, seed: int, level: str | None) -> None:
         guarded(lambda: asyncio.run(show.demo(directory, seed, run_exporter=run_exporter, now=now)))
     except show.DemoError as error:
         fail(error)
+
+
+@main.command()
+@config_file
+@click.option("--person", help="A person, written as the sources write it: a mail address or an id.")
+@click.option("--source", "source", metavar="NAME", help="A source; also one that is no longer configured.")
+def erase(config_path: Path, person: str | None, source: str | None) -> None:
+    """Remove a person, or all that a source has brought, from a store at rest, so that it cannot be read in the file.
+
+    Stop the exporter before. Of a person, accounts and activity are deleted; requests and bookings stay, and name
+    nobody. What a source still has comes again with the next poll: erase it there first, or take the source away.
+    """
+    if (person is None) == (source is None):
+        fail("give either --person or --source: what is to be erased")
+    config = loaded(config_path)
+
+    def work() -> dict[str, int]:
+        with open_store(config) as store:
+            return store.erase_person(person) if person is not None else store.erase_source(str(source))
+
+    found = guarded(work)
+    told = ", ".join(f"{name} {count}" for name, count in sorted(found.items())) or "no record names it"
+    click.echo(f"erased: {told}")
+    if source in {each.name for each in config.sources}:
+        click.echo(f"source {source} is still configured: the next poll brings its records again", err=True)
 
 
 @main.command("rules")

@@ -175,6 +175,7 @@ class App:
     def _keep_house(self, at: datetime) -> None:
         kept = timedelta(seconds=self.config.store.retention_seconds)
         self.health.store.deleted(self._retention.round(at, kept))
+        self._retention.clean()
         self.health.store.stands(self.store.counts(), self.store.size())
 
     def _start_otlp(self) -> None:

@@ -38,7 +38,8 @@ def read(path: Path) -> Config:
 def open_store(config: Config) -> Store:
     """Raises StoreError."""
     settings = config.store
-    return Store.open(settings.path, threads=settings.threads, memory_limit=settings.memory_limit)
+    key = settings.person_key.reveal() if settings.person_key else None
+    return Store.open(settings.path, threads=settings.threads, memory_limit=settings.memory_limit, person_key=key)
 
 
 def fed(config: Config, freshness: Sequence[SourceFreshness]) -> list[Fed]:
@@ -72,12 +73,10 @@ def evaluated(
 
     `fresh_at`: the instant at which sources are judged to be stale or not. `memory`: of the evaluations before.
     """
-    reader, fed_by = store.reader(), feeds(sources, fresh_at)
-    try:
+    fed_by = feeds(sources, fresh_at)
+    with store.reading() as reader:
         found = evaluate(reader, config.plan, at, fed_by)
         return replace(found, baselines=(memory or Memory()).past(reader, store, config.plan, at, fed_by))
-    finally:
-        reader.close()
 
 
 def feeds(sources: Sequence[Fed], fresh_at: datetime) -> list[Feed]:
@@ -96,21 +95,15 @@ def feeds(sources: Sequence[Fed], fresh_at: datetime) -> list[Feed]:
 
 def explained(config: Config, store: Store, at: datetime, sources: Sequence[Fed], asked: Question) -> dict[str, Any]:
     """Where a figure comes from. Raises explain.Unexplained."""
-    reader = store.reader()
-    try:
+    with store.reading() as reader:
         told = explain(reader, config.plan, at, sources, feeds(sources, at), asked)
         return told | {"baselines": comparisons(reader, store, config.plan, at, feeds(sources, at), asked)}
-    finally:
-        reader.close()
 
 
 def past(config: Config, store: Store, sources: Sequence[Fed], chunk: Instants) -> list[backfill.Line]:
     """The figures of past instants, each as `once --no-poll --at` gives them, as lines of a part."""
-    reader = store.reader()
-    try:
+    with store.reading() as reader:
         return backfill.part(reader, config.plan, config.limits, chunk, lambda at: feeds(sources, at))
-    finally:
-        reader.close()
 
 
 @dataclass(frozen=True)

@@ -217,7 +217,8 @@ class _Poll:
         self.observer.left_out([*left_out, *more])
         # Of a platform that is not what it was, what is read replaces what is stored, were that updated later.
         at = BEGINNING if self.anew else self.at
-        changed = self.store.write(source.name, records, pages[-1].cursor, gone=pages[-1].gone, at=at)
+        gone = [(kind, segments.id_of(id_, self.store.person)) for kind, id_ in pages[-1].gone]
+        changed = self.store.write(source.name, records, pages[-1].cursor, gone=gone, at=at)
         for name, moment in self.store.newest_of(records, self.at).items():
             self.watermarks[name] = max(moment, self.watermarks.get(name, moment))
         return Counter(record_name(type(record)) for record in records), changed

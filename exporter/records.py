@@ -299,6 +299,12 @@ VITAL_COLUMNS: Mapping[type[Record], frozenset[str]] = {
 INVENTORIES = frozenset({"workflow", "account"})
 """Records of what there is rather than of what happened: kept however old."""
 
+ABOUT_PERSONS = frozenset({"account", "activity"})
+"""Records that are about a person, rather than about something that happened to one."""
+
+IDS = frozenset({"id", "caused_by", "root_id", "opportunity_id"})
+"""Columns that hold the id of a record. One that is a mail address is stored as a person is."""
+
 SEGMENTS = ("team", "business_unit", "region", "cohort")
 
 

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from exporter.store import Store
+from exporter.store import Store, StoreError
 
 log = logging.getLogger(__name__)
 
 FIRST_AFTER = timedelta(hours=2)
 """How long the clock must have gone evenly before anything is deleted: since the start, or since it last jumped."""
 EVERY = timedelta(hours=6)
+CLEAN_EVERY = timedelta(days=1)
 SHARE = 0.1
 """Of the records of a type, the most that one round deletes."""
 UNEVEN = timedelta(minutes=10)
@@ -26,6 +27,7 @@ class Retention:
         self._store, self._seconds = store, seconds
         self._first: tuple[datetime, float] | None = None
         self._last_round: float | None = None
+        self._cleaned: float | None = None
 
     def round(self, at: datetime, kept: timedelta) -> int:
         """Deletes what is older than `kept`, if it is time for it; returns how many records that were."""
@@ -44,6 +46,19 @@ class Retention:
             told = ", ".join(f"{name} {count}" for name, count in sorted(deleted.items()))
             log.info("deleted records older than %s: %s", f"{before:%Y-%m-%d %H:%M} UTC", told)
         return sum(deleted.values())
+
+    def clean(self) -> None:
+        """Writes the file anew once a day, where something was deleted: a deleted row is not to be read in it."""
+        passed = self._seconds()
+        if self._cleaned is not None and passed - self._cleaned < CLEAN_EVERY.total_seconds():
+            return
+        try:
+            if self._store.rewrite():
+                self._cleaned = passed
+                log.info("wrote the store's file anew, without what was deleted")
+        except StoreError as error:
+            self._cleaned = passed  # a full disk is not tried every minute
+            log.warning("what was deleted can still be read in the store's file: %s", error)
 
     def _steady(self, at: datetime, passed: float) -> bool:
         """Whether the clock has gone evenly for long enough."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from exporter.column import COLUMNS, UNITS, Column, Rule, Rules, Scalar, cleaned, number
 from exporter.pattern import Pattern, compile_pattern, matched, pattern_fault
-from exporter.records import SEGMENTS, VITAL_COLUMNS, Json, Read, Record, person_columns, record_name
+from exporter.records import IDS, SEGMENTS, VITAL_COLUMNS, Json, Read, Record, person_columns, record_name
+from exporter.store.person import is_address, normal, without_address
 from exporter.unreadable import LeftOut, Unreadable, attempt, place_of, quoted, value
 
 LABELS: Mapping[str, tuple[str, ...]] = {
@@ -52,6 +53,8 @@ class Filler:
     mapped: tuple[tuple[int, str, Find, str], ...]
     labels: tuple[int, ...]
     persons: tuple[int, ...]
+    ids: tuple[int, ...]
+    url: int
 
 
 Fillers = Mapping[type[Record], Filler]
@@ -110,6 +113,11 @@ def apply(read: Read, mapping: Fillers, person: Callable[[str], str]) -> Record:
     for position in filler.persons:
         if values[position] is not None:
             values[position] = _hashed(values[position], person)
+    for position in filler.ids:
+        text = values[position]
+        if text is not None and "@" in text and is_address(text):
+            values[position] = _hashed(text, person)
+            values[filler.url] = without_address(values[filler.url], text)
     # Slot by slot: dataclasses.replace would be most of the time spent here.
     record = object.__new__(filler.make)
     for setter, each in zip(filler.setters, values, strict=True):
@@ -117,10 +125,14 @@ def apply(read: Read, mapping: Fillers, person: Callable[[str], str]) -> Record:
     return record
 
 
+def id_of(text: str, person: Callable[[str], str]) -> str:
+    """An id as `apply` stores it."""
+    return (is_address(text) and _hashed(text, person)) or text
+
+
 def _hashed(name: str, person: Callable[[str], str]) -> str | None:
-    name = name.strip()
-    # A mail address is one person however it is written; other ids may tell A from a.
-    return person(name.lower() if "@" in name else name) if name else None
+    name = normal(name)
+    return person(name) if name else None
 
 
 def faults(rule: Rule, column: Column) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -167,6 +179,8 @@ def _filler(rules: Rules, record: type[Record]) -> Filler:
         ),
         labels=tuple(names.index(name) for name in LABELS[record_name(record)]),
         persons=tuple(names.index(name) for name in person_columns(record)),
+        ids=tuple(names.index(name) for name in names if name in IDS),
+        url=names.index("url"),
     )
 
 

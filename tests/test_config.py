@@ -206,6 +206,41 @@ def test_credentials_become_the_header_the_platform_wants(
     assert found.warnings == ()
 
 
+PERSON_KEYS = {"KEY": "5f" * 32}
+
+
+@pytest.fixture
+def key_files(tmp_path: Path) -> None:
+    for name, text in (("key", "6e" * 32), ("short", "sesame")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+
+
+@pytest.mark.usefixtures("key_files")
+@pytest.mark.parametrize(
+    ("store", "expected"),
+    [('{ person_key: "${KEY}" }', "5f" * 32), ("{ person_key_file: key }", "6e" * 32), ("{}", None)],
+)
+def test_the_person_key_is_a_secret(written: Any, store: str, expected: str | None) -> None:
+    found = written(f"store: {store}\n{FILES}", PERSON_KEYS).store.person_key
+
+    assert expected == (found and found.reveal())
+
+
+@pytest.mark.usefixtures("key_files")
+@pytest.mark.parametrize(
+    ("store", "expected"),
+    [
+        ("{ person_key_file: short }", "store.person_key_file: this key is too short; make one with: openssl rand"),
+        ('{ person_key: "${KEY}", person_key_file: key }', "person_key and person_key_file are both given; keep one"),
+        ("{ person_key: sesame }", "store.person_key: a secret is not written here"),
+    ],
+)
+def test_a_person_key_that_is_none_is_refused(written: Any, store: str, expected: str) -> None:
+    with pytest.raises(Mistakes, match=re.escape(expected)):
+        written(f"store: {store}\n{FILES}", PERSON_KEYS)
+
+
 def test_secrets_are_never_printed(written: Any, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("sesame")
     otlp = "otlp: {endpoint: 'https://c.example.com', headers: {A: '${KNOWN}'}, header_files: {B: key}}\n"
@@ -497,6 +532,9 @@ def test_the_example_has_every_key_of_every_section() -> None:
         known[at] = may
         has.setdefault(at, set()).update(does)
 
+    one_of_two = {"person_key", "person_key_file"}  # a comment shows them: the default is neither
+    known[".store"] -= one_of_two
+    assert {key for key in one_of_two if f"{key}: " in EXAMPLE.read_text()} == one_of_two
     assert {".store", ".limits", ".workflows", ".services", ".teams", ".costs", ".otlp", ".log"} < set(known)
     assert known == has
 

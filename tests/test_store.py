@@ -420,7 +420,7 @@ def test_file_and_log_are_for_the_owner_only(path: Path) -> None:
 
         modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in path.parent.iterdir()}
 
-    assert modes == {"store.duckdb": 0o600, "store.duckdb.wal": 0o600}
+    assert modes == {"store.duckdb": 0o600, "store.duckdb.wal": 0o600, "store.duckdb.person-key": 0o600}
     after = os.umask(before)
     assert before == after
 
@@ -532,9 +532,9 @@ def test_a_database_of_another_program_is_refused(path: Path) -> None:
 def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
     Store.open(path).close()
     with duckdb.connect(path) as db:
-        db.execute("update meta set value = '2' where name = 'format'")
+        db.execute("update meta set value = '3' where name = 'format'")
 
-    with pytest.raises(NewerFormat, match=r"has format 2, .* up to 1; run the newer version again"):
+    with pytest.raises(NewerFormat, match=r"has format 3, .* up to 2; run the newer version again"):
         Store.open(path)
 
 

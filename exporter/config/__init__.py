@@ -32,6 +32,7 @@ from exporter.plan import (
 from exporter.records import RECORDS
 from exporter.segments import LABELS
 from exporter.source import Source
+from exporter.store.person import SHORTEST_KEY
 from exporter.strict import At, Mistakes
 
 DEFAULT_LABELS: Mapping[str, tuple[str, ...]] = {
@@ -58,6 +59,7 @@ class StoreSettings:
     retention_seconds: int
     threads: int
     memory_limit: str
+    person_key: Secret | None = None  # of the hashes that persons are stored as; None: in a file beside the store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +149,7 @@ class _Loader:
                 retention_seconds=whole.store.retention,
                 threads=whole.store.threads,
                 memory_limit=whole.store.memory_limit,
+                person_key=self._person_key(data.get("store")),
             ),
             plan=Plan(
                 settings=settings,
@@ -311,6 +314,14 @@ class _Loader:
             interval_seconds=otlp.interval,
             compression=otlp.compression,
         )
+
+    def _person_key(self, data: Any) -> Secret | None:
+        found = self.credentials.secret(data, "person_key", ("store",)) if isinstance(data, dict) else None
+        if found and len(found.reveal()) < SHORTEST_KEY:
+            at: At = ("store", "person_key" if "person_key" in data else "person_key_file")
+            self.checker.wrong(at, "this key is too short; make one with: openssl rand -hex 32")
+            return None
+        return found
 
     def _header(self, part: str, text: str, at: At) -> Secret:
         return (

@@ -102,6 +102,8 @@ class Store(Section):
     retention: Annotated[int, _length("1d")] = 400 * 86400
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     memory_limit: Memory = "256MB"
+    person_key: str | None = None
+    person_key_file: Text | None = None
 
 
 class Limits(Section):

@@ -4,12 +4,9 @@ One file, one writer. A page of records and the cursor that goes with it are one
 Instants are stored as UTC without a zone.
 """
 
-import hashlib
-import hmac
 import json
 import logging
 import os
-import secrets
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,8 +19,8 @@ from typing import Any, Self
 import duckdb
 
 from exporter.records import RECORDS, Record
-from exporter.store import frozen
-from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, check_folder, fault
+from exporter.store import file, frozen, person, rewrite
+from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, fault
 from exporter.store.frozen import Frozen
 from exporter.store.table import Table, goes_back, naive
 
@@ -31,15 +28,11 @@ __all__ = ["CannotWrite", "Damaged", "Frozen", "NewerFormat", "NotAStore", "Sour
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-"""Raised when an older program could not work with the file. A column that is only added does not need that."""
-
 AHEAD = timedelta(days=1)  # how far the clock of a platform may be ahead of ours
 
 FEWEST = 3  # records that must tell of an instant before it is believed
 
 CHUNK = 20_000  # rows compared at a time: bounds the memory of a huge write
-HEADERS_BYTES = 12_288  # what a DuckDB file has before its first block
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +54,22 @@ class SourceState:
 class Store:
     """The open store. Its methods may be called from any thread; they wait for each other."""
 
-    def __init__(self, path: Path, settings: Mapping[str, str], records: Iterable[type[Record]]) -> None:
+    def __init__(
+        self, path: Path, settings: Mapping[str, str], records: Iterable[type[Record]], person_key: str | None
+    ) -> None:
         self.path = path
+        self._person_key = person_key
         self._tables = {record_type: Table(record_type) for record_type in records}
         self._settings = dict(settings)
         self._lock = threading.RLock()
         self._db: duckdb.DuckDBPyConnection | None = None
+        self._identity: tuple[int, int] | None = None  # of the file that is open
+        self._readers = 0
         # DuckDB makes its write-ahead log anew after each checkpoint: only the umask keeps that private too.
         self._umask = os.umask(0o077)
         try:
-            with self._connection() as db:
-                self._person_key = bytes.fromhex(_meta(db)["person_key"])
+            with self._connection():
+                pass
         except BaseException:
             self.close()
             raise
@@ -84,8 +82,12 @@ class Store:
         threads: int = 1,
         memory_limit: str = "256MB",
         records: Mapping[str, type[Record]] = RECORDS,
+        person_key: str | None = None,
     ) -> Self:
-        """Opens the store, making it where there is none. Raises StoreError; never overwrites what it cannot read."""
+        """Opens the store, making it where there is none. Raises StoreError; never overwrites what it cannot read.
+
+        `person_key`: what its persons are hashed under; without one that in the file beside the store, made at need.
+        """
         settings = {
             "threads": str(threads),
             "memory_limit": memory_limit,
@@ -93,7 +95,7 @@ class Store:
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
         }
-        return cls(Path(path), settings, records.values())
+        return cls(Path(path), settings, records.values(), person_key)
 
     def __enter__(self) -> Self:
         return self
@@ -213,6 +215,8 @@ class Store:
             for _, last in deleted.values():
                 # After the last time of what is gone, all is still there.
                 db.execute("update source_state set whole_since = ? where whole_since < ?", [last, last])
+            if deleted:
+                rewrite.mark(db, rewrite.LATER)
         return {name: count for name, (count, _) in deleted.items()}
 
     def freeze(self, baselines: Iterable[Frozen]) -> None:
@@ -254,12 +258,68 @@ class Store:
 
     def person(self, text: str) -> str:
         """A name for a person that cannot be turned back without this store's key."""
-        return hmac.new(self._person_key, text.encode(), hashlib.sha256).hexdigest()[:16]
+        return person.hashed(self._person_key or "", text)
 
     def reader(self) -> duckdb.DuckDBPyConnection:
         """A connection for another thread, to be closed by it; each of its transactions sees one committed state."""
         with self._connection() as db:
             return db.cursor()
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The same, closed at the end. What is wrong with the file becomes a StoreError."""
+        with self._connection() as db:
+            reader = db.cursor()
+            self._readers += 1
+        try:
+            yield reader
+        except duckdb.Error as error:
+            if isinstance(error, duckdb.FatalException):
+                with self._lock:
+                    self._disconnect()
+            if found := fault(self.path, str(error)):
+                raise found from error
+            raise
+        finally:
+            with self._lock:
+                self._readers -= 1
+            reader.close()
+
+    def erase_person(self, name: str) -> dict[str, int]:
+        """Removes a person; returns how many records of each type were touched.
+
+        What is about the person is deleted; what happened stays, and nobody is named in it any more.
+        """
+        hashed = self.person(person.normal(name))
+        with self._transaction() as db:
+            found = {table.name: table.erase_person(db, hashed) for table in self._tables.values()}
+            rewrite.mark(db, rewrite.LATER)
+        self.rewrite()
+        return {name: count for name, count in found.items() if count}
+
+    def erase_source(self, source: str) -> dict[str, int]:
+        """Removes all that a source has brought; returns how many records of each type."""
+        with self._transaction() as db:
+            found = {table.name: table.erase_source(db, source) for table in self._tables.values()}
+            db.execute("delete from source_state where source = ?", [source])
+            rewrite.mark(db, rewrite.LATER)
+        self.rewrite()
+        return {name: count for name, count in found.items() if count}
+
+    def rewrite(self) -> bool:
+        """Writes the file anew where records were deleted since, so that nothing of them can be read in it.
+
+        False where it is not needed, or somebody reads just now.
+        """
+        with self._connection() as db:
+            if self._readers or self._identity is None or not rewrite.due(db):
+                return False
+            try:
+                rewrite.rewrite(db, self.path, self._identity)
+            finally:
+                self._disconnect()
+        with self._connection():
+            return True
 
     def counts(self) -> dict[str, int]:
         """Record name -> rows."""
@@ -295,7 +355,9 @@ class Store:
         with self._lock:
             try:
                 if self._db is None:
-                    self._db = _connect(self.path, self._settings, self._tables.values())
+                    tables = list(self._tables.values())
+                    self._db, self._person_key = file.connect(self.path, self._settings, tables, self._person_key)
+                    self._identity = rewrite.identity_of(self.path)
                 yield self._db
             except duckdb.Error as error:
                 if isinstance(error, duckdb.FatalException):
@@ -309,66 +371,3 @@ class Store:
             with suppress(duckdb.Error):
                 self._db.close()
             self._db = None
-
-
-def _connect(path: Path, settings: dict[str, str], tables: Iterable[Table]) -> duckdb.DuckDBPyConnection:
-    check_folder(path)
-    if not path.exists():
-        _create(path, settings)
-    db = duckdb.connect(path, config=settings)  # type: ignore[arg-type] # its stub wants an invariant dict
-    try:
-        _check(db, path)
-        for table in tables:
-            table.make(db)
-        frozen.make(db)
-        db.execute("alter table source_state add column if not exists whole_since TIMESTAMP")
-        db.execute("alter table source_state add column if not exists anew BOOLEAN")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _create(path: Path, settings: dict[str, str]) -> None:
-    """A new store comes into being whole: being killed half-way leaves no file that cannot be opened."""
-    draft = path.with_name(f"{path.name}.new-{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    try:
-        with duckdb.connect(draft, config=settings) as db:  # type: ignore[arg-type] # its stub wants an invariant dict
-            db.execute("create table meta (name VARCHAR primary key, value VARCHAR not null)")
-            db.execute("insert into meta values ('format', ?), ('person_key', ?)", [str(FORMAT), secrets.token_hex(32)])
-            db.execute(
-                "create table source_state (source VARCHAR primary key, cursor VARCHAR not null,"
-                " complete BOOLEAN not null, last_success TIMESTAMP, fingerprint VARCHAR)"
-            )
-        _put_in_place(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _put_in_place(draft: Path, path: Path) -> None:
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        return  # another process was quicker: opening its file will say so
-    except OSError:  # a file system without hard links
-        draft.rename(path)
-
-
-def _check(db: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Refuses a file that another program, or a later version, has written, and one that was cut off."""
-    # Only used blocks must be there: DuckDB counts free ones at the end, which it cuts off when it closes.
-    block_bytes, blocks = db.execute("select block_size, used_blocks from pragma_database_size()").fetchall()[0]
-    if path.stat().st_size < HEADERS_BYTES + block_bytes * blocks:
-        raise Damaged(path, "damaged: its end is missing")
-    if not db.execute("select 1 from duckdb_tables() where table_name = 'meta'").fetchall():
-        raise NotAStore(path, "a database of another program")
-    version = _meta(db).get("format", "")
-    if not version.isdigit():
-        raise NotAStore(path, "a database of another program")
-    if int(version) > FORMAT:
-        raise NewerFormat(path, f"has format {version}, this version knows formats up to {FORMAT}")
-
-
-def _meta(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    return dict(db.execute("select name, value from meta").fetchall())

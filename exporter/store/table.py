@@ -9,7 +9,8 @@ from operator import attrgetter
 from types import NoneType
 from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
-from exporter.records import INVENTORIES, Record, record_name
+from exporter.records import ABOUT_PERSONS, IDS, INVENTORIES, Record, person_columns, record_name
+from exporter.store.person import is_address, without_address
 
 Row = tuple[Any, ...]
 
@@ -55,6 +56,8 @@ class Table:
         self.name = record_name(record_type)
         self.columns = {f.name: SQL_TYPES[_plain(hints[f.name])] for f in fields(record_type)}
         self.times = [name for name, sql_type in self.columns.items() if sql_type == "TIMESTAMP"]
+        self.persons = person_columns(record_type)
+        self.ids = [name for name in self.columns if name in IDS]
         self._updated = list(self.columns).index("updated_at")
         self._values = attrgetter(*self.columns)
         self._names = ", ".join(f'"{name}"' for name in self.columns)
@@ -118,6 +121,43 @@ class Table:
         found = db.execute(query, [naive(before)]).fetchall()
         self._delete(db, [rowid for rowid, _ in found])
         return len(found), found[-1][1] if found else None
+
+    def erase_person(self, db: Database, hashed: str) -> int:
+        """Deletes the rows that are about a person, empties what names the person in others; returns how many."""
+        touched = " or ".join([f"{name} = $hashed" for name in self.persons] or ["false"])
+        about = f"id = $hashed or ({touched})" if self.name in ABOUT_PERSONS else "id = $hashed"
+        count = db.execute(f'delete from "{self.name}" where {about}', {"hashed": hashed}).fetchall()[0][0]
+        for name in self.persons:
+            query = f'update "{self.name}" set {name} = null where {name} = ?'
+            count += db.execute(query, [hashed]).fetchall()[0][0]
+        return int(count)
+
+    def erase_source(self, db: Database, source: str) -> int:
+        """Deletes the rows of a source; returns how many."""
+        return int(db.execute(f'delete from "{self.name}" where source = ?', [source]).fetchall()[0][0])
+
+    def hash_addresses(self, db: Database, hashed: Callable[[str], str]) -> None:
+        """Hashes ids that are mail addresses, and what refers to such ids; a link that holds one is removed."""
+        for name in self.ids:
+            query = f'select rowid, source, {name}, url from "{self.name}" where contains({name}, ?)'
+            rows = [row for row in db.execute(query, ["@"]).fetchall() if is_address(row[2])]
+            if not rows:
+                continue
+            ids = [hashed(row[2]) for row in rows]
+            links = [without_address(row[3], row[2]) for row in rows]
+            if name == "id":
+                # Two ways to write one address are one record from now on.
+                kept = {(row[1], id_): i for i, (row, id_) in enumerate(zip(rows, ids, strict=True))}
+                self._delete(db, [row[0] for i, row in enumerate(rows) if kept[row[1], ids[i]] != i])
+            keys = [_key(row[1], id_) for row, id_ in zip(rows, ids, strict=True)]
+            also = ", key = new.key" if name == "id" else ""
+            db.execute(
+                f'update "{self.name}" set {name} = new.id, url = new.url{also}'
+                " from (select unnest(?::BIGINT[]) as row, unnest(?::VARCHAR[]) as id, unnest(?::UINTEGER[]) as key,"
+                " unnest(?::VARCHAR[]) as url) new"
+                f' where "{self.name}".rowid = new.row',
+                [[row[0] for row in rows], ids, keys, links],
+            )
 
     def newest(self, db: Database, source: str, until: datetime) -> datetime | None:
         """The newest time in a source's rows that is not after `until`."""

@@ -1,0 +1,145 @@
+"""The file of a store: how it comes into being, what is checked when it is opened, how an older one is changed."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import duckdb
+
+from exporter.store import frozen, person, rewrite
+from exporter.store.fault import Damaged, NewerFormat, NotAStore, check_folder
+from exporter.store.table import Table
+
+FORMAT = 2
+"""Raised when an older program could not work with the file. A column that is only added does not need that.
+
+1: the key of the person hashes stood in the file. 2: it lies outside, and ids that are addresses are hashed.
+"""
+
+HEADERS_BYTES = 12_288  # what a DuckDB file has before its first block
+KEY, PRINT = "person_key", "person_key_fingerprint"
+
+
+def connect(
+    path: Path, settings: dict[str, str], tables: Iterable[Table], configured: str | None
+) -> tuple[duckdb.DuckDBPyConnection, str]:
+    """The store, made where there is none, and its person key. Raises StoreError or duckdb.Error."""
+    check_folder(path)
+    key = person.found(path, configured)
+    if not path.exists():
+        key = _create(path, settings, key)
+    db = _open(path, settings)
+    try:
+        _check(db, path)
+        rewrite.clear(path)
+        for table in tables:
+            table.make(db)
+        frozen.make(db)
+        db.execute("alter table source_state add column if not exists whole_since TIMESTAMP")
+        db.execute("alter table source_state add column if not exists anew BOOLEAN")
+        key = _own_key(db, path, key, tables)
+        if rewrite.due(db) == rewrite.AT_ONCE and (identity := rewrite.identity_of(path)):
+            rewrite.rewrite(db, path, identity)
+            db.close()
+            db = _open(path, settings)
+    except BaseException:
+        db.close()
+        raise
+    return db, key
+
+
+def used_bytes(db: duckdb.DuckDBPyConnection) -> int:
+    """How long the file must be at least. Free blocks do not count: DuckDB cuts those at the end off when it closes."""
+    block_bytes, blocks = db.execute("select block_size, used_blocks from pragma_database_size()").fetchall()[0]
+    return HEADERS_BYTES + int(block_bytes) * int(blocks)
+
+
+def _open(path: Path, settings: dict[str, str]) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(path, config=settings)  # type: ignore[arg-type] # its stub wants an invariant dict
+
+
+def _create(path: Path, settings: dict[str, str], key: str | None) -> str:
+    """A new store comes into being whole: being killed half-way leaves no file that cannot be opened."""
+    draft = path.with_name(f"{path.name}.new-{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    rewrite.log_of(path).unlink(missing_ok=True)  # of a file that is no more: no other can make anything of it
+    fresh = key is None
+    key = key or person.keep(path, person.made())
+    try:
+        with _open(draft, settings) as db:
+            db.execute("create table meta (name VARCHAR primary key, value VARCHAR not null)")
+            rows = [("format", str(FORMAT)), (PRINT, person.fingerprint(key))]
+            db.executemany("insert into meta values (?, ?)", rows)
+            db.execute(
+                "create table source_state (source VARCHAR primary key, cursor VARCHAR not null,"
+                " complete BOOLEAN not null, last_success TIMESTAMP, fingerprint VARCHAR)"
+            )
+        _put_in_place(draft, path)
+    except BaseException:
+        if fresh and not path.exists():
+            person.beside(path).unlink(missing_ok=True)
+        raise
+    finally:
+        draft.unlink(missing_ok=True)
+    return key
+
+
+def _put_in_place(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return  # another process was quicker: opening its file will say so
+    except OSError:  # a file system without hard links
+        draft.rename(path)
+
+
+def _check(db: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Refuses a file that another program, or a later version, has written, and one that was cut off."""
+    if path.stat().st_size < used_bytes(db):
+        raise Damaged(path, "damaged: its end is missing")
+    if not db.execute("select 1 from duckdb_tables() where table_name = 'meta'").fetchall():
+        raise NotAStore(path, "a database of another program")
+    version = _meta(db).get("format", "")
+    if not version.isdigit():
+        raise NotAStore(path, "a database of another program")
+    if int(version) > FORMAT:
+        raise NewerFormat(path, f"has format {version}, this version knows formats up to {FORMAT}")
+
+
+def _own_key(db: duckdb.DuckDBPyConnection, path: Path, key: str | None, tables: Iterable[Table]) -> str:
+    """The key under which the store's persons are hashed; one that is in the file is moved out of it."""
+    meta = _meta(db)
+    if old := meta.get(KEY):
+        if key is not None and key != old:
+            raise person.OtherKey(
+                path,
+                f"holds a person key of its own, which is another than the configured one or that in"
+                f" {person.beside(path)}; without store.person_key, and without that file, it is written there",
+            )
+        key = key or person.keep(path, old)
+        _move_out(db, key, tables)
+    elif key is None:
+        raise person.KeyMissing(path, f"its person key is missing: there is no file {person.beside(path)}")
+    elif meta.get(PRINT) != person.fingerprint(key):
+        raise person.OtherKey(path, "its persons were hashed under another person key")
+    return key
+
+
+def _move_out(db: duckdb.DuckDBPyConnection, key: str, tables: Iterable[Table]) -> None:
+    """Format 1 becomes 2. The file is written anew afterwards: until then the key can still be found in it."""
+    db.begin()
+    try:
+        for table in tables:
+            table.hash_addresses(db, lambda text: person.hashed(key, person.normal(text)))
+        db.execute("delete from meta where name = ?", [KEY])
+        db.execute("insert into meta values (?, ?)", [PRINT, person.fingerprint(key)])
+        db.execute("update meta set value = ? where name = 'format'", [str(FORMAT)])
+        rewrite.mark(db, rewrite.AT_ONCE)
+        db.commit()
+    except BaseException:
+        db.rollback()
+        raise
+
+
+def _meta(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    return dict(db.execute("select name, value from meta").fetchall())
