@@ -136,7 +136,7 @@ def write(lines: Iterable[Sequence[str]], path: Path) -> None:
 
 def families(evaluation: Evaluation, plan: Plan, limits: Limits) -> Iterator[Family]:
     """The series of the KPIs, without what is said about them."""
-    names = {name for setting in plan.settings for name in setting.kpi.series}
+    names = {name for s in plan.settings for name in (*s.kpi.series, *s.kpi.wholes.values())}
     return (family for family in series(evaluation, plan, limits).snapshot.families if family.name in names)
 
 

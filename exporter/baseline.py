@@ -13,7 +13,7 @@ from statistics import median
 from exporter.derive import derive
 from exporter.figure import Evaluation, Figure, Key, Past
 from exporter.kpi import Kpi
-from exporter.merge import merge, value_of
+from exporter.merge import merge, summable, value_of
 from exporter.plan import Plan, Setting
 
 CONTROL = "control"
@@ -74,13 +74,25 @@ def totals(
     def whole(figure: Figure) -> Figure:
         return reduced(figure, kept(settings[figure.kpi].kpi))
 
-    for side in sides(figures, past, settings):
+    every = [figures, *(day for days in past.days.values() for day in days)]
+    split = {figure.kpi for each in every for figure in each if figure.whole}
+    then = {kind: tuple(tuple(in_one(day, split, settings)) for day in days) for kind, days in past.days.items()}
+    for side in sides(in_one(figures, split, settings), replace(past, days=then), settings):
         pairs = [(place, figure) for place, figure, _ in side.pairs()]
         places = {place for place, _ in pairs}
         now = merge((whole(figure) for _, figure in pairs), settings)
         days = [merge((whole(f) for place, f in day.items() if place in places), settings) for day in side.days]
         sums = Sides(side.kind, [(placed(f), f) for f in now], [*map(by_place, days)])
         yield from (Total(figure, made) for _, figure, made in sums.pairs())
+
+
+def in_one(figures: Sequence[Figure], split: Collection[str], settings: Settings) -> list[Figure]:
+    """Figures of which those of some KPIs are wholes, or sums where there are none, for then no record counts twice."""
+    told = summable(figures)
+    parts = [f for f in told if f.kpi in split and not f.whole]
+    labels = {f.kpi: {label for label, _ in f.segment} - {settings[f.kpi].kpi.several} for f in parts}
+    sums = merge((reduced(f, labels[f.kpi]) for f in parts), settings)
+    return [*(f for f in told if f.kpi not in split or f.whole), *sums]
 
 
 def sides(figures: Sequence[Figure], past: Past, settings: Settings) -> Iterator[Sides]:

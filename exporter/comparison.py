@@ -43,9 +43,19 @@ def over(found: Evaluation, setting: Setting, kind: str, asked: Question) -> lis
     """A baseline and what is compared with it, over all segments that are asked for; what makes no sum stays apart."""
     only = replace(Baselines(), **{kind: getattr(setting.baselines, kind)})
     figures = [f for f in found.figures if f.kpi == asked.kpi and f.window in (asked.window, None)]
+    days = found.baselines.days.get(kind, ()) if kind != "control" else ()
+    known = {label for f in figures for label, _ in f.segment}
+    if any(f.whole and (known - {label for label, _ in f.segment}) & asked.segment.keys() for f in figures):
+        # Of one service, what counts under it; of all, every record once.
+        figures, days = of_each(figures), tuple(tuple(of_each(day)) for day in days)
     chosen = [f for f in figures if wanted(f, setting, kind, asked)]
-    past = Past({kind: found.baselines.days.get(kind, ())} if kind != "control" else {})
+    past = Past({kind: days} if days else {})
     return [*totals(chosen, past, {asked.kpi: replace(setting, baselines=only)}, kept_apart)]
+
+
+def of_each(figures: Sequence[Figure]) -> list[Figure]:
+    """Figures without wholes."""
+    return [figure for figure in figures if not figure.whole]
 
 
 def wanted(figure: Figure, setting: Setting, kind: str, asked: Question) -> bool:

@@ -1,9 +1,11 @@
 """KPIs made of other KPIs: one part over another, or less another, in the segments they share."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from exporter.figure import Figure, Key
 from exporter.kpi import Kpi, labels_made, made_of
+from exporter.merge import summable
 from exporter.plan import Plan
 
 Parts = dict[tuple[str | None, Key], float]
@@ -21,6 +23,19 @@ def derive(kpi: Kpi, figures: Sequence[Figure], plan: Plan) -> Iterator[Figure]:
     if not plan.kpis.keys() >= {*made_of(kpi)}:
         return
     labels = {*labels_made(kpi, plan.kpis, plan.labels)}
+    several = {plan.kpis[name].several for name in made_of(kpi)} & labels
+    if not several:
+        yield from _derived(kpi, summable(figures), plan, labels)
+        return
+    yield from _derived(kpi, [f for f in figures if not f.whole], plan, labels)
+    # What is by such a label cannot be added up over it either.
+    if any(f.whole and f.kpi in made_of(kpi) for f in figures):
+        wholes = _derived(kpi, summable(figures), plan, labels - several)
+        yield from (replace(figure, whole=True) for figure in wholes)
+
+
+def _derived(kpi: Kpi, figures: Sequence[Figure], plan: Plan, labels: set[str]) -> Iterator[Figure]:
+    """The same by some of its labels, of figures that can be added up over the others."""
     above = summed(figure_part(figures, kpi.numerator or ""), labels)
     counts = plan.kpis[made_of(kpi)[0]].kind == "count"
     if not above and not counts:

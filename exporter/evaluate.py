@@ -6,8 +6,8 @@ segment and per slice between two windows (the last day, the six days before it,
 
 import operator
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
@@ -19,7 +19,7 @@ from exporter.business import UNASSIGNED, measured, on_each_basis, tabulate_days
 from exporter.derive import derive
 from exporter.figure import Evaluation, Figure, Key
 from exporter.formula import LIST, measures
-from exporter.kpi import BUCKETS, Kpi, labels_of, parts
+from exporter.kpi import BUCKETS, Kpi, labels_of, listed, parts
 from exporter.plan import (
     Feed,
     Plan,
@@ -52,6 +52,9 @@ create or replace temp macro next_moment(instant timestamp, turns timestamp[]) a
   list_min(list_filter(turns, lambda t: t > instant));
 create or replace temp macro first_come(instant timestamp, times timestamp[]) as
   list_filter(times, lambda t: t <= instant)[1];
+create or replace temp macro all_of(one, more) as coalesce(
+  nullif(list_sort(list_distinct(list_filter(list_prepend(one, more), lambda s: nullif(trim(s), '') is not null))), []),
+  [null::varchar]);
 create or replace temp macro out_of_sight(end_at timestamp, since timestamp, from_at timestamp) as
   end_at + (from_at - since) + interval 1 microsecond;
 """
@@ -65,7 +68,8 @@ def evaluate(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fe
     figures: list[Figure] = []
     counted = countable(plan, absent)
     for facts in sorted({s.kpi.facts for s in counted}):
-        figures += Scan(connection, plan, at, facts, [s for s in counted if s.kpi.facts == facts]).figures()
+        for scan in scans(connection, plan, at, facts, [s for s in counted if s.kpi.facts == facts]):
+            figures += scan.figures()
     return concluded(plan, at, figures, absent)
 
 
@@ -79,6 +83,7 @@ def concluded(plan: Plan, at: datetime, counted: Sequence[Figure], absent: Mappi
     """An evaluation of counted figures: without those that needed fields are missing for, with those derived."""
     fit = [s for s in plan.settings if s.kpi.name not in absent]
     about = subjects(fit)
+    counted = without_needless(counted)
     coverage = tuple(f for f in counted if f.kpi == COVERAGE and subject(f) in about)
     unattributed = tuple(f for f in counted if f.kpi == UNATTRIBUTED and subject(f) in about)
     withheld = withdrawn(fit, [name for name, _ in plan.windows], coverage)
@@ -205,12 +210,59 @@ class Segments:
     of_row: Sequence[int]
 
 
+def scans(
+    connection: Connection, plan: Plan, at: datetime, facts: str, settings: Sequence[Setting]
+) -> Iterator["Scan"]:
+    """The passes over one facts file: one, but where records have several values of a label that is configured.
+
+    Then a first one counts them under each of these, and the other one once, for the KPIs by that label too.
+    """
+    by_label = [s for s in settings if s.kpi.several in labels_of(s.kpi, plan.labels)]
+    label = by_label[0].kpi.several if by_label else None
+    if not label or not shared(connection, facts, label):
+        yield Scan(connection, plan, at, facts, settings)
+        return
+    yield Scan(connection, plan, at, facts, by_label, under_each=label)
+    names = frozenset(s.kpi.name for s in by_label)
+    wholes = [replace(s, kpi=s.kpi.model_copy(update={"lacks": (*s.kpi.lacks, label)})) for s in by_label]
+    others = [s for s in settings if s.kpi.name not in names]
+    yield Scan(connection, plan, at, facts, [*wholes, *others], wholes=names)
+
+
+def shared(connection: Connection, record: str, label: str) -> bool:
+    """Whether a record has several values of a label."""
+    query = f'select exists(from "{record}" where len(all_of("{label}", "{listed(label)}")) > 1)'
+    return bool(connection.execute(query).fetchall()[0][0])
+
+
+def without_needless(figures: Sequence[Figure]) -> list[Figure]:
+    """Figures without the wholes of KPIs none of whose records counts twice: their sums are right."""
+    sums: dict[tuple[str, bool], float] = {}
+    for f in figures:
+        key = f.kpi, f.whole
+        sums[key] = sums.get(key, 0.0) + (f.numerator if f.denominator is None else f.denominator)
+    needless = {kpi for kpi, whole in sums if whole and round(sums[kpi, True] - sums.get((kpi, False), 0.0), 6) == 0}
+    return [f for f in figures if not (f.whole and f.kpi in needless)]
+
+
 class Scan:
-    """One pass over one facts file for all its KPIs."""
+    """One pass over one facts file for all its KPIs.
+
+    `under_each`: a label; a row counts under each of the values it has of it. `wholes`: KPIs whose figures are such.
+    """
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, facts: str, settings: Sequence[Setting]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        plan: Plan,
+        at: datetime,
+        facts: str,
+        settings: Sequence[Setting],
+        *,
+        under_each: str | None = None,
+        wholes: Collection[str] = (),
     ) -> None:
+        self.under_each, self.wholes = under_each, wholes
         self.connection, self.plan, self.at, self.facts = connection, plan, utc(at), facts
         self.settings = settings = [each for s in settings for each in on_each_basis(s, plan)]
         self.measures: dict[str, int] = {}  # SQL -> its place in a row
@@ -261,10 +313,19 @@ class Scan:
         labels = [f"{segment_value(label)} as l{i}" for i, label in enumerate(self.labels)]
         slices = [f"{self._slice(placing)} as s{i}" for i, placing in enumerate(self.placings)]
         sums = [f"{sql} as m{i}" for sql, i in self.measures.items()]
+        longest = timedelta(seconds=self.plan.windows[-1][1])
         self.connection.execute(
             f"create or replace temp table cube as select {', '.join([*labels, *slices, *sums])} "
-            f"{stood(self.facts, self.plan, self.at)} group by all having count(*) > 0"
+            f"from {self.rows(self.at - longest, self.at, self.at)} group by all having count(*) > 0"
         )
+
+    def rows(self, since: datetime, first: datetime, last: datetime) -> str:
+        """SQL: the rows of its facts that hold between two instants."""
+        rows = rows_of(self.facts, self.plan, since, first, last)
+        if not self.under_each:
+            return rows
+        label = self.under_each
+        return f'(select * exclude ("{label}"), unnest("{listed(label)}") as "{label}" from {rows})'
 
     def _slice(self, placing: str) -> str:
         """The shortest window (at - W, at] that holds a time; NULL where none does."""
@@ -333,12 +394,14 @@ class Scan:
             splits = tuple((k, float(v)) for k, values in sorted(by.items()) if (v := sum(values[: i + 1])))
             above = float(total[0])
             if kpi.kind in ("count", "sum", "state"):
-                yield Figure(kpi.name, window, key, above / (seconds / DAY if kpi.per else 1))
+                amount = above / (seconds / DAY if kpi.per else 1)
+                yield Figure(kpi.name, window, key, amount, whole=kpi.name in self.wholes)
             elif total[1]:
                 counts, values = total[2 : 2 + len(BUCKETS)], total[2 + len(BUCKETS) :]
                 spread = distribution(counts, total[1], above) if kpi.kind == "duration" else None
                 runs = values[0] if values else ()
-                yield Figure(kpi.name, window, key, above, float(total[1]), spread, splits, values=runs)
+                whole = kpi.name in self.wholes
+                yield Figure(kpi.name, window, key, above, float(total[1]), spread, splits, values=runs, whole=whole)
 
 
 def stood(facts: str, plan: Plan, at: datetime) -> str:

@@ -17,6 +17,7 @@ from exporter.evaluate import (
     Connection,
     Scan,
     prepare,
+    scans,
     segment_value,
     stood,
     timestamp,
@@ -27,8 +28,8 @@ from exporter.evaluate import (
 from exporter.figure import Figure
 from exporter.fold import OTHER
 from exporter.formula import LIST, ONE, formula, total, words
-from exporter.kpi import Kpi, kept_apart, labels_of, parts
-from exporter.merge import merge
+from exporter.kpi import Kpi, kept_apart, labels_of, listed, parts
+from exporter.merge import merge, summable
 from exporter.plan import Feed, Plan, Setting
 from exporter.question import GROUPS, Question, Unexplained, setting_of
 from exporter.records import RECORDS, person_columns
@@ -172,8 +173,13 @@ class _Records:
 
     def _segment(self, labels: Sequence[str]) -> str:
         chosen = [(label, value) for label, value in self.asked.segment.items() if label in labels]
-        quoted = [(label, value.replace("'", "''")) for label, value in chosen]
-        return " and ".join([f"{segment_value(label)} = '{value}'" for label, value in quoted] or ["true"])
+        return " and ".join([self._has(label, _quoted(value)) for label, value in chosen] or ["true"])
+
+    def _has(self, label: str, value: str) -> str:
+        """SQL: whether a row has a value of a label, or it among others."""
+        if label != self.kpi.several:
+            return f"{segment_value(label)} = '{value}'"
+        return f"list_contains(list_transform(\"{listed(label)}\", lambda s: {segment_value('s')}), '{value}')"
 
     def _placed(self, column: str | None) -> str:
         begin = self.at - timedelta(seconds=self.seconds)
@@ -235,6 +241,8 @@ class _Records:
 
     def _page(self, rows: str) -> list[dict[str, Any]]:
         sql = {"counted": "x_group", "why": "x_why", "amount": "x_amount", "weight": "x_weight"}
+        if self.kpi.several:
+            sql[self.kpi.several] = f"array_to_string(\"{listed(self.kpi.several)}\", ', ')"
         shown = self._shown()
         groups = f"= '{self.asked.counted}'" if self.asked.counted else "<> 'elsewhere'"
         newest = self.kpi.placed_by or self.kpi.numerator_placed_by
@@ -257,7 +265,8 @@ class _Derived:
         self.figures: list[Figure] = []
         counted = [s for s in plan.settings if s.kpi.name in wanted and s.kpi.kind != "derived"]
         for facts in sorted({s.kpi.facts for s in counted}):
-            self.figures += Scan(connection, plan, at, facts, [s for s in counted if s.kpi.facts == facts]).figures()
+            for scan in scans(connection, plan, at, facts, [s for s in counted if s.kpi.facts == facts]):
+                self.figures += scan.figures()
         for s in plan.settings:
             if s.kpi.name in wanted and s.kpi.kind == "derived":
                 self.figures += derive(s.kpi, self.figures, plan)
@@ -297,6 +306,9 @@ class _Derived:
 
     def _sum(self, kpi: Kpi) -> dict[str, Any] | None:
         mine = [f for f in self.figures if f.kpi == kpi.name and f.window in (self.asked.window, None)]
+        # Of one service, what counts under it; of all, every record once.
+        one = any(setting.kpi.several in self.asked.segment for setting in self.settings.values())
+        mine = [f for f in mine if not f.whole] if one else summable(mine)
         labels = {label for f in mine for label, _ in f.segment}
         wanted = {(label, value) for label, value in self.asked.segment.items() if label in labels}
         found = [f for f in mine if wanted <= set(f.segment)]

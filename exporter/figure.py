@@ -14,6 +14,7 @@ Key = tuple[tuple[str, str], ...]
 class Figure:
     """One KPI in one window and segment. A count, sum or state has no denominator; only a duration has a distribution.
 
+    `whole`: beside figures that cannot be added up over a label, the same without that label, each record counted once.
     `values`: those of a duration, where medians are asked for: the median of several segments is that of all values,
     not of medians. `by`: the numerator by further labels, where the KPI splits it. `partial`: of a quotient, nothing is
     known above.
@@ -28,6 +29,7 @@ class Figure:
     by: tuple[tuple[Key, float], ...] = ()
     partial: bool = False
     values: Runs = field(default=(), compare=False, repr=False)
+    whole: bool = False
 
     @property
     def median(self) -> float | None:
@@ -43,6 +45,7 @@ class Spread:
     window: str | None
     segment: Key
     distribution: Distribution
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

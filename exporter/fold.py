@@ -168,7 +168,9 @@ class Crowd:
         apart = [figure for figure in spreads if self.spread_levels[figure.kpi] != BY_TEAM]
         only_team = {label: names.get(label, self._all[label]) if label == TEAM else set[str]() for label in self._all}
         told_apart = merge([*self._renamed(apart, names), *self._renamed(by_team, only_team)], self._settings)
-        return merged, [Spread(f.kpi, f.window, f.segment, f.distribution) for f in told_apart if f.distribution]
+        return merged, [
+            Spread(f.kpi, f.window, f.segment, f.distribution, f.whole) for f in told_apart if f.distribution
+        ]
 
     @property
     def names(self) -> Names:

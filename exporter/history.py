@@ -25,7 +25,7 @@ from exporter.evaluate import (
     countable,
     cut,
     prepare,
-    rows_of,
+    scans,
     segment_value,
     timestamp,
     unfits,
@@ -99,12 +99,13 @@ def ways_of(
     anew = asked_anew(plan, settings)
     carried = [s for s in settings if s not in anew]
     if carried:
-        yield Carried(Scan(connection, plan, instants.last, facts, carried), instants)
+        for scan in scans(connection, plan, instants.last, facts, carried):
+            yield Carried(scan, instants)
     if anew and timeless(facts):
-        once = [*Scan(connection, plan, instants.last, facts, anew).figures()]
+        once = [figure for scan in scans(connection, plan, instants.last, facts, anew) for figure in scan.figures()]
         yield lambda _i, _at: once
     elif anew:
-        yield lambda _i, at: [*Scan(connection, plan, at, facts, anew).figures()]
+        yield lambda _i, at: [f for scan in scans(connection, plan, at, facts, anew) for f in scan.figures()]
 
 
 def asked_anew(plan: Plan, settings: Sequence[Setting]) -> list[Setting]:
@@ -213,9 +214,7 @@ class Carried:
     def _read(self) -> None:
         scan, first, last = self.scan, utc(self.instants.first), utc(self.instants.last)
         since = first - timedelta(seconds=scan.plan.windows[-1][1])
-        scan.connection.execute(
-            f"create or replace temp table versions as from {rows_of(scan.facts, scan.plan, since, first, last)}"
-        )
+        scan.connection.execute(f"create or replace temp table versions as from {scan.rows(since, first, last)}")
         for placing, needed in self.found.items():
             if needed:
                 for row in scan.connection.execute(self._sql(placing, needed)).fetchall():

@@ -130,6 +130,7 @@ class Kpi(Frozen):
     numerator_labels: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()  # labels of a derived KPI's parts that are summed away
     apart: tuple[str, ...] = ()  # labels over which it is not added up, beside APART
+    several: str | None = None  # the label of which a row may have several values: it is not added up over that one
     segmented: bool = True  # by the labels configured for its record
     matched: bool = False  # of a derived KPI: only in segments that have a denominator
     params: Mapping[str, Param] = {}
@@ -213,6 +214,16 @@ class Kpi(Frozen):
         return (self.metric, *parts.get(self.kind, ()))
 
     @property
+    def wholes(self) -> Mapping[str, str]:
+        """Series that is added up -> the same without the label `several`, every row counted once."""
+        if not self.several:
+            return {}
+        if not self.divided:
+            return {self.metric: f"{self.metric}_overall"}
+        parts = ("numerator", "denominator", *(("distribution",) if self.kind == "duration" else ()))
+        return {f"{self.stem}_{part}": f"{self.stem}_overall_{part}" for part in parts}
+
+    @property
     def compared_with(self) -> frozenset[str]:
         """The baselines it has where the config says nothing of it."""
         return frozenset((*self.baselines, *(("weekday_median",) if self.spike else ())))
@@ -220,8 +231,9 @@ class Kpi(Frozen):
     @property
     def all_series(self) -> frozenset[str]:
         """Every name that may be published for it, thresholds and baselines too."""
-        buckets = (f"{name}_bucket" for name in self.series if "distribution" in name)
-        return frozenset((*self.series, *self.compared, f"{self.metric}_threshold", *buckets))
+        published = (*self.series, *self.wholes.values())
+        buckets = (f"{name}_bucket" for name in published if "distribution" in name)
+        return frozenset((*published, *self.compared, f"{self.metric}_threshold", *buckets))
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -304,6 +316,11 @@ def bases_of(kpi: Kpi, calendars: bool) -> Iterator[Basis]:
             yield "calendar_active"
             if calendars:
                 yield "business_active"
+
+
+def listed(label: str) -> str:
+    """The column that lists the values of a label of which a row may have several: services for service."""
+    return f"{label}s"
 
 
 def kept_apart(kpi: Kpi) -> tuple[str, ...]:

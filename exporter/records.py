@@ -105,6 +105,7 @@ class Incident(Record):
     auto_remediated: bool | None = None
     users_affected: int | None = None
     outage: bool | None = None  # the service was unusable
+    services: tuple[str, ...] = ()  # where there is more than one; it counts once, and under each of them
     on_hold_seconds: float | None = None  # waiting for somebody outside, until it was resolved
     on_hold_business_seconds: float | None = None  # the same in open hours, as the platform counts them
 
@@ -124,6 +125,7 @@ class Change(Record):
     automated: bool | None = None
     unplanned: bool | None = None
     blocked_seconds: float | None = None
+    services: tuple[str, ...] = ()  # where there is more than one; it counts once, and under each of them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

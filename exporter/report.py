@@ -9,7 +9,7 @@ from exporter.baseline import Total, reduced, totals
 from exporter.breach import told
 from exporter.figure import Evaluation, Figure
 from exporter.kpi import Kpi, kept_apart
-from exporter.merge import merge, value_of
+from exporter.merge import merge, summable, value_of
 from exporter.plan import Plan, Setting
 from exporter.poll import SourceFreshness
 from exporter.series import unit
@@ -32,7 +32,7 @@ class Fed:
 def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[Fed]) -> list[dict[str, Any]]:
     """A row for each KPI, window and split; a KPI without figures has one row that says why."""
     grouped: dict[str, list[Figure]] = {}
-    for figure in evaluation.figures:
+    for figure in summable(evaluation.figures):
         grouped.setdefault(figure.kpi, []).append(figure)
     compared: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     settings = {setting.kpi.name: setting for setting in plan.settings}

@@ -27,6 +27,8 @@ SUFFIX_HELP: Mapping[str, str] = {
     "denominator": "Lower part of {metric}, the number it is taken over. {help}",
     "lower": "Lower end of the 95 % Wilson interval of {metric}. {help}",
     "upper": "Upper end of the 95 % Wilson interval of {metric}. {help}",
+    "overall": "{title}, each record counted once; {metric} counts one of several services under each of them. There "
+    "only where that makes a difference. {help}",
     "median": "Median of the values behind {metric}: half of them are no larger. Exact, and of one series: medians are "
     "never added up or averaged. {help}",
     "distribution": (
@@ -35,6 +37,7 @@ SUFFIX_HELP: Mapping[str, str] = {
     ),
 }
 
+WHOLE_HELP = "Each record counted once, where some count under several services. "
 
 BASELINE_HELP: Mapping[str, str] = {
     "baseline": (
@@ -68,7 +71,8 @@ def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
     settings = {setting.kpi.name: setting for setting in plan.settings}
     told = beside(evaluation, plan)
     folded = fold(evaluation.figures, plan, limits, limits.series - sum(map(size, told)))
-    baselines = compare(folded.figures, folded_alike(evaluation.baselines, settings, folded.names), settings)
+    single = [figure for figure in folded.figures if not figure.whole]
+    baselines = compare(single, folded_alike(evaluation.baselines, settings, folded.names), settings)
     families = [*kpi_families([*folded.figures, *baselines, *folded.spreads], settings), *told]
     families.append(baseline_absent(unmatched(evaluation, baselines, plan.settings)))
     return Series(
@@ -112,7 +116,8 @@ def made_of(each: Told, setting: Setting) -> Iterator[tuple[str, Key, float | Di
         yield from compared(each, setting)
     else:
         key = ((("window", each.window),) if each.window else ()) + each.segment
-        yield f"{setting.kpi.stem}_distribution", key, each.distribution
+        name = f"{setting.kpi.stem}_distribution"
+        yield setting.kpi.wholes[name] if each.whole else name, key, each.distribution
 
 
 def samples_of(figure: Figure, setting: Setting) -> Iterator[tuple[str, Key, float | Distribution]]:
@@ -120,6 +125,9 @@ def samples_of(figure: Figure, setting: Setting) -> Iterator[tuple[str, Key, flo
     kpi, n, d = setting.kpi, figure.numerator, figure.denominator
     window = (("window", figure.window),) if figure.window else ()
     key: Key = (*window, *figure.segment)
+    if figure.whole:
+        yield from whole(figure, kpi, key)
+        return
     if d is None:
         yield kpi.metric, key, n
     else:
@@ -142,6 +150,18 @@ def samples_of(figure: Figure, setting: Setting) -> Iterator[tuple[str, Key, flo
         yield f"{kpi.metric}_threshold", (*key, ("severity", severity)), value
 
 
+def whole(figure: Figure, kpi: Kpi, key: Key) -> Iterator[tuple[str, Key, float | Distribution]]:
+    """(metric, labels, value) of what is published where every record counts once: only what is added up."""
+    parts: dict[str, float | Distribution | None] = {
+        kpi.metric if figure.denominator is None else f"{kpi.stem}_numerator": figure.numerator,
+        f"{kpi.stem}_denominator": figure.denominator,
+        f"{kpi.stem}_distribution": figure.distribution,
+    }
+    for name, value in parts.items():
+        if value is not None and name in kpi.wholes:
+            yield kpi.wholes[name], key, value
+
+
 def compared(made: Baseline, setting: Setting) -> Iterator[tuple[str, Key, float]]:
     """(metric, labels, value) of everything published for one baseline."""
     kpi = setting.kpi
@@ -161,6 +181,11 @@ def family(metric: str, kpi: Kpi, found: Mapping[Key, float | Distribution]) -> 
     text = SUFFIX_HELP.get(suffix, "{title}: {help}") if metric != kpi.metric else "{title}: {help}"
     if "baseline" in dict(next(iter(found))):
         text = BASELINE_HELP[suffix]
+    if metric in kpi.wholes.values():
+        text = SUFFIX_HELP["overall"] if suffix == "overall" else WHOLE_HELP + text
+    elif kpi.several and metric in kpi.wholes:
+        label = LABEL_NAMES.get(kpi.several, kpi.several)
+        text += f" Do not add up over {label}: a record of several counts under each, and once in {kpi.wholes[metric]}."
     if suffix == "threshold":
         text = "Configured threshold of {metric}, by severity of the alert. {title}."
     labels = next(iter(found))

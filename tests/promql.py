@@ -30,7 +30,7 @@ def kpi_metrics() -> dict[str, bool]:
     """Metric -> whether it carries `window`, of everything published for KPIs."""
     found = {info(()).name: False, absent({}).name: False, baseline_absent(()).name: False}
     for kpi in catalogue().values():
-        for name in (*kpi.series, *kpi.compared, f"{kpi.metric}_threshold"):
+        for name in (*kpi.series, *kpi.wholes.values(), *kpi.compared, f"{kpi.metric}_threshold"):
             found |= {name: kpi.windowed} if not name.endswith("_distribution") else {f"{name}_bucket": True}
     return found
 
@@ -38,7 +38,19 @@ def kpi_metrics() -> dict[str, bool]:
 def based_metrics() -> set[str]:
     """The metrics that carry `basis` to tell calendar time from business time."""
     timed = [kpi for kpi in catalogue().values() if kpi.business]
-    return {name + end for kpi in timed for name in (*kpi.series, f"{kpi.metric}_threshold") for end in ("", "_bucket")}
+    named = {name for kpi in timed for name in (*kpi.series, *kpi.wholes.values(), f"{kpi.metric}_threshold")}
+    return {name + end for name in named for end in ("", "_bucket")}
+
+
+def shared_metrics() -> dict[str, tuple[str, str]]:
+    """Metric that counts a record under each value of a label -> that label, and the metric that counts it once."""
+    return {
+        name + end: (LABEL_NAMES.get(kpi.several, kpi.several), whole + end)
+        for kpi in catalogue().values()
+        if kpi.several
+        for name, whole in kpi.wholes.items()
+        for end in ("", "_bucket")
+    }
 
 
 def ready_made() -> set[str]:
@@ -126,6 +138,7 @@ def _selector(node: promql.VectorSelector, path: Path, recorded: frozenset[str])
     pinned = "basis" in matchers and matchers["basis"].op == promql.MatchOp.Equal
     if based and not pinned and any(_loses(outer, "basis") for outer in path):
         yield f"{name}: basis is neither pinned nor kept"
+    yield from _counted_twice(name, path)
     for matcher in matchers.values():
         if matcher.name not in known_labels():
             yield f"{name}: no such label: {matcher.name}"
@@ -145,6 +158,22 @@ def _selector(node: promql.VectorSelector, path: Path, recorded: frozenset[str])
         yield f"{name}: ratios and means cannot be added; divide sums of their parts"
     if around and around[-1] not in IDEMPOTENT and not counted and ":" not in name:
         yield f"{name}: {around[-1]} over replicas that are not collapsed"
+
+
+def _counted_twice(name: str, path: Path) -> Iterator[str]:
+    """A sum over a label of which a record may have several values, where its whole does not come first."""
+    label, whole = shared_metrics().get(name, ("", ""))
+    summing = any(_loses(outer, label) for outer in path if not _pinned(path[-1], label))
+    first = any(
+        isinstance(outer, promql.BinaryExpr) and str(outer.op) == "or" and whole in str(outer.lhs) for outer in path
+    )
+    if label and summing and not first:
+        yield f"{name}: a record may count under several values of {label}; add up {whole} or {name}"
+
+
+def _pinned(node: promql.Expr, label: str) -> bool:
+    matchers = node.matchers.matchers if isinstance(node, promql.VectorSelector) else []
+    return any(m.name == label and m.op == promql.MatchOp.Equal for m in matchers)
 
 
 def _chosen(node: promql.VectorSelector, path: Path) -> Iterator[str]:

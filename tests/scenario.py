@@ -159,7 +159,12 @@ def samples(evaluation: Evaluation, scenario: Mapping[str, Any]) -> dict[Sample,
     declared = kpi.catalogue()[scenario["kpi"]]
     found: dict[Sample, float] = {}
     for family in series(evaluation, plan(scenario), Limits()).snapshot.families:
-        if family.name not in (*declared.series, *declared.compared, f"{declared.metric}_threshold"):
+        if family.name not in (
+            *declared.series,
+            *declared.wholes.values(),
+            *declared.compared,
+            f"{declared.metric}_threshold",
+        ):
             continue
         for values, value in family.samples:
             labels = frozenset(zip(family.labels, values, strict=True))

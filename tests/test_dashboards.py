@@ -405,7 +405,9 @@ def met(expr: str) -> set[str]:
 def test_whichever_kpi_is_chosen_only_its_own_series_are_shown(kpi: Kpi) -> None:
     parts = {f"{kpi.stem}_numerator", f"{kpi.stem}_denominator"} if kpi.divided else set()
 
-    assert met(any_kpi("Value", kpi.name)) == {kpi.metric, *parts}
+    once = {name for name in kpi.wholes.values() if not name.endswith("_distribution")}
+
+    assert met(any_kpi("Value", kpi.name)) == {kpi.metric, *parts, *once}
     assert met(any_kpi("Thresholds", kpi.name)) == {f"{kpi.metric}_threshold"}
     assert met(any_kpi("By segment", kpi.name)) == {kpi.metric, *parts}
 
@@ -483,6 +485,18 @@ def published(kpi: str, unit: str, better: str, series: Mapping[str, float]) -> 
             {'{basis="calendar"}': 100},
         ),
         ("active_teams", "teams", {'STEM{tool="x",window="7d"}': 7}, 2, {"{}": 7}),  # belongs to no team
+        (
+            "incidents",
+            "incidents",
+            # One incident of two services.
+            {
+                'STEM{team="it",window="7d",app_service="a"}': 1,
+                'STEM{team="it",window="7d",app_service="b"}': 1,
+                'STEM_overall{team="it",window="7d"}': 1,
+            },
+            2,
+            {"{}": 1},
+        ),
         ("escalation_ratio", "ratio", {'STEM_numerator{window="7d"}': 0, 'STEM_denominator{window="7d"}': 0}, 0, {}),
     ],
 )  # fmt: skip

@@ -18,6 +18,7 @@ from exporter.evaluate import evaluate, prepare, stood, utc
 from exporter.figure import Evaluation, Figure
 from exporter.fold import Limits
 from exporter.kpi import Threshold
+from exporter.merge import summable
 from exporter.plan import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
 from exporter.records import (
     Account,
@@ -43,8 +44,8 @@ from tests.scenario import WINDOWS, params
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 LABELS = {
     "request": ["team", "category"],
-    "incident": ["team"],
-    "change": ["team"],
+    "incident": ["team", "service"],
+    "change": ["team", "service"],
     "run": ["workflow", "team"],
     "workflow": ["team"],
     "booking": ["team"],
@@ -161,6 +162,7 @@ def history(seed: int, count: int = 400) -> list[Record]:
                 recurrence_key=rng.choice(["k", "l", None]),
                 caused_by=rng.choice([str(rng.randint(0, count)), None, None]),
                 on_hold_seconds=rng.choice([0.0, 900.0, None]),
+                services=rng.choice([(), (), ("x", "y"), ("z",)]),
             )
         )
         t = begin()
@@ -176,6 +178,7 @@ def history(seed: int, count: int = 400) -> list[Record]:
                 blocked_seconds=rng.choice([0.0, 600.0, None]),
                 result=rng.choice(["succeeded", "succeeded", "failed", "rolled_back", "cancelled"]),
                 service=rng.choice(["x", "y"]),
+                services=rng.choice([(), (), ("x", "z")]),
             )
         )
         t = begin()
@@ -473,7 +476,7 @@ def facts_rows(tmp_path: Path, records: Sequence[Record], at: datetime) -> dict[
             names = ", ".join(f'"{name}"' for name in columns)
             for values in reader.execute(f"select {names} {stood(facts, plan(), utc(at))}").fetchall():
                 row = dict(zip(columns, values, strict=True))
-                apart = (str(row.get(name)) for name in ("source", "id", "kind", "from", "to", "span_end"))
+                apart = (str(row.get(name)) for name in ("source", "id", "kind", "from", "to", "span_end", "service"))
                 found[facts, *apart] = {name: value for name, value in row.items() if not UNTIMED.fullmatch(name)}
         reader.close()
     return found
@@ -484,7 +487,7 @@ def totals(
 ) -> dict[tuple[str, str | None, tuple[object, ...]], tuple[float, float]]:
     """Numerators and denominators summed over team and category."""
     sums: dict[tuple[str, str | None, tuple[object, ...]], tuple[float, float]] = {}
-    for f in figures:
+    for f in summable(figures):
         key = (
             f.kpi,
             f.window,

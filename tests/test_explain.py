@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -15,6 +16,7 @@ from exporter.explain import explain
 from exporter.figure import Figure
 from exporter.guide import page
 from exporter.kpi import catalogue
+from exporter.plan import Setting
 from exporter.question import LARGEST_SIZE, Question, Unexplained, question
 from exporter.records import RECORDS, person_columns
 from exporter.report import rows
@@ -436,3 +438,32 @@ def test_a_threshold_is_broken_surely_or_only_by_the_value(
     value: float | None, lower: float | None, limits: dict[str, float | None], said: str
 ) -> None:
     assert against({"value": value, "lower": lower, "better": "lower", "threshold": limits}) == said
+
+
+def test_a_record_of_several_services_counts_once_wherever_services_are_added_up(store: Store) -> None:
+    written = scenario.load(scenario.FOLDER / "trap" / "an_incident_of_several_services.yaml")
+    case = Case(written, store)
+
+    whole = case.explain()
+    chat = case.explain(segment={"service": "chat"})
+    [row] = case.rows("incidents", "7d")
+
+    assert (whole["numbers"]["numerator"], row["value"]) == (4, 4)
+    assert [(each["id"], each["service"]) for each in chat["records"]] == [("a", "chat, mail"), ("c", "chat, wiki")]
+    assert chat["numbers"]["numerator"] == 2
+
+
+def test_what_is_made_of_such_counts_is_of_each_service_and_once_of_all(store: Store) -> None:
+    made = catalogue()["incidents"].model_copy(
+        update={"name": "incidents_twice", "kind": "derived", "numerator": "incidents", "minus": None, "several": None}
+    )
+    case = Case(scenario.load(scenario.FOLDER / "trap" / "an_incident_of_several_services.yaml"), store)
+    settings = [s for s in case.plan.settings if s.kpi.name == "incidents"]
+    case.plan = replace(case.plan, settings=[*settings, Setting(kpi=made)])
+
+    [row] = case.rows("incidents_twice", "7d")
+    by_service = case.explain(kpi="incidents_twice", segment={"service": "mail"})
+
+    assert row["value"] == 4
+    assert case.explain(kpi="incidents_twice")["numbers"]["numerator"] == 4
+    assert by_service["numbers"]["numerator"] == 2

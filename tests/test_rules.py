@@ -260,6 +260,26 @@ def test_expressions_keep_the_rules_of_the_house(rule: Mapping[str, Any]) -> Non
         ('sum by (team) (max without (instance) (outcome_mttr_seconds_numerator{window="7d"}))', "neither pinned nor"),
         ('sum without (basis) (max without (pod) (outcome_mttr_seconds_numerator{window="7d"}))', "neither pinned nor"),
         ('max(outcome_mttr_seconds_threshold{window="7d", basis=~".+"})', "neither pinned nor"),
+        (
+            'sum by (team) (max without (instance, pod) (outcome_incidents{window="7d"}))',
+            "several values of app_service; add up outcome_incidents_overall or outcome_incidents",
+        ),
+        (
+            "sum without (app_service) (max without (pod) "
+            '(outcome_mttr_seconds_numerator{window="7d", basis="calendar"}))',
+            "add up outcome_mttr_seconds_overall_numerator or",
+        ),
+        (
+            'sum(max without (pod) (outcome_incidents{window="7d"})) '
+            'or sum(max without (pod) (outcome_incidents_overall{window="7d"}))',
+            "several values",
+        ),
+        (
+            "histogram_quantile(0.5, sum by (le) (max without (pod) "
+            '(outcome_lead_time_seconds_distribution_bucket{window="7d", basis="calendar"})))',
+            "several values",
+        ),
+        ('sum(max without (pod) (outcome_handle_seconds_median{window="7d"}))', "cannot be added"),
         ('sum by (team) (outcome_no_show_numerator{window="7d"})', "replicas that are not collapsed"),
         ('sum(max without (instance, pod) (outcome_no_show_ratio{window="7d"}))', "cannot be added"),
         ('avg(max without (instance, pod) (outcome_no_show_numerator{window="7d"}))', "divide sums"),
@@ -279,6 +299,19 @@ def test_the_lint_finds_what_is_forbidden(expression: str, fault: str) -> None:
     found = faults(expression)
 
     assert [text for text in found if fault in text] != [], found
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'sum by (app_service) (max without (instance, pod) (outcome_incidents{window="7d"}))',
+        'sum(max without (instance, pod) (outcome_incidents{window="7d", app_service="mail"}))',
+        'sum by (job) (max without (instance, pod) (outcome_incidents_overall{window="7d"}))'
+        ' or sum by (job) (max without (instance, pod) (outcome_incidents{window="7d"}))',
+    ],
+)
+def test_what_counts_every_record_once_may_be_added_up(expression: str) -> None:
+    assert faults(expression) == []
 
 
 @pytest.mark.parametrize("rule", ALERT_RULES.values(), ids=ALERT_RULES.keys())

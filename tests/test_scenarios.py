@@ -34,6 +34,7 @@ def test_a_scenario_comes_out_as_written(path: Path, tmp_path: Path) -> None:
         f"{declared.stem}_numerator",
         f"{declared.stem}_denominator",
         *declared.compared,
+        *declared.wholes.values(),
     }
     actual = {sample: value for sample, value in found.items() if sample[0] in spoken_of}
 

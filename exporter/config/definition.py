@@ -14,7 +14,7 @@ from exporter.kpi import Kpi, made_of
 from exporter.segments import LABELS
 from exporter.strict import At, did_you_mean
 
-BY_US = frozenset({"name", "needs", "uses", "instead", "written", "segmented", "unattributed"})
+BY_US = frozenset({"name", "needs", "uses", "instead", "written", "segmented", "several", "unattributed"})
 """What a user does not say: it follows from the facts, or is for shipped KPIs only."""
 KEYS = {each.alias or name for name, each in Kpi.model_fields.items()} - KpiSection.model_fields.keys() - BY_US
 """The keys of a definition; those of KpiSection stand beside them, as with our own KPIs."""
@@ -81,6 +81,7 @@ class DefinitionReader:
             return None
         said = {key: value for key, value in body.items() if key in KEYS}
         first = {"name": name, "needs": counted[0].needs, "instead": counted[0].instead, **said}
+        first |= {"several": None if said.get("kind") == "derived" else counted[0].several}
         first |= self._fields(body, at)
         kpi = self.checker.read(Kpi, first, at)
         return kpi if kpi and self.checker.clean(at) else None

@@ -2,13 +2,15 @@
 -- Placed by approved_at, deployed_at or recovered_at.
 create or replace temp macro change_facts(since, from_at, to_at) as table
 with changes as (
-  select * replace (case when result in ('succeeded', 'failed', 'rolled_back') then deployed_at end as deployed_at),
+  select * replace (case when result in ('succeeded', 'failed', 'rolled_back') then deployed_at end as deployed_at,
+      all_of(service, services) as services),
     coalesce(result in ('succeeded', 'failed', 'rolled_back'), false) as over,
     deployed_at as told_at
   from change
 ),
 incidents as (
-  select source as told_by, id as incident_id, started_at, detected_at, opened_at, resolved_at, service, caused_by,
+  select source as told_by, id as incident_id, started_at, detected_at, opened_at, resolved_at, all_of(service, services) as services,
+    caused_by,
     least(started_at, detected_at, opened_at) as known_at
   from incident where known_at is not null
 ),
@@ -23,20 +25,22 @@ linked as (
   from named group by source, id
 ),
 deployments as (
-  from changes where deployed_at >= since
+  select *, unnest(services) as of_service from changes where deployed_at >= since
 ),
 -- An incident is placed where it was opened; until then where it was detected, until then where it began.
 placed as (
-  select service, unnest([(opened_at, null), (detected_at, opened_at), (started_at, least(detected_at, opened_at))]) as place,
+  select of_service, unnest([(opened_at, null), (detected_at, opened_at), (started_at, least(detected_at, opened_at))]) as place,
     place[1] as open_at, place[2] as placed_until
-  from incidents where caused_by is null and service is not null
+  from (select *, unnest(services) as of_service from incidents where caused_by is null) where of_service is not null
 ),
--- The last deployment before an incident is the one suspected; a later one in between takes its place. Several at one instant all are.
+-- The last deployment of its service before an incident is the one suspected; a later one in between takes its place. Several at one instant
+-- all are, and the last one of each service of an incident of several.
 suspected as (
   select d.source, d.id, list((open_at, placed_until)) as suspicions, flatten(list([open_at, placed_until])) as suspicion_turns
   from (from placed where open_at < coalesce(placed_until, 'infinity')) i
-  asof join (select distinct service, deployed_at from deployments) last on i.service = last.service and i.open_at >= last.deployed_at
-  join deployments d on d.service = last.service and d.deployed_at = last.deployed_at
+  asof join (select distinct of_service, deployed_at from deployments where of_service is not null) last
+    on i.of_service = last.of_service and i.open_at >= last.deployed_at
+  join deployments d on d.of_service = last.of_service and d.deployed_at = last.deployed_at
   where epoch(i.open_at - last.deployed_at) <= getvariable('failure_window_seconds')
   group by all
 ),
@@ -59,7 +63,7 @@ stood as (
   from moments
 )
 select source, id, url, moment, next_moment(moment, turns) as until,
-  team, business_unit, region, cohort, service, environment, kind,
+  team, business_unit, region, cohort, coalesce(service, services[1]) as service, services, environment, kind,
   requested_at, coalesce(first_commit_at, requested_at) as began_at, approved_at, deployed_at, recovered_at,
   deployed,
   -- A change whose result is told without its time was deployed, and in no figure.

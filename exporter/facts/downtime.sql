@@ -5,7 +5,8 @@ with outages as (
   select *, first_come(to_at, [started_at, opened_at, detected_at]) as begin_at, least(resolved_at, to_at) as end_at,
     -- Two unknown services need not be one service: their outages stay apart.
     coalesce('=' || service, source || '/' || id) as place
-  from incident
+  -- An outage of several services is one of each.
+  from (select * exclude (service), unnest(all_of(service, services)) as service from incident)
   -- One that ended before `since` may have begun an outage that did not.
   where outage and begin_at is not null
 ),

@@ -1,7 +1,7 @@
 -- An incident as it stood at `moment`. Placed by opened_at, detected_at, acknowledged_at or resolved_at.
 create or replace temp macro incident_facts(since, from_at, to_at) as table
 with incidents as (
-  select *, least(started_at, detected_at, opened_at) as known_at,
+  select * replace (all_of(service, services) as services), least(started_at, detected_at, opened_at) as known_at,
     -- Nothing is counted of it later than this, also where times contradict each other.
     case when resolved_at is not null then greatest(resolved_at, started_at, detected_at, opened_at, acknowledged_at) end as seen_last_at,
     lag(known_at) over (partition by source, recurrence_key order by known_at, id) as before_at
@@ -18,7 +18,7 @@ stood as (
   from moments
 )
 select source, id, url, moment, least(next_moment(moment, turns), out_of_sight(seen_last_at, since, from_at)) as until,
-  team, business_unit, region, cohort, service, tier, category, severity,
+  team, business_unit, region, cohort, coalesce(service, services[1]) as service, services, tier, category, severity,
   start_at as started_at, open_at as opened_at, coalesce(start_at, open_at) as began_at, users_affected,
   -- When it was opened, where that is known; `opened_at` is the first thing known of it otherwise.
   case when opened_at <= moment then opened_at end as reported_at,

@@ -11,7 +11,9 @@ with readings as (
   from service_level where measured_at > since and measured_at <= to_at and ratio is not null
 ),
 incidents as (
-  select *, first_come(to_at, [opened_at, detected_at, started_at]) as known_at from incident where known_at is not null
+  select * exclude (service), unnest(all_of(service, services)) as service,
+    first_come(to_at, [opened_at, detected_at, started_at]) as known_at
+  from incident where known_at is not null
 ),
 -- A service is known by an incident, or by its configuration where there are incidents at all; its tier is the one last told.
 known as (

@@ -24,13 +24,21 @@ def series(name: str, *more: str) -> str:
 
 def part(which: str, by: str) -> str:
     """The numerators or denominators. A ratio leaves _ratio out of the names of its parts, a quotient does not."""
-    return summed("", series(f"outcome_(${{stem}}|${{kpi}})_{which}"), by)
+    name = "outcome_(${stem}|${kpi})"
+    return counted_once(series(f"{name}_overall_{which}"), series(f"{name}_{which}"), by)
+
+
+def counted_once(whole: str, name: str, by: str) -> str:
+    """A sum, where an exporter has it of the series in which every record counts once."""
+    either = " or ".join(summed("", chosen, f"job, {by}") for chosen in (whole, name))
+    return f"sum by ({by}) ({either})"
 
 
 def figure(kpis: Mapping[str, Kpi], by: str) -> str:
     """Sums divided where there is something to divide by; else added up, or the largest where that is meant."""
     largest = "|".join(kpi.name for kpi in kpis.values() if kpi.aggregate == "max")
-    plain = summed("", series("outcome_${kpi}", f'__name__!~"outcome_({largest})"'), by)
+    added = series("outcome_${kpi}", f'__name__!~"outcome_({largest})"')
+    plain = counted_once(series("outcome_${kpi}_overall"), added, by)
     of_largest = summed("", series("outcome_${kpi}", f'__name__=~"outcome_({largest})"'), by, function="max")
     divided = series("outcome_(${stem}|${kpi})_denominator")
     quotient = f"{part('numerator', by)} / ({part('denominator', by)} > 0)"

@@ -20,6 +20,14 @@ To add one: copy a neighbour in its file, run `outcome-exporter render`, and giv
 - **Placed by** names the time that puts a record into a window. Nothing later than the instant is seen.
 - **Adding segments up.** Divide sums: `sum(numerator) / sum(denominator)`. An average of ratios is another figure.
   Never add up over {apart}: two currencies, claims or handoffs make no sum.
+- **Several services.** One incident or change of several services (`services`) counts once under each of them. A sum
+  over `app_service` would count it again, so while there are such records, what is added up is published a second time
+  without that label, every record once: `outcome_incidents_overall`, `outcome_mttr_seconds_overall_numerator`. Add up
+  those where they are there: `sum by (job) (X_overall) or sum by (job) (X)`, as the shipped rules and panels do. Folded
+  into `app_service="other"` a record counts once for each of its services there. Downtime and availability are those
+  of each service: an outage of two is downtime of both, and of that the sum is meant.
+- **Median.** `_median` beside the mean of a duration is exact, and that of one series. The median of several series is
+  not to be had from theirs: estimate it from the sum of their `_distribution`.
 - **No data, no sample.** Where there is nothing to divide by there is no ratio: neither 0 nor NaN.
   `outcome_kpi_absent{{kpi,reason}}` says why a whole KPI has none.
 - **Labels** are `window`, the segment labels configured for the record, and those listed with the KPI. What is divided
@@ -108,6 +116,10 @@ def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
         yield "unattributed", unattributed(kpi.unattributed)
     yield "series", " ".join(f"`{name}`" for name in kpi.series)
     yield "labels", labels(kpi)
+    if kpi.wholes:
+        once = " ".join(f"`{name}`" for name in kpi.wholes.values())
+        label = LABEL_NAMES.get(kpi.several or "", kpi.several)
+        yield "not additive", f"over `{label}`, as a record of several counts under each; then each once: {once}"
     yield "better", kpi.better
     yield "guard", ", ".join(f"[{kpis[name].title}](#{anchor(kpis[name].title)})" for name in kpi.guard)
     if kpi.spike:

@@ -5,7 +5,7 @@ from typing import Any
 
 from exporter.breach import least
 from exporter.kpi import Kpi
-from exporter.render.promql import alert_name, kept, lenient, ratio, summed, worse
+from exporter.render.promql import alert_name, counted_once, kept, lenient, ratio, worse
 
 Panel = dict[str, Any]
 
@@ -29,14 +29,14 @@ def selector(kpi: Kpi, *more: str, by: str = "") -> str:
 
 def count(kpi: Kpi, by: str = "") -> str:
     """The number of records behind a figure."""
-    return summed(f"{kpi.stem}_denominator", selector(kpi, by=by), by)
+    return counted_once(kpi, f"{kpi.stem}_denominator", selector(kpi, by=by), by)
 
 
 def value(kpi: Kpi, by: str = "") -> str:
     """A figure over everything chosen: its parts summed, then divided; a state or a count is only summed."""
     if kpi.divided:
-        return ratio(summed(f"{kpi.stem}_numerator", selector(kpi, by=by), by), count(kpi, by))
-    return summed(kpi.metric, selector(kpi), by, function=kpi.aggregate)
+        return ratio(counted_once(kpi, f"{kpi.stem}_numerator", selector(kpi, by=by), by), count(kpi, by))
+    return counted_once(kpi, kpi.metric, selector(kpi), by, function=kpi.aggregate)
 
 
 def threshold(kpi: Kpi, severity: str, by: str = "") -> str:
@@ -196,10 +196,10 @@ def of_query(index: int, unit: str, *, dashed: bool) -> Panel:
 def spread(kpi: Kpi) -> Panel:
     """The median and the 90th percentile of a duration, for a mean hides both."""
     name = f"{kpi.stem}_distribution_bucket"
-    buckets, shown = summed(name, selector(kpi), "le"), ""
+    buckets, shown = counted_once(kpi, name, selector(kpi), "le"), ""
     if kpi.windowed:
         # Where series are saved, there is only that of the alert; never for a window in which nothing happened.
-        alone = summed(name, selector(kpi).replace("$window", kpi.window), "le")
+        alone = counted_once(kpi, name, selector(kpi).replace("$window", kpi.window), "le")
         buckets = f"(\n{buckets}\nor\n{alone} and on () {count(kpi)} > 0\n)"
         shown = f" Where the exporter saves series, they are of {kpi.window}, whatever window is chosen."
     lines = [("p50", 0.5, BLUE, False), ("p90", 0.9, ORANGE, True)]

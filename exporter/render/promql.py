@@ -20,6 +20,22 @@ def summed(metric: str, selector: str, by: str = "", *, last: str = "", function
     return f"{function}{grouping} (max without (instance, pod) ({series}))"
 
 
+def counted_once(kpi: Kpi, metric: str, selector: str, by: str = "", *, last: str = "", function: str = "sum") -> str:
+    """A metric of a KPI, summed. Where records counted under several services are in it, its whole is there, and taken.
+
+    Each exporter by itself: whether it has wholes is its own affair.
+    """
+    whole = kpi.wholes.get(metric.removesuffix("_bucket"))
+    if not whole or LABEL_NAMES.get(kpi.several or "", kpi.several) in by.split(", "):
+        return summed(metric, selector, by, last=last, function=function)
+    whole += "_bucket" if metric.endswith("_bucket") else ""
+    each = by if "job" in by.split(", ") else ", ".join(("job", *filter(None, by.split(", "))))
+    either = " or ".join(summed(name, selector, each, last=last, function=function) for name in (whole, metric))
+    if each == by:
+        return f"({either})"
+    return f"{function}{f' by ({by})' if by else ''} ({either})"
+
+
 def ratio(numerator: str, denominator: str) -> str:
     """One sum over another; nothing where there is nothing to divide by."""
     return f"{numerator} / ({denominator} > 0)"

@@ -11,11 +11,11 @@ from exporter.kpi import Kpi, Spike
 from exporter.render.promql import (
     LAST,
     alert_name,
+    counted_once,
     kept,
     lenient,
     looked_up,
     ratio,
-    summed,
     wilson,
     worse,
 )
@@ -83,7 +83,12 @@ class Names:
 
     def series(self, name: str) -> str:
         """A series in the window that the KPI's alert looks at."""
-        return f'{name}{{window="{self.kpi.window}"}}' if self.kpi.windowed else name
+        return name + self.window
+
+    @property
+    def window(self) -> str:
+        """Selects the window that the KPI's alert looks at."""
+        return f'{{window="{self.kpi.window}"}}' if self.kpi.windowed else ""
 
     @property
     def numerator(self) -> str:
@@ -164,11 +169,11 @@ def recordings(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterable[dict[str, str]]:
     by = ", ".join(names.labels)
     if kpi.divided:
         for name, part in ((names.numerator, "numerator"), (names.denominator, "denominator")):
-            yield {"record": name, "expr": summed(names.series(f"{kpi.stem}_{part}"), "", by, last=LAST)}
+            yield {"record": name, "expr": counted_once(kpi, f"{kpi.stem}_{part}", names.window, by, last=LAST)}
         n = names.series(names.denominator)
         yield {"record": names.value, "expr": ratio(names.series(names.numerator), n)}
     else:
-        expr = summed(names.series(kpi.metric), "", by, last=LAST, function=kpi.aggregate)
+        expr = counted_once(kpi, kpi.metric, names.window, by, last=LAST, function=kpi.aggregate)
         yield {"record": names.value, "expr": expr}
     if kpi.kind == "ratio":
         bound = wilson(names.series(names.value), n, upper=kpi.better == "higher")
