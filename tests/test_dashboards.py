@@ -107,7 +107,7 @@ def test_variables_are_as_dashboard_linter_wants_them(shown: Mapping[str, Any]) 
         assert selector is not None
         assert "does not parse" not in " ".join(faults(selector[1].replace("$job", ".+")))
     assert variable(shown, "window")["query"].split(",") == list(WINDOWS)
-    assert variable(shown, "basis")["query"] == "calendar,business"
+    assert variable(shown, "basis")["query"] == "calendar,business,calendar_active,business_active"
     assert variable(shown, "basis")["current"]["value"] == "calendar"
     assert "instance" in [v["name"] for v in shown["templating"]["list"]] or excluded(
         "template-instance-rule", shown["title"]
