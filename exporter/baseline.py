@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from exporter.derive import derive
-from exporter.figure import Evaluation, Figure, Key, Past
+from exporter.figure import Evaluation, Figure, Key, Past, summable
 from exporter.kpi import Kpi
-from exporter.merge import merge, summable, value_of
+from exporter.merge import merge, value_of
 from exporter.plan import Plan, Setting
 
 CONTROL = "control"

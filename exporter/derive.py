@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from exporter.figure import Figure, Key
+from exporter.figure import Figure, Key, summable
 from exporter.kpi import Kpi, labels_made, made_of
-from exporter.merge import summable
 from exporter.plan import Plan
 
 Parts = dict[tuple[str | None, Key], float]

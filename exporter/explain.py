@@ -25,11 +25,11 @@ from exporter.evaluate import (
     utc,
     with_configured,
 )
-from exporter.figure import Figure
+from exporter.figure import Figure, summable
 from exporter.fold import OTHER
 from exporter.formula import LIST, ONE, formula, total, words
 from exporter.kpi import Kpi, kept_apart, labels_of, listed, parts
-from exporter.merge import merge, summable
+from exporter.merge import merge
 from exporter.plan import Feed, Plan, Setting
 from exporter.question import GROUPS, Question, Unexplained, setting_of
 from exporter.records import RECORDS, person_columns

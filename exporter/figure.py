@@ -1,6 +1,6 @@
 """A figure: one KPI in one window and segment, as its parts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -73,3 +73,10 @@ class Evaluation:
     baselines: Past = Past()
     coverage: tuple[Figure, ...] = ()
     unattributed: tuple[Figure, ...] = ()
+
+
+def summable(figures: Iterable[Figure]) -> list[Figure]:
+    """Figures that can be added up over all their labels: of a KPI that has wholes, those alone."""
+    told = list(figures)
+    wholes = {f.kpi for f in told if f.whole}
+    return [f for f in told if f.whole or f.kpi not in wholes]

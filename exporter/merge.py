@@ -8,13 +8,6 @@ from exporter.plan import Setting
 from exporter.stats import Distribution
 
 
-def summable(figures: Iterable[Figure]) -> list[Figure]:
-    """Figures that can be added up over all their labels: of a KPI that has wholes, those alone."""
-    told = list(figures)
-    wholes = {f.kpi for f in told if f.whole}
-    return [f for f in told if f.whole or f.kpi not in wholes]
-
-
 def merge(figures: Iterable[Figure], settings: Mapping[str, Setting]) -> list[Figure]:
     """Figures of the same KPI, window and segment made one."""
     merged: dict[tuple[str, str | None, Key], Figure] = {}

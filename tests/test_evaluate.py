@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 
 from exporter import fact, kpi
 from exporter.evaluate import evaluate, prepare, stood, utc
-from exporter.figure import Evaluation, Figure
+from exporter.figure import Evaluation, Figure, summable
 from exporter.fold import Limits
 from exporter.kpi import Threshold
-from exporter.merge import summable
 from exporter.plan import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
 from exporter.records import (
     Account,
