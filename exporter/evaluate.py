@@ -57,6 +57,26 @@ create or replace temp macro all_of(one, more) as coalesce(
   [null::varchar]);
 create or replace temp macro out_of_sight(end_at timestamp, since timestamp, from_at timestamp) as
   end_at + (from_at - since) + interval 1 microsecond;
+create or replace temp macro inventory() as table
+with listed as (
+  select *, coalesce('=' || name, source || '/' || id) as workflow,
+    -- A source that names no owner (no dependency) at all does not know them.
+    bool_or(len(owners) > 0) over (partition by source) as knows_owners,
+    bool_or(len(dependencies) > 0) over (partition by source) as knows_dependencies
+  from workflow
+),
+-- Listed more than once, it is still one workflow; it stands where it is enabled and its team is known.
+merged as (
+  select name,
+    arg_min({'source': source, 'id': id, 'url': url, 'team': team, 'business_unit': business_unit, 'region': region, 'cohort': cohort},
+      (not coalesce(enabled, false), team is null, source, id)) as place,
+    bool_or(enabled) as enabled, bool_and(exportable) as exportable,
+    list_distinct(flatten(list(owners) filter (where owners is not null))) as owners, bool_or(knows_owners) as owners_told,
+    list_distinct(flatten(list(dependencies) filter (where dependencies is not null))) as dependencies,
+    bool_or(knows_dependencies) as dependencies_told
+  from listed group by workflow, name
+)
+select unnest(place), * exclude (place) from merged;
 """
 
 

@@ -84,8 +84,10 @@ def test_history_of_a_scenario_gives_the_figures_of_each_instant(tmp_path: Path,
     with Store.open(tmp_path / "scenario.duckdb") as store:
         feeds = scenario.fed(store, written)
         far = Instants(first=last - timedelta(days=104), step=timedelta(days=26), count=5)
+        near = Instants(first=last - 13 * HOUR, step=13 * HOUR, count=3)
 
         assert differences(store, plan, far, feeds) == []
+        assert differences(store, plan, near, feeds) == []
 
 
 def test_a_segment_whose_rows_are_too_old_is_gone(tmp_path: Path) -> None:

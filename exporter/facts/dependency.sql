@@ -4,14 +4,12 @@ create or replace temp macro dependency_kind(dependency) as
   coalesce(nullif(regexp_extract(dependency, '^(system|credential|api|person|plugin):', 1), ''), 'other');
 
 create or replace temp macro dependency_facts(since, from_at, to_at) as table
-with inventory as (
-  select *, list_transform(list_distinct(dependencies), lambda d: dependency_kind(d)) as kinds
-  -- A source that names no dependency at all does not know them.
-  from workflow where enabled and source in (select source from workflow where len(dependencies) > 0)
+with enabled as (
+  select *, list_transform(dependencies, lambda d: dependency_kind(d)) as kinds from inventory() where enabled and dependencies_told
 )
 select source, id, url, to_at as moment, null::timestamp as until,
   team, business_unit, region, cohort, name as workflow, kind,
   len(list_filter(kinds, lambda k: k = kind)) as dependencies
-from inventory, (
-  select unnest(['system', 'credential', 'api', 'person', 'plugin']) as kind union select unnest(kinds) from inventory
+from enabled, (
+  select unnest(['system', 'credential', 'api', 'person', 'plugin']) as kind union select unnest(kinds) from enabled
 );

@@ -10,11 +10,7 @@ from starts where start_at > since - interval 30 day;
 
 -- An enabled workflow with a usual interval between its runs, and how long it has not run, as it stood at `to_at`: that grows all the time.
 create or replace temp macro quiet_facts(since, from_at, to_at) as table
-with known as (
-  -- Listed in several sources it is still one; it stands where its team is known.
-  from workflow where enabled qualify row_number() over (partition by name order by team is null, source, id) = 1
-),
-starts as (
+with starts as (
   select * from quiet_rows(since, to_at, to_at) where start_at > since - interval 30 day
 ),
 last_starts as (
@@ -30,5 +26,5 @@ usual as (
 select w.source, w.id, w.url, to_at as moment, null::timestamp as until,
   w.team, w.business_unit, w.region, w.cohort, w.name as workflow,
   usual_interval_seconds, epoch(to_at - last_at) as idle_seconds
-from known w join usual on w.name = usual.workflow
+from (from inventory() where enabled) w join usual on w.name = usual.workflow
 where last_at > since;

@@ -2,5 +2,5 @@
 create or replace temp macro shared_dependency_facts(since, from_at, to_at) as table
 select dependency as id, null::varchar as source, null::varchar as url, to_at as moment, null::timestamp as until,
   dependency_kind(dependency) as kind, count(*) as workflows
-from (select unnest(list_distinct(dependencies)) as dependency from workflow where enabled)
+from (select unnest(dependencies) as dependency from inventory() where enabled)
 group by dependency;
