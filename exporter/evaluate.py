@@ -68,10 +68,12 @@ with listed as (
 -- Listed more than once, it is still one workflow; it stands where it is enabled and its team is known.
 merged as (
   select name,
-    arg_min({'source': source, 'id': id, 'url': url, 'team': team, 'business_unit': business_unit, 'region': region, 'cohort': cohort},
+    arg_min({'source': source, 'id': id, 'url': url, 'team': team,
+      'business_unit': business_unit, 'region': region, 'cohort': cohort},
       (not coalesce(enabled, false), team is null, source, id)) as place,
     bool_or(enabled) as enabled, bool_and(exportable) as exportable,
-    list_distinct(flatten(list(owners) filter (where owners is not null))) as owners, bool_or(knows_owners) as owners_told,
+    list_distinct(flatten(list(owners) filter (where owners is not null))) as owners,
+    bool_or(knows_owners) as owners_told,
     list_distinct(flatten(list(dependencies) filter (where dependencies is not null))) as dependencies,
     bool_or(knows_dependencies) as dependencies_told
   from listed group by workflow, name
