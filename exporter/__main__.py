@@ -164,6 +164,9 @@ def once_command(
         with open_store(config) as store, progress() as show:
             found = asyncio.run(once(config, store, now, at=at, polls=not no_poll, show=show))
         _write(text(found.made.snapshot, found.health.registry), output)
+        for name, what in found.unread.items():
+            if name not in found.failed:
+                click.echo(f"outcome-exporter: source {name}: {what}", err=True)
         if found.failed:
             fail("; ".join(f"source {name}: {why}" for name, why in found.failed.items()))
 

@@ -226,7 +226,7 @@ class App:
                 name=each.source,
                 kind=kinds.get(each.source, ""),
                 state=standing(each, at),
-                healthy=each.complete and not each.stale(at),
+                healthy=each.complete and not each.stale(at) and not each.unread.lost,
                 last_success_at=each.last_success,
             )
             for each in self.poller.freshness()

@@ -194,11 +194,16 @@ class Client:
             offset += len(page)
 
     def each(
-        self, items: Iterable[T], function: Callable[[T], Result], place: Callable[[T], str] | None = None
+        self,
+        items: Iterable[T],
+        function: Callable[[T], Result],
+        place: Callable[[T], str] | None = None,
+        scope: str = "",
     ) -> list[Read]:
         """The records of the items that can be read; the others are left out and told of, and never stop a poll.
 
-        `function` reads each value with `unreadable.value`. `place` says where an item stands, such as "line 2".
+        `function` reads each value with `unreadable.value`. `place` says where an item stands, such as "line 2";
+        `scope` is the part of the source that may be read anew as a whole (see `Page.anew`).
         """
         reads: list[Read] = []
         for item in items:
@@ -208,9 +213,12 @@ class Client:
                 self.skipped[faults[-1 if broken else 0].reason] += 1
                 kind = type(found[0].record) if found else None
                 place_ = where or place_of(item)
-                self._left_out.append(LeftOut(where or key_of(item), place_, faults, item=item, kind=kind))
+                key = found[0].key if found and found[0].record.id else where or key_of(item)
+                self._left_out.append(LeftOut(key, place_, faults, scope=scope, item=item, kind=kind))
             elif where or faults:
-                reads += [replace(each, place=where or place_of(item), faults=faults) for each in found or ()]
+                reads += [
+                    replace(each, place=where or place_of(item), faults=faults, scope=scope) for each in found or ()
+                ]
             else:
                 reads += found or ()
         return reads

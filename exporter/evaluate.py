@@ -32,7 +32,7 @@ from exporter.plan import (
 )
 from exporter.records import RECORDS
 from exporter.stats import Distribution
-from exporter.trust import COVERAGE, UNATTRIBUTED, checks, subject, subjects, withdrawn
+from exporter.trust import COVERAGE, UNATTRIBUTED, checks, part_names, subject, subjects, withdrawn
 
 FACTS = Path(__file__).parent / "facts"
 DAY = 86400
@@ -92,7 +92,7 @@ def evaluate(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fe
     for facts in sorted({s.kpi.facts for s in counted}):
         for scan in scans(connection, plan, at, facts, [s for s in counted if s.kpi.facts == facts]):
             figures += scan.figures()
-    return concluded(plan, at, figures, absent)
+    return concluded(plan, at, figures, absent, feeds)
 
 
 def countable(plan: Plan, absent: Mapping[str, str]) -> list[Setting]:
@@ -101,24 +101,59 @@ def countable(plan: Plan, absent: Mapping[str, str]) -> list[Setting]:
     return [*(s for s in fit if s.kpi.kind != "derived"), *checks(fit, plan)]
 
 
-def concluded(plan: Plan, at: datetime, counted: Sequence[Figure], absent: Mapping[str, str]) -> Evaluation:
-    """An evaluation of counted figures: without those that needed fields are missing for, with those derived."""
+def concluded(
+    plan: Plan, at: datetime, counted: Sequence[Figure], absent: Mapping[str, str], feeds: Sequence[Feed]
+) -> Evaluation:
+    """An evaluation of counted figures: without those that fields or records are missing for, with those derived."""
     fit = [s for s in plan.settings if s.kpi.name not in absent]
     about = subjects(fit)
     counted = without_needless(counted)
     coverage = tuple(f for f in counted if f.kpi == COVERAGE and subject(f) in about)
     unattributed = tuple(f for f in counted if f.kpi == UNATTRIBUTED and subject(f) in about)
     withheld = withdrawn(fit, [name for name, _ in plan.windows], coverage)
-    figures = [f for f in counted if f.kpi not in (COVERAGE, UNATTRIBUTED) and not withheld.holds(f)]
+    losses = {s.kpi.name: lost for s in fit if (lost := loss(s.kpi, plan.kpis, feeds))}
+
+    def kept(found: Iterable[Figure]) -> list[Figure]:
+        return [f for f in found if not withheld.holds(f) and not unreadable(f, losses.get(f.kpi))]
+
+    figures = kept(f for f in counted if f.kpi not in (COVERAGE, UNATTRIBUTED))
     for setting in fit:
         if setting.kpi.kind == "derived":
-            figures += [f for f in derive(setting.kpi, figures, plan) if not withheld.holds(f)]
+            figures += kept(derive(setting.kpi, figures, plan))
     present = {figure.kpi for figure in figures}
     lacking = {kpi for kpi, _ in withheld.whole}
     missing = {
-        s.kpi.name: "field_missing" if s.kpi.name in lacking else "no_records" for s in fit if s.kpi.name not in present
+        name: "unreadable" if name in losses else "field_missing" if name in lacking else "no_records"
+        for name in (s.kpi.name for s in fit)
+        if name not in present
     }
     return Evaluation(at, tuple(figures), {**absent, **missing}, coverage=coverage, unattributed=unattributed)
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What of a KPI's records could not be read: of which teams too many (None: of no team), and whether of all."""
+
+    teams: frozenset[str | None]
+    of_all: bool
+
+
+def loss(kpi: Kpi, kpis: Mapping[str, Kpi], feeds: Sequence[Feed]) -> Loss | None:
+    """What is lost to a KPI, and to what it is made of; None where enough could be read."""
+    below = [kpis[name] for name in part_names(kpi) if name in kpis]
+    losses = [found for part in below if (found := loss(part, kpis, feeds))]
+    concerned = [feed for feed in feeds if feed.records & kpi.fed_by]
+    teams = frozenset[str | None]().union(*(feed.unreadable for feed in concerned), *(each.teams for each in losses))
+    of_all = any(feed.too_few for feed in concerned) or any(each.of_all for each in losses)
+    return Loss(teams, of_all) if teams or of_all else None
+
+
+def unreadable(figure: Figure, lost: Loss | None) -> bool:
+    """Whether a figure counts records of which too many could not be read."""
+    if lost is None:
+        return False
+    team = dict(figure.segment).get("team")
+    return lost.of_all if team is None else (None if team == UNASSIGNED else team) in lost.teams
 
 
 def with_configured(plan: Plan, feeds: Sequence[Feed]) -> Sequence[Feed]:

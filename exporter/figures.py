@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from exporter.health import Health
 from exporter.history import Instants
 from exporter.past import Memory
 from exporter.plan import NEVER, Feed
-from exporter.poll import Show, SourceFreshness, poll_once
+from exporter.poll import Show, SourceFreshness, freshness, poll_once
 from exporter.question import Question
 from exporter.records import record_name
 from exporter.report import Fed
@@ -50,14 +50,7 @@ def fed(config: Config, freshness: Sequence[SourceFreshness]) -> list[Fed]:
 
 def stored_freshness(config: Config, store: Store) -> list[SourceFreshness]:
     """How the sources stand in a store that nobody is polling into."""
-    found = []
-    for source in config.sources:
-        state = store.source(source.name)
-        complete = state.complete and state.fingerprint == source.fingerprint
-        found.append(
-            SourceFreshness(source.name, complete, state.last_success, source.max_staleness_seconds, state.whole_since)
-        )
-    return found
+    return [freshness(source, store) for source in config.sources]
 
 
 def evaluated(
@@ -88,6 +81,8 @@ def feeds(sources: Sequence[Fed], fresh_at: datetime) -> list[Feed]:
             complete=each.freshness.complete,
             stale=each.freshness.stale(fresh_at),
             since=each.freshness.whole_since or NEVER,
+            unreadable=each.freshness.unread.unreadable(each.freshness.most_unread),
+            too_few=each.freshness.unreadable,
         )
         for each in sources
     ]
@@ -114,6 +109,7 @@ class Once:
     made: Series
     health: Health
     failed: Mapping[str, str]
+    unread: Mapping[str, str] = field(default_factory=dict)  # source -> what is left out of it, in words
 
 
 async def once(
@@ -131,7 +127,8 @@ async def once(
         pairs = zip(config.sources, outcomes, strict=True)
         failed = {source.name: outcome.text for source, outcome in pairs if outcome.reason}
     moment = at or clock()
-    sources = fed(config, stored_freshness(config, store))
+    standing = stored_freshness(config, store)
+    sources = fed(config, standing)
     began_at = time.monotonic()
     evaluation = evaluated(config, store, moment, sources, fresh_at=clock() if polls or at is None else moment)
     made = series(evaluation, config.plan, config.limits)
@@ -139,4 +136,6 @@ async def once(
         moment, time.monotonic() - began_at, series=made.count, folded=made.folded, shortened=made.spread_levels
     )
     health.store.stands(store.counts(), store.size())
-    return Once(evaluation, made, health, failed)
+    unread = {each.source: each.unread.told(each.noun) for each in standing if each.unread.lines}
+    failed |= {each.source: unread[each.source] for each in standing if each.unreadable and each.source not in failed}
+    return Once(evaluation, made, health, failed, unread)

@@ -18,7 +18,7 @@ from prometheus_client import (
 )
 
 from exporter import unreadable
-from exporter.unreadable import LeftOut
+from exporter.unreadable import LeftOut, Reason, Summary
 
 REASONS = ("auth", "rate_limited", "unavailable", "not_understood", "gone", "store", "bug")
 """Why a poll can fail. "store" and "bug" are ours; the others are the source's."""
@@ -58,6 +58,7 @@ class SourceMetrics:
         self._watched: dict[str, Watched] = {}
         self._newest: dict[str, dict[str, datetime]] = {}
         self._without_details: set[str] = set()
+        self._unread_kinds: dict[str, set[tuple[str, Reason, bool]]] = {}
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"outcome_source_{name}", text, ["source", *labels], registry=registry)
@@ -85,6 +86,12 @@ class SourceMetrics:
             "details_failed", "Questions about single items that had no answer; they are asked again later."
         )
         self._anew = counter("starts_over", "Times all was read again because what was read last was gone.")
+        self._items_left_out = gauge(
+            "items_left_out", "Items of which there is no record now because this cannot be read.", "column", "reason"
+        )
+        self._values_left_out = gauge(
+            "values_left_out", "Values that are unknown now because they cannot be read.", "column", "reason"
+        )
         self._watermark = gauge(
             "watermark_timestamp_seconds", "Newest time in the records that is not in the future; 0 if none.", "record"
         )
@@ -136,6 +143,7 @@ class SourceMetrics:
         """Removes the series of a source that is no longer configured."""
         if self._watched.pop(source, None):
             self._newest.pop(source, None)
+            self._unread_kinds.pop(source, None)
             for metric in vars(self).values():
                 if isinstance(metric, Gauge | Counter):
                     metric.remove_by_labels({"source": source})
@@ -169,6 +177,17 @@ class SourceMetrics:
         first = source not in self._without_details
         self._without_details.add(source)
         return first
+
+    def unread(self, source: str, found: Summary) -> bool:
+        """What is left out of a source now. Whether there is something that was not among it before."""
+        for metric in (self._items_left_out, self._values_left_out):
+            metric.remove_by_labels({"source": source})
+        for line in found.lines:
+            metric = self._items_left_out if line.whole else self._values_left_out
+            metric.labels(source, line.column, line.reason).set(line.count)
+        now = {(line.column, line.reason, line.whole) for line in found.lines}
+        before, self._unread_kinds[source] = self._unread_kinds.get(source, set()), now
+        return not now <= before
 
     def progress(self, source: str, items: int, expected: int | None) -> None:
         """How far the first full sync is."""

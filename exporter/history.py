@@ -79,7 +79,7 @@ def evaluations(connection: Connection, plan: Plan, instants: Instants, feeds_at
         absent = unfits(plan, feeds)
         cut(connection, plan, at)
         counted = [figure for way in ways for figure in way(i, at) if figure.kpi not in absent]
-        yield concluded(plan, at, counted, absent)
+        yield concluded(plan, at, counted, absent, feeds)
 
 
 Way = Callable[[int, datetime], Sequence[Figure]]

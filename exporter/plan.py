@@ -149,7 +149,8 @@ class Plan:
 class Feed:
     """A source as evaluation sees it: which records it feeds, and whether what it fed is whole and fresh.
 
-    `since`: from when on its history is whole.
+    `since`: from when on its history is whole. `unreadable`: the teams (None: no team) of which too many records could
+    not be read; `too_few`: whether that is so of all its records together.
     """
 
     source: str
@@ -157,6 +158,8 @@ class Feed:
     complete: bool = True
     stale: bool = False
     since: datetime = BEGINNING
+    unreadable: frozenset[str | None] = frozenset()
+    too_few: bool = False
 
 
 def narrowed(plan: Plan, names: Collection[str]) -> Plan:

@@ -12,6 +12,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from random import random
 from typing import Any
 
@@ -24,7 +25,8 @@ from exporter.plan import BEGINNING
 from exporter.records import record_name
 from exporter.source import Source
 from exporter.store import Store, StoreError
-from exporter.unreadable import LeftOut
+from exporter.store.left_out import Noted
+from exporter.unreadable import MOST_UNREAD, LeftOut, Summary, key_of
 
 logger = logging.getLogger("exporter.poll")
 
@@ -35,6 +37,7 @@ AFTER_REFUSAL_SECONDS = 900.0  # going on with a refused credential may lock the
 LONGEST_OBEYED_SECONDS = 86400.0  # a platform that says "not before next year" is mistaken
 STOP_SECONDS = 10.0
 MOST_WAITING = 5_000  # records fetched and not yet stored
+NOTHING = Summary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Outcome:
     reason: str | None = None
     text: str = ""
     until: datetime | None = None  # not to be asked again before
+    unread: Summary = NOTHING  # what is left out, by this poll and those before
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,14 @@ class SourceFreshness:
     last_success: datetime | None
     max_staleness_seconds: float
     whole_since: datetime | None = None  # from when on its history is whole; None where that is not known
+    unread: Summary = NOTHING  # what is left out
+    most_unread: float = MOST_UNREAD
+    noun: str = "item"
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether more of its records are lost than may be."""
+        return self.unread.share > self.most_unread
 
     def stale(self, at: datetime) -> bool:
         """Whether the source has not answered for too long."""
@@ -95,9 +107,37 @@ async def poll_once(
         reason, text = _fault(error)
         took = clock() - began
         health.sources.failed(source.name, reason, took)
-        return Outcome(poll.records, poll.changed, reason, text, _until(error, at + timedelta(seconds=took)))
+        unread = await _told(source, store, health, writer)
+        return Outcome(poll.records, poll.changed, reason, text, _until(error, at + timedelta(seconds=took)), unread)
     health.sources.succeeded(source.name, at, clock() - began)
-    return Outcome(poll.records, poll.changed)
+    return Outcome(poll.records, poll.changed, unread=await _told(source, store, health, writer))
+
+
+async def _told(source: Source, store: Store, health: Health, writer: Executor | None) -> Summary:
+    """What is left out of a source, after putting it where people look: metrics, and once in the log."""
+    try:
+        found = await asyncio.get_running_loop().run_in_executor(writer, store.unread, source.name)
+    except StoreError:
+        return NOTHING  # the poll has said so
+    if health.sources.unread(source.name, found):
+        logger.warning("source %s: %s", source.name, found.told(source.noun))
+    return found
+
+
+def freshness(source: Source, store: Store) -> SourceFreshness:
+    """How a source stands in the store."""
+    state = store.source(source.name)
+    return SourceFreshness(
+        source.name,
+        # Under another fingerprint what is stored is not yet what is configured.
+        complete=state.complete and state.fingerprint == source.fingerprint,
+        last_success=state.last_success,
+        max_staleness_seconds=source.max_staleness_seconds,
+        whole_since=state.whole_since,
+        unread=store.unread(source.name),
+        most_unread=source.most_unread,
+        noun=source.noun,
+    )
 
 
 def watch(health: Health, source: Source) -> None:
@@ -213,8 +253,14 @@ class _Poll:
         """In the writer's thread."""
         source = self.source
         reads = (read for page in pages for read in page.reads)
-        records, _, more = segments.records(reads, source.mapping, self.store.person)
-        self.observer.left_out([*left_out, *more])
+        records, well, more = segments.records(reads, source.mapping, self.store.person)
+        noted = [Noted(each, segments.team(each, source.mapping)) for each in (*left_out, *more)]
+        readable = (key for read in well for key in (read.key, read.place or key_of(read.item)))
+        forgotten = [f"{kind.__name__} {id_}" for page in pages for kind, id_ in page.gone]
+        anew = tuple(scope for page in pages for scope in page.anew)
+        self.observer.left_out(
+            each.what for each in self.store.note(source.name, noted, chain(readable, forgotten), self.at, anew=anew)
+        )
         # Of a platform that is not what it was, what is read replaces what is stored, were that updated later.
         at = BEGINNING if self.anew else self.at
         gone = [(kind, segments.id_of(id_, self.store.person)) for kind, id_ in pages[-1].gone]
@@ -265,15 +311,7 @@ class Poller:
 
     def freshness(self) -> list[SourceFreshness]:
         """How every source stands, as the store knows it. May be called from any thread."""
-        found = []
-        for name, (source, _) in list(self._tasks.items()):
-            state = self._store.source(name)
-            # Under another fingerprint what is stored is not yet what is configured.
-            complete = state.complete and state.fingerprint == source.fingerprint
-            found.append(
-                SourceFreshness(name, complete, state.last_success, source.max_staleness_seconds, state.whole_since)
-            )
-        return found
+        return [freshness(source, self._store) for source, _ in list(self._tasks.values())]
 
     async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         for task in tasks:

@@ -15,6 +15,7 @@ from exporter.client import Client
 from exporter.failure import SourceError
 from exporter.records import SEGMENTS, Record, record_name
 from exporter.source import Source
+from exporter.unreadable import LeftOut, Summary, summarized
 
 PAGES = 4
 SECONDS = 60.0
@@ -31,8 +32,8 @@ class Probe:
     fault: str | None = None
     records: Counter[str] = field(default_factory=Counter)
     filled: dict[str, Counter[str]] = field(default_factory=dict)
-    skipped: int = 0
-    unread: tuple[str, ...] = ()  # where items stand that could not be read, as far as the connector tells
+    unread: Summary = field(default_factory=Summary)  # what could not be read
+    noun: str = "item"
     future: int = 0  # records with a time that lies ahead: a sign of a wrong time zone
     newest: datetime | None = None
     clock_offset_seconds: float | None = None
@@ -40,7 +41,8 @@ class Probe:
     @property
     def well(self) -> bool:
         """Whether there is nothing that somebody should look at before going live."""
-        return self.fault is None and abs(self.clock_offset_seconds or 0.0) <= TOLERATED_OFFSET
+        right = abs(self.clock_offset_seconds or 0.0) <= TOLERATED_OFFSET
+        return self.fault is None and right and not self.unread.lost
 
     def add(self, record: Record, at: datetime) -> None:
         """Counts one record."""
@@ -56,8 +58,9 @@ class Probe:
 
 async def ask(source: Source, at: datetime) -> Probe:
     """The first pages of a source, as one poll from nothing would get them."""
-    found = Probe(source.name)
-    client = Client(source.http, at=at, since=at - HISTORY)
+    found, left_out = Probe(source.name, noun=source.noun), list[LeftOut]()
+    mapped = {name for filler in source.mapping.values() for _, name, _, _ in filler.mapped}
+    client = Client(source.http, at=at, since=at - HISTORY, mapped=mapped)
     try:
         async with (
             asyncio.timeout(SECONDS),
@@ -66,11 +69,10 @@ async def ask(source: Source, at: datetime) -> Probe:
         ):
             count = 0
             async for page in pages:
-                records, _, left_out = segments.records(page.reads, source.mapping, lambda text: text)
+                records, _, more = segments.records(page.reads, source.mapping, lambda text: text)
                 for record in records:
                     found.add(record, at)
-                found.skipped += sum(each.whole for each in (*client.left_out(), *left_out))
-                found.unread = tuple(page.cursor.get("unread", ()))
+                left_out += more
                 count += 1
                 if count == PAGES:
                     break
@@ -80,6 +82,7 @@ async def ask(source: Source, at: datetime) -> Probe:
         found.fault = f"no end of the first {PAGES} pages within {SECONDS:.0f} s"
     except Exception as error:  # noqa: BLE001 - told, like any other finding
         found.fault = f"unexpected {type(error).__name__}: this is a fault of the exporter"
+    found.unread = summarized(found.records.total(), [*client.left_out(), *left_out])
     found.clock_offset_seconds = client.clock_offset_seconds
     return found
 
@@ -94,7 +97,8 @@ async def probe(sources: Sequence[Source], at: datetime, console: Console) -> bo
 
 def tell(found: Probe, console: Console) -> None:
     """A few lines for each source, and a table of how well its records are filled."""
-    console.print(f"{found.source}: {found.fault or 'answers'}", style="bold", markup=False)
+    answers = "answers" if not found.unread.lost else "answers, but not all that it says can be read"
+    console.print(f"{found.source}: {found.fault or answers}", style="bold", markup=False)
     if found.clock_offset_seconds is not None:
         far = abs(found.clock_offset_seconds) > TOLERATED_OFFSET
         note = "; set the clocks right, or fresh records look old or lie in the future" if far else ""
@@ -103,9 +107,8 @@ def tell(found: Probe, console: Console) -> None:
         console.print(f"  newest time: {found.newest:%Y-%m-%d %H:%M:%S} UTC", markup=False)
     if found.future:
         console.print(f"  {found.future} records have a time in the future: is the time zone right?", markup=False)
-    if found.skipped:
-        places = f": {', '.join(found.unread)}" if found.unread else ""
-        console.print(f"  {found.skipped} items could not be read and were left out{places}", markup=False)
+    if told := found.unread.told(found.noun):
+        console.print(f"  {told}", markup=False)
     for name, count in sorted(found.records.items()):
         table = Table(box=None, title=f"  {name}: of {count} records, have", title_justify="left", show_header=False)
         for column, share in shares(found, name):

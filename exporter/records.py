@@ -267,13 +267,19 @@ class ServiceLevel(Record):
 class Read:
     """A record beside the platform's own item it was read from; the configured segment mapping looks in the item.
 
-    `place`: where the item stands, such as "line 2". `faults`: what of it could not be read. Both are the client's.
+    `place`: where the item stands, such as "line 2". `faults`: what of it could not be read. These are the client's.
     """
 
     record: Record
     item: Json
     place: str = ""
     faults: tuple[Fault, ...] = ()
+    scope: str = ""
+
+    @property
+    def key(self) -> str:
+        """What tells the record from others of its source at the next reading."""
+        return f"{type(self.record).__name__} {self.record.id}"
 
 
 RECORDS: Mapping[str, type[Record]] = {

@@ -111,4 +111,6 @@ def standing(freshness: SourceFreshness, at: datetime) -> str:
     """How a source stands, in words."""
     if not freshness.complete:
         return "first sync under way"
-    return "stale" if freshness.stale(at) else "fresh"
+    state = "stale" if freshness.stale(at) else "fresh"
+    left_out = freshness.unread.told(freshness.noun)
+    return f"{state}; {left_out}" if left_out else state

@@ -33,6 +33,7 @@ WHY = {
     "initial_sync": "first sync",
     "stale_source": "stale source",
     "no_records": "no records",
+    "unreadable": "too many records of a source could not be read",
     "field_missing": "field missing",
     "switched_off": "made of a KPI that is switched off",
     "no_team_label": "by team, and team is not among the labels of its record",

@@ -82,13 +82,18 @@ def records(
         if faults:
             kind = type(read.record)
             place = read.place or place_of(read.item)
-            left_out.append(LeftOut(record_key(read), place, faults, whole=lost, item=read.item, kind=kind))
+            left_out.append(LeftOut(read.key, place, faults, whole=lost, scope=read.scope, item=read.item, kind=kind))
     return made, of, left_out
 
 
-def record_key(read: Read) -> str:
-    """What tells a record from others of its source at the next reading."""
-    return f"{record_name(type(read.record))} {read.record.id}"
+def team(left_out: LeftOut, mapping: Fillers) -> str | None:
+    """Whose an item is of which there is no record, as far as the mapping tells."""
+    filler = mapping.get(left_out.kind or next(iter(mapping), Record))
+    for _, name, find, _ in filler.mapped if filler else ():
+        if name == "team":
+            found, _, _ = attempt(find, left_out.item)
+            return cleaned(found) if isinstance(found, str) else None
+    return None
 
 
 def apply(read: Read, mapping: Fillers, person: Callable[[str], str]) -> Record:

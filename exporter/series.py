@@ -225,6 +225,7 @@ def absent(reasons: Mapping[str, str]) -> Family:
     return Family(
         "outcome_kpi_absent",
         "1 where a KPI has no figures: no_source, initial_sync, stale_source, no_records, field_missing, "
+        "unreadable (too many records of a source could not be read), "
         "switched_off (a KPI it is made of), no_team_label (it is by team, and team is no label of its record).",
         "gauge",
         ("kpi", "reason"),

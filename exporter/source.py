@@ -7,6 +7,7 @@ from typing import Any
 from exporter.client import HttpSettings
 from exporter.records import Record
 from exporter.segments import Fillers
+from exporter.unreadable import MOST_UNREAD
 
 RecordTypes = tuple[type[Record], ...]
 
@@ -26,5 +27,7 @@ class Source:
     initial_history_seconds: int
     max_staleness_seconds: int
     max_data_age_seconds: int = 3 * 86400  # an alert speaks where its newest record is older
+    most_unread: float = MOST_UNREAD
     calendar: str | None = None  # in whose hours its records are worked on
+    noun: str = "item"  # what one thing is called that it brings
     fingerprint: str  # another one: what was fetched so far no longer fits, fetch anew

@@ -4,9 +4,9 @@ A mapping reads each value with `value`: what fails is noted, with its column, a
 costs the record, too, is for its type to say (`records.VITAL`). Where a whole item cannot be read, `attempt` says so.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar, get_args
 
 from exporter.failure import SourceError
@@ -30,6 +30,8 @@ REASONS: tuple[Reason, ...] = get_args(Reason)
 ITEM = "item"
 """Stands for a column where a whole item is the matter."""
 LONGEST_QUOTE = 40
+MOST_UNREAD = 0.05
+"""The share of a source's records that may be lost before its figures are withdrawn."""
 NOTHINGS = frozenset({"n/a", "na", "nan", "none", "null", "nil", "unknown", "undefined", "inf", "infinity"})
 
 
@@ -57,6 +59,7 @@ class LeftOut:
     place: str
     faults: tuple[Fault, ...]
     whole: bool = True
+    scope: str = ""  # the part of the source that is read anew as a whole, such as a file
     item: Any = None  # of a whole one, for its team
     kind: type[Any] | None = None  # of the record that it would have been, where that is known
 
@@ -178,3 +181,75 @@ def place_of(item: Any) -> str:
     text = str(given) if isinstance(given, str) or (isinstance(given, int) and given < 10**20) else ""
     safe = text.isprintable() and 0 < len(text) <= LONGEST_QUOTE and "@" not in text
     return f"id {text}" if safe else "an item without an id that could be shown"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that is wrong with items of a source, the first of them as the example."""
+
+    column: str
+    reason: Reason
+    whole: bool
+    count: int
+    called: str
+    text: str
+    place: str
+
+    def told(self, noun: str, first: bool) -> str:
+        """`column Created: '2026-10-28 13:35' has no time zone (1,500 rows, first: line 2)`."""
+        where = "" if self.column == ITEM else f"column {self.called or self.column}: "
+        place = f", first: {self.place}" if first and self.place else ""
+        return f"{where}{self.text} ({counted(self.count, noun)}{place})"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is left out of a source. `shares`: team -> (records lost, or without what sums need; all its records)."""
+
+    read: int = 0
+    lost: int = 0
+    lines: tuple[Line, ...] = ()
+    shares: Mapping[str | None, tuple[int, int]] = field(default_factory=dict)
+    full: bool = False  # there are more than are told apart
+
+    def told(self, noun: str) -> str:
+        """All of it in one line; empty where nothing is left out."""
+        if not self.lines:
+            return ""
+        least = "at least " if self.full else ""
+        told = "; ".join(line.told(noun, first=True) for line in self.lines[:MOST_TOLD])
+        more = len(self.lines) - MOST_TOLD
+        rest = f"; and {more} more kinds" if more > 0 else ""
+        return f"{self.read:,} of {least}{counted(self.read + self.lost, noun)} read; {told}{rest}"
+
+    def unreadable(self, limit: float) -> frozenset[str | None]:
+        """The teams of which more than a share of the records is lost. None: those of no team."""
+        return frozenset(team for team, (lost, of) in self.shares.items() if lost > limit * of)
+
+    @property
+    def share(self) -> float:
+        """The share of all its records that is lost."""
+        missed = sum(lost for lost, _ in self.shares.values())
+        return missed / max(1, self.read + self.lost)
+
+
+MOST_TOLD = 6
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `1,500 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def summarized(read: int, left_out: Iterable[LeftOut]) -> Summary:
+    """What is left out of a source of which so many records could be read, of what was just asked."""
+    found: dict[tuple[str, Reason, bool], Line] = {}
+    lost = 0
+    for each in left_out:
+        lost += each.whole
+        for fault in {(fault.column, fault.reason): fault for fault in each.faults}.values():
+            key = (fault.column, fault.reason, each.whole)
+            before = found.get(key) or Line(*key, 0, fault.called, fault.text, each.place)
+            found[key] = replace(before, count=before.count + 1)
+    lines = sorted(found.values(), key=lambda line: (not line.whole, -line.count, line.column))
+    return Summary(read=read, lost=lost, lines=tuple(lines))

@@ -103,6 +103,8 @@ class Reader:
             initial_history_seconds=section.initial_history,
             max_staleness_seconds=staleness,
             max_data_age_seconds=section.max_data_age,
+            most_unread=section.max_unreadable,
+            noun=getattr(connector, "NOUN", "item"),
             calendar=CalendarReader(self.checker).chosen(section.calendar, self.calendars, at),
             fingerprint=_fingerprint(section, options, http.url),
         )

@@ -12,6 +12,7 @@ from exporter.column import Rule
 from exporter.config.shape import ONE_OR_MORE
 from exporter.kpi import MIN_COVERAGE, Basis
 from exporter.records import CostKind
+from exporter.unreadable import MOST_UNREAD
 
 
 class Section(BaseModel):
@@ -256,6 +257,7 @@ class SourceSection(Section):
     initial_history: Length = 120 * 86400
     max_staleness: Length | None = None
     max_data_age: Length = 3 * 86400
+    max_unreadable: Share = MOST_UNREAD  # of its records, before its figures are withdrawn
     timeout: Annotated[int, _length("1s", "10m")] = 30
     rate: Annotated[float, Field(gt=0)] | None = None
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4

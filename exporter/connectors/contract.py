@@ -4,6 +4,7 @@
     Options: a frozen dataclass              its own config keys, validated by pydantic; a default for each
     async def poll(client, options, cursor) -> AsyncIterator[Page]
     READS_ALL = True                         where the first poll reads everything there is, however old
+    NOUN = "row"                             what one thing is called that it brings; "item" where it is not said
 
 A connector keeps no state, reads no clock, logs nothing and retries nothing. It tells only how to ask and what an
 answer means. Its module docstring has five words, each beginning a line: API, Polls, Cursor, Blind, Checked.
@@ -29,6 +30,8 @@ class Page:
     """Records and the cursor that is right once they are stored; both are stored in one transaction.
 
     `gone`: (record type, id) of items the platform no longer has.
+    `anew`: scopes (see `Client.each`) that are read from their beginning with this page; what was left out of them
+    before is forgotten.
     `total`: how many items the whole poll will bring, where the platform says so (for progress only).
     """
 
@@ -36,6 +39,7 @@ class Page:
     cursor: Cursor
     gone: Sequence[tuple[type[Record], str]] = field(default=())
     total: int | None = None
+    anew: Sequence[str] = ()
 
 
 class Poll(Protocol):

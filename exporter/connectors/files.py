@@ -34,6 +34,7 @@ from exporter.records import Read, Record
 
 RECORDS = tuple(records.RECORDS.values())
 READS_ALL = True
+NOUN = "row"
 Format = Literal["json_lines", "csv", "parquet"]
 FORMATS: dict[str, Format] = {".jsonl": "json_lines", ".ndjson": "json_lines", ".csv": "csv", ".parquet": "parquet"}
 UNREAD_KEPT = 20

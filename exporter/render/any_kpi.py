@@ -101,7 +101,10 @@ def trust() -> Iterator[Shown]:
     yield shown(4, 4, "stat", "Sources not answering", text, [Query(expr=up)], no_value="no source configured")
     text = "Time since the last complete poll of the source that is furthest behind."
     yield shown(4, 4, "stat", "Oldest data", text, [Query(expr=age)], unit="s", no_value="nothing read yet")
-    text = "no_source: nothing feeds it. initial_sync: not read to the end yet. stale_source: no answer for too long."
+    text = (
+        "no_source: nothing feeds it. initial_sync: not read to the end yet. stale_source: no answer for too long. "
+        "unreadable: too many records could not be read."
+    )
     columns = {"kpi": "KPI", "reason": "Why", "Value": "State"}
     queries = [Query(expr=absent)]
     yield shown(16, 4, "table", "Why there is none", text, queries, columns=columns, no_value="It has figures")

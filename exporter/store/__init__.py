@@ -8,9 +8,10 @@ import json
 import logging
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -19,10 +20,12 @@ from typing import Any, Self
 import duckdb
 
 from exporter.records import RECORDS, Record
-from exporter.store import file, frozen, person, rewrite
+from exporter.store import file, frozen, left_out, person, rewrite
 from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, fault
 from exporter.store.frozen import Frozen
+from exporter.store.left_out import Books, Noted
 from exporter.store.table import Table, goes_back, naive
+from exporter.unreadable import Summary
 
 __all__ = ["CannotWrite", "Damaged", "Frozen", "NewerFormat", "NotAStore", "SourceState", "Store", "StoreError"]
 
@@ -65,6 +68,7 @@ class Store:
         self._db: duckdb.DuckDBPyConnection | None = None
         self._identity: tuple[int, int] | None = None  # of the file that is open
         self._readers = 0
+        self._left_out = Books(lambda text: int(self.person(text), 16))
         # DuckDB makes its write-ahead log anew after each checkpoint: only the umask keeps that private too.
         self._umask = os.umask(0o077)
         try:
@@ -160,6 +164,9 @@ class Store:
                     [source],
                 )
         with self._transaction() as db:
+            query = "select 1 from source_state where source = ? and fingerprint is distinct from ?"
+            if db.execute(query, [source, fingerprint]).fetchall():
+                self._left_out.forget(db, source)  # all is read anew, and perhaps read otherwise
             db.execute(
                 """insert into source_state (source, cursor, complete, fingerprint) values (?, '{}', false, ?)
                 on conflict (source) do update set cursor = '{}', complete = false, fingerprint = excluded.fingerprint
@@ -211,6 +218,7 @@ class Store:
         """
         with self._transaction() as db:
             found = {table.name: table.delete_before(db, before, share) for table in self._tables.values()}
+            self._left_out.retain(db, before)
             deleted = {name: (count, last) for name, (count, last) in found.items() if count}
             for _, last in deleted.values():
                 # After the last time of what is gone, all is still there.
@@ -218,6 +226,38 @@ class Store:
             if deleted:
                 rewrite.mark(db, rewrite.LATER)
         return {name: count for name, (count, _) in deleted.items()}
+
+    def note(
+        self,
+        source: str,
+        noted: Sequence[Noted],
+        readable: Iterable[str],
+        at: datetime,
+        *,
+        anew: Sequence[str] = (),
+    ) -> list[Noted]:
+        """Keeps what could not be read of a page, before the page is written, and forgets what can be read again.
+
+        `readable`: keys of what was read well. `anew`: scopes that are read from their beginning. Returns what was not
+        noted before: the same page read twice changes nothing.
+        """
+        with self._connection() as db:
+            if not noted and not self._left_out.of(db, source):
+                return []
+        with self._transaction() as db:
+            before = set(self._left_out.of(db, source)) if anew else set[int]()
+            self._left_out.forget(db, source, anew)
+            new = self._left_out.note(db, source, noted, readable, at)
+        return [each for each in new if self._left_out.number(each.what.key) not in before]
+
+    def unread(self, source: str) -> Summary:
+        """What is left out of a source now."""
+        with self._connection() as db:
+            if not self._left_out.of(db, source):
+                return Summary()
+            read = sum((table.by_team(db, source) for table in self._tables.values()), Counter[str | None]())
+            summed = {f.name for kind in self._tables for f in fields(kind) if f.metadata.get("summed")}
+            return left_out.summary(db, source, read, sorted(summed))
 
     def freeze(self, baselines: Iterable[Frozen]) -> None:
         """Keeps baselines for good, in one transaction."""
@@ -302,6 +342,7 @@ class Store:
         with self._transaction() as db:
             found = {table.name: table.erase_source(db, source) for table in self._tables.values()}
             db.execute("delete from source_state where source = ?", [source])
+            self._left_out.forget(db, source)
             rewrite.mark(db, rewrite.LATER)
         self.rewrite()
         return {name: count for name, count in found.items() if count}
@@ -344,6 +385,7 @@ class Store:
             except BaseException:
                 with suppress(duckdb.Error):  # a commit that failed has rolled back already
                     db.rollback()
+                self._left_out.unsure()
                 raise
 
     @contextmanager

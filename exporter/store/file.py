@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from exporter.store import frozen, person, rewrite
+from exporter.store import frozen, left_out, person, rewrite
 from exporter.store.fault import Damaged, NewerFormat, NotAStore, check_folder
 from exporter.store.table import Table
 
@@ -35,6 +35,7 @@ def connect(
         for table in tables:
             table.make(db)
         frozen.make(db)
+        left_out.make(db)
         db.execute("alter table source_state add column if not exists whole_since TIMESTAMP")
         db.execute("alter table source_state add column if not exists anew BOOLEAN")
         key = _own_key(db, path, key, tables)
