@@ -9,7 +9,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -49,7 +49,6 @@ class Outcome:
     reason: str | None = None
     text: str = ""
     until: datetime | None = None  # not to be asked again before
-    unread: Summary = NOTHING  # what is left out, by this poll and those before
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +106,19 @@ async def poll_once(
         reason, text = _fault(error)
         took = clock() - began
         health.sources.failed(source.name, reason, took)
-        unread = await _told(source, store, health, writer)
-        return Outcome(poll.records, poll.changed, reason, text, _until(error, at + timedelta(seconds=took)), unread)
+        await _tell(source, store, health, writer)
+        return Outcome(poll.records, poll.changed, reason, text, _until(error, at + timedelta(seconds=took)))
     health.sources.succeeded(source.name, at, clock() - began)
-    return Outcome(poll.records, poll.changed, unread=await _told(source, store, health, writer))
+    await _tell(source, store, health, writer)
+    return Outcome(poll.records, poll.changed)
 
 
-async def _told(source: Source, store: Store, health: Health, writer: Executor | None) -> Summary:
-    """What is left out of a source, after putting it where people look: metrics, and once in the log."""
-    try:
+async def _tell(source: Source, store: Store, health: Health, writer: Executor | None) -> None:
+    """Puts what is left out of a source where people look: into metrics, and once into the log."""
+    with suppress(StoreError):  # the poll has said so
         found = await asyncio.get_running_loop().run_in_executor(writer, store.unread, source.name)
-    except StoreError:
-        return NOTHING  # the poll has said so
-    if health.sources.unread(source.name, found):
-        logger.warning("source %s: %s", source.name, found.told(source.noun))
-    return found
+        if health.sources.unread(source.name, found):
+            logger.warning("source %s: %s", source.name, found.told(source.noun))
 
 
 def freshness(source: Source, store: Store) -> SourceFreshness:

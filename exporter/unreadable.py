@@ -173,14 +173,14 @@ def key_of(item: Any) -> str:
         return "nested too deeply"
 
 
-def place_of(item: Any) -> str:
-    """Where an item of an answer stands, as far as its id may be shown; ids of accounts may be addresses."""
+def place_of(item: Any, otherwise: object = None) -> str:
+    """Where an item of an answer stands: its id, or another, as far as that may be shown (it may be an address)."""
     if isinstance(item, tuple) and item:
         item = item[0]
-    given = item.get("id") if isinstance(item, dict) else None
-    text = str(given) if isinstance(given, str) or (isinstance(given, int) and given < 10**20) else ""
+    given = item.get("id", otherwise) if isinstance(item, dict) else otherwise
+    text = str(given) if isinstance(given, str) or (isinstance(given, int) and abs(given) < 10**20) else ""
     safe = text.isprintable() and 0 < len(text) <= LONGEST_QUOTE and "@" not in text
-    return f"id {text}" if safe else "an item without an id that could be shown"
+    return f"id {text}" if safe else ""
 
 
 @dataclass(frozen=True, slots=True)
