@@ -78,8 +78,12 @@ def connector(platform: Platform) -> ModuleType:
     return module
 
 
+ODD = compiled({"team": [Rule(field="squad")], "attempt": [Rule(field="squad")]}, (Run,))
+"""A mapping that takes a text for a number."""
+
+
 def source(platform: Platform, **more: Any) -> Source:
-    rules = {"team": [Rule(field="squad")], "attempt": [Rule(field="squad")]}
+    rules = {"team": [Rule(field="squad")]}
     known = {
         "name": "flows",
         "type": "n8n",
@@ -238,8 +242,27 @@ async def test_a_connector_is_told_when_the_poll_began_and_how_far_back_to_look(
     assert [(c.at, c.since) for c in platform.clients] == [(AT, AT - timedelta(hours=2))]
 
 
+async def test_what_cannot_be_read_is_told_once_and_counted_once(
+    store: Store, health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        await poll_once(source(Platform(), mapping=ODD), store, health, AT)
+
+    told = (
+        "source flows: 6 of 6 items read; column squad: a text of 3 characters is not a number (6 items, first: id 0-0)"
+    )
+    assert [told] == [record.getMessage() for record in caplog.records]
+    assert value(health, "outcome_source_values_unread_total", source="flows", column="attempt") == 6
+    left = {"source": "flows", "column": "attempt", "reason": "not_a_number"}
+    assert value(health, "outcome_source_values_left_out", **left) == 6
+
+    await poll_once(source(Platform(), fingerprint="corrected"), store, health, AT)
+
+    assert value(health, "outcome_source_values_left_out", **left) is None
+
+
 async def test_a_poll_counts_what_it_did(store: Store, health: Health) -> None:
-    await poll_once(source(Platform()), store, health, AT)
+    await poll_once(source(Platform(), mapping=ODD), store, health, AT)
 
     assert value(health, "outcome_source_up", source="flows", kind="n8n") == 1
     assert value(health, "outcome_source_last_success_timestamp_seconds", source="flows") == AT.timestamp()
