@@ -81,7 +81,7 @@ def records(
             of.append(read)
         if faults:
             kind = type(read.record)
-            place = read.place or place_of(read.item, read.record.id)
+            place = read.place or ("" if "person" in person_columns(kind) else place_of(read.item, read.record.id))
             left_out.append(LeftOut(read.key, place, faults, whole=lost, scope=read.scope, item=read.item, kind=kind))
     return made, of, left_out
 
