@@ -25,11 +25,13 @@ from exporter.demo import organisation as org
 from exporter.demo.simulation import Simulation
 from exporter.demo.stories import TURNS, Execution, Story, Ticket, as_of, begins_at, turns
 from exporter.demo.world import World
+from exporter.figures import open_store, read
+from exporter.fold import Limits
 from exporter.kpi import catalogue
 from exporter.records import Account, Booking, Opportunity, Request
 from exporter.render.dashboards import queries
 from exporter.stats import wilson
-from tests.demo import END, figures_of
+from tests.demo import END, figures_of, found_in
 
 CHECKOUT = Path(__file__).parents[1]
 RULES = sorted((CHECKOUT / "alerts").glob("*.rules.yaml"))
@@ -214,6 +216,15 @@ def test_every_kpi_of_the_catalogue_has_figures_after_the_first_evaluation(demo_
 
     assert evaluation.absent == {}
     assert {figure.kpi for figure in evaluation.figures} == set(catalogue())
+
+
+def test_the_demo_fits_the_limits_as_shipped_with_every_value_by_its_name(demo_config: Path) -> None:
+    config = read(demo_config)
+    with open_store(config) as store:
+        made = found_in(config, store, END).made
+
+    assert (config.limits, made.folded) == (Limits(), {})
+    assert 20_000 < made.count <= Limits().series
 
 
 def test_only_the_waiting_of_kpi_alerts_is_shortened() -> None:
