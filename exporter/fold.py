@@ -160,7 +160,7 @@ class Crowd:
             level = self.spread_levels.get(figure.kpi, EVERY_WINDOW)
             if figure.distribution and level:
                 if figure.window == spread_window(self._settings[figure.kpi].kpi, self._plan):
-                    spreads.append(figure)
+                    spreads.append(replace(figure, values=()))  # only its distribution is published
                 figure = replace(figure, distribution=None)  # noqa: PLW2901 - goes on as another
             own.append(figure)
         merged = merge(self._renamed(own, names), self._settings) if names else own
