@@ -48,6 +48,7 @@ SWEEP_EVERY = timedelta(hours=1)
 SWEEP_EXECUTIONS = 25_000  # n8n keeps 10,000 unless told otherwise
 SHORT = 2_500  # a list that is no longer is read whole at every poll
 SKEW = timedelta(hours=1)  # by which clocks may differ
+LONGEST_ID = 18  # digits
 LONGEST_CHAIN = 100  # of retries; a longer one is none
 
 
@@ -103,7 +104,7 @@ async def name_projects(
     first = dict[str, str]()
     for item in items:
         its = project(item).get("id", "")
-        if its not in ("", *names):
+        if isinstance(its, str) and its not in ("", *names) and isinstance(item.get("id"), str):
             first.setdefault(its, item["id"])
     found = await details.ask(first.values(), lambda key: one(client, options, f"/workflows/{key}"))
     names |= {its: team(found.get(key)) or its for its, key in first.items()}
@@ -199,7 +200,9 @@ async def learn(
     may = {item["id"] for item in items if details.may(item["id"])}
     new = sorted({item["workflowId"] for item in items if item["id"] in may} - about.keys())
     names = await details.ask(new, lambda key: one(client, options, f"/workflows/{key}"))
-    about |= {key: description(found or {"id": key}, {}) for key, found in names.items()}
+    for key, found in names.items():
+        if described := client.learnt("workflow", partial(description, projects={}), found or {"id": key}):
+            about[key] = described
     odd = {item["id"]: item for item in items if item["mode"] == "retry" or item["status"] == "error"}
     stale = [key for key, item in odd.items() if not known(facts.get(key), item)]
     for key in stale:
@@ -208,19 +211,19 @@ async def learn(
     origins = await details.ask(asked, lambda key: origin(client, options, odd[key]))
     failed = [key for key in asked if odd[key]["status"] == "error" and options.exceptions == "read"]
     kinds = await details.ask(failed, lambda key: exception(client, options, key))
-    found = {}
+    learnt = {}
     for key in stale:
         item = odd[key]
         # Of what a retry retries there is at least the id.
         unknown = {"root": item.get("retryOf") or key, "attempt": 2 if item.get("retryOf") else 1, "mode": item["mode"]}
-        found[key] = {**of(item), **(origins.get(key) or unknown), "exception": kinds.get(key)}
+        learnt[key] = {**of(item), **(origins.get(key) or unknown), "exception": kinds.get(key)}
         if key in origins and (key in kinds or key not in failed):
-            facts[key] = found[key]
+            facts[key] = learnt[key]
     whole = {item["id"] for item in items if item["id"] not in stale or item["id"] in facts}
     whole -= {item["id"] for item in items if item["workflowId"] not in about}
     details.settle(whole)
     details.owe(sorted(may - whole, key=int))
-    return {**facts, **found}
+    return {**facts, **learnt}
 
 
 def of(item: Json) -> Json:
@@ -236,7 +239,7 @@ def known(fact: Json | None, item: Json) -> bool:
 async def origin(client: Client, options: Options, item: Json) -> Json:
     """An execution's place in its chain of retries."""
     root, attempt, mode, above = item["id"], 1, item["mode"], item.get("retryOf")
-    while above and attempt < LONGEST_CHAIN:
+    while above and attempt < LONGEST_CHAIN and above != root:  # no run retries itself
         original = await one(client, options, f"/executions/{above}") or {"mode": mode}
         root, attempt, mode, above = above, attempt + 1, original["mode"], original.get("retryOf")
     return {"root": root, "attempt": attempt, "mode": mode}
@@ -263,6 +266,8 @@ async def one(client: Client, options: Options, path: str, **params: str) -> Jso
 
 def sound(item: Json) -> bool:
     """Can books be kept on this execution? One that cannot is skipped, and counted, where it is mapped."""
-    if not isinstance(item, dict) or str(item.get("mode")) not in MODES or not str(item.get("id")).isdecimal():
+    if not isinstance(item, dict) or str(item.get("mode")) not in MODES:
+        return False
+    if not isinstance(item.get("id"), str) or not item["id"].isdecimal() or len(item["id"]) > LONGEST_ID:
         return False
     return isinstance(item.get("workflowId"), str) and isinstance(item.get("status"), str)

@@ -5,22 +5,29 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from exporter.records import ExceptionKind, Json, Read, Run, RunStatus, Workflow, instant
+from exporter.unreadable import Words, value
 
-STATUS: dict[str, RunStatus] = {
-    "success": "succeeded",
-    "error": "failed",
-    "crashed": "failed",
-    "canceled": "cancelled",  # by a person or by the workflow's time limit
-    "new": "waiting",
-    "waiting": "waiting",
-    "running": "running",
-    "unknown": "running",
-}
+STATUS = Words[RunStatus](
+    "status",
+    {
+        "success": "succeeded",
+        "error": "failed",
+        "crashed": "failed",
+        "canceled": "cancelled",  # by a person or by the workflow's time limit
+        "new": "waiting",
+        "waiting": "waiting",
+        "running": "running",
+        "unknown": "running",
+    },
+)
 OPEN = ("new", "waiting", "running", "unknown")
-MODES = {  # is it work of its own? The others are tests, parts of another run, or its aftermath
-    **dict.fromkeys(("trigger", "webhook", "retry", "chat", "agent"), True),
-    **dict.fromkeys(("manual", "integrated", "error", "evaluation", "internal", "cli"), False),
-}
+MODES = Words(  # is it work of its own? The others are tests, parts of another run, or its aftermath
+    "trigger",
+    {
+        **dict.fromkeys(("trigger", "webhook", "retry", "chat", "agent"), True),
+        **dict.fromkeys(("manual", "integrated", "error", "evaluation", "internal", "cli"), False),
+    },
+)
 DESCRIPTION = ("workflow_name", "tags", "project")  # added to every item, for the mapping of segments
 UNKNOWN: Json = {"workflow_name": None, "tags": [], "project": None}  # as long as the workflow cannot be asked about
 KINDS: dict[str, ExceptionKind] = {"business": "business", "application": "application"}
@@ -39,13 +46,13 @@ def run(
     record = Run(
         id=item["id"],
         url=f"{web}/workflow/{item['workflowId']}/executions/{item['id']}",
-        updated_at=instant(item["stoppedAt"] or item["startedAt"]),
+        updated_at=value("updated_at", instant, item["stoppedAt"] or item["startedAt"]),
         workflow=described["workflow_name"],
         root_id=fact["root"],
         attempt=fact["attempt"],
-        started_at=instant(item["startedAt"]),
+        started_at=value("started_at", instant, item["startedAt"]),
         # A waiting one has a stoppedAt too; a crashed one's is that of its last event, not of its end.
-        finished_at=instant(item["stoppedAt"]) if ended and word != "crashed" else None,
+        finished_at=value("finished_at", instant, item["stoppedAt"]) if ended and word != "crashed" else None,
         status=STATUS[word],
         exception=exception.get(word, "none" if ended else None),
         trigger=item["mode"],
@@ -72,22 +79,29 @@ def workflow(item: Json, projects: Mapping[str, str], web: str) -> Read:
     record = Workflow(
         id=item["id"],
         url=f"{web}/workflow/{item['id']}",
-        updated_at=instant(item["updatedAt"]),
+        updated_at=value("updated_at", instant, item.get("updatedAt")),
         name=described["workflow_name"],
-        enabled=item["active"] and not item.get("isArchived"),
+        enabled=value("enabled", truth, item.get("active")) and not item.get("isArchived"),
         owners=(described["project"],) if described["project"] else (),
-        dependencies=dependencies(item["nodes"]),
+        dependencies=value("dependencies", dependencies, item.get("nodes")) or (),
         exportable=True,  # every workflow can be downloaded as JSON
     )
     return Read(record, {**item, **described})
 
 
+def truth(given: Json) -> bool:
+    if not isinstance(given, bool):
+        raise TypeError
+    return given
+
+
 def description(item: Json, projects: Mapping[str, str]) -> Json:
     """A workflow's name, tags and project (its name, where `projects` or the item tells it)."""
-    tags = [tag["name"] for tag in item.get("tags") or ()]
+    tags = value("tags", lambda tags: [tag["name"] for tag in tags], item.get("tags") or ()) or []
     its = project(item)
     named = team(item) or projects.get(its.get("id", ""), its.get("id"))
-    return {"workflow_name": item.get("name") or item["id"], "tags": tags, "project": named}
+    name = item.get("name")
+    return {"workflow_name": name if name and isinstance(name, str) else item["id"], "tags": tags, "project": named}
 
 
 def project(item: Json) -> dict[str, str]:

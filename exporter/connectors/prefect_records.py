@@ -4,19 +4,24 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from exporter import unreadable
 from exporter.records import ExceptionKind, Json, Read, Run, RunStatus, Workflow, instant
+from exporter.unreadable import value
 
-STATUS: dict[str, RunStatus] = {
-    "SCHEDULED": "waiting",
-    "PENDING": "waiting",
-    "RUNNING": "running",
-    "PAUSED": "waiting",
-    "CANCELLING": "running",
-    "COMPLETED": "succeeded",
-    "FAILED": "failed",
-    "CRASHED": "failed",
-    "CANCELLED": "cancelled",
-}
+STATUS = unreadable.Words[RunStatus](
+    "status",
+    {
+        "SCHEDULED": "waiting",
+        "PENDING": "waiting",
+        "RUNNING": "running",
+        "PAUSED": "waiting",
+        "CANCELLING": "running",
+        "COMPLETED": "succeeded",
+        "FAILED": "failed",
+        "CRASHED": "failed",
+        "CANCELLED": "cancelled",
+    },
+)
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 NEEDED = {
@@ -60,22 +65,27 @@ def run(item: Json, attempt: Attempt | None, names: Mapping[str, Json], words: W
     # Of a deployment that was deleted the flow is still known.
     described = names.get(item["deployment_id"]) or names.get(item["flow_id"]) or {"workflow_name": item["flow_id"]}
     status, exception = judged(attempt.state, words, attempt.past)
-    starter = (item.get("created_by") or {}).get("type") or ""
     record = Run(
         id=f"{item['id']}/{attempt.number}" if attempt.past else item["id"],
         url=f"{web}/runs/flow-run/{item['id']}",
-        updated_at=instant(attempt.state["timestamp"]),
+        updated_at=value("updated_at", instant, attempt.state["timestamp"]),
         workflow=described["workflow_name"],
         root_id=item["id"],
         attempt=attempt.number,
-        queued_at=instant(attempt.queued_at),
-        started_at=instant(attempt.started_at),
-        finished_at=instant(attempt.ended_at),
+        queued_at=value("queued_at", instant, attempt.queued_at),
+        started_at=value("started_at", instant, attempt.started_at),
+        finished_at=value("finished_at", instant, attempt.ended_at),
         status=status,
         exception=exception,
-        trigger="schedule" if item["auto_scheduled"] else starter.lower() or None,
+        trigger=value("trigger", trigger, item),
     )
     return Read(record, {**item, **described})
+
+
+def trigger(item: Json) -> str | None:
+    """Who or what made a run."""
+    starter: str = (item.get("created_by") or {}).get("type") or ""
+    return "schedule" if item.get("auto_scheduled") else starter.lower() or None
 
 
 def sound(item: Json) -> bool:
@@ -83,7 +93,7 @@ def sound(item: Json) -> bool:
     with suppress(ValueError, TypeError):
         if isinstance(item, dict) and item.keys() >= NEEDED and isinstance(item["run_count"], int):
             instant(item["end_time"])
-            return True
+            return isinstance(item["id"], str) and isinstance(item["state"], dict)
     return False
 
 
@@ -142,18 +152,23 @@ def tried(item: Json, states: Sequence[Json], ended_at: str | None) -> list[Atte
 
 def workflow(item: Json, names: Mapping[str, Json], web: str) -> Read:
     """A deployment. It can run unless it is paused, or has schedules of which none is active."""
-    described, schedules = names[item["id"]], [schedule["active"] for schedule in item["schedules"]]
+    described = names[item["id"]]
     pool = item.get("work_pool_name")
     record = Workflow(
         id=item["id"],
         url=f"{web}/deployments/deployment/{item['id']}",
-        updated_at=instant(item["updated"]),
+        updated_at=value("updated_at", instant, item.get("updated")),
         name=described["workflow_name"],
-        enabled=not item["paused"] and (not schedules or any(schedules)),
+        enabled=value("enabled", enabled, item),
         dependencies=(f"system:{pool}",) if pool else (),
         exportable=True,  # a flow is Python code
     )
     return Read(record, {**item, **described})
+
+
+def enabled(item: Json) -> bool:
+    schedules = [schedule["active"] for schedule in item["schedules"]]
+    return not item["paused"] and (not schedules or any(schedules))
 
 
 def described(flows: Sequence[Json], deployments: Sequence[Json]) -> dict[str, Json]:

@@ -3,8 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
+from exporter import unreadable
 from exporter.records import HandledBy, Json, Read, Request, RequestOutcome, instant
+from exporter.unreadable import value
 
 SYSTEM = "RT_System"  # acts for RT itself: opens a ticket at the first reply, closes it from a cron job
 STATUS: dict[str, RequestOutcome] = {
@@ -33,51 +36,75 @@ def read(words: Words, item: Json) -> Read:
 
     The custom fields are given by name, for the segment mapping.
     """
-    fields = {field["name"]: field["values"] for field in item["CustomFields"] or ()}  # "" where none may be seen
+    fields = value("CustomFields", custom_fields, item["CustomFields"]) or {}
     return Read(request(words, item), item | {"CustomFields": fields})
 
 
+def custom_fields(given: Json) -> Json:
+    """Their values by name; none where none may be seen, which RT writes as ""."""
+    return {field["name"]: field["values"] for field in given or ()}
+
+
 def request(words: Words, ticket: Json) -> Request:
-    statuses = {**STATUS, **words.statuses}
-    outcome, history = statuses[ticket["Status"]], ticket["Transactions"] or ()
-    known = ticket["Transactions"] is not None
+    statuses = unreadable.Words[RequestOutcome]("outcome", {**STATUS, **words.statuses})
+    outcome = statuses[ticket["Status"]]
     # `Resolved` is set by every inactive status and stays set when the ticket is opened again.
-    ended_at = moment(ticket["Resolved"]) if outcome != "open" else None
-    due_at = moment(ticket["Due"])
-    moves = [t for t in history if t["Field"] == "Queue" and (not words.tiers or t["NewValue"] in words.tiers)]
-    turns = [(statuses.get(t["OldValue"]), statuses.get(t["NewValue"])) for t in history if t["Type"] == "Status"]
-    ends = [t for t in history if t["Type"] == "Status" and statuses.get(t["NewValue"], "open") != "open"]
-    staff = [t for t in history if t["Creator"]["id"] not in {SYSTEM, *(who["id"] for who in ticket["Requestor"])}]
-    answers = [t for t in staff if t["Type"] == "Correspond"]
-    handler = handled_by(words.bots, staff, ends)
-    minutes = int(ticket["TimeWorked"] or 0)
+    ended_at = value("closed_at", moment, ticket["Resolved"]) if outcome != "open" else None
+    due_at = value("sla_breached", moment, ticket["Due"])
+    told = value("replies", partial(history, words, statuses, ticket), ticket["Transactions"]) or {}
+    minutes = value("human_seconds", int, ticket["TimeWorked"] or 0) or 0
     return Request(
         id=str(ticket["id"]),
         url=f"{words.url}/Ticket/Display.html?id={ticket['id']}",
-        updated_at=moment(ticket["LastUpdated"]),
+        updated_at=value("updated_at", moment, ticket["LastUpdated"]),
         kind="ticket",
-        opened_at=moment(ticket["Created"]),
-        first_response_at=moment(answers[0]["Created"]) if answers else None,
+        opened_at=value("opened_at", moment, ticket["Created"]),
         resolved_at=ended_at if outcome == "resolved" else None,
         abandoned_at=ended_at if outcome == "abandoned" else None,
         closed_at=ended_at,
-        escalated_at=moment(moves[0]["Created"]) if moves else None,
-        reopen_count=sum(before in ENDED and after == "open" for before, after in turns) if known else None,
-        replies=len(answers) if known else None,
         priority=ticket["Priority"] or None,
-        requester=next((who["id"] for who in ticket["Requestor"] if who["type"] == "user"), None),
-        handled_by=handler,
+        requester=value("requester", requester, ticket["Requestor"]),
         outcome=outcome,
-        self_service=answers[0]["Creator"]["id"] in words.bots if answers else handler == "automation" or None,
         # Nobody booked time: unknown, except where nobody had any to book.
-        human_seconds=minutes * 60.0 if minutes or handler == "automation" else None,
+        human_seconds=minutes * 60.0 if minutes or told.get("handled_by") == "automation" else None,
         sla_breached=ended_at > due_at if ended_at and due_at else None,
-        on_hold_seconds=on_hold(words, ticket, ended_at) if ended_at and known else None,
+        on_hold_seconds=value("on_hold_seconds", partial(on_hold, words, ticket), ended_at) if told else None,
+        **told,
     )
 
 
-def on_hold(words: Words, ticket: Json, until: datetime) -> float | None:
+def requester(people: Sequence[Json]) -> str | None:
+    return next((who["id"] for who in people if who["type"] == "user"), None)
+
+
+def history(
+    words: Words, statuses: Mapping[str, RequestOutcome], ticket: Json, transactions: Sequence[Json] | None
+) -> Json:
+    """What a ticket's transactions tell, by column; nothing where they could not be read."""
+    if transactions is None:
+        return {}
+    moves = [t for t in transactions if t["Field"] == "Queue" and (not words.tiers or t["NewValue"] in words.tiers)]
+    changes = [t for t in transactions if t["Type"] == "Status"]
+    turns = [(statuses.get(t["OldValue"]), statuses.get(t["NewValue"])) for t in changes]
+    ends = [t for t in changes if statuses.get(t["NewValue"], "open") != "open"]
+    askers = {who["id"] for who in ticket["Requestor"]}
+    staff = [t for t in transactions if t["Creator"]["id"] not in {SYSTEM, *askers}]
+    answers = [t for t in staff if t["Type"] == "Correspond"]
+    handler = handled_by(words.bots, staff, ends)
+    return {
+        "first_response_at": moment(answers[0]["Created"]) if answers else None,
+        "escalated_at": moment(moves[0]["Created"]) if moves else None,
+        "reopen_count": sum(before in ENDED and after == "open" for before, after in turns),
+        "replies": len(answers),
+        "handled_by": handler,
+        "self_service": answers[0]["Creator"]["id"] in words.bots if answers else handler == "automation" or None,
+    }
+
+
+def on_hold(words: Words, ticket: Json, until: datetime | None) -> float | None:
     """Seconds from the opening that a ticket stood in a status of waiting; None where a change of status is missing."""
+    if until is None:
+        return None
     changes = [t for t in ticket["Transactions"] if t["Type"] == "Status"]
     status, since = changes[0]["OldValue"] if changes else ticket["Status"], moment(ticket["Created"])
     seconds = 0.0

@@ -29,12 +29,15 @@ class Poller:
         self.records: dict[tuple[type[Record], str], Record] = {}
         self.items: dict[str, Any] = {}
         self.cursor: Any = {}
+        self.attempts = 4
 
     async def poll(self, at: datetime = AT) -> list[str]:
         """One poll; what was asked."""
         self.n8n.faults.requests.clear()
         async with TestServer(self.n8n.app()) as server:
-            http = HttpSettings(url=str(server.make_url("/")), auth=Auth("X-N8N-API-KEY", self.n8n.key))
+            http = HttpSettings(
+                url=str(server.make_url("/")), auth=Auth("X-N8N-API-KEY", self.n8n.key), attempts=self.attempts
+            )
             async with Client(http, at=at, since=SINCE) as client:
                 async for page in poll(client, self.options, self.cursor):
                     self.records |= {(type(read.record), read.record.id): read.record for read in page.reads}
