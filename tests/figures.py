@@ -34,7 +34,7 @@ def stored(store: Store, source: str, at: datetime, window: str = "7d") -> Total
     reader.close()
     sums: Totals = {}
     for figure in found.figures:
-        if figure.window in (window, None):
+        if figure.window in (window, None) and dict(figure.segment).get("basis", "calendar") == "calendar":
             n, d = sums.get(figure.kpi, (0.0, 0.0))
             sums[figure.kpi] = n + figure.numerator, d + (figure.denominator or 0.0)
     return sums
