@@ -1,4 +1,4 @@
-"""The command line: run, once, check, kpis, explain, backfill, erase, rules, demo, render."""
+"""The command line: run, once, check, health, kpis, explain, backfill, erase, rules, demo, render."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from exporter import __version__, backfill, logs, strict
-from exporter.answer import expected, explained, known, past
+from exporter.answer import expected, explained, health, known, past
 from exporter.app import Options, now, serve
 from exporter.argument import Instant, Length
 from exporter.config import Config
@@ -27,7 +27,7 @@ from exporter.screen import bar, csv_text, every_page, explanation, kpi_table, p
 from exporter.server import Refusal
 from exporter.server.listen import ListenError
 from exporter.server.places import MOST
-from exporter.server.reach import reach
+from exporter.server.reach import HEALTHY, READY, reach
 from exporter.store import StoreError
 
 LISTEN = "127.0.0.1:10042"
@@ -206,6 +206,17 @@ def _say_sound(config: Config) -> None:
     sources = f"{len(config.sources)} source{'s' if len(config.sources) != 1 else ''}"
     own = f", {len(config.own)} of your own: {', '.join(config.own)}" if config.own else ""
     click.echo(f"{config.file}: sound: {sources}, {len(config.plan.settings)} KPIs{own}")
+
+
+@main.command("health")
+@config_file
+@click.option("--ready", "path", flag_value=READY, help="Whether the first figures are published, too.")
+def health_command(config_path: Path, path: str | None) -> None:
+    """Whether the exporter that runs on this config is well; exit 0 or 1, for a container's health check.
+
+    It is asked on the socket beside its store: no address, no password and no certificate is needed.
+    """
+    click.echo(guarded(lambda: health(config_path, path or HEALTHY)))
 
 
 @main.command()

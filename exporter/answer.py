@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from exporter import backfill, figures, forecast
+from exporter import backfill, figures, forecast, strict
 from exporter.app import now
-from exporter.config import Config
+from exporter.config import Config, section
 from exporter.figure import Evaluation
 from exporter.figures import evaluated, fed, open_store, stored_freshness
 from exporter.history import Instants
@@ -16,8 +17,10 @@ from exporter.plan import Feed
 from exporter.question import LARGEST_SIZE, question
 from exporter.records import record_name
 from exporter.report import rows
-from exporter.server import ask
+from exporter.server import Refusal, ask, asked
 from exporter.store import Store, StoreError
+
+HEALTH_SECONDS = 5.0
 
 
 def known(config: Config) -> Any:
@@ -31,15 +34,30 @@ def known(config: Config) -> Any:
         return rows(evaluated(config, store, moment, sources, fresh_at=moment), config.plan, sources)
 
 
+def health(config_path: Path, path: str) -> str:
+    """What the exporter that runs on a config says of itself. Raises Refusal where it is not well, or not there.
+
+    Of the config only the place of the store is read: a mistake made in it meanwhile is no fault of what is running.
+    """
+    data = strict.read(config_path)[0].data
+    store = data.get("store") if isinstance(data, dict) else None
+    name = store.get("path") if isinstance(store, dict) else None
+    beside = config_path.parent / str(name or section.Store().path)
+    found = asyncio.run(asked(beside, path, seconds=HEALTH_SECONDS))
+    if found is None:
+        raise Refusal(503, f"no exporter runs on the store {beside}")
+    return found.decode().strip()
+
+
 def explained(config: Config, query: Mapping[str, str]) -> dict[str, Any]:
     """Where a figure comes from. Raises Unexplained or Refusal."""
     found = asyncio.run(ask(config.store.path, f"/api/v1/explain?{urlencode(query)}"))
     if isinstance(found, dict):
         return found
     with open_store(config) as store:
-        asked = question(query, config.plan, most=LARGEST_SIZE)
+        meant = question(query, config.plan, most=LARGEST_SIZE)
         sources = fed(config, stored_freshness(config, store))
-        return figures.explained(config, store, asked.at or now(), sources, asked)
+        return figures.explained(config, store, meant.at or now(), sources, meant)
 
 
 def expected(config: Config) -> list[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import platform
 import signal
 import time
@@ -91,6 +92,8 @@ class App:
             self.health.evaluation.every(self.config.evaluation_interval_seconds)
             for warning in self.config.warnings:
                 log.warning("%s", warning)
+            if os.geteuid() == 0:
+                log.warning("running as root; nothing here needs that: run it as a user of its own")
             log.info("listening on %s", ", ".join(self.urls))
             await self.poller.apply(self.config.sources)
             evaluating = asyncio.create_task(self._keep_evaluated(ready))

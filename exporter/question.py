@@ -11,6 +11,7 @@ from exporter.series import LABEL_NAMES
 
 SIZE = 50
 LARGEST_SIZE = 10_000
+OLDEST_YEAR = 1970
 GROUPS = ("numerator", "denominator", "no")
 COLUMNS = {published: column for column, published in LABEL_NAMES.items()}
 
@@ -48,7 +49,9 @@ def question(query: Mapping[str, str], plan: Plan, *, most: int = SIZE) -> Quest
         raise Unexplained(f"counted {counted!r}: choose of {', '.join(GROUPS)}")
     try:
         at = instant(labels.pop("at", None))
-    except ValueError:
+        if at is not None and at.year < OLDEST_YEAR:
+            raise ValueError("many systems' word for never")
+    except (ValueError, OverflowError):
         raise Unexplained("at: write an instant like 2026-03-31T12:00:00Z") from None
     page, size = _whole(labels, "page", 1, 1_000_000), _whole(labels, "size", min(SIZE, most), most)
     segment = {COLUMNS.get(label, label): value for label, value in labels.items()}
@@ -64,7 +67,8 @@ def _basis(given: str) -> None:
 
 def _whole(labels: dict[str, str], name: str, default: int, most: int) -> int:
     text = labels.pop(name, str(default))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+    # No number of thousands of digits is made into one.
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
         raise Unexplained(f"{name} {text!r} is not a number from 1 to {most}")
     return int(text)
 

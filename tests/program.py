@@ -77,7 +77,7 @@ async def running(config: Path, *options: str, files: int | None = None) -> Asyn
         assert process.stderr
         async for line in process.stderr:
             log.append(line.decode().rstrip())
-            if (found := re.search(r"http://127\.0\.0\.1:\d+", log[-1])) and not listening.done():
+            if (found := re.search(r"https?://127\.0\.0\.1:\d+", log[-1])) and not listening.done():
                 listening.set_result(found[0])
         if not listening.done():
             listening.set_exception(RuntimeError("\n".join(log)))

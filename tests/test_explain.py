@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, HttpVersion10
+from yarl import URL
 
 from exporter.evaluate import evaluate
 from exporter.explain import explain
@@ -366,6 +367,29 @@ async def test_without_users_what_came_through_a_proxy_gets_no_records_and_words
 
     assert status == 403
     assert "behind a proxy records are shown only to users with a password: configure basic_auth_users" in told
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("at=0001-01-01T00:00:00%2B14:00", "at: write an instant"),
+        ("at=9999-12-31T23:59:59-14:00", "at: write an instant"),
+        ("at=0002-01-01T00:00:00Z", "at: write an instant"),
+        ("at=9999-12-31T23:59:59Z", "lies in the future"),
+        ("page=" + "9" * 5000, "is not a number from 1 to"),
+        ("page=%D9%A3", "is not a number from 1 to"),
+        ("page=-1", "is not a number from 1 to"),
+        ("kpi=%ff%00", "is not configured"),
+        ("window=%ed%a0%80", "is not configured"),
+    ],
+)
+async def test_what_cannot_be_meant_is_answered_with_400(site: Program, asked: str, said: str) -> None:
+    address = URL(f"{site.url}/explain?{'' if 'kpi' in asked else 'kpi=no_show_ratio&'}{asked}", encoded=True)
+    async with ClientSession() as http, http.get(address) as response:
+        status, told = response.status, await response.text()
+
+    assert status == 400
+    assert said in told
 
 
 async def test_without_users_http_1_0_gets_no_records_because_proxies_speak_it(site: Program) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from aiohttp import web
 from exporter.demo.fakes.n8n import N8n
 from exporter.demo.serving import serving
 from tests.program import Program, Samples, command, running, value
+from tests.test_web import TLS, certificate
 
 NOW = datetime.now(UTC)
 
@@ -328,6 +330,37 @@ async def test_users_are_asked_for_their_password_and_the_command_line_is_not(tm
     assert (refused, let_in) == (401, 200)
     assert status == 0
     assert "no_show_ratio" in table
+
+
+async def test_health_is_told_behind_tls_and_passwords_and_beside_a_broken_config(tmp_path: Path) -> None:
+    certificate(tmp_path, "server")
+    hashed = bcrypt.hashpw(b"sesame", bcrypt.gensalt(4)).decode()
+    (tmp_path / "web.yaml").write_text(f"{TLS}basic_auth_users: {{prometheus: '{hashed}'}}\n")
+    bookings(tmp_path)
+    path = config(tmp_path)
+    before = await command("health", "--config.file", str(path), folder=tmp_path)
+    async with running(path, "--web.config.file", "web.yaml", "--web.external-url", "/outcome") as program:
+        while (await command("health", "--ready", "--config.file", str(path), folder=tmp_path))[0]:
+            pass  # not yet
+        path.write_text(path.read_text() + "wrong: true\n")
+        well = await command("health", "--config.file", str(path), folder=tmp_path)
+        ready = await command("health", "--ready", "--config.file", str(path), folder=tmp_path)
+        await program.stopped()
+    after = await command("health", "--config.file", str(path), folder=tmp_path)
+
+    assert (before[0], after[0]) == (1, 1)
+    assert before[2].startswith("outcome-exporter: no exporter runs on the store ")
+    assert well == (0, "Outcome Exporter is healthy.\n", "")
+    assert ready == (0, "Outcome Exporter is ready.\n", "")
+
+
+async def test_running_as_root_is_said(tmp_path: Path) -> None:
+    bookings(tmp_path)
+    async with running(config(tmp_path)) as program:
+        await program.samples()
+        await program.stopped()
+
+    assert any("running as root" in line for line in program.log) is (os.geteuid() == 0)
 
 
 @pytest.mark.parametrize("words", [("run",), ("once",), ("kpis",)])

@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import stat
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -202,6 +203,32 @@ async def test_two_hundred_scrapers_at_once_get_identical_bodies(stage: Stage, h
     assert gzip.decompress(bodies[0][2]).count(b"outcome_x_ratio{") == 5000
 
 
+async def test_a_crowd_for_pages_delays_no_scrape_and_costs_nothing_once_it_has_hung_up(
+    stage: Stage, http: ClientSession
+) -> None:
+    made, go = list[int](), threading.Event()
+
+    def cards() -> list[Any]:
+        made.append(1)
+        go.wait(10)
+        return []
+
+    base = await stage.start(cards=cards)
+    crowd = [await asyncio.open_connection("127.0.0.1", stage.port) for _ in range(70)]
+    for _, writer in crowd:
+        writer.write(b"GET /kpis HTTP/1.1\r\nHost: x\r\n\r\n" * 5)
+    status, _, _ = await asyncio.wait_for(fetch(http, base + "/metrics"), 10)
+    refused = await asyncio.wait_for(fetch(http, base + "/kpis"), 10)
+    for _, writer in crowd:
+        writer.transport.abort()
+    await asyncio.wait_for(fetch(http, base + "/metrics"), 10)
+    go.set()
+    after = await asyncio.wait_for(fetch(http, base + "/kpis"), 10)
+
+    assert (status, refused[0], after[0]) == (200, 429, 200)
+    assert len(made) <= 3
+
+
 async def test_ready_is_503_until_ready_and_says_why(stage: Stage, http: ClientSession) -> None:
     base = await stage.start()
     stage.ready = False
@@ -232,7 +259,8 @@ async def test_reload_works_only_where_it_is_switched_on_and_tells_what_went_wro
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost", ""])
 async def test_another_web_site_cannot_make_a_browser_reload(stage: Stage, http: ClientSession, origin: str) -> None:
     base = await stage.start(lifecycle=True)
-    status, _, body = await fetch(http, base + "/-/reload", "POST", headers={"Origin": origin})
+    headers = CIMultiDict([("Origin", base), ("Origin", origin)])
+    status, _, body = await fetch(http, base + "/-/reload", "POST", headers=headers)
 
     assert (status, body, stage.reloads) == (403, b"another web site may not do that\n", 0)
 

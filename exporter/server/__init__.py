@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from exporter.negotiation import format_for, gzip_wanted
 from exporter.publish import Publisher
 from exporter.records import Json
 from exporter.server import listen, places
-from exporter.server.gate import Busy, Gate
+from exporter.server.gate import Gate
 from exporter.server.page import Line, Pages
 from exporter.server.places import Listening, Places
 from exporter.server.reach import (
@@ -33,6 +33,7 @@ from exporter.server.reach import (
     named_well,
     passed_on,
 )
+from exporter.server.turns import Busy, Turns
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ IDLE_SECONDS = (
 SHUTDOWN_SECONDS = 3.0
 ASK_SECONDS = 30.0
 CHUNK = 256 * 1024
+MOST_WAITING = 64  # for a page that has to be made
 
 Answer = Callable[[Mapping[str, str]], Awaitable[Json]]
 """Answers a path with JSON; takes the query. Raises Refusal for a request that cannot be answered."""
@@ -214,17 +216,19 @@ async def _faults(request: web.Request, handler: Handler) -> web.StreamResponse:
         return web.Response(status=500, text="something went wrong here; the exporter's log says what\n")
 
 
+def _gone(request: web.Request) -> bool:
+    """Whether the asker has hung up."""
+    return request.transport is None or request.transport.is_closing()
+
+
 def _guard(gate: Gate, open_health: Reach | None) -> Any:
     free = frozenset() if open_health is None else {open_health.prefix + path for path in (HEALTHY, READY)}
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        def gone() -> bool:
-            return request.transport is None or request.transport.is_closing()
-
         try:
             given = request.headers.get("Authorization", "")
-            allowed = request.path in free or await gate.allows(given, places.origin((asker(request),)), gone)
+            allowed = request.path in free or await gate.allows(given, asker(request), lambda: _gone(request))
         except Busy:
             raise Refusal(429, "too many passwords wait to be checked; try again later") from None
         if not allowed:
@@ -255,6 +259,7 @@ class Handlers:
         self._gate = gate
         self._pages = pages
         self._reach = reach
+        self._turns = Turns(MOST_WAITING)
         self._links = [
             (reach.telemetry, "the figures, for Prometheus"),
             (CARDS, "what each figure means, how it stands, and which records are behind it"),
@@ -275,18 +280,31 @@ class Handlers:
     async def reload(self, request: web.Request) -> web.Response:
         if not self._surface.lifecycle:
             raise Refusal(403, "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP")
-        if foreign(request.headers, request.host, self._reach):
+        if foreign(request, self._reach):
             raise Refusal(403, "another web site may not do that")
         if (reason := await self._surface.reload()) is not None:
             raise Refusal(500, f"the old configuration stays: {reason}")
         return web.Response(text="the new configuration is in use\n")
 
-    async def kpis(self, _request: web.Request) -> web.Response:
-        return _json(await asyncio.to_thread(self._surface.kpis))
+    async def kpis(self, request: web.Request) -> web.Response:
+        async with self._turn(request):
+            return await asyncio.to_thread(lambda: _json(self._surface.kpis()))
 
-    async def cards(self, _request: web.Request) -> web.Response:
-        cards = await asyncio.to_thread(self._surface.cards)
-        return web.Response(text=self._pages.other("kpis", cards=cards), content_type="text/html")
+    async def cards(self, request: web.Request) -> web.Response:
+        async with self._turn(request):
+            page = await asyncio.to_thread(lambda: self._pages.other("kpis", cards=self._surface.cards()))
+        return web.Response(text=page, content_type="text/html")
+
+    @asynccontextmanager
+    async def _turn(self, request: web.Request) -> AsyncIterator[None]:
+        """One page at a time is made, away from the event loop, each address in turn: a crowd delays no scrape."""
+        try:
+            async with self._turns.turn(asker(request), lambda: _gone(request)):
+                if _gone(request):
+                    raise ConnectionResetError("nobody waits for this page any more")
+                yield
+        except Busy:
+            raise Refusal(429, "too many pages are asked for at once; try again later") from None
 
     async def explain(self, request: web.Request) -> web.Response:
         if self._surface.explain is None:
@@ -296,8 +314,10 @@ class Handlers:
             host, through = hostname(request.host), self._reach.away or passed_on(request)
             if (reason := self._gate.keeps_records(here[0] if here else "", host, passed_on=through)) is not None:
                 raise Refusal(403, reason)
-        shown = await self._surface.explain(request.query)
-        return web.Response(text=self._pages.other("explain", **shown), content_type="text/html")
+        async with self._turn(request):
+            shown = await self._surface.explain(request.query)
+            page = await asyncio.to_thread(lambda: self._pages.other("explain", **shown))
+        return web.Response(text=page, content_type="text/html")
 
     async def index(self, _request: web.Request) -> web.Response:
         surface = self._surface
@@ -348,6 +368,12 @@ async def ask(store: Path, path: str, *, seconds: float | None = ASK_SECONDS) ->
 
     `seconds`: how long it is waited for; None: as long as it takes.
     """
+    found = await asked(store, path, seconds=seconds)
+    return None if found is None else msgspec.json.decode(found)
+
+
+async def asked(store: Path, path: str, *, seconds: float | None = ASK_SECONDS) -> bytes | None:
+    """The same before it is decoded."""
     with suppress(OSError, ClientError), listen.reachable(listen.beside(store)) as name:
         try:
             async with (
@@ -356,7 +382,7 @@ async def ask(store: Path, path: str, *, seconds: float | None = ASK_SECONDS) ->
             ):
                 if response.status != 200:
                     raise Refusal(response.status, (await response.text()).strip())
-                return msgspec.json.decode(await response.read())
+                return await response.read()
         except TimeoutError:
             # It is there, and has the store open: there is nobody else to ask.
             raise Refusal(504, f"the running exporter did not answer within {seconds:.0f} s; try again") from None

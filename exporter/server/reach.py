@@ -5,13 +5,13 @@ every route unless the second says otherwise.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from aiohttp import HttpVersion11, web
 
 from exporter.server.listen import ListenError, is_loopback
+from exporter.server.places import origin
 
 PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 HOST = re.compile(r"([A-Za-z0-9._-]*|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(:(?P<port>[0-9]{1,5}))?")
@@ -90,16 +90,16 @@ def passed_on(request: web.BaseRequest) -> bool:
 
 
 def asker(request: web.BaseRequest) -> str:
-    """The address of whoever asks. A proxy on this machine is believed in whom it names; nobody else is."""
-    peer = str(request.remote or "")
+    """Whom a request comes from, by places.origin(). Only a proxy on this machine is believed in whom it names."""
+    peer = request.remote or ""
     if is_loopback(peer) and (named := request.headers.getall("X-Forwarded-For", ())):
-        return named[-1].rpartition(",")[2].strip() or peer
-    return peer
+        peer = named[-1].rpartition(",")[2].strip() or peer
+    return origin((peer,))
 
 
-def foreign(headers: Mapping[str, str], host: str, reach: Reach) -> bool:
+def foreign(request: web.BaseRequest, reach: Reach) -> bool:
     """Whether the page of another web site sent this: browsers say so in Sec-Fetch-Site, and in Origin."""
-    if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-        return True
-    origin = headers.get("Origin")
-    return origin is not None and origin.partition("://")[2].lower() not in {host.lower(), reach.authority} - {""}
+    headers, here = request.headers, {request.host.lower(), reach.authority} - {""}
+    return any(each not in ("none", "same-origin") for each in headers.getall("Sec-Fetch-Site", ())) or any(
+        each.partition("://")[2].lower() not in here for each in headers.getall("Origin", ())
+    )
