@@ -151,9 +151,10 @@ def application(
     handlers = Handlers(surface, pages, [*routes], gate, reach)
     app = web.Application(
         middlewares=[
-            *([] if held is None else [_holding(held)]),
             _faults,
+            *([] if held is None else [_asked(held)]),
             *([] if gate is None else [_guard(gate, reach if surface.open_health else None)]),
+            *([] if held is None else [_held(held)]),
         ]
     )
 
@@ -189,12 +190,26 @@ def _elsewhere(location: str) -> Handler:
     return handler
 
 
-def _holding(held: Places) -> Any:
+def _number(request: web.Request) -> int:
+    """The file number of the connection of a request; -1 where it is closed."""
+    here = request.transport.get_extra_info("socket") if request.transport else None
+    return -1 if here is None else int(here.fileno())
+
+
+def _asked(held: Places) -> Any:
+    @web.middleware
+    async def asked(request: web.Request, handler: Handler) -> web.StreamResponse:
+        held.asked(_number(request))
+        return await handler(request)
+
+    return asked
+
+
+def _held(held: Places) -> Any:
     @web.middleware
     async def holding(request: web.Request, handler: Handler) -> web.StreamResponse:
         """A connection keeps its place while it is answered."""
-        here = request.transport.get_extra_info("socket") if request.transport else None
-        with held.answering(-1 if here is None else here.fileno()):
+        with held.answering(_number(request)):
             return await handler(request)
 
     return holding

@@ -65,7 +65,7 @@ class Connection(socket.socket):
 
     places: "Places"
     origin = ""
-    busy = False  # a request of it is being answered
+    busy = False  # a request of it is being answered: it may, and waits no more for its password to be checked
     asked = False  # it has brought a whole request
     since = 0.0  # when that last changed
 
@@ -136,14 +136,19 @@ class Places:
         if self._taken.get(connection.fileno()) is connection:
             del self._taken[connection.fileno()]
 
+    def asked(self, number: int) -> None:
+        """A whole request has come on the connection of this file number."""
+        if connection := self._taken.get(number):
+            connection.asked, connection.since = True, _now()
+
     @contextmanager
     def answering(self, number: int) -> Iterator[None]:
-        """While the request on the connection of this file number is answered."""
+        """While a request that may be answered is, on the connection of this file number."""
         connection = self._taken.get(number)
         if connection is None:
             yield
             return
-        connection.busy = connection.asked = True
+        connection.busy = True
         try:
             yield
         finally:

@@ -1,4 +1,8 @@
-"""Whose turn it is where work is done one at a time: each address in turn, whoever came first of each."""
+"""Whose turn it is where work is done one at a time: each address in turn, and of each the newest and the oldest.
+
+Of hundreds that wait at one address most are one who tries things out: whoever comes new is not to wait for all of
+them, and whoever has come long ago is not to wait for ever.
+"""
 
 from asyncio import CancelledError, Future, get_running_loop
 from collections import deque
@@ -16,6 +20,7 @@ class Turns:
     def __init__(self, most: int) -> None:
         self._most = most
         self._waiting: dict[str, deque[_Waiter]] = {}
+        self._oldest_next: set[str] = set()  # the addresses whose newest had its turn last
         self._taken = False
 
     @asynccontextmanager
@@ -45,11 +50,14 @@ class Turns:
         """Whether there is somebody whose turn it is now."""
         while self._waiting:
             who, waiting = next(iter(self._waiting.items()))
-            waiter = waiting.popleft()
+            waiter = waiting.popleft() if who in self._oldest_next else waiting.pop()
+            self._oldest_next ^= {who}
             # The address goes to the end of the line.
             del self._waiting[who]
             if waiting:
                 self._waiting[who] = waiting
+            else:
+                self._oldest_next.discard(who)
             if not waiter.called.done():
                 waiter.called.set_result(None)
                 return True
