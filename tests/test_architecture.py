@@ -32,7 +32,7 @@ FLOORS = (
 
 DOORS = {
     "aiohttp": "client server demo",
-    "duckdb": "store evaluate business connectors.files",
+    "duckdb": "store evaluate business connectors.files_parquet",
     "prometheus_client": "publish health demo",
     "opentelemetry": "otlp",
     "google": "otlp",

@@ -1,43 +1,53 @@
 """Files: a row of a JSON Lines, CSV or Parquet file is a record.
 
-API      None: the files that match a glob. Columns are named as the record's own, or renamed by `columns`.
+API      None: the files that match a glob, text also in gzip. Columns are named as the record's own, or renamed by
+         `columns`. A JSON file may also be one list of objects, or one object around such a list.
 Polls    The files that changed, oldest first: JSON Lines and CSV from where they ended, whole where they did more than
-         grow; Parquet always whole. A last line without an end is left until the file has been still for a minute.
-Cursor   files: by device and inode, how far a file was read and what it looked like.  unread: where the last rows stood
-         that could not be read.
+         grow; Parquet and JSON lists always whole. A last line without an end is left until the file has been still for
+         a minute. A file that cannot be read is named and asked again at the next poll; the others are read.
+Cursor   files: by device and inode, how far a file was read and what it looked like.  rest: those that were not read to
+         their end.  faults: why, where they cannot be.  unread: where the last rows stood that could not be read.
 Blind    Rows and files that were taken away: their records stay. A change in the middle of a file that also grew.
          Of the rows with one id the one read last counts.
-Checked  Files written by Python's csv and json and by DuckDB.
+Checked  Files written by Python's csv, json and gzip and by DuckDB.
 """
 
 import asyncio
-import glob
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields
 from functools import partial
-from math import isnan
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-import duckdb
 import msgspec
 from pydantic import Field
 
 from exporter import records
-from exporter.client import Client, NotUnderstood, Unavailable
+from exporter.client import Client, NotUnderstood, SourceError, Unavailable
 from exporter.column import COLUMNS, Column
 from exporter.connectors.contract import Cursor, Page
-from exporter.connectors.files_rows import Batches, File, Row, State, csv_rows, json_lines, matching
+from exporter.connectors.files_csv import csv_rows
+from exporter.connectors.files_found import Broken, File, State, matching, resumed
+from exporter.connectors.files_parquet import parquet_rows
+from exporter.connectors.files_rows import Reached, Row, json_rows
 from exporter.records import Read, Record
 
 RECORDS = tuple(records.RECORDS.values())
 READS_ALL = True
 NOUN = "row"
 Format = Literal["json_lines", "csv", "parquet"]
-FORMATS: dict[str, Format] = {".jsonl": "json_lines", ".ndjson": "json_lines", ".csv": "csv", ".parquet": "parquet"}
-UNREAD_KEPT = 20
+FORMATS: dict[str, Format] = {
+    ".jsonl": "json_lines",
+    ".ndjson": "json_lines",
+    ".json": "json_lines",
+    ".csv": "csv",
+    ".parquet": "parquet",
+}
+UNREAD_KEPT, FAULTS_KEPT = 20, 20
+PAGE_BYTES = 8 * 1024 * 1024  # a page ends there even if it has few rows,
+PAGE_FILES = 1_000  # and after so many files, so that a poll that breaks off need not open them all again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,35 +82,116 @@ class Options:
 
 
 async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[Page]:
-    reading = meaning(options)
-    matches = await asyncio.to_thread(matching, options.path, client.at)
-    if not matches:
-        raise Unavailable(f"no file matches {options.path}")
-    before = {key: State(*state) for key, state in cursor.get("files", {}).items()}
-    states = {file.key: before[file.key] for file in matches if file.key in before}
-    unread = deque(cursor.get("unread", ()), UNREAD_KEPT)
-    for file in matches:
-        state = states.get(file.key)
+    pages = Gathering(client, options, cursor).pages()
+    try:
+        # In threads: disks and network shares can take their time, and so does a page.
+        while page := await asyncio.to_thread(next, pages, None):
+            yield page
+    finally:
+        with suppress(ValueError):  # cancelled while a thread is in it: it ends by itself
+            pages.close()
+
+
+class Part(NamedTuple):
+    """Rows of one file on their way to a page."""
+
+    file: File
+    kind: Format
+    reached: Reached
+    rows: list[Row]
+
+
+class Gathering:
+    """One poll: rows of many files on one page, so that many small files cost no more than one large one."""
+
+    def __init__(self, client: Client, options: Options, cursor: Cursor) -> None:
+        self.client, self.options, self.reading = client, options, meaning(options)
+        self.states = {key: State(*state) for key, state in cursor.get("files", {}).items()}
+        # Before there was `rest`, a file not read to its end was one with something behind the offset.
+        self.rest = set(cursor.get("rest", [key for key, state in self.states.items() if state.offset < state.size]))
+        self.unread = deque[str](cursor.get("unread", ()), UNREAD_KEPT)
+        self.faults: list[str] = []
+        self.waiting: list[Part] = []
+        self.rows = self.bytes = 0
+
+    def pages(self) -> Generator[Page, None, None]:
+        """Every row that is new. Raises where nothing could be read at all."""
+        matches, self.faults = matching(self.options.path, self.client.at)
+        if not matches and not self.faults:
+            raise Unavailable(f"no file matches {self.options.path}")
+        keys = {file.key for file in matches}
+        self.states = {key: state for key, state in self.states.items() if key in keys}
+        self.rest &= keys
+        broken: SourceError = Unavailable("; ".join(self.faults))
+        well = 0
+        for file in matches:
+            try:
+                yield from self._file(file)
+            except FileNotFoundError:
+                continue  # moved since it was listed
+            except SourceError as error:
+                broken = error
+            except OSError as error:
+                broken = Unavailable(f"{file.path}: {error.strerror or type(error).__name__}")
+            except Exception as error:  # noqa: BLE001 - whatever is in a file, it must not keep others from being read
+                broken = Broken(f"{file.path}: cannot be read ({type(error).__name__})")
+            else:
+                well += 1
+                continue
+            self.faults.append(str(broken))
+        yield self._page()
+        if not well and self.faults:
+            raise broken
+
+    def _file(self, file: File) -> Iterator[Page]:
+        """The pages that become full with a file; what comes after them waits for the next."""
+        state = self.states.get(file.key)
         same = state is not None and (state.size, state.modified) == (file.size, file.modified)
-        if state and same and (state.offset >= file.size or not file.still):
-            continue
-        kind = options.format or format_of(file.path)
+        if same and file.key not in self.rest:
+            return
+        self.rest.add(file.key)
+        kind = self.options.format or format_of(file.path)
+        reached, rows = Reached(state or State(file.size, file.modified)), list[Row]()
+        self.waiting.append(Part(file, kind, reached, rows))
+        for row in self._rows(file, kind, reached):
+            rows.append(row)
+            self.rows, self.bytes = self.rows + 1, self.bytes + row.size
+            if self.rows >= self.options.page_size or self.bytes > PAGE_BYTES:
+                yield self._page()
+                rows = []
+                self.waiting.append(Part(file, kind, reached, rows))
+        if len(self.waiting) >= PAGE_FILES:
+            yield self._page()
+
+    def _rows(self, file: File, kind: Format, reached: Reached) -> Iterator[Row]:
+        reading = self.reading
+        if kind == "parquet":
+            reached.begun = State(file.size, file.modified)
+            return parquet_rows(file, reached, reading.check, reading.times)
+        reached.begun = resumed(file, reached.begun)
         if kind == "json_lines":
-            batches = json_lines(file, state, options.page_size)
-        elif kind == "csv":
-            batches = csv_rows(file, state, options.page_size, reading.check, options.delimiter)
-        else:
-            batches = parquet(file, options.page_size, reading)
-        async for rows, reached in in_thread(batches, file.path):
-            states[file.key] = reached
-            function = partial(read, reading, kind == "csv", file.path, unread)
-            reads = await asyncio.to_thread(client.each, rows, function)
-            yield Page(reads, told(states, unread))
-    yield Page([], told(states, unread))
+            return json_rows(file, reached, reading.check, reading.called("id"))
+        return csv_rows(file, reached, self.options.delimiter, reading.check, reading.called(""))
 
+    def _page(self) -> Page:
+        """What waits, as records."""
+        reads: list[Read] = []
+        for file, kind, reached, rows in self.waiting:
+            function = partial(read, self.reading, kind == "csv", file.path, self.unread)
+            reads += self.client.each(rows, function)
+            self.states[file.key] = reached.state
+            if reached.whole:
+                self.rest.discard(file.key)
+        self.waiting, self.rows, self.bytes = [], 0, 0
+        return Page(reads, self._cursor())
 
-def told(states: Mapping[str, State], unread: Iterable[str]) -> Cursor:
-    return {"files": {key: list(state) for key, state in states.items()}, "unread": list(unread)}
+    def _cursor(self) -> Cursor:
+        return {
+            "files": {key: list(state) for key, state in self.states.items()},
+            "rest": sorted(self.rest),
+            "faults": self.faults[:FAULTS_KEPT],
+            "unread": list(self.unread),
+        }
 
 
 class Reading(NamedTuple):
@@ -121,23 +212,12 @@ class Reading(NamedTuple):
 
     def check(self, given: Collection[str], where: str) -> None:
         """A name nobody knows is a mistake of the whole file: a figure would silently be missing."""
-        unknown = sorted(name for name in given if name not in self.columns)
-        if unknown:
-            raise NotUnderstood(f"{where}: unknown column {unknown[0]!r}; known: {', '.join(self.columns)}")
+        if unknown := [name for name in given if name not in self.columns]:
+            raise Broken(f"{where}: unknown column {unknown[0]!r}; known: {', '.join(self.columns)}")
 
-
-async def in_thread(batches: Batches, path: Path) -> AsyncIterator[tuple[list[Row], State]]:
-    """The batches, each read in a thread: disks and network shares can take their time."""
-    try:
-        while batch := await asyncio.to_thread(next, batches, None):
-            yield batch
-    except FileNotFoundError:
-        return  # moved since it was listed
-    except OSError as error:
-        raise Unavailable(f"{path}: {error.strerror}") from error
-    finally:
-        with suppress(ValueError):  # cancelled while a thread is in it: it ends by itself
-            batches.close()
+    def called(self, ours: str) -> Collection[str]:
+        """What they call a column of ours; "" is for those passed over."""
+        return {theirs for theirs, (name, _) in self.columns.items() if name == ours}
 
 
 def format_of(path: Path) -> Format:
@@ -183,58 +263,17 @@ def plain(value: Any) -> str:
 def read(reading: Reading, empty_is_none: bool, path: Path, unread: deque[str], row: Row) -> Read:
     """A row as a record, beside the row as it was given."""
     try:
-        values = msgspec.json.decode(row.values) if isinstance(row.values, bytes) else row.values
+        if row.fault:
+            raise ValueError(row.fault)
         found = {}
-        for theirs, value in values.items():
-            if theirs not in reading.columns:
-                reading.check(values, f"{path}:{row.line}")
+        for theirs, value in row.values.items():
             ours, reader = reading.columns[theirs]
             if ours and value is not None and not (empty_is_none and value == ""):
                 found[ours] = reader(value)
         if found.get("id") is None:
             raise KeyError("id")
-        return Read(reading.made(found), values)
+        return Read(reading.made(found), row.values)
     except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError, OSError, msgspec.MsgspecError) as error:
         kind = type(error) if isinstance(error, KeyError | TypeError | AttributeError) else ValueError
         unread.append(f"{path.name}:{row.line}")
         raise kind("a row that cannot be read") from error
-
-
-def parquet(file: File, size: int, reading: Reading) -> Batches:
-    try:
-        with duckdb.connect(config={"threads": 1, "memory_limit": "256MB"}) as db:
-            path = glob.escape(str(file.path))
-            kinds = dict(
-                db.execute("select column_name, column_type from (describe from read_parquet(?))", [path]).fetchall()
-            )
-            reading.check(kinds, str(file.path))
-            zoneless = [
-                name for name in reading.times if kinds.get(name, "").partition("_")[0] in ("TIMESTAMP", "DATE")
-            ]
-            if zoneless:
-                raise NotUnderstood(f"{file.path}: column {zoneless[0]!r} has no time zone")
-            names = ", ".join(as_read(name, kind) for name, kind in kinds.items())
-            answer = db.execute(f"select {names} from read_parquet(?)", [path])
-            line = 0
-            while found := answer.fetchmany(size):
-                rows = [Row(line + i, filled(kinds, values)) for i, values in enumerate(found, 1)]
-                line += len(rows)
-                yield rows, State(0, 0)  # not yet the state of the file: dying half-way reads it again
-            yield [], State(file.size, file.modified, file.size)
-    except duckdb.Error as error:
-        if file.still:  # otherwise it is still being written
-            raise NotUnderstood(f"{file.path}: not readable as Parquet") from error
-
-
-def filled(names: Iterable[str], values: Sequence[Any]) -> dict[str, Any]:
-    """A row without what is not there, which some writers of Parquet put as NaN."""
-    pairs = zip(names, values, strict=True)
-    return {name: value for name, value in pairs if not (isinstance(value, float) and isnan(value))}
-
-
-def as_read(name: str, kind: str) -> str:
-    """A Parquet column as something the record's columns can read."""
-    quoted = '"' + name.replace('"', '""') + '"'
-    if kind == "TIMESTAMP WITH TIME ZONE":
-        return f"strftime(make_timestamp(epoch_us({quoted})), '%Y-%m-%dT%H:%M:%S.%fZ')"
-    return f"{quoted}::double" if kind.startswith("DECIMAL") else quoted

@@ -1,162 +1,189 @@
-"""Finds files and reads rows of text files: from where they were left, as far as they are written."""
+"""Reads the rows of text files: from where they were left, as far as they are written."""
 
-import csv
-import glob
-import stat
+import codecs
 import zlib
-from collections.abc import Callable, Collection, Generator, Iterator
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
-from exporter.client import NotUnderstood
+import msgspec
+
+from exporter.connectors.files_found import Broken, File, State, opened, pass_over
 
 LONGEST_LINE = 8 * 1024 * 1024
-PAGE_BYTES = 32 * 1024 * 1024  # a page ends there even if it has few rows
+NO_TEXT = 256 * 1024 * 1024  # what goes on for so long without a line break
+DOCUMENT_BYTES = 64 * 1024 * 1024
 TAIL_BYTES = 256
-STILL = timedelta(seconds=60)  # a file not written to for so long is taken to be finished
-
-
-class State(NamedTuple):
-    """How far a file was read, and what tells that it is still the same one."""
-
-    size: int
-    modified: int  # nanoseconds
-    offset: int = 0
-    line: int = 0
-    tail: int = 0  # of how many bytes before the offset `check` is the checksum
-    check: int = 0
-
-
-class File(NamedTuple):
-    """A file as it was listed."""
-
-    modified: int
-    path: Path
-    size: int
-    key: str
-    still: bool
 
 
 class Row(NamedTuple):
-    """Where a row ends and what it holds: the bytes of JSON, or a dict; None where it cannot be made into one."""
+    """Where a row ends and what it holds: the bytes of JSON, or a dict; where it is no row, `fault` says why."""
 
     line: int
     values: Any
+    size: int  # bytes
+    fault: str = ""
 
 
-Check = Callable[[Collection[str], str], None]
-"""Given the names of columns and where they stand: NotUnderstood if one is unknown."""
+class Line(NamedTuple):
+    """A line, where it ends, and its number; without its bytes where they are too many."""
 
-Batches = Generator[tuple[list[Row], State], None, None]
-"""Some rows at a time, and how far the file has been read with them."""
-
-
-def matching(pattern: str, at: datetime) -> list[File]:
-    """The files of a glob, the one written last last; a file with two names once."""
-    found: dict[str, File] = {}
-    for name in glob.glob(pattern, recursive=True):  # noqa: PTH207 - pathlib knows no absolute pattern
-        with suppress(FileNotFoundError):
-            status = Path(name).stat()
-            if stat.S_ISREG(status.st_mode):
-                still = at - datetime.fromtimestamp(status.st_mtime, UTC) >= STILL
-                key = f"{status.st_dev}:{status.st_ino}"
-                found[key] = File(status.st_mtime_ns, Path(name), status.st_size, key, still)
-    return sorted(found.values())
+    raw: bytes | None
+    end: int
+    number: int
 
 
-def resumed(binary: BinaryIO, file: File, state: State | None) -> State:
-    """Where to go on: where the file ended, or at its beginning if it did more than grow."""
-    if state is not None and state.offset <= file.size:
-        binary.seek(state.offset - state.tail)
-        grown = file.size > state.size or (file.size, file.modified) == (state.size, state.modified)
-        if grown and zlib.crc32(binary.read(state.tail)) == state.check:
-            return state._replace(size=file.size, modified=file.modified)
-    return State(file.size, file.modified)
+@dataclass
+class Reached:
+    """How far a file has been read."""
+
+    begun: State
+    line: Line | None = None  # up to here nothing need be given again
+    whole: bool = False  # nothing is left
+
+    @property
+    def state(self) -> State:
+        """What belongs into the cursor, together with every row given so far."""
+        if self.line is None:
+            return self.begun
+        tail = (self.line.raw or b"")[-TAIL_BYTES:]
+        return self.begun._replace(offset=self.line.end, line=self.line.number, tail=len(tail), check=zlib.crc32(tail))
 
 
 class Lines:
-    """The lines of a file from where it was left. `taken`: what was given so far need not be given again."""
+    """The lines of a file from where it was left."""
 
     def __init__(self, binary: BinaryIO, file: File, state: State) -> None:
-        binary.seek(state.offset)
         self.binary, self.file, self.state = binary, file, state
-        self.offset, self.line, self.tail, self.ended = state.offset, state.line, b"", False
+        self.half = False  # the last line has no end yet
 
-    def __iter__(self) -> Iterator[bytes]:
-        while raw := self.binary.readline(LONGEST_LINE):
-            if not raw.endswith(b"\n") and len(raw) == LONGEST_LINE:
-                raise NotUnderstood(f"{self.file.path}:{self.line + 1}: a line of {LONGEST_LINE} bytes or more")
-            if not raw.endswith(b"\n") and not self.file.still:
-                break  # half written
-            self.offset, self.line, self.tail = self.offset + len(raw), self.line + 1, raw[-TAIL_BYTES:]
-            yield raw
-        self.ended = True
-
-    def taken(self) -> None:
-        at = self.state
-        self.state = State(at.size, at.modified, self.offset, self.line, len(self.tail), zlib.crc32(self.tail))
-
-
-def batched(rows: Iterator[Row], lines: Lines, size: int) -> Batches:
-    """Pages of rows. The last may be empty: it still says how the file looked."""
-    batch: list[Row] = []
-    began = lines.offset
-    for row in rows:
-        batch.append(row)
-        if len(batch) == size or lines.offset - began > PAGE_BYTES:
-            yield batch, lines.state
-            batch, began = [], lines.offset
-    yield batch, lines.state
-
-
-def json_lines(file: File, state: State | None, size: int) -> Batches:
-    def rows() -> Iterator[Row]:
-        for raw in lines:
-            lines.taken()
-            if not raw.isspace():
-                yield Row(lines.line, raw)
-
-    with file.path.open("rb") as binary:
-        lines = Lines(binary, file, resumed(binary, file, state))
-        yield from batched(rows(), lines, size)
-
-
-def csv_rows(file: File, state: State | None, size: int, check: Check, delimiter: str) -> Batches:
-    def rows(lines: Lines, header: list[str]) -> Iterator[Row]:
-        reader = cells_of(lines, delimiter)
-        while True:
-            try:
-                cells = next(reader)
-            except StopIteration:
+    def __iter__(self) -> Iterator[Line]:
+        pass_over(self.binary, self.state.offset)
+        end, number = self.state.offset, self.state.line
+        while found := self.binary.readline(LONGEST_LINE):
+            raw: bytes | None = found
+            number, length, closed = number + 1, len(found), found.endswith(b"\n")
+            if not closed and length == LONGEST_LINE:
+                raw = None
+                length, closed = self._rest(length, number)
+            if not closed and not self.file.still:
+                self.half = True
                 return
-            except csv.Error:
-                if lines.ended and not file.still:
-                    return  # half written, within quotes
-                cells = ["", *header]
-            lines.taken()
-            if cells:
-                yield Row(lines.line, dict(zip(header, cells, strict=True)) if len(cells) == len(header) else None)
+            if raw and end == 0:
+                raw = raw.removeprefix(codecs.BOM_UTF8)
+            end += length
+            yield Line(raw, end, number)
 
-    with file.path.open("rb") as binary:
-        top = Lines(binary, file, State(file.size, file.modified))
-        header = [name.removeprefix("\ufeff").strip() for name in next(cells_of(top, delimiter), [])]
-        check(header, f"{file.path}:1")
-        if len(set(header)) < len(header):
-            raise NotUnderstood(f"{file.path}:1: two columns have one name")
-        top.taken()
-        at = resumed(binary, file, state)
-        lines = Lines(binary, file, at if at.offset else top.state)
-        yield from batched(rows(lines, header), lines, size)
+    def _rest(self, length: int, number: int) -> tuple[int, bool]:
+        """The length of a line that is too long, and whether it has an end."""
+        while part := self.binary.readline(LONGEST_LINE):
+            length += len(part)
+            if part.endswith(b"\n"):
+                return length, True
+            if length > NO_TEXT:
+                raise Broken(f"{self.file.path}:{number}: no line ends within {NO_TEXT} bytes; is this a text file?")
+        return length, False
 
 
-def cells_of(lines: Lines, delimiter: str) -> Iterator[list[str]]:
-    def decoded() -> Iterator[str]:
-        for raw in lines:
-            try:
-                yield raw.decode()
-            except UnicodeDecodeError:
-                raise NotUnderstood(f"{lines.file.path}:{lines.line}: not UTF-8") from None
+TOO_LONG = f"a line of {LONGEST_LINE} bytes or more"
 
-    return csv.reader(decoded(), delimiter=delimiter, strict=True)
+
+Check = Callable[[Collection[str], str], None]
+"""Given the names of columns and where they stand: an error if one is unknown."""
+
+
+def json_rows(file: File, reached: Reached, check: Check, ids: Collection[str]) -> Iterator[Row]:
+    """The rows of JSON Lines, or the items of a file that is one list, or one object without `ids` around a list."""
+    if not reached.begun.offset:
+        try:
+            items = document(file, ids)
+        except Unfinished:
+            return
+        if items is not None:
+            for number, item in enumerate(items, 1):
+                yield json_row(file, number, bytes(item), check)
+            reached.begun, reached.whole = State(file.size, file.modified, file.size), True
+            return
+    with opened(file) as binary:
+        lines = Lines(binary, file, reached.begun)
+        for line in lines:
+            row = None
+            if line.raw is None:
+                row = Row(line.number, None, 0, TOO_LONG)
+            elif line.raw and not line.raw.isspace():
+                row = json_row(file, line.number, line.raw, check)
+            reached.line = line
+            if row:
+                yield row
+        reached.whole = not lines.half
+
+
+def json_row(file: File, number: int, raw: bytes, check: Check) -> Row:
+    try:
+        values = msgspec.json.decode(raw)
+    except (ValueError, RecursionError):
+        return Row(number, None, len(raw), "not JSON")
+    if not isinstance(values, dict):
+        return Row(number, None, len(raw), "not an object")
+    check(values.keys(), f"{file.path}:{number}")
+    return Row(number, values, len(raw))
+
+
+class Unfinished(Exception):  # noqa: N818 - no error: the rest is still to be written
+    """A file that cannot be read before it is written to its end."""
+
+
+def document(file: File, ids: Collection[str]) -> list[msgspec.Raw] | None:
+    """The items of a file that is one JSON value; None where each line is one."""
+    with opened(file) as binary:
+        first = beginning(binary)
+        if first[:1] not in (b"[", b"{"):
+            return None
+        one_line = is_object(first)
+        if one_line and binary.read(1024).strip():
+            return None
+        body = first if one_line else first + binary.read(DOCUMENT_BYTES + 1 - len(first))
+    try:
+        return listed(body, ids)
+    except (ValueError, RecursionError):
+        if first[:1] == b"{" and first.strip() != b"{":
+            return None  # a bad first line
+    if len(body) > DOCUMENT_BYTES:
+        raise Broken(f"{file.path}: one JSON value of more than {DOCUMENT_BYTES} bytes; write one object a line")
+    if not file.still:
+        raise Unfinished
+    if first[:1] == b"{":
+        return None  # bad lines
+    raise Broken(f"{file.path}: neither JSON Lines (one object a line) nor one JSON list of objects")
+
+
+def beginning(binary: BinaryIO) -> bytes:
+    """The first line with something in it, or the first part of one that is too long."""
+    while line := binary.readline(LONGEST_LINE):
+        if text := line.removeprefix(codecs.BOM_UTF8).lstrip():
+            return text
+    return b""
+
+
+def is_object(text: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def listed(body: bytes, ids: Collection[str]) -> list[msgspec.Raw] | None:
+    """The items of a list or of the one list in an object; None for an object that is an item itself."""
+    if body[:1] == b"[":
+        return msgspec.json.decode(body, type=list[msgspec.Raw])
+    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    if not fields.keys().isdisjoint(ids):
+        return None
+    found = [items for value in fields.values() if (items := objects(bytes(value))) is not None]
+    return found[0] if len(found) == 1 else None
+
+
+def objects(value: bytes) -> list[msgspec.Raw] | None:
+    """The items of a list of objects."""
+    items = msgspec.json.decode(value, type=list[msgspec.Raw]) if value[:1] == b"[" else None
+    return items if items is not None and all(bytes(item)[:1] == b"{" for item in items) else None
