@@ -6,14 +6,13 @@ Polls    The files that changed, oldest first: JSON Lines and CSV from where the
          grow; Parquet and JSON lists always whole. A last line without an end is left until the file has been still for
          a minute. A file that cannot be read is named and asked again at the next poll; the others are read.
 Cursor   files: by device and inode, how far a file was read and what it looked like.  rest: those that were not read to
-         their end.  faults: why, where they cannot be.  unread: where the last rows stood that could not be read.
+         their end.  faults: why, where they cannot be.
 Blind    Rows and files that were taken away: their records stay. A change in the middle of a file that also grew.
          Of the rows with one id the one read last counts.
 Checked  Files written by Python's csv, json and gzip and by DuckDB.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields
@@ -21,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-import msgspec
 from pydantic import Field
 
 from exporter import records
@@ -29,10 +27,11 @@ from exporter.client import Client, NotUnderstood, SourceError, Unavailable
 from exporter.column import COLUMNS, Column
 from exporter.connectors.contract import Cursor, Page
 from exporter.connectors.files_csv import csv_rows
-from exporter.connectors.files_found import Broken, File, State, matching, resumed
+from exporter.connectors.files_found import Broken, File, State, matching, resumed, root_of
 from exporter.connectors.files_parquet import parquet_rows
 from exporter.connectors.files_rows import Reached, Row, json_rows
 from exporter.records import Read, Record
+from exporter.unreadable import Unreadable, value
 
 RECORDS = tuple(records.RECORDS.values())
 READS_ALL = True
@@ -45,7 +44,7 @@ FORMATS: dict[str, Format] = {
     ".csv": "csv",
     ".parquet": "parquet",
 }
-UNREAD_KEPT, FAULTS_KEPT = 20, 20
+FAULTS_KEPT = 20
 PAGE_BYTES = 8 * 1024 * 1024  # a page ends there even if it has few rows,
 PAGE_FILES = 1_000  # and after so many files, so that a poll that breaks off need not open them all again
 
@@ -109,7 +108,7 @@ class Gathering:
         self.states = {key: State(*state) for key, state in cursor.get("files", {}).items()}
         # Before there was `rest`, a file not read to its end was one with something behind the offset.
         self.rest = set(cursor.get("rest", [key for key, state in self.states.items() if state.offset < state.size]))
-        self.unread = deque[str](cursor.get("unread", ()), UNREAD_KEPT)
+        self.root = root_of(options.path)
         self.faults: list[str] = []
         self.waiting: list[Part] = []
         self.rows = self.bytes = 0
@@ -177,20 +176,22 @@ class Gathering:
         """What waits, as records."""
         reads: list[Read] = []
         for file, kind, reached, rows in self.waiting:
-            function = partial(read, self.reading, kind == "csv", file.path, self.unread)
-            reads += self.client.each(rows, function)
+            reads += self.client.each(rows, partial(read, self.reading, kind == "csv"), partial(place, self.told(file)))
             self.states[file.key] = reached.state
             if reached.whole:
                 self.rest.discard(file.key)
         self.waiting, self.rows, self.bytes = [], 0, 0
         return Page(reads, self._cursor())
 
+    def told(self, file: File) -> str:
+        """A file's name within the folder that all are in."""
+        return str(file.path).removeprefix(f"{self.root}/")
+
     def _cursor(self) -> Cursor:
         return {
             "files": {key: list(state) for key, state in self.states.items()},
             "rest": sorted(self.rest),
             "faults": self.faults[:FAULTS_KEPT],
-            "unread": list(self.unread),
         }
 
 
@@ -206,8 +207,8 @@ class Reading(NamedTuple):
     def made(self, found: Mapping[str, Any]) -> Record:
         """A record, slot by slot: calling the dataclass would be a third of the time spent on a row."""
         record = object.__new__(self.record)
-        for setter, value in zip(self.setters, {**self.blank, **found}.values(), strict=True):
-            setter(record, value)
+        for setter, each in zip(self.setters, {**self.blank, **found}.values(), strict=True):
+            setter(record, each)
         return record
 
     def check(self, given: Collection[str], where: str) -> None:
@@ -232,7 +233,7 @@ def meaning(options: Options) -> Reading:
     record = records.RECORDS[options.record]
     columns = {name: column for name, column in COLUMNS[record].items() if name != "source"}
     ours = {name: name for name in columns} | dict(options.columns)
-    readers = {name: reader(column) for name, column in columns.items()} | {"": plain}
+    readers = {name: reader(column) for name, column in columns.items()} | {"": str}
     times = [theirs for theirs, name in ours.items() if name and columns[name].kind == "instant"]
     blank = {each.name: None if each.default is MISSING else each.default for each in fields(record)}
     setters = [getattr(record, name).__set__ for name in blank]
@@ -240,40 +241,25 @@ def meaning(options: Options) -> Reading:
 
 
 def reader(column: Column) -> Callable[[Any], Any]:
-    """What reads a value of a column. Ids and links are not labels: nothing is cut off them."""
-    if column.name in ("id", "url"):
-        return plain
-    if column.kind == "texts":
-        return lambda value: column.read(value.split(";") if isinstance(value, str) else value)
-    return column.read if column.kind != "integer" else lambda value: countable(column.read(value))
+    """What reads a value of a column; several texts in a cell are parted by semicolons."""
+    if column.kind != "texts":
+        return column.read
+    return lambda given: column.read(given.split(";") if isinstance(given, str) else given)
 
 
-def countable(number: int) -> int:
-    if number >= 2**63:
-        raise ValueError("more than the store can hold")
-    return number
+def place(name: str, row: Row) -> str:
+    return f"{name}:{row.line}"
 
 
-def plain(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).isprintable() or value == "":
-        raise ValueError("not an id")
-    return str(value)
-
-
-def read(reading: Reading, empty_is_none: bool, path: Path, unread: deque[str], row: Row) -> Read:
+def read(reading: Reading, empty_is_none: bool, row: Row) -> Read:
     """A row as a record, beside the row as it was given."""
-    try:
-        if row.fault:
-            raise ValueError(row.fault)
-        found = {}
-        for theirs, value in row.values.items():
-            ours, reader = reading.columns[theirs]
-            if ours and value is not None and not (empty_is_none and value == ""):
-                found[ours] = reader(value)
-        if found.get("id") is None:
-            raise KeyError("id")
-        return Read(reading.made(found), row.values)
-    except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError, OSError, msgspec.MsgspecError) as error:
-        kind = type(error) if isinstance(error, KeyError | TypeError | AttributeError) else ValueError
-        unread.append(f"{path.name}:{row.line}")
-        raise kind("a row that cannot be read") from error
+    if row.fault:
+        raise Unreadable("broken_row", row.fault)
+    found: dict[str, Any] = {}
+    for theirs, given in row.values.items():
+        ours, of_column = reading.columns[theirs]
+        if ours and given is not None and not (empty_is_none and given == ""):
+            found[ours] = value(ours, of_column, given, theirs)
+    if "id" not in found:
+        raise Unreadable("missing", "there is no id", "id")
+    return Read(reading.made(found), row.values)

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from fnmatch import translate
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from exporter.client import NotUnderstood
 
+MAGIC = re.compile(r"[*?[]")
 STILL = timedelta(seconds=60)  # a file not written to for so long is taken to be finished
 MOST_NAMES = 1_000_000
 UNPACKED_BYTES = 256 * 1024 * 1024  # what gzip or Parquet may always hold,
@@ -86,6 +88,12 @@ def paths(pattern: str, faults: list[str]) -> Iterator[Path]:
     return expanded(Path(root), parts, faults)
 
 
+def root_of(pattern: str) -> str:
+    """The folder that all files of a glob are in."""
+    parts = Path(pattern).parts[:-1]
+    return str(Path(*takewhile(lambda part: not MAGIC.search(part), parts)))
+
+
 def expanded(folder: Path, parts: Sequence[str], faults: list[str]) -> Iterator[Path]:
     if not parts:
         yield folder
@@ -94,7 +102,7 @@ def expanded(folder: Path, parts: Sequence[str], faults: list[str]) -> Iterator[
     if part == "**":
         for below in folders(folder, faults):
             yield from expanded(below, rest or ["*"], faults)
-    elif not re.search(r"[*?[]", part):
+    elif not MAGIC.search(part):
         if rest or os.path.lexists(folder / part):
             yield from expanded(folder / part, rest, faults)
     else:
@@ -153,16 +161,17 @@ def opened(file: File, holds: str = "text") -> Iterator[BinaryIO]:
         if not head.startswith(b"\x1f\x8b"):
             yield binary
             return
-        with io.BufferedReader(Unpacked(binary, file), 256 * 1024) as unpacked:
+        with io.BufferedReader(Gzip(binary, file), 256 * 1024) as unpacked:
             yield unpacked
 
 
-class Unpacked(io.RawIOBase):
+class Gzip(io.RawIOBase):
     """What a gzip file holds, as far as it is written, and never without measure."""
 
     def __init__(self, binary: BinaryIO, file: File) -> None:
         self._gzip, self._file = gzip.GzipFile(fileobj=binary), file
         self._left = most_unpacked(file)
+        self.cut = False  # the rest is still being written
 
     def readable(self) -> bool:
         return True
@@ -170,10 +179,11 @@ class Unpacked(io.RawIOBase):
     def readinto(self, buffer: object) -> int:
         target = memoryview(cast(bytearray, buffer))
         try:
-            part = self._gzip.read(len(target))
+            part = self._gzip.read1(len(target))
         except EOFError:
             if not self._file.still:
-                return 0  # being written
+                self.cut = True
+                return 0
             raise Broken(f"{self._file.path}: this gzip file ends in the middle") from None
         except (gzip.BadGzipFile, zlib.error):
             raise Broken(f"{self._file.path}: this gzip file is damaged") from None

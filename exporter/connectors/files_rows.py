@@ -8,7 +8,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
-from exporter.connectors.files_found import Broken, File, State, opened, pass_over
+from exporter.connectors.files_found import Broken, File, Gzip, State, opened, pass_over
+from exporter.decode import decoded
 
 LONGEST_LINE = 8 * 1024 * 1024
 NO_TEXT = 256 * 1024 * 1024  # what goes on for so long without a line break
@@ -73,6 +74,8 @@ class Lines:
                 raw = raw.removeprefix(codecs.BOM_UTF8)
             end += length
             yield Line(raw, end, number)
+        unpacked = getattr(self.binary, "raw", None)
+        self.half = isinstance(unpacked, Gzip) and unpacked.cut
 
     def _rest(self, length: int, number: int) -> tuple[int, bool]:
         """The length of a line that is too long, and whether it has an end."""
@@ -120,11 +123,11 @@ def json_rows(file: File, reached: Reached, check: Check, ids: Collection[str]) 
 
 def json_row(file: File, number: int, raw: bytes, check: Check) -> Row:
     try:
-        values = msgspec.json.decode(raw)
+        values = decoded(raw)
     except (ValueError, RecursionError):
-        return Row(number, None, len(raw), "not JSON")
+        return Row(number, None, len(raw), "is not JSON")
     if not isinstance(values, dict):
-        return Row(number, None, len(raw), "not an object")
+        return Row(number, None, len(raw), "is no JSON object")
     check(values.keys(), f"{file.path}:{number}")
     return Row(number, values, len(raw))
 
@@ -144,7 +147,10 @@ def document(file: File, ids: Collection[str]) -> list[msgspec.Raw] | None:
             return None
         body = first if one_line else first + binary.read(DOCUMENT_BYTES + 1 - len(first))
     try:
-        return listed(body, ids)
+        try:
+            return listed(body, ids)
+        except (ValueError, RecursionError):
+            return listed(msgspec.json.encode(decoded(body)), ids)  # NaN and the like
     except (ValueError, RecursionError):
         if first[:1] == b"{" and first.strip() != b"{":
             return None  # a bad first line

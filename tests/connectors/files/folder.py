@@ -14,6 +14,7 @@ from exporter.client import Client, HttpSettings
 from exporter.connectors import files
 from exporter.connectors.files import Options
 from exporter.records import Record, Request
+from exporter.unreadable import LeftOut
 
 AT = datetime(2026, 3, 31, 12, tzinfo=UTC)
 OPENED = datetime(2026, 3, 30, 10, tzinfo=UTC)
@@ -28,6 +29,7 @@ class Folder:
     stored: dict[str, Record] = field(default_factory=dict)
     items: list[Any] = field(default_factory=list)
     skipped: int = 0
+    left_out: list[LeftOut] = field(default_factory=list)
     writes: int = 0
 
     def write(self, name: str, text: str | bytes, *, ago: float = 120, append: bool = False) -> Path:
@@ -56,7 +58,13 @@ class Folder:
                 if not pages:
                     break
             self.skipped = client.skipped.total()
+            self.left_out = client.left_out()
         return rows
+
+    @property
+    def unread(self) -> list[str]:
+        """Where the rows stand that the last poll could not read."""
+        return [each.place for each in self.left_out if each.whole]
 
     def request(self, key: str) -> Request:
         found = self.stored[key]

@@ -29,7 +29,7 @@ async def test_a_stray_quote_costs_its_line_and_not_the_500_behind_it(folder: Fo
     assert await folder.poll() == 509
     assert folder.skipped == 1
     assert "r10" not in folder.stored
-    assert folder.cursor["unread"] == ["a.csv:11"]
+    assert folder.unread == ["a.csv:11"]
 
 
 async def test_two_stray_quotes_cost_their_lines_and_none_between(folder: Folder) -> None:
@@ -37,7 +37,7 @@ async def test_two_stray_quotes_cost_their_lines_and_none_between(folder: Folder
     folder.write("a.csv", text)
     await folder.poll()
 
-    assert folder.cursor["unread"] == ["a.csv:3", "a.csv:42"]
+    assert folder.unread == ["a.csv:3", "a.csv:42"]
     assert len(folder.stored) == 48
 
 
@@ -92,7 +92,7 @@ async def test_a_stray_quote_in_the_header_is_named(folder: Folder) -> None:
         ("a.csv", b"PK\x03\x04 and so on", "a.csv: is a zip archive or a spreadsheet (.xlsx)"),
         ("a.csv", 'id,"category\n', "a.csv:1: the header cannot be read"),
         ("a.csv", "id,category,category\n", "a.csv:1: columns 2 and 3 are all called 'category'"),
-        ("a.csv.gz", gzip.compress(rows(1, 9999).encode())[:-100], "a.csv.gz: this gzip file ends in the middle"),
+        ("a.csv.gz", gzip.compress(f"id,category,channel\n{rows(1, 9999)}".encode())[:-100], "a.csv.gz: this gzip file ends in the middle"),
         ("a.csv.gz", b"\x1f\x8b" + b"\x07" * 50, "a.csv.gz: this gzip file is damaged"),
         ("a.parquet", b"PAR1 and so on", "a.parquet: not readable as Parquet"),
         ("a.txt", "id\n1\n", "a.txt: which format is it?"),
@@ -173,6 +173,7 @@ async def test_a_byte_order_mark_before_a_quoted_name_is_passed_over(folder: Fol
     "text",
     [
         '[{"id": "1"}, {"id": "2"}]',
+        '[{"id": "1", "csat": NaN}, {"id": "2"}]',
         '[\n  {"id": "1"},\n  {"id": "2"}\n]\n',
         '{"total": 2, "value": [{"id": "1"}, {"id": "2"}]}\n',
         '{\n  "total": 2,\n  "empty": {},\n  "issues": [\n    {"id": "1"},\n    {"id": "2"}\n  ]\n}',
@@ -414,18 +415,17 @@ async def test_lists_in_parquet_that_hold_gigabytes_take_little_memory(tmp_path:
     assert megabytes < 700
 
 
-@pytest.mark.parametrize("content", [b"x", b"\n", b'{"id": "1"}\n'])
-async def test_gzip_that_unpacks_without_measure_is_given_up(tmp_path: Path, content: bytes) -> None:
+async def test_gzip_that_unpacks_without_measure_is_given_up(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
         for _ in range(300):
-            file.write(content * (1024 * 1024 // len(content)))
+            file.write(b"x" * 1024 * 1024)
     os.utime(path, (AT.timestamp() - 900, AT.timestamp() - 900))
     came, megabytes, text = await measured(path)
 
     assert "a.jsonl.gz" in text
     assert megabytes < 300
-    assert came == 0 or content.startswith(b"{")
+    assert came == 0
 
 
 async def test_parquet_of_many_rows_comes_in_pages_in_its_order(folder: Folder) -> None:

@@ -218,6 +218,21 @@ async def test_folders_below_are_found_by_two_stars(folder: Folder) -> None:
         '{"id": "2", "opened_at": "2026-03-30"}',
         '{"id": "2", "opened_at": "9999-12-31T23:59:59-12:00"}',
         '{"id": "2", "outcome": "pondering"}',
+        '{"id": "\\u0000"}',
+    ],
+)
+async def test_a_row_without_what_places_it_is_left_out_with_its_place(folder: Folder, bad: str) -> None:
+    folder.write("a.jsonl", line("1") + "\n" + bad + "\n" + line("3"))
+    await folder.poll()
+
+    assert set(folder.stored) == {"1", "3"}
+    assert folder.skipped == 1
+    assert folder.unread == ["a.jsonl:3"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
         '{"id": "2", "csat": 5}',
         '{"id": "2", "csat": "good"}',
         '{"id": "2", "reopen_count": 1.5}',
@@ -225,24 +240,15 @@ async def test_folders_below_are_found_by_two_stars(folder: Folder) -> None:
         '{"id": "2", "human_seconds": -1}',
         '{"id": "2", "category": {}}',
         '{"id": "2", "self_service": "perhaps"}',
-        '{"id": "\\u0000"}',
+        '{"id": "2", "csat": NaN}',
     ],
 )
-async def test_a_bad_row_is_skipped_and_its_place_kept(folder: Folder, bad: str) -> None:
-    folder.write("a.jsonl", line("1") + "\n" + bad + "\n" + line("3"))
-    await folder.poll()
+async def test_a_value_that_cannot_be_read_costs_that_value(folder: Folder, bad: str) -> None:
+    folder.write("a.jsonl", line("1") + bad + "\n" + line("3"))
+    reads = await folder.poll()
 
-    assert set(folder.stored) == {"1", "3"}
-    assert folder.skipped == 1
-    assert folder.cursor["unread"] == ["a.jsonl:3"]
-
-
-async def test_the_places_of_bad_rows_are_kept_of_the_last_twenty(folder: Folder) -> None:
-    folder.write("a.jsonl", "{\n" * 30)
-    await folder.poll(page_size=7)
-
-    assert folder.skipped == 30
-    assert folder.cursor["unread"] == [f"a.jsonl:{number}" for number in range(11, 31)]
+    assert reads == 3
+    assert folder.stored["2"] == Request(id="2")
 
 
 async def test_line_numbers_go_on_where_the_file_was_left(folder: Folder) -> None:
@@ -251,7 +257,7 @@ async def test_line_numbers_go_on_where_the_file_was_left(folder: Folder) -> Non
     folder.write("a.csv", "2,billing\n3\n", append=True)
     await folder.poll()
 
-    assert folder.cursor["unread"] == ["a.csv:4"]
+    assert folder.unread == ["a.csv:4"]
 
 
 @pytest.mark.parametrize(
