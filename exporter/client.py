@@ -13,6 +13,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from itertools import count
 from typing import Protocol, Self, TypeVar
 
 import aiohttp
@@ -22,8 +23,18 @@ import stamina.instrumentation
 from aiolimiter import AsyncLimiter
 
 from exporter import failure
-from exporter.decode import decoded
-from exporter.failure import AuthFailed, Forbidden, Gone, NotUnderstood, RateLimited, SourceError, TooLarge, Unavailable
+from exporter.decode import decoded_in_parts
+from exporter.failure import (
+    AuthFailed,
+    Forbidden,
+    Gone,
+    NotUnderstood,
+    Partial,
+    RateLimited,
+    SourceError,
+    TooLarge,
+    Unavailable,
+)
 from exporter.records import VITAL_COLUMNS, Json, Read, Record
 from exporter.unreadable import Fault, LeftOut, attempt, key_of, place_of
 
@@ -31,6 +42,7 @@ __all__ = [
     "AuthFailed",
     "Gone",
     "NotUnderstood",
+    "Partial",
     "RateLimited",
     "SourceError",
     "TooLarge",
@@ -84,6 +96,8 @@ class HttpSettings:
     proxy: str | None = field(default=None, repr=False)
     ca_file: str | None = None
     max_response_bytes: int = 64 * 1024 * 1024
+    most_items: int = 100_000  # of one page: more than any platform gives
+    most_pages: int = 100_000  # of one list
     attempts: int = 4
     retry_wait_seconds: float = 0.5  # before the first retry; doubles, with jitter
 
@@ -168,7 +182,7 @@ class Client:
         seen, place = set[str](), dict[str, Json]()
         while True:
             answer = await self._answer(path, *placed(params, json, place))
-            yield listed(path, answer, items)
+            yield self._listed(path, answer, items, len(seen))
             following = answer.get(next_in) if isinstance(answer, dict) else None
             if not following:
                 return
@@ -182,9 +196,9 @@ class Client:
     ) -> AsyncIterator[list[Json]]:
         """Lists by offset, until one is shorter than `limit`; `items` is None where the answer is the list itself."""
         offset, before = 0, None
-        while True:
+        for number in count():
             place = {"limit": limit, "offset": offset}
-            page = listed(path, await self._answer(path, *placed(params, json, place)), items)
+            page = self._listed(path, await self._answer(path, *placed(params, json, place)), items, number)
             if page and page == before:
                 raise NotUnderstood(f"{path}: the page repeats; the list would never end")
             before = page
@@ -192,6 +206,21 @@ class Client:
             if len(page) < limit:
                 return
             offset += len(page)
+
+    def _listed(self, path: str, answer: Json, key: str | None, number: int) -> list[Json]:
+        """The items of a page, of which there were so many before."""
+        page = listed(path, answer, key)
+        if len(page) > self._settings.most_items:
+            raise NotUnderstood(
+                f"{path}: a page of {len(page):,} items; at most {self._settings.most_items:,} are read"
+            )
+        if number >= self._settings.most_pages:
+            raise NotUnderstood(f"{path}: more than {self._settings.most_pages:,} pages; the list would never end")
+        return page
+
+    async def mapped(self, items: Sequence[T], function: Callable[[T], Result]) -> list[Read]:
+        """The same as `each`, in a thread: a large page must not hold up everything else."""
+        return await asyncio.to_thread(self.each, items, function)
 
     def each(
         self,
@@ -280,7 +309,8 @@ class Client:
             with once:
                 body = await self._body(where, path, params, json)
         try:
-            return decoded(body)
+            # In a thread: a large answer takes long, and everything else would wait for it.
+            return await asyncio.to_thread(decoded_in_parts, body)
         except (ValueError, RecursionError):  # without the cause: it may quote the answer
             raise NotUnderstood(f"{where}: the answer is not JSON; is this the address of the API?") from None
 

@@ -59,6 +59,12 @@ class TooLarge(NotUnderstood):
     """An answer larger than we read: asking again would not help."""
 
 
+class Partial(SourceError):  # noqa: N818 - named by what the poller does
+    """Raised after the last page: parts of the source cannot be read now, the others are. Mark it, and go on."""
+
+    reason = "partial"
+
+
 class Gone(SourceError):  # noqa: N818 - named by what the poller does
     """One item is deleted: go on. From a list it means that the address is wrong."""
 

@@ -20,7 +20,7 @@ from prometheus_client import (
 from exporter import unreadable
 from exporter.unreadable import LeftOut, Reason, Summary
 
-REASONS = ("auth", "rate_limited", "unavailable", "not_understood", "gone", "store", "bug")
+REASONS = ("auth", "rate_limited", "unavailable", "not_understood", "gone", "partial", "store", "bug")
 """Why a poll can fail. "store" and "bug" are ours; the others are the source's."""
 
 
@@ -201,6 +201,11 @@ class SourceMetrics:
     def failed(self, source: str, reason: str, seconds: float) -> None:
         self._ended(source, seconds, well=False)
         self._failures.labels(source, reason).inc()
+
+    def partial(self, source: str, reason: str, at: datetime, seconds: float) -> None:
+        """A poll has brought all but some parts that cannot be read now."""
+        self.failed(source, reason, seconds)
+        self.stood(source, complete=True, last_success=at)
 
     def _ended(self, source: str, seconds: float, *, well: bool) -> None:
         self._up.labels(source, self._watched[source].kind).set(well)

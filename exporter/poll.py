@@ -18,8 +18,8 @@ from typing import Any
 
 from exporter import segments
 from exporter.client import Client
-from exporter.connectors.contract import Page
-from exporter.failure import RateLimited, SourceError, StartOver, Unavailable
+from exporter.connectors.contract import Cursor, Page
+from exporter.failure import NotUnderstood, Partial, RateLimited, SourceError, StartOver, Unavailable
 from exporter.health import Health
 from exporter.plan import BEGINNING
 from exporter.records import record_name
@@ -52,6 +52,16 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What no poll of a source that makes sense goes beyond."""
+
+    pages: int = 1_000_000
+    items: int = 200_000_000
+    seconds: float = 86400.0
+    first_seconds: float = 7 * 86400.0  # a first sync may take long
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a first full sync is; `expected` is None where the platform does not say."""
 
@@ -61,6 +71,7 @@ class Progress:
 
 
 Show = Callable[[Progress], None]
+LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +105,18 @@ async def poll_once(
     *,
     show: Show | None = None,
     writer: Executor | None = None,
+    limits: Limits = LIMITS,
 ) -> Outcome:
     """One poll that begins at `at`. What goes wrong is told in the outcome; nothing but cancellation is raised."""
     watch(health, source)
     clock = asyncio.get_running_loop().time
     began = clock()
-    poll = _Poll(source, store, health, at, show=show, writer=writer)
+    poll = _Poll(source, store, health, at, show=show, writer=writer, limits=limits)
     try:
         await poll.run()
+    except Partial as error:
+        health.sources.partial(source.name, error.reason, at, clock() - began)
+        return Outcome(poll.records, poll.changed, error.reason, str(error))
     except Exception as error:  # noqa: BLE001 - a fault in one source must not reach the others
         reason, text = _fault(error)
         took = clock() - began
@@ -171,10 +186,19 @@ class _Poll:
     """One poll under way: a page is stored while the next is fetched."""
 
     def __init__(
-        self, source: Source, store: Store, health: Health, at: datetime, *, show: Show | None, writer: Executor | None
+        self,
+        source: Source,
+        store: Store,
+        health: Health,
+        at: datetime,
+        *,
+        show: Show | None,
+        writer: Executor | None,
+        limits: Limits,
     ) -> None:
         self.source, self.store, self.metrics, self.at = source, store, health.sources, at
-        self.show, self.writer = show, writer
+        self.show, self.writer, self.limits = show, writer, limits
+        self.partial: Partial | None = None
         self.observer = health.sources.observer(source.name)
         self.records = self.changed = 0
         self.first, self.anew = True, False
@@ -193,27 +217,38 @@ class _Poll:
         self.metrics.read(source.name, {}, self.watermarks)
         since = at - timedelta(seconds=source.initial_history_seconds)
         client = Client(source.http, at=at, since=since, observe=self.observer, mapped=self.mapped)
-        async with client:
-            try:
-                await self._store_all(source.connector.poll(client, source.options, state.cursor), client)
-            except StartOver as why:
-                self.anew = True
-                await self._in_thread(self.store.start_over, source.name, why.cursor)
-                logger.warning("source %s: %s", source.name, why)
-                self.metrics.started_over(source.name)
-                await self._store_all(source.connector.poll(client, source.options, why.cursor), client)
-            if client.failed_details and self.metrics.first_failed_details(source.name):
-                text = "source %s: details of some items are unknown, and asked for again later: %s"
-                logger.warning(text, source.name, client.failed_details[0])
+        seconds = self.limits.first_seconds if self.first else self.limits.seconds
+        try:
+            async with client, asyncio.timeout(seconds):
+                await self._ask(client, state.cursor)
+        except TimeoutError:
+            raise NotUnderstood(f"no end of the poll within {seconds:g} s") from None
         # A first sync of several polls asked from different instants on: the last of them holds for all.
         whole_since = BEGINNING if getattr(source.connector, "READS_ALL", False) else since
         await self._in_thread(self.store.succeeded, source.name, at, whole_since)
+        if self.partial:
+            raise self.partial
+
+    async def _ask(self, client: Client, cursor: Cursor) -> None:
+        """All pages from the cursor on, or from another where the platform has begun anew."""
+        source = self.source
+        try:
+            await self._store_all(source.connector.poll(client, source.options, cursor), client)
+        except StartOver as why:
+            self.anew = True
+            await self._in_thread(self.store.start_over, source.name, why.cursor)
+            logger.warning("source %s: %s", source.name, why)
+            self.metrics.started_over(source.name)
+            await self._store_all(source.connector.poll(client, source.options, why.cursor), client)
+        if client.failed_details and self.metrics.first_failed_details(source.name):
+            text = "source %s: details of some items are unknown, and asked for again later: %s"
+            logger.warning(text, source.name, client.failed_details[0])
 
     async def _store_all(self, pages: AsyncIterator[Page], client: Client) -> None:
         storing: asyncio.Task[None] | None = None
         async with aclosing(pages):  # type: ignore[type-var] # a connector's poll is an async generator
             try:
-                async for page in pages:
+                async for page in self._bounded(pages):
                     self.waiting.append((page, client.left_out()))
                     if storing and sum(len(page.reads) for page, _ in self.waiting) > MOST_WAITING:
                         await asyncio.shield(storing)
@@ -221,12 +256,23 @@ class _Poll:
                         if storing:
                             storing.result()
                         storing = asyncio.create_task(self._store_waiting())
+            except Partial as error:
+                self.partial = error  # what could be read is stored like any other
             finally:
                 # However this ends, what was fetched is stored, and no more is written when the next poll begins.
                 if storing:
                     await asyncio.wait([storing])
         if storing:
             storing.result()
+
+    async def _bounded(self, pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
+        """The pages, as long as they could be meant."""
+        count = items = 0
+        async for page in pages:
+            count, items = count + 1, items + len(page.reads)
+            if count > self.limits.pages or items > self.limits.items:
+                raise NotUnderstood(f"no end of the poll after {count:,} pages and {items:,} items")
+            yield page
 
     async def _store_waiting(self) -> None:
         """All pages that came while others were being stored go into one transaction: storing never falls behind."""
@@ -317,7 +363,7 @@ class Poller:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
     async def _keep_polled(self, source: Source) -> None:
-        failures = 0
+        failures, told = 0, ""
         clock = asyncio.get_running_loop().time
         while True:
             began = clock()
@@ -326,10 +372,11 @@ class Poller:
             )
             failures = failures + 1 if outcome.reason else _well_again(source, failures)
             wait = self._wait(source, outcome, failures, clock() - began)
-            if failures == 1:
+            if failures == 1 or (outcome.reason == Partial.reason and outcome.text != told):
                 logger.warning(
                     "source %s: %s: %s; asking again in %.0f s", source.name, outcome.reason, outcome.text, wait
                 )
+            told = outcome.text
             await self._sleep(wait)
 
     def _wait(self, source: Source, outcome: Outcome, failures: int, took: float) -> float:
@@ -340,7 +387,7 @@ class Poller:
         asked_for = (
             min(LONGEST_OBEYED_SECONDS, (outcome.until - self._clock()).total_seconds()) if outcome.until else 0.0
         )
-        if outcome.reason is None:
+        if outcome.reason in (None, Partial.reason):
             wait = interval - took
         elif outcome.reason == "auth":
             wait = max(AFTER_REFUSAL_SECONDS, interval)

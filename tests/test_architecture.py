@@ -108,11 +108,8 @@ SHARED = {"contract", "details", "recent"}
 
 def test_connectors_do_not_know_each_other() -> None:
     modules = [path for path in FILES if path.parent.name == "connectors" and path.name != "__init__.py"]
-    platforms = {path.stem.split("_rows")[0].split("_records")[0] for path in modules} - {
-        "contract",
-        "details",
-        "recent",
-    }
+    stems = {path.stem for path in modules} - SHARED
+    platforms = {stem for stem in stems if not any(stem.startswith(f"{other}_") for other in stems)}
 
     for path in modules:
         others = {

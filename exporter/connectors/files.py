@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field
 
 from exporter import records
-from exporter.client import Client, NotUnderstood, SourceError, Unavailable
+from exporter.client import Client, NotUnderstood, Partial, SourceError, Unavailable
 from exporter.column import COLUMNS, Column
 from exporter.connectors.contract import Cursor, Page
 from exporter.connectors.files_csv import csv_rows
@@ -44,7 +44,7 @@ FORMATS: dict[str, Format] = {
     ".csv": "csv",
     ".parquet": "parquet",
 }
-FAULTS_KEPT = 20
+FAULTS_KEPT, FAULTS_TOLD = 20, 5
 PAGE_BYTES = 8 * 1024 * 1024  # a page ends there even if it has few rows,
 PAGE_FILES = 1_000  # and after so many files, so that a poll that breaks off need not open them all again
 
@@ -114,7 +114,7 @@ class Gathering:
         self.rows = self.bytes = 0
 
     def pages(self) -> Generator[Page, None, None]:
-        """Every row that is new. Raises where nothing could be read at all."""
+        """Every row that is new; then Partial where files cannot be read, or the error of one where none can."""
         matches, self.faults = matching(self.options.path, self.client.at)
         if not matches and not self.faults:
             raise Unavailable(f"no file matches {self.options.path}")
@@ -139,8 +139,15 @@ class Gathering:
                 continue
             self.faults.append(str(broken))
         yield self._page()
-        if not well and self.faults:
-            raise broken
+        if self.faults:
+            raise Partial(self._partly()) if well else broken
+
+    def _partly(self) -> str:
+        """Which files are left out."""
+        told, more = self.faults[:FAULTS_TOLD], len(self.faults) - FAULTS_TOLD
+        rest = f"; and {more:,} more" if more > 0 else ""
+        some = f"{len(self.faults):,} files" if len(self.faults) > 1 else "1 file"
+        return f"{some} cannot be read, the others are: {'; '.join(told)}{rest}"
 
     def _file(self, file: File) -> Iterator[Page]:
         """The pages that become full with a file; what comes after them waits for the next."""

@@ -77,7 +77,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
         about, read_at, projects = {}, client.at, dict[str, str]()
         async for items in pages(client, options, "/workflows", excludePinnedData="true"):
             await name_projects(client, options, items, projects, details)
-            reads = client.each(items, lambda item: workflow(item, projects, web))
+            reads = await client.mapped(items, lambda item: workflow(item, projects, web))
             about |= {read.record.id: {word: read.item[word] for word in DESCRIPTION} for read in reads}
             yield Page(reads, cursor)
         yield Page([], cursor, gone=[(Workflow, known) for known in old if known not in about])
@@ -87,7 +87,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
         ours = [item for item in items if sound(item) and (MODES[item["mode"]] or item["mode"] in options.modes)]
         mapped = partial(run, about=about, facts=await learn(client, options, ours, about, facts, details), web=web)
         # The cursor stays put until every page is stored: dying half-way reads again, never skips.
-        yield Page(client.each(items, partial(mapped, modes=options.modes)), cursor)
+        yield Page(await client.mapped(items, partial(mapped, modes=options.modes)), cursor)
         still.update(item["id"] for item in ours if item["status"] in OPEN)
         still.difference_update(item["id"] for item in ours if item["status"] not in OPEN)
     still -= reading.gone  # what is stored of them stays

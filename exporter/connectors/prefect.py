@@ -75,7 +75,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     known = [item for item in deployments if named(item)]
     names, there = described([item for item in flows if named(item)], known), sorted(item["id"] for item in known)
     gone = [(Workflow, key) for key in cursor.get("deployments", ()) if key not in there]
-    yield Page(client.each(deployments, lambda item: workflow(item, names, web)), cursor, gone=gone)
+    yield Page(await client.mapped(deployments, lambda item: workflow(item, names, web)), cursor, gone=gone)
     tried, still = dict(cursor.get("tried", {})), set(cursor.get("open", ()))
     unseen = still | {*details.again}
     async for items, place in batches(client, options, cursor, unseen):
@@ -86,7 +86,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
         pairs = await with_attempts(client, items, tried, details)
         # Only the place in the history moves before all is stored: dying half-way reads again, never skips.
         cursor = {**cursor, **place, "tried": dict(tried), "owed": details.told()}
-        yield Page(client.each(pairs, lambda pair: run(pair[0], pair[1], names, words, web)), cursor)
+        yield Page(await client.mapped(pairs, lambda pair: run(pair[0], pair[1], names, words, web)), cursor)
     still -= unseen  # deleted on the platform: what is stored of them stays
     details.settle(unseen)
     latest = instant(cursor.get("latest") or cursor.get("ended"))

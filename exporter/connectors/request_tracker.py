@@ -165,7 +165,7 @@ class Tickets:
         self.details.owe(map(str, failed))
         self.details.settle(history)
         told = [ticket | {"Transactions": history.get(ticket["id"])} for ticket in tickets]
-        return self.client.each(told, partial(read, self.words))
+        return await self.client.mapped(told, partial(read, self.words))
 
 
 def numbered(client: Client, path: str, items: Sequence[Json]) -> list[Json]:

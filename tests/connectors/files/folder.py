@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from exporter.client import Client, HttpSettings
+from exporter.client import Client, HttpSettings, Partial
 from exporter.connectors import files
 from exporter.connectors.files import Options
 from exporter.records import Record, Request
@@ -29,6 +29,7 @@ class Folder:
     stored: dict[str, Record] = field(default_factory=dict)
     items: list[Any] = field(default_factory=list)
     skipped: int = 0
+    partial: str = ""
     left_out: list[LeftOut] = field(default_factory=list)
     writes: int = 0
 
@@ -46,19 +47,21 @@ class Folder:
 
     async def poll(self, pattern: str = "*", *, pages: int = 1_000_000, **options: Any) -> int:
         """Polls and stores, at most so many pages; how many rows came."""
-        rows = 0
+        rows, self.partial = 0, ""
         chosen = Options(**{"path": str(self.path / pattern), "record": "request", **options})
         async with Client(HttpSettings(url=""), at=AT, since=AT) as client:
-            async for page in files.poll(client, chosen, self.cursor):
-                self.stored |= {read.record.id: read.record for read in page.reads}
-                self.items += [read.item for read in page.reads]
-                self.cursor = json.loads(json.dumps(page.cursor))
-                rows += len(page.reads)
-                pages -= 1
-                if not pages:
-                    break
-            self.skipped = client.skipped.total()
-            self.left_out = client.left_out()
+            try:
+                async for page in files.poll(client, chosen, self.cursor):
+                    self.stored |= {read.record.id: read.record for read in page.reads}
+                    self.items += [read.item for read in page.reads]
+                    self.cursor = json.loads(json.dumps(page.cursor))
+                    rows += len(page.reads)
+                    pages -= 1
+                    if not pages:
+                        break
+            except Partial as error:
+                self.partial = str(error)
+            self.skipped, self.left_out = client.skipped.total(), client.left_out()
         return rows
 
     @property
