@@ -45,6 +45,7 @@ FORMATS: dict[str, Format] = {
     ".parquet": "parquet",
 }
 FAULTS_KEPT, FAULTS_TOLD = 20, 5
+WHOLE_FILES = "files"  # the scope of files that cannot be read at all
 PAGE_BYTES = 8 * 1024 * 1024  # a page ends there even if it has few rows,
 PAGE_FILES = 1_000  # and after so many files, so that a poll that breaks off need not open them all again
 
@@ -110,6 +111,7 @@ class Gathering:
         self.rest = set(cursor.get("rest", [key for key, state in self.states.items() if state.offset < state.size]))
         self.root = root_of(options.path)
         self.faults: list[str] = []
+        self.anew: list[str] = []  # files that are read from their beginning
         self.waiting: list[Part] = []
         self.rows = self.bytes = 0
 
@@ -138,6 +140,8 @@ class Gathering:
                 well += 1
                 continue
             self.faults.append(str(broken))
+        self.anew.append(WHOLE_FILES)
+        self.client.each(self.faults, left_out, lambda fault: fault.partition(": ")[0], WHOLE_FILES)
         yield self._page()
         if self.faults:
             raise Partial(self._partly()) if well else broken
@@ -159,7 +163,10 @@ class Gathering:
         kind = self.options.format or format_of(file.path)
         reached, rows = Reached(state or State(file.size, file.modified)), list[Row]()
         self.waiting.append(Part(file, kind, reached, rows))
-        for row in self._rows(file, kind, reached):
+        found = self._rows(file, kind, reached)
+        if not reached.begun.offset:
+            self.anew.append(file.key)
+        for row in found:
             rows.append(row)
             self.rows, self.bytes = self.rows + 1, self.bytes + row.size
             if self.rows >= self.options.page_size or self.bytes > PAGE_BYTES:
@@ -183,12 +190,14 @@ class Gathering:
         """What waits, as records."""
         reads: list[Read] = []
         for file, kind, reached, rows in self.waiting:
-            reads += self.client.each(rows, partial(read, self.reading, kind == "csv"), partial(place, self.told(file)))
+            reader, where = partial(read, self.reading, kind == "csv"), partial(place, self.told(file))
+            reads += self.client.each(rows, reader, where, file.key)
             self.states[file.key] = reached.state
             if reached.whole:
                 self.rest.discard(file.key)
+        anew, self.anew = self.anew, []
         self.waiting, self.rows, self.bytes = [], 0, 0
-        return Page(reads, self._cursor())
+        return Page(reads, self._cursor(), anew=anew)
 
     def told(self, file: File) -> str:
         """A file's name within the folder that all are in."""
@@ -252,6 +261,11 @@ def reader(column: Column) -> Callable[[Any], Any]:
     if column.kind != "texts":
         return column.read
     return lambda given: column.read(given.split(";") if isinstance(given, str) else given)
+
+
+def left_out(fault: str) -> None:
+    """A file that cannot be read is told of where rows are that cannot."""
+    raise Unreadable("broken_row", fault)
 
 
 def place(name: str, row: Row) -> str:

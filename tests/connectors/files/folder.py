@@ -67,7 +67,7 @@ class Folder:
     @property
     def unread(self) -> list[str]:
         """Where the rows stand that the last poll could not read."""
-        return [each.place for each in self.left_out if each.whole]
+        return [each.place for each in self.left_out if each.whole and each.scope != "files"]
 
     def request(self, key: str) -> Request:
         found = self.stored[key]
