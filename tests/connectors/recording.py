@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 ROOT = Path(os.environ.get("OUTCOME_RECORDINGS") or Path(__file__).parents[3] / "shared" / "recordings")
-"""Recordings lie beside the repository; they are large and not part of it."""
+"""Recordings lie beside the repository, or where OUTCOME_RECORDINGS says; they are large and not part of it."""
 
 Answer = Callable[[web.Request, Any], Any]
 

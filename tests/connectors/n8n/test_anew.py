@@ -181,3 +181,37 @@ async def test_an_id_of_five_thousand_digits_stops_nothing() -> None:
     assert {made[0], made[1], made[3], made[4]} <= {
         int(key) for kind, key in poller.records if kind is Run and len(key) < 9
     }
+
+
+async def test_half_an_emoji_in_a_workflow_stops_nothing() -> None:
+    n8n = N8n()
+    made = busy(n8n, n8n.add_workflow("Sync", BEGAN), 5)
+    draft = n8n.workflows[n8n.add_workflow("Draft \ud83d", BEGAN)]
+    draft["nodes"].append({"name": "Note", "type": "n8n-nodes-base.stickyNote", "parameters": {"content": "\ud83d"}})
+    poller = Poller(n8n)
+    await poller.poll()
+
+    assert stored(poller) == set(made)
+
+
+async def test_no_execution_is_lost_whose_data_cannot_be_unpacked() -> None:
+    n8n = N8n()
+    flow = n8n.add_workflow("Invoice intake", BEGAN)
+    made = busy(n8n, flow, 20)
+    broken, told = n8n.start(flow, BEGAN), n8n.start(flow, BEGAN)
+    for execution in (broken, told):
+        n8n.end(execution, AT - MINUTE, "error")
+    n8n.faults.about, n8n.faults.after = lambda request: request.path.endswith(f"/executions/{broken}"), 500
+    poller = Poller(n8n)
+    poller.attempts = 1
+    await poller.poll()
+    kinds = [poller.run(execution).exception for execution in (broken, told)]
+    asked = await poller.poll(AT + MINUTE)
+    again = await poller.poll(AT + MINUTE * 6)
+    n8n.faults.after = None
+    await poller.poll(AT + MINUTE * 60)
+
+    assert stored(poller) == {*made, broken, told}
+    assert kinds == [None, "application"]
+    assert [f"/executions/{broken}" in each for each in (asked, again)] == [False, True]
+    assert poller.run(broken).exception == "application"

@@ -147,3 +147,16 @@ async def test_runs_can_be_mapped_by_their_workflows_tags(reads: list[Read]) -> 
 
 async def test_the_owner_of_a_personal_project_is_not_named(reads: list[Read]) -> None:
     assert not [read for read in reads if "@" in repr(read.record) or "@" in read.item["project"]]
+
+
+@pytest.mark.parametrize(("release", "waits"), [("n8n-1.123.81", 0), ("n8n-2.40.7", 2)])
+async def test_lists_show_and_hide_what_the_connector_relies_on(release: str, waits: int) -> None:
+    recording = Recording(release)
+    listed = [row for page in recording.bodies(6, 7, 8) for row in page["data"]]
+    ids = [int(row["id"]) for row in listed]
+
+    assert ids == sorted(ids, reverse=True)
+    assert all(isinstance(row["id"], str) for row in listed)
+    assert Counter(row["status"] for row in listed)["waiting"] == waits
+    assert "running" not in {row["status"] for row in listed}
+    assert {row["status"] for row in recording.bodies(11)[0]["data"]} == {"running"}

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 
 from exporter.client import Auth, Client, HttpSettings
 from exporter.connectors.prefect import Options, poll
-from exporter.demo.fakes.prefect import instant, matches
+from exporter.demo.fakes.prefect import ENDED, instant, matches
 from exporter.records import Read, Run, Workflow
 from tests.connectors.recording import Recording
 from tests.connectors.world import AT, SINCE
@@ -153,3 +153,13 @@ async def test_lengths_are_real(reads: list[Read]) -> None:
 
     assert len(lengths) == 31 + 9 + 2 - 3  # of three retried runs the states were not recorded
     assert all(timedelta() < length < timedelta(minutes=5) for length in lengths)
+
+
+@pytest.mark.parametrize("release", ["prefect-3.4.0", "prefect-3.8.8"])
+async def test_every_recorded_run_is_expected_at_some_time_and_only_what_began_has_a_start(release: str) -> None:
+    recording = Recording(release)
+    rows = [row for page in recording.bodies(5, 6, 7, 16) for row in page]
+
+    assert all(row["expected_start_time"] for row in rows)  # by which open runs are asked for
+    assert {row["state_type"] for row in rows if not row["start_time"]} == {"SCHEDULED"}
+    assert all(row["end_time"] for row in rows if row["state_type"] in ENDED)  # by which ended ones are

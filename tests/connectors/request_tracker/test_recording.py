@@ -148,3 +148,14 @@ async def test_custom_fields_are_handed_on_by_name() -> None:
     assert (len(ratings[True]), mean(ratings[True])) == (4, 4.0)
     assert (len(ratings[False]), mean(ratings[False])) == (12, 3.75)
     assert {"web", "phone", "chat", "email"} >= {text for item in items for text in item["CustomFields"]["Channel"]}
+
+
+@pytest.mark.parametrize("release", ["request-tracker-5.0.3", "request-tracker-6.0.0"])
+def test_transactions_are_numbered_and_have_a_time_that_tells_them_from_others(release: str) -> None:
+    recording = Recording(release)
+    items = [item for body in recording.bodies(39, 40, 41, 42, 43) for item in body["items"]]
+    ids = [int(item["id"]) for item in items]
+
+    assert ids == sorted(ids)
+    assert all(isinstance(item["Created"], str) and item["Created"].endswith("Z") for item in items)
+    assert all(item["ObjectId"] for item in items)
