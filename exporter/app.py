@@ -21,7 +21,7 @@ from exporter.figures import Clock, evaluated, explained, fed, open_store, past,
 from exporter.health import Health
 from exporter.otlp import Otlp, OtlpSettings, address
 from exporter.past import Memory
-from exporter.poll import Poller, Show
+from exporter.poll import Poller, Show, SourceFreshness
 from exporter.publish import Publisher, own_families
 from exporter.question import LARGEST_SIZE, SIZE, Unexplained, question
 from exporter.report import Fed, standing
@@ -72,6 +72,8 @@ class App:
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._retention = Retention(self.store)
+        self._trouble: StoreError | None = None
+        self._standing: list[SourceFreshness] = []  # as it was last known
         self._memory = Memory()
         self._reloading = asyncio.Lock()
         # One at a time of each: they take memory and a core. A chunk of history takes minutes; nobody waits for that.
@@ -149,7 +151,9 @@ class App:
     async def _evaluate(self) -> bool:
         """One evaluation, published; whether a first sync was still under way. Nothing it meets ends the process."""
         began, at = time.monotonic(), self.clock()
+        trouble: StoreError | None = None
         try:
+            trouble = await asyncio.to_thread(self.store.trouble)
             sources, evaluation, made = await asyncio.to_thread(self._figures, at)
             if await self.publisher.swap(made.snapshot):
                 self.evaluation = evaluation
@@ -164,10 +168,12 @@ class App:
         except Exception as error:
             self.health.evaluation.failed(time.monotonic() - began)
             if isinstance(error, StoreError):
-                log.error("no evaluation: %s", error)
+                trouble = error
             else:
                 log.exception("no evaluation")
             return False
+        finally:
+            self._tell_trouble(trouble)
 
     def _figures(self, at: datetime) -> tuple[list[Fed], Evaluation, Series]:
         config = self.config
@@ -175,7 +181,19 @@ class App:
         evaluation = evaluated(config, self.store, at, sources, fresh_at=at, memory=self._memory)
         return sources, evaluation, series(evaluation, config.plan, config.limits)
 
+    def _tell_trouble(self, trouble: StoreError | None) -> None:
+        """What is wrong with the store is counted each time, and said once; what is known is served on."""
+        if trouble:
+            self.health.store.fault(trouble.kind)
+        if trouble and str(trouble) != str(self._trouble):
+            log.error("%s; the figures known are still served", trouble)
+        elif self._trouble and not trouble:
+            log.info("the store's file is well again")
+        self._trouble = trouble
+
     def _keep_house(self, at: datetime) -> None:
+        if self._trouble:
+            return
         kept = timedelta(seconds=self.config.store.retention_seconds)
         self.health.store.deleted(self._retention.round(at, kept))
         self._retention.clean()
@@ -203,6 +221,7 @@ class App:
             now=self.clock,
             ready=lambda: self.evaluation is not None and not self._stopping.is_set(),
             state=self._state,
+            trouble=lambda: f"{self._trouble.what}; {self._trouble.remedy}" if self._trouble else None,
             sources=self._lines,
             kpis=self._kpis,
             cards=lambda: guide.cards(self.config.plan, self._kpis()),
@@ -232,8 +251,14 @@ class App:
                 healthy=each.complete and not each.stale(at) and not each.unread.lost,
                 last_success_at=each.last_success,
             )
-            for each in self.poller.freshness()
+            for each in self._freshness()
         ]
+
+    def _freshness(self) -> list[SourceFreshness]:
+        """How the sources stand; as it was last known where the store does not say."""
+        with suppress(StoreError):
+            self._standing = self.poller.freshness()
+        return self._standing
 
     async def _explain(self, query: Mapping[str, str], most: int) -> dict[str, Any]:
         config = self.config
@@ -247,6 +272,8 @@ class App:
                 return await asyncio.to_thread(explained, config, self.store, at, sources, asked)
         except Unexplained as error:
             raise Refusal(400, str(error)) from None
+        except StoreError as error:
+            raise Refusal(503, str(error)) from None
 
     async def _past(self, query: Mapping[str, str]) -> list[backfill.Line]:
         try:
@@ -264,7 +291,7 @@ class App:
     def _kpis(self) -> list[dict[str, Any]]:
         if self.evaluation is None:
             return []
-        return report.rows(self.evaluation, self.config.plan, fed(self.config, self.poller.freshness()))
+        return report.rows(self.evaluation, self.config.plan, fed(self.config, self._freshness()))
 
 
 def otlp_settings(config: Config) -> OtlpSettings:

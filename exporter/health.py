@@ -18,6 +18,7 @@ from prometheus_client import (
 )
 
 from exporter import unreadable
+from exporter.store.fault import KINDS
 from exporter.unreadable import LeftOut, Reason, Summary
 
 REASONS = ("auth", "rate_limited", "unavailable", "not_understood", "gone", "partial", "store", "bug")
@@ -302,6 +303,16 @@ class StoreMetrics:
         self._deleted = Counter(
             "outcome_store_records_deleted", "Records deleted because they were too old.", registry=registry
         )
+
+        self._faults = Counter(
+            "outcome_store_faults", "Times that the store's file was found unusable.", ["fault"], registry=registry
+        )
+        for kind in KINDS:
+            self._faults.labels(kind)
+
+    def fault(self, kind: str) -> None:
+        """The file was looked at, and something is wrong with it."""
+        self._faults.labels(kind).inc()
 
     def stands(self, counts: Mapping[str, int], size: int) -> None:
         for record, count in counts.items():

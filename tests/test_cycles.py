@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.records import Request, Run
-from exporter.store import Store
+from exporter.store import Store, StoreError
 from tests.program import command
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
@@ -81,14 +81,17 @@ def a_reader_between(store: Store, cycle: int) -> int:
 def test_a_store_opens_again_after_every_clean_cycle_with_all_that_was_in_it(tmp_path: Path, name: str) -> None:
     path = tmp_path / "store.duckdb"
     expected, found = [0], []
+    troubles: list[StoreError | None] = []
     for cycle in range(CYCLES):
         with Store.open(path) as store:
             found.append(store.counts()["run"])
             expected.append(PATTERNS[name](store, cycle))
+            troubles.append(store.trouble())
     with Store.open(path) as store:
         found.append(store.counts()["run"])
 
     assert expected == found
+    assert set(troubles) == {None}
 
 
 def test_all_patterns_in_turn_on_one_store(tmp_path: Path) -> None:

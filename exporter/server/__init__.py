@@ -78,6 +78,7 @@ class Surface:
     sources: Callable[[], Sequence[Line]]
     kpis: Callable[[], Json]  # called in a thread
     reload: Callable[[], Awaitable[str | None]]  # None, or why the old configuration stays
+    trouble: Callable[[], str | None] = lambda: None  # what is wrong with the store, in words
     cards: Callable[[], Sequence[Mapping[str, Any]]] = tuple  # what /kpis shows; called in a thread
     explain: Answer | None = None  # what /explain shows
     lifecycle: bool = False
@@ -289,7 +290,9 @@ class Handlers:
 
     async def ready(self, _request: web.Request) -> web.Response:
         if self._surface.ready():
-            return web.Response(text="Outcome Exporter is ready.\n")
+            trouble = self._surface.trouble()
+            note = f"The store: {trouble}.\n" if trouble else ""
+            return web.Response(text=f"Outcome Exporter is ready.\n{note}")
         return web.Response(status=503, text=f"Outcome Exporter is not ready. {self._surface.state()}\n")
 
     async def reload(self, request: web.Request) -> web.Response:
@@ -340,6 +343,7 @@ class Handlers:
             version=surface.version,
             ready=surface.ready(),
             state=surface.state(),
+            trouble=surface.trouble(),
             at=surface.publisher.at,
             now=surface.now(),
             series=surface.publisher.series,

@@ -362,6 +362,14 @@ class Store:
         with self._connection():
             return True
 
+    def trouble(self) -> StoreError | None:
+        """What became of the file since it was opened; None where it is as it should be. Looks at it only briefly."""
+        try:
+            with self._connection() as db:
+                return file.trouble(db, self.path, self._identity)
+        except StoreError as error:
+            return error
+
     def counts(self) -> dict[str, int]:
         """Record name -> rows."""
         with self._connection() as db:

@@ -9,10 +9,11 @@ class StoreError(Exception):
     """The store cannot be used now."""
 
     remedy = "look at the disk and the file system"
+    kind = "failed"  # as it is counted
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(f"store {path}: {what}; {self.remedy}")
-        self.path = path
+        self.path, self.what = path, what
 
 
 class InUse(StoreError):  # noqa: N818 - named by what is wrong
@@ -32,7 +33,27 @@ class NewerFormat(StoreError):  # noqa: N818 - named by what is wrong
 
 
 class Damaged(StoreError):  # noqa: N818 - named by what is wrong
+    kind = "damaged"
     remedy = "it was left as it is: restore it from a backup, or move it away and let everything be read anew"
+
+
+class Deleted(StoreError):  # noqa: N818 - named by what is wrong
+    kind = "deleted"
+    remedy = "stop this program and put the file back, or start it again and it reads everything anew"
+
+
+class Replaced(StoreError):  # noqa: N818 - named by what is wrong
+    kind = "replaced"
+    remedy = "start this program again to go on with the new file; what is stored until then is not in it"
+
+
+class CutOff(StoreError):  # noqa: N818 - named by what is wrong
+    kind = "truncated"
+    remedy = "stop this program and restore the file from a backup, or move it away and let everything be read anew"
+
+
+KINDS = tuple(sorted(each.kind for each in (StoreError, Damaged, Deleted, Replaced, CutOff)))
+"""How faults of a store in use are counted."""
 
 
 class NotAStore(StoreError):  # noqa: N818 - named by what is wrong
@@ -56,6 +77,7 @@ FAULTS: tuple[tuple[str, type[StoreError], str], ...] = (
     ),
     (r"not a valid DuckDB database", NotAStore, "not a database file"),
     (r"Could not read enough bytes|[Cc]orrupt|checksum|Serialization Error|INTERNAL Error", Damaged, "damaged"),
+    (r"replaying WAL", Damaged, "damaged: what was written last cannot be read"),
     (r"Out of Memory", NeedsMemory, "does not get by with its memory"),
     (r"^IO Error: (?P<more>[^\n]*)", StoreError, "cannot be used:"),
 )

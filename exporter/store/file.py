@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from exporter.store import frozen, left_out, person, rewrite
-from exporter.store.fault import Damaged, NewerFormat, NotAStore, check_folder
+from exporter.store.fault import CutOff, Damaged, Deleted, NewerFormat, NotAStore, Replaced, StoreError, check_folder
 from exporter.store.table import Table
 
 FORMAT = 2
@@ -53,6 +53,18 @@ def used_bytes(db: duckdb.DuckDBPyConnection) -> int:
     """How long the file must be at least. Free blocks do not count: DuckDB cuts those at the end off when it closes."""
     block_bytes, blocks = db.execute("select block_size, used_blocks from pragma_database_size()").fetchall()[0]
     return HEADERS_BYTES + int(block_bytes) * int(blocks)
+
+
+def trouble(db: duckdb.DuckDBPyConnection, path: Path, identity: tuple[int, int] | None) -> StoreError | None:
+    """What became of the file while it is open; None where it is as it should be."""
+    now = rewrite.identity_of(path)
+    if now is None:
+        return Deleted(path, "its file was deleted or moved away while it is in use")
+    if now != identity:
+        return Replaced(path, "another file was put in the place of the one in use")
+    if path.stat().st_size < used_bytes(db):
+        return CutOff(path, "its file was cut off while it is in use")
+    return None
 
 
 def _open(path: Path, settings: dict[str, str]) -> duckdb.DuckDBPyConnection:
