@@ -23,10 +23,12 @@ from exporter.fold import Limits
 from exporter.history import FeedsAt, Instants, evaluations
 from exporter.plan import Plan
 from exporter.publish import bound_text
+from exporter.records import bounded
 from exporter.series import series
 from exporter.stats import Distribution, Family
 
 CHUNK = 48
+LONGEST_STEP = 366 * 86400
 """Instants at once: two days of hours. A running exporter holds what it writes of them in memory."""
 ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 Line = tuple[str, str, str]
@@ -94,8 +96,9 @@ def asked(told: Mapping[str, str]) -> Instants:
         first, step, count = datetime.fromisoformat(told["first"]), int(told["step"]), int(told["count"])
     except KeyError as error:
         raise ValueError(f"{error} is missing") from None
-    if first.tzinfo is None or step < 1 or not 1 <= count <= CHUNK:
-        raise ValueError(f"first needs an offset from UTC, step a second or more, and count is 1 to {CHUNK}")
+    if first.tzinfo is None or not 1 <= step <= LONGEST_STEP or not 1 <= count <= CHUNK:
+        raise ValueError(f"first needs an offset from UTC, step is 1 to {LONGEST_STEP} s, and count is 1 to {CHUNK}")
+    bounded(first, told["first"])
     return Instants(first=first, step=timedelta(seconds=step), count=count)
 
 
