@@ -5,6 +5,7 @@ import json
 import math
 import ssl
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from exporter.client import (
     SourceError,
     Unavailable,
 )
+from exporter.decode import AT_ONCE, decoded_in_parts
 from exporter.demo.fakes.fault import Faults, Trouble
 from exporter.failure import retry_after
 from exporter.records import Run, RunStatus, instant
@@ -579,3 +581,46 @@ async def test_a_lent_session_is_left_open() -> None:
             pass
 
         assert not lent.closed
+
+
+async def test_a_page_of_too_many_items_is_not_understood() -> None:
+    async def crowded(_request: web.Request) -> web.Response:
+        return web.json_response({"data": [1, 2, 3]})
+
+    async with served(crowded, most_items=2) as client:
+        with pytest.raises(NotUnderstood, match="a page of 3 items; at most 2 are read"):
+            [page async for page in client.pages("/list", items="data", next_in="next", next_as="cursor")]
+
+
+async def test_a_list_of_ever_new_pages_is_given_up() -> None:
+    tokens = iter(range(1, 1000))
+
+    async def endless(_request: web.Request) -> web.Response:
+        return web.json_response({"data": [next(tokens)], "next": str(next(tokens))})
+
+    async with served(endless, most_pages=5) as client:
+        with pytest.raises(NotUnderstood, match="more than 5 pages; the list would never end"):
+            [page async for page in client.pages("/list", items="data", next_in="next", next_as="cursor")]
+        with pytest.raises(NotUnderstood, match="more than 5 pages; the list would never end"):
+            [page async for page in client.offset_pages("/list", items="data", limit=1)]
+
+
+async def test_items_are_mapped_in_another_thread_than_everything_else_runs_in() -> None:
+    threads = set[int]()
+
+    def noted(item: Any) -> Run:
+        threads.add(threading.get_ident())
+        return Run(id=item["id"])
+
+    reads = await client_at_rest().mapped([{"id": "1"}, {"id": "2"}], noted)
+
+    assert [read.record.id for read in reads] == ["1", "2"]
+    assert threading.get_ident() not in threads
+
+
+@pytest.mark.parametrize("answer", [[{"id": 1, "x": None}] * 9000, {"data": [{"id": "\u00fc"}] * 9000, "next": None}])
+def test_a_large_answer_decoded_in_parts_is_the_same(answer: Any) -> None:
+    body = json.dumps(answer).encode()
+
+    assert len(body) > AT_ONCE
+    assert decoded_in_parts(body) == answer

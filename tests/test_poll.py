@@ -16,9 +16,9 @@ from aiohttp.test_utils import TestServer
 from exporter.client import AuthFailed, Client, Gone, HttpSettings, NotUnderstood, RateLimited, Unavailable
 from exporter.column import Rule
 from exporter.connectors.contract import Cursor, Page
-from exporter.failure import StartOver
+from exporter.failure import Partial, StartOver
 from exporter.health import Health
-from exporter.poll import MOST_WAITING, Outcome, Poller, Progress, SourceFreshness, poll_once
+from exporter.poll import MOST_WAITING, Limits, Outcome, Poller, Progress, SourceFreshness, poll_once
 from exporter.records import Read, Request, Run, RunStatus
 from exporter.segments import compiled
 from exporter.source import Source
@@ -643,3 +643,26 @@ async def test_records_that_a_platform_no_longer_has_go(store: Store, health: He
     await poll_once(source(Platform(), connector=module), store, health, AT)
 
     assert store.counts()["run"] == 5
+
+
+async def test_a_source_of_which_parts_cannot_be_read_is_stored_and_not_up(store: Store, health: Health) -> None:
+    platform = Platform(trouble=Partial("1 file cannot be read, the others are: a.csv: locked"), trouble_after=3)
+    outcome = await poll_once(source(platform), store, health, AT)
+
+    assert (outcome.records, outcome.reason) == (6, "partial")
+    assert outcome.text == "1 file cannot be read, the others are: a.csv: locked"
+    assert store.counts()["run"] == 6
+    assert store.source("flows").complete
+    assert store.source("flows").last_success == AT
+    assert value(health, "outcome_source_up", source="flows", kind="n8n") == 0
+    assert value(health, "outcome_source_poll_failures_total", source="flows", reason="partial") == 1
+    assert value(health, "outcome_source_last_success_timestamp_seconds", source="flows") == AT.timestamp()
+
+
+@pytest.mark.parametrize("limits", [Limits(pages=5), Limits(items=10), Limits(first_seconds=0.05)])
+async def test_a_poll_without_end_is_an_error_of_the_source(store: Store, health: Health, limits: Limits) -> None:
+    outcome = await poll_once(source(Platform(pages=10**9)), store, health, AT, limits=limits)
+
+    assert outcome.reason == "not_understood"
+    assert outcome.text.startswith("no end of the poll")
+    assert not store.source("flows").complete
