@@ -1,7 +1,9 @@
 """deploy/: what can be checked without a container engine or a cluster."""
 
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import which
@@ -153,7 +155,7 @@ def test_the_configs_that_come_with_it_are_sound(path: str, tmp_path: Path, caps
     (tmp_path / "secrets").mkdir(mode=0o700)
     (tmp_path / "secrets/n8n").write_text("made-up")
     (tmp_path / "secrets/n8n").chmod(0o600)
-    (tmp_path / "outcome.yaml").write_text(text)
+    (tmp_path / "outcome.yaml").write_text(text.replace("/run/secrets/outcome-exporter", "secrets"))
 
     with pytest.raises(SystemExit) as ended:
         main(["check", "--config.file", str(tmp_path / "outcome.yaml")])
@@ -176,6 +178,8 @@ def test_the_image_is_locked_small_and_not_root() -> None:
     assert re.search(r'^ENTRYPOINT \["', last, flags=re.MULTILINE)
     assert f"ARG VERSION={__version__}" in last
     assert f"0.0.0.0:{PORT}" in last
+    assert "ENV PATH=/opt/venv/bin:$PATH" in last, "docker exec finds the command"
+    assert "compileall" in text
     for source in re.findall(r"^COPY (?!--from)(\S+)", text, flags=re.MULTILINE):
         assert (ROOT / source).exists(), source
         assert f"!{source}" in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
@@ -208,6 +212,34 @@ def test_one_pod_owns_the_store_and_has_no_rights() -> None:
     assert {"requests", "limits"} == set(container["resources"])
     assert TAG.fullmatch(container["image"])
     assert container["image"].endswith(f":{__version__}")
+
+
+def test_an_edited_config_reaches_the_pod() -> None:
+    [container] = manifests()["Deployment"]["spec"]["template"]["spec"]["containers"]
+
+    assert [mount["mountPath"] for mount in container["volumeMounts"] if "subPath" in mount] == []
+    assert "rollout restart" in (DEPLOY / "README.md").read_text()
+
+
+REFUSE_TO_MAKE_CODE = 65
+"""PR_SET_MDWE, what MemoryDenyWriteExecute asks of the kernel; kernels before 6.3 do not know it."""
+
+
+def test_the_program_runs_where_memory_is_never_both_written_and_executed(tmp_path: Path) -> None:
+    assert "MemoryDenyWriteExecute=yes" in (DEPLOY / "systemd/outcome-exporter.service").read_text()
+    (tmp_path / "rows.csv").write_text("id,opened_at,outcome\n1,2026-03-01T00:00:00Z,open\n")
+    source = "name: desk, type: files, path: rows.csv, record: request, segments: {team: {field: id, match: (.)}}"
+    (tmp_path / "outcome.yaml").write_text(f"sources: [{{{source}}}]\n")
+    code = f"""import ctypes, os, sys
+ctypes.CDLL(None).prctl({REFUSE_TO_MAKE_CODE}, 1, 0, 0, 0)
+os.execv(sys.executable, [sys.executable, "-m", "exporter", "once", "--config.file", "outcome.yaml"])"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(r'^outcome_backlog\{.*team="1"\} 1\.0$', ended.stdout, flags=re.MULTILINE)
 
 
 def test_kubernetes_objects_find_each_other() -> None:
