@@ -244,6 +244,21 @@ def test_an_erased_person_is_gone_from_records_and_file_and_nobody_else_is(path:
     assert traces(path, hashed) == []
 
 
+def test_what_could_not_be_read_of_an_erased_person_is_forgotten(path: Path) -> None:
+    with Store.open(path) as store:
+        with store.reader() as reader:
+            reader.execute(
+                "insert into left_out select 's', i, 'day', 'bad_value', true, 'Day', 'of ' || who, who, null, null,"
+                " now()::timestamp from (values (1, 'Anna@example.org'), (2, 'bert@example.org')) x(i, who)"
+            )
+        store.erase_person("anna@example.org")
+        with store.reader() as reader:
+            left = reader.execute("select place from left_out").fetchall()
+
+    assert left == [("bert@example.org",)]
+    assert traces(path, "Anna@") == []
+
+
 def test_an_erased_source_leaves_nothing_and_others_stay(path: Path) -> None:
     with Store.open(path) as store:
         store.write("doomed", [Run(id=f"doomed-{n}", workflow=f"dwf-{n}") for n in range(4000)], {"mark": "needle"})

@@ -333,6 +333,7 @@ class Store:
         hashed = self.person(person.normal(name))
         with self._transaction() as db:
             found = {table.name: table.erase_person(db, hashed) for table in self._tables.values()}
+            self._left_out.erase(db, (person.normal(name), hashed))
             rewrite.mark(db, rewrite.LATER)
         self.rewrite()
         return {name: count for name, count in found.items() if count}

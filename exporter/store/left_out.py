@@ -78,6 +78,12 @@ class Books:
             forget(db, source, scopes)
             del self._known[source]
 
+    def erase(self, db: Database, names: Iterable[str]) -> None:
+        """Forgets whatever tells one of these names."""
+        for name in names:
+            db.execute("delete from left_out where contains(lower(concat_ws(' ', text, place)), lower(?))", [name])
+        self._known.clear()
+
     def retain(self, db: Database, before: datetime) -> None:
         """Forgets what was noted before an instant."""
         db.execute("delete from left_out where noted_at < ?", [naive(before)])
