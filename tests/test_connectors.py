@@ -360,6 +360,25 @@ async def test_a_platform_set_up_anew_is_read_anew_and_what_is_stored_is_kept(na
         assert first == source.started_over == (1 if speaks_http(name) else 0)  # files are known one by one
 
 
+EARLIER: Mapping[str, Mapping[str, Any]] = {
+    "n8n": {"newest": 1027, "open": ["1026", "1027"], "facts": {}, "workflows": {}, "read_at": AT.isoformat()},
+    "prefect": {"ended": "2026-03-30T23:50:00+00:00", "open": [], "tried": {}, "deployments": []},
+    "request-tracker": {"newest": 170, "seen": [168, 169, 170]},
+}
+"""Cursors as versions wrote them that believed one mark."""
+
+
+@pytest.mark.parametrize("name", EARLIER)
+async def test_a_cursor_of_an_earlier_version_is_gone_on_from(name: str, tmp_path: Path) -> None:
+    async with served(name, tmp_path) as source:
+        await source.poll()
+        records, source.cursor = dict(source.records), EARLIER[name]
+        await source.poll(at=AT + timedelta(minutes=1))
+
+        assert records == source.records
+        assert source.started_over == 0
+
+
 def ids(source: Source) -> set[str]:
     return {key for _, key in source.records}
 
