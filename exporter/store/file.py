@@ -32,6 +32,7 @@ def connect(
     try:
         _check(db, path)
         rewrite.clear(path)
+        person.clear(path)
         for table in tables:
             table.make(db)
         frozen.make(db)

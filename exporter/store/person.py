@@ -1,5 +1,6 @@
 """How people are named in the store: by a hash under a key that lies outside of it."""
 
+import glob
 import hashlib
 import hmac
 import os
@@ -69,6 +70,12 @@ def keep(store: Path, key: str) -> str:
     finally:
         draft.unlink(missing_ok=True)
     return found(store, None) or key
+
+
+def clear(store: Path) -> None:
+    """Removes what writing a key has left when it was killed."""
+    for draft in store.parent.glob(f"{glob.escape(beside(store).name)}.new-*"):
+        draft.unlink(missing_ok=True)
 
 
 def normal(name: str) -> str:
