@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+LONGEST_TOLD_SECONDS = 366 * 86400.0  # "not before the year 9999" is no longer than that
 LONGEST_WAIT_SECONDS = 30.0  # a longer Retry-After is not sat out inside a poll: the poller is told until when to wait
 
 
@@ -107,7 +108,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     except ValueError:
         return None
     # A date with the zone "-0000" comes back without one; it is UTC (RFC 5322 3.3).
-    return max(0.0, (utc(then) - utc(now)).total_seconds())
+    return min(max(0.0, (utc(then) - utc(now)).total_seconds()), LONGEST_TOLD_SECONDS)
 
 
 def utc(moment: datetime) -> datetime:

@@ -624,3 +624,9 @@ def test_a_large_answer_decoded_in_parts_is_the_same(answer: Any) -> None:
 
     assert len(body) > AT_ONCE
     assert decoded_in_parts(body) == answer
+
+
+def test_a_wait_until_the_year_9999_is_a_year() -> None:
+    headers = {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT", "Date": "Sat, 01 Jan 2000 00:00:00 GMT"}
+
+    assert retry_after(headers, AT) == 366 * 86400

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from exporter.client import Auth, HttpSettings
 from exporter.config import secret
@@ -59,7 +60,7 @@ class Credentials:
         except SecretError as error:
             self.checker.wrong((*at, key), str(error))
             return ""
-        if not ADDRESS.fullmatch(text):
+        if not ADDRESS.fullmatch(text) or not possible(text):
             self.checker.wrong(
                 (*at, key), "this is not an address; write it like https://host or https://host:8443/path"
             )
@@ -116,3 +117,13 @@ class Credentials:
         if secret.loose(path):
             self.warn(at, f"everybody on this machine may read {path}; chmod 600 it")
         return found
+
+
+def possible(url: str) -> bool:
+    """Whether there can be such a host and port at all."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        return (parts.port is None or parts.port > 0) and 0 < len(host if ":" in host else host.encode("idna")) <= 253
+    except ValueError:
+        return False
