@@ -17,11 +17,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
-from exporter.evaluate import Connection
 from exporter.figure import Evaluation
 from exporter.fold import Limits
 from exporter.history import FeedsAt, Instants, evaluations
 from exporter.plan import Plan
+from exporter.prepare import Connection
 from exporter.publish import bound_text
 from exporter.records import bounded
 from exporter.series import series

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from exporter.baseline import CONTROL, Total, totals
-from exporter.evaluate import Connection, evaluate
+from exporter.evaluate import evaluate
 from exporter.figure import Evaluation, Figure, Past
 from exporter.kpi import kept_apart
 from exporter.past import Memory, of_one, times
 from exporter.plan import Baselines, Feed, Plan, Setting
+from exporter.prepare import Connection
 from exporter.question import Question, setting_of
 from exporter.report import beside
 from exporter.store import Store

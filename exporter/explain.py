@@ -12,25 +12,14 @@ from exporter.baseline import reduced
 from exporter.breach import resolve
 from exporter.business import UNASSIGNED, on_each_basis
 from exporter.derive import derive
-from exporter.evaluate import (
-    DAY,
-    Connection,
-    Scan,
-    prepare,
-    scans,
-    segment_value,
-    stood,
-    timestamp,
-    unfits,
-    utc,
-    with_configured,
-)
+from exporter.evaluate import DAY, Scan, scans, segment_value, stood, timestamp, unfits, with_configured
 from exporter.figure import Figure, summable
 from exporter.fold import OTHER
 from exporter.formula import LIST, ONE, formula, total, words
 from exporter.kpi import Kpi, kept_apart, labels_of, listed, parts
 from exporter.merge import merge
 from exporter.plan import Feed, Plan, Setting
+from exporter.prepare import Connection, prepare, utc
 from exporter.question import GROUPS, Question, Unexplained, setting_of
 from exporter.records import RECORDS, person_columns
 from exporter.report import Fed, standing, valued

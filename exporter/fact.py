@@ -6,9 +6,10 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from exporter.evaluate import FACTS, prepare, stood, utc
+from exporter.evaluate import stood
 from exporter.expression import Kind
 from exporter.plan import Plan
+from exporter.prepare import FACTS, prepare, utc
 from exporter.store import Store
 
 KINDS: Mapping[str, Kind] = {"BOOLEAN": "boolean", "VARCHAR": "text", "TIMESTAMP": "time"}

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from exporter.baseline import scaled
-from exporter.evaluate import FACTS, Connection, evaluate, unfits, with_configured
+from exporter.evaluate import evaluate, unfits, with_configured
 from exporter.figure import Figure
 from exporter.kpi import labels_of
 from exporter.plan import BEGINNING, Feed, Period, Plan, Setting, narrowed
+from exporter.prepare import FACTS, Connection
 from exporter.store import Frozen, Store
 
 log = logging.getLogger(__name__)

@@ -16,25 +16,11 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from exporter.evaluate import (
-    FACTS,
-    Connection,
-    Row,
-    Scan,
-    concluded,
-    countable,
-    cut,
-    prepare,
-    scans,
-    segment_value,
-    timestamp,
-    unfits,
-    utc,
-    with_configured,
-)
+from exporter.evaluate import Row, Scan, concluded, countable, scans, segment_value, timestamp, unfits, with_configured
 from exporter.figure import Evaluation, Figure
 from exporter.kpi import Kpi
 from exporter.plan import Feed, Plan, Setting
+from exporter.prepare import FACTS, Connection, cut, prepare, utc
 
 FeedsAt = Callable[[datetime], Sequence[Feed]]
 BEGINNING = datetime(1, 1, 1)  # noqa: DTZ001 - as EPOCH

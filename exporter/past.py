@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from exporter import duration
-from exporter.evaluate import DAY, Connection, evaluate
+from exporter.evaluate import DAY, evaluate
 from exporter.figure import Evaluation, Figure, Past
 from exporter.fixed import Fixed, Reasons, reach
 from exporter.kpi import Kpi
 from exporter.plan import Baselines, Feed, Plan, Setting, narrowed
+from exporter.prepare import Connection
 from exporter.store import Store
 
 log = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ FLOORS = (
     "server.listen server.page server.gate server.places server.turns server.reach config.secret config.shape",
     "segments connectors plan retention formula config.section demo.fakes",
     "business trust derive derivation",
+    "prepare loss",
     "source evaluate publish otlp definition merge",
     "breach",
     "baseline config.comparison fold",
@@ -32,7 +33,7 @@ FLOORS = (
 
 DOORS = {
     "aiohttp": "client server demo",
-    "duckdb": "store evaluate business connectors.files_parquet",
+    "duckdb": "store prepare business connectors.files_parquet",
     "prometheus_client": "publish health demo",
     "opentelemetry": "otlp",
     "google": "otlp",

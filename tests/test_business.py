@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from exporter import kpi
 from exporter.business import column, measured, tabulate_days
-from exporter.evaluate import evaluate, tabulate
+from exporter.evaluate import evaluate
 from exporter.figure import Figure
 from exporter.fold import Limits
 from exporter.history import Instants
 from exporter.opening import FIRST, Calendar, Span
 from exporter.plan import Feed, Plan, Setting, SourceSetting, TeamSetting
+from exporter.prepare import tabulate
 from exporter.records import Incident, Request
 from exporter.series import series
 from exporter.store import Store

@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from exporter import fact, kpi
-from exporter.evaluate import evaluate, prepare, stood, utc
+from exporter.evaluate import evaluate, stood
 from exporter.figure import Evaluation, Figure, summable
 from exporter.fold import Limits
 from exporter.kpi import Threshold
 from exporter.plan import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
+from exporter.prepare import prepare, utc
 from exporter.records import (
     Account,
     Activity,

@@ -11,13 +11,14 @@ import pytest
 from rich.console import Console
 
 from exporter import kpi
-from exporter.evaluate import evaluate, prepare, stood, utc
+from exporter.evaluate import evaluate, stood
 from exporter.explain import explain
 from exporter.figure import Evaluation
 from exporter.fold import Limits
 from exporter.guide import cards
 from exporter.history import Instants, evaluations
 from exporter.plan import Feed, Plan
+from exporter.prepare import prepare, utc
 from exporter.question import Question
 from exporter.records import RECORDS, Change, Cost, Record, Request
 from exporter.report import rows

@@ -1,0 +1,36 @@
+"""What of a KPI's records could not be read, and which of its figures are withdrawn for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from exporter.business import UNASSIGNED
+from exporter.figure import Figure
+from exporter.kpi import Kpi
+from exporter.plan import Feed
+from exporter.trust import part_names
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What of a KPI's records could not be read: of which teams too many (None: of no team), and whether of all."""
+
+    teams: frozenset[str | None]
+    of_all: bool
+
+
+def loss(kpi: Kpi, kpis: Mapping[str, Kpi], feeds: Sequence[Feed]) -> Loss | None:
+    """What is lost to a KPI, and to what it is made of; None where enough could be read."""
+    below = [kpis[name] for name in part_names(kpi) if name in kpis]
+    losses = [found for part in below if (found := loss(part, kpis, feeds))]
+    concerned = [feed for feed in feeds if feed.records & kpi.fed_by]
+    teams = frozenset[str | None]().union(*(feed.unreadable for feed in concerned), *(each.teams for each in losses))
+    of_all = any(feed.too_few for feed in concerned) or any(each.of_all for each in losses)
+    return Loss(teams, of_all) if teams or of_all else None
+
+
+def unreadable(figure: Figure, lost: Loss | None) -> bool:
+    """Whether a figure counts records of which too many could not be read."""
+    if lost is None:
+        return False
+    team = dict(figure.segment).get("team")
+    return lost.of_all if team is None else (None if team == UNASSIGNED else team) in lost.teams

@@ -1,0 +1,132 @@
+"""What facts files build on: views of the records that count, what is configured, slices of time, shared macros."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from exporter.business import tabulate_days
+from exporter.plan import (
+    Feed,
+    Plan,
+    RecurringCost,
+    ServiceSetting,
+    Setting,
+    SourceSetting,
+    TeamSetting,
+    WorkflowSetting,
+)
+from exporter.records import RECORDS
+
+FACTS = Path(__file__).parent / "facts"
+DEPENDENT = {"streak", "recovery", "active_team"}
+"""Facts built on others."""
+Connection = duckdb.DuckDBPyConnection
+SQL_TYPES = {"Literal": "varchar", "str": "varchar", "datetime": "timestamp"}
+"""Word in the type of a setting -> type of its column; of all others double."""
+
+MACROS = """
+create or replace temp macro moments(from_at timestamp, to_at timestamp, turns timestamp[]) as
+  case when from_at = to_at then [from_at]
+  else list_distinct(list_append(list_filter(turns, lambda t: t > from_at and t <= to_at), from_at)) end;
+create or replace temp macro next_moment(instant timestamp, turns timestamp[]) as
+  list_min(list_filter(turns, lambda t: t > instant));
+create or replace temp macro first_come(instant timestamp, times timestamp[]) as
+  list_filter(times, lambda t: t <= instant)[1];
+create or replace temp macro all_of(one, more) as coalesce(
+  nullif(list_sort(list_distinct(list_filter(list_prepend(one, more), lambda s: nullif(trim(s), '') is not null))), []),
+  [null::varchar]);
+create or replace temp macro out_of_sight(end_at timestamp, since timestamp, from_at timestamp) as
+  end_at + (from_at - since) + interval 1 microsecond;
+create or replace temp macro inventory() as table
+with listed as (
+  select *, coalesce('=' || name, source || '/' || id) as workflow,
+    -- A source that names no owner (no dependency) at all does not know them.
+    bool_or(len(owners) > 0) over (partition by source) as knows_owners,
+    bool_or(len(dependencies) > 0) over (partition by source) as knows_dependencies
+  from workflow
+),
+-- Listed more than once, it is still one workflow; it stands where it is enabled and its team is known.
+merged as (
+  select name,
+    arg_min({'source': source, 'id': id, 'url': url, 'team': team,
+      'business_unit': business_unit, 'region': region, 'cohort': cohort},
+      (not coalesce(enabled, false), team is null, source, id)) as place,
+    bool_or(enabled) as enabled, bool_and(exportable) as exportable,
+    list_distinct(flatten(list(owners) filter (where owners is not null))) as owners,
+    bool_or(knows_owners) as owners_told,
+    list_distinct(flatten(list(dependencies) filter (where dependencies is not null))) as dependencies,
+    bool_or(knows_dependencies) as dependencies_told
+  from listed group by workflow, name
+)
+select unnest(place), * exclude (place) from merged;
+"""
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, feeds: Sequence[Feed]) -> None:
+    """Makes what facts files build on: the records of configured sources, settings, the slices of time, the macros."""
+    database = connection.execute("select current_database()").fetchall()[0][0]
+    names = [feed.source for feed in feeds]
+    quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in names) or "null"
+    for record in RECORDS:
+        # A source that left the config keeps its rows in the store, but counts no longer.
+        connection.execute(
+            f'create or replace temp view "{record}" as from "{database}".main."{record}" where source in ({quoted})'
+        )
+    tabulate(connection, "workflow", WorkflowSetting, plan.workflows)
+    tabulate(connection, "service", ServiceSetting, plan.services)
+    tabulate(connection, "team", TeamSetting, plan.teams)
+    tabulate(connection, "source", SourceSetting, plan.sources)
+    tabulate_days(connection, plan.calendars, utc(at).year)
+    tabulate(connection, "cost", RecurringCost, {str(i): cost for i, cost in enumerate(plan.costs)})
+    cut(connection, plan, at)
+    connection.execute(f"set variable run_timeout_seconds = {float(plan.run_timeout)}")
+    for name, seconds in longest(plan.settings).items():
+        connection.execute(f"set variable {name}_seconds = {seconds}")
+    connection.execute(MACROS)
+    # streak builds on run, run on manual: a macro's parts must be there before it.
+    for path in sorted(FACTS.glob("*.sql"), key=lambda path: (path.stem in DEPENDENT, path.stem)):
+        connection.execute(path.read_text())
+
+
+def cut(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime) -> None:
+    """A temporary table of the slices of time between two windows that end at an instant."""
+    bounds = [0, *(seconds for _, seconds in plan.windows)]
+    edges = [utc(at) - timedelta(seconds=bound) for bound in bounds]
+    connection.execute("create or replace temp table spans (span_begin timestamp, span_end timestamp)")
+    connection.execute(
+        "insert into spans select unnest(?::timestamp[]), unnest(?::timestamp[])", [edges[1:], edges[:-1]]
+    )
+
+
+def tabulate(connection: duckdb.DuckDBPyConnection, name: str, kind: type[Any], settings: Mapping[str, Any]) -> None:
+    """A temporary table <name>_settings of what is configured, by name."""
+    columns = [f.name for f in fields(kind)]
+    types = [next((sql for word, sql in SQL_TYPES.items() if word in str(f.type)), "double") for f in fields(kind)]
+    declared = ", ".join(f"{column} {kind}" for column, kind in zip(columns, types, strict=True))
+    connection.execute(f"create or replace temp table {name}_settings ({name} varchar, {declared})")
+    values = [[getattr(setting, column) for setting in settings.values()] for column in columns]
+    unnested = ", ".join(f"unnest(?::{kind}[])" for kind in ["varchar", *types])
+    connection.execute(f"insert into {name}_settings select {unnested}", [list(settings), *values])
+
+
+def longest(settings: Sequence[Setting]) -> dict[str, str]:
+    """Each duration that KPIs have as a parameter, the longest where several set it; null where none does.
+
+    Facts read it as getvariable('<name>_seconds'): what happens later than that matters to no KPI.
+    """
+    found: dict[str, list[float]] = {}
+    for setting in settings:
+        for name, param in setting.kpi.params.items():
+            if param.type == "duration":
+                given = setting.params.get(name, "null")
+                found.setdefault(name, []).extend([] if given == "null" else [float(given)])
+    return {name: str(max(values)) if values else "null" for name, values in found.items()}
+
+
+def utc(at: datetime) -> datetime:
+    """An aware instant as the store keeps it: UTC, without zone."""
+    return at.astimezone(UTC).replace(tzinfo=None)
