@@ -205,7 +205,7 @@ def too_packed(file: File) -> Broken:
 
 def resumed(file: File, state: State | None) -> State:
     """Where to go on, the file being there: where it was left, or at its beginning if it did more than grow."""
-    if state is not None and state.offset:
+    if state is not None and state.tail:  # without one, as of a JSON list, nothing tells that it is the same
         grown = file.size > state.size or (file.size, file.modified) == (state.size, state.modified)
         with opened(file) as binary:
             if grown:

@@ -193,6 +193,25 @@ async def test_one_list_of_objects_or_an_object_around_one_is_read(folder: Folde
     assert await folder.poll() == 0
 
 
+@pytest.mark.parametrize("around", ["[%s]\n", '{"items": [%s]}'], ids=["a list", "an object around one"])
+async def test_a_list_that_grew_is_read_whole_again(folder: Folder, around: str) -> None:
+    folder.write("a.json", around % '{"id": "1"}')
+    first = await folder.poll()
+    folder.write("a.json", around % '{"id": "1"}, {"id": "2"}')
+
+    assert (first, await folder.poll(), folder.skipped) == (1, 2, 0)
+    assert sorted(folder.stored) == ["1", "2"]
+
+
+async def test_what_is_added_behind_a_line_that_is_too_long_is_read(folder: Folder) -> None:
+    folder.write("a.jsonl", line("1") + "x" * 9_000_000 + "\n")
+    await folder.poll()
+    folder.write("a.jsonl", line("2"), append=True)
+    await folder.poll()
+
+    assert sorted(folder.stored) == ["1", "2"]
+
+
 async def test_a_list_half_written_is_left_for_next_time(folder: Folder) -> None:
     folder.write("a.json", '[{"id": "1"},\n', ago=5)
     folder.write("b.json", '{\n"items": [{"id": "2"},\n', ago=5)
