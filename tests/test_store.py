@@ -607,6 +607,36 @@ def test_after_a_full_disk_writing_goes_on_once_there_is_room(path: Path, limit:
     assert last == "went on"
 
 
+ANEW = """
+import resource, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from exporter.records import Run
+from exporter.store import Store, StoreError
+path, now = Path(sys.argv[1]), datetime(2026, 3, 31, tzinfo=UTC)
+store = Store.open(path)
+for year in (2020, 2026):
+    runs = [Run(id=f"{n}", url=str(n * 7919) * 50, started_at=now.replace(year=year)) for n in range(20_000)]
+    store.write(f"of {year}", runs, {})
+store.retain(now.replace(year=2021))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+try:
+    store.rewrite()
+except StoreError as error:
+    print(type(error).__name__)
+print(*(each.name for each in path.parent.iterdir() if "rewrite" in each.name))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(store.rewrite(), store.counts()["run"])
+"""
+
+
+def test_a_disk_too_full_to_write_the_file_anew_keeps_the_file_and_no_draft(path: Path) -> None:
+    found = in_a_process(ANEW, str(path))
+
+    assert found.stderr == ""
+    assert found.stdout.split() == ["DiskFull", "True", "20000"]
+
+
 def test_a_full_disk_at_the_first_start_leaves_nothing_half_made(path: Path) -> None:
     code = """
 import resource, sys

@@ -45,10 +45,23 @@ def clear(path: Path) -> None:
 def rewrite(db: Database, path: Path, identity: tuple[int, int]) -> None:
     """Puts a copy of all that is stored in the file's place; nobody else may use the connection, which is then closed.
 
-    The old file stays locked until the new one is there, so no other process can write to what is thrown away.
+    The old file stays locked until the new one is there, so no other process can write to what is thrown away. A copy
+    that fails, as on a full disk, is removed.
     """
     clear(path)
-    draft = draft_of(path)
+    try:
+        _copy(db, draft_of(path))
+        db.execute("checkpoint")  # afterwards there is no log that could be taken for the new file's
+        if log_of(draft_of(path)).exists() or log_of(path).exists() or identity_of(path) != identity:
+            raise StoreError(path, "its file could not be written anew: somebody else has changed it")
+        _put_in_place(draft_of(path), path)
+    except OSError as error:
+        raise StoreError(path, f"its file could not be written anew: {error.strerror}") from None
+    finally:
+        clear(path)
+
+
+def _copy(db: Database, draft: Path) -> None:
     (name,) = db.execute("select current_database()").fetchall()[0]
     db.execute("attach '{}' as fresh".format(str(draft).replace("'", "''")))
     try:
@@ -56,10 +69,9 @@ def rewrite(db: Database, path: Path, identity: tuple[int, int]) -> None:
         db.execute("delete from fresh.meta where name = ?", [DUE])
     finally:
         db.execute("detach fresh")
-    db.execute("checkpoint")  # afterwards there is no log that could be taken for the new file's
-    if log_of(draft).exists() or log_of(path).exists() or identity_of(path) != identity:
-        clear(path)
-        raise StoreError(path, "its file could not be written anew: somebody else has changed it")
+
+
+def _put_in_place(draft: Path, path: Path) -> None:
     shutil.copymode(path, draft)
     _sync(draft)
     draft.replace(path)
