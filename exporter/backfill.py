@@ -28,8 +28,8 @@ from exporter.series import series
 from exporter.stats import Distribution, Family
 
 CHUNK = 48
-LONGEST_STEP = 366 * 86400
 """Instants at once: two days of hours. A running exporter holds what it writes of them in memory."""
+LONGEST_STEP = 366 * 86400  # seconds
 ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 Line = tuple[str, str, str]
 """(family, labels, text)"""

@@ -145,6 +145,7 @@ class SourceMetrics:
         if self._watched.pop(source, None):
             self._newest.pop(source, None)
             self._unread_kinds.pop(source, None)
+            self._without_details.discard(source)
             for metric in vars(self).values():
                 if isinstance(metric, Gauge | Counter):
                     metric.remove_by_labels({"source": source})
@@ -303,7 +304,6 @@ class StoreMetrics:
         self._deleted = Counter(
             "outcome_store_records_deleted", "Records deleted because they were too old.", registry=registry
         )
-
         self._faults = Counter(
             "outcome_store_faults", "Times that the store's file was found unusable.", ["fault"], registry=registry
         )

@@ -9,7 +9,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -112,28 +112,27 @@ async def poll_once(
     clock = asyncio.get_running_loop().time
     began = clock()
     poll = _Poll(source, store, health, at, show=show, writer=writer, limits=limits)
-    try:
-        await poll.run()
-    except Partial as error:
-        health.sources.partial(source.name, error.reason, at, clock() - began)
-        return Outcome(poll.records, poll.changed, error.reason, str(error))
-    except Exception as error:  # noqa: BLE001 - a fault in one source must not reach the others
-        reason, text = _fault(error)
-        took = clock() - began
+    errors = [await _caught(poll.run()), await _caught(poll.tell())]  # what could not be read is told in any case
+    error = errors[0] or errors[1]
+    took = clock() - began
+    if error is None:
+        health.sources.succeeded(source.name, at, took)
+        return Outcome(poll.records, poll.changed)
+    reason, text = _fault(error)
+    if isinstance(error, Partial):
+        health.sources.partial(source.name, reason, at, took)
+    else:
         health.sources.failed(source.name, reason, took)
-        await _tell(source, store, health, writer)
-        return Outcome(poll.records, poll.changed, reason, text, _until(error, at + timedelta(seconds=took)))
-    health.sources.succeeded(source.name, at, clock() - began)
-    await _tell(source, store, health, writer)
-    return Outcome(poll.records, poll.changed)
+    return Outcome(poll.records, poll.changed, reason, text, _until(error, at + timedelta(seconds=took)))
 
 
-async def _tell(source: Source, store: Store, health: Health, writer: Executor | None) -> None:
-    """Puts what is left out of a source where people look: into metrics, and once into the log."""
-    with suppress(StoreError):  # the poll has said so
-        found = await asyncio.get_running_loop().run_in_executor(writer, store.unread, source.name)
-        if health.sources.unread(source.name, found):
-            logger.warning("source %s: %s", source.name, found.told(source.noun))
+async def _caught(work: Awaitable[None]) -> Exception | None:
+    """What a work fails of."""
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001 - a fault in one source must not reach the others
+        return error
+    return None
 
 
 def freshness(source: Source, store: Store) -> SourceFreshness:
@@ -228,6 +227,12 @@ class _Poll:
         await self._in_thread(self.store.succeeded, source.name, at, whole_since)
         if self.partial:
             raise self.partial
+
+    async def tell(self) -> None:
+        """Puts what is left out of the source where people look: into metrics, and once into the log."""
+        found = await self._in_thread(self.store.unread, self.source.name)
+        if self.metrics.unread(self.source.name, found):
+            logger.warning("source %s: %s", self.source.name, found.told(self.source.noun))
 
     async def _ask(self, client: Client, cursor: Cursor) -> None:
         """All pages from the cursor on, or from another where the platform has begun anew."""

@@ -659,6 +659,15 @@ async def test_a_source_of_which_parts_cannot_be_read_is_stored_and_not_up(store
     assert value(health, "outcome_source_last_success_timestamp_seconds", source="flows") == AT.timestamp()
 
 
+async def test_what_cannot_be_read_is_told_of_a_source_that_is_read_in_part(store: Store, health: Health) -> None:
+    platform = Platform(trouble=Partial("1 file cannot be read, the others are: a.csv: locked"), trouble_after=3)
+    outcome = await poll_once(source(platform, mapping=ODD), store, health, AT)
+
+    assert outcome.reason == "partial"
+    left = {"source": "flows", "column": "attempt", "reason": "not_a_number"}
+    assert value(health, "outcome_source_values_left_out", **left) == 6
+
+
 @pytest.mark.parametrize("limits", [Limits(pages=5), Limits(items=10), Limits(first_seconds=0.05)])
 async def test_a_poll_without_end_is_an_error_of_the_source(store: Store, health: Health, limits: Limits) -> None:
     outcome = await poll_once(source(Platform(pages=10**9)), store, health, AT, limits=limits)
