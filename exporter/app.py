@@ -183,8 +183,7 @@ class App:
 
     def _tell_trouble(self, trouble: StoreError | None) -> None:
         """What is wrong with the store is counted each time, and said once; what is known is served on."""
-        if trouble:
-            self.health.store.fault(trouble.kind)
+        self.health.store.looked_at(trouble.kind if trouble else None)
         if trouble and str(trouble) != str(self._trouble):
             log.error("%s; the figures known are still served", trouble)
         elif self._trouble and not trouble:

@@ -31,7 +31,7 @@ class Health:
     def __init__(self, *, version: str, revision: str = "unknown") -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library does not type it
         registry = self.registry = CollectorRegistry()
-        build = Info("outcome_exporter_build", "What is running.", registry=registry)
+        build = Info("outcome_exporter_build", "Version of the running exporter.", registry=registry)
         build.info({"version": version, "revision": revision, "pythonversion": platform.python_version()})
         self.sources = SourceMetrics(registry)
         self.evaluation = EvaluationMetrics(registry)
@@ -67,9 +67,14 @@ class SourceMetrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"outcome_source_{name}", text, ["source", *labels], registry=registry)
 
-        self._up = gauge("up", "Whether the last poll of the source brought everything.", "kind")
+        self._up = gauge(
+            "up",
+            "1 where the last poll of the source brought everything, 0 where it failed or brought only a part.",
+            "kind",
+        )
         self._last_success = gauge(
-            "last_success_timestamp_seconds", "When the last poll that brought everything began; 0 if there was none."
+            "last_success_timestamp_seconds",
+            "When the last poll began that read all there was, parts that cannot be read excepted; 0 if none did.",
         )
         self._interval = gauge("poll_interval_seconds", "How often the source is to be polled.")
         self._max_data_age = gauge(
@@ -77,24 +82,37 @@ class SourceMetrics:
         )
         self._duration = gauge("poll_duration_seconds", "How long the last poll took.")
         self._polls = counter("polls", "Polls that have ended, well or badly.")
-        self._failures = counter("poll_failures", "Polls that have failed.", "reason")
+        self._failures = counter(
+            "poll_failures", "Polls that failed, or brought only a part (partial), by reason.", "reason"
+        )
         self._requests = counter("requests", "HTTP requests by status, or timeout or error.", "code")
-        self._rate_limited = counter("rate_limited", "Answers that said: asked too often.")
-        self._records = counter("records", "Records read, those that had not changed included.", "record")
+        self._rate_limited = counter("rate_limited", "Answers that told the exporter to slow down.")
+        self._records = counter("records", "Records read, unchanged ones included.", "record")
         self._skipped = counter("items_skipped", "Items left out because they could not be read.", "reason")
         self._unread = counter("values_unread", "Values of mapped columns that could not be read.", "column")
         self._details = counter(
-            "details_failed", "Questions about single items that had no answer; they are asked again later."
+            "details_failed", "Questions about single items that failed; they are asked again later."
         )
-        self._anew = counter("starts_over", "Times all was read again because what was read last was gone.")
+        self._anew = counter(
+            "starts_over",
+            "Times the source was read again from the beginning because the platform itself had begun anew.",
+        )
         self._items_left_out = gauge(
-            "items_left_out", "Items of which there is no record now because this cannot be read.", "column", "reason"
+            "items_left_out",
+            "Items that have no record now because this column cannot be read, by reason.",
+            "column",
+            "reason",
         )
         self._values_left_out = gauge(
-            "values_left_out", "Values that are unknown now because they cannot be read.", "column", "reason"
+            "values_left_out",
+            "Values that are unknown now because they cannot be read, by column and reason.",
+            "column",
+            "reason",
         )
         self._watermark = gauge(
-            "watermark_timestamp_seconds", "Newest time in the records that is not in the future; 0 if none.", "record"
+            "watermark_timestamp_seconds",
+            "Newest time in the records that is not in the future; 0 if there is none.",
+            "record",
         )
         self._complete = gauge("backfill_complete", "Whether the first full sync is done.")
         self._synced = gauge("first_sync_items", "Records read so far by the first full sync; stays when it is done.")
@@ -245,25 +263,33 @@ class EvaluationMetrics:
     """The turning of records into figures."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._duration = Gauge("outcome_evaluation_duration_seconds", "How long the last one took.", registry=registry)
+        self._duration = Gauge(
+            "outcome_evaluation_duration_seconds", "How long the last evaluation took.", registry=registry
+        )
         self._last = Gauge(
-            "outcome_evaluation_last_timestamp_seconds", "The instant of the figures shown now.", registry=registry
+            "outcome_evaluation_last_timestamp_seconds",
+            "The instant that the published figures stand for.",
+            registry=registry,
         )
         self._interval = Gauge(
             "outcome_evaluation_interval_seconds", "How often the figures are to be computed.", registry=registry
         )
-        self._failures = Counter("outcome_evaluation_failures", "Evaluations that have failed.", registry=registry)
-        self._series = Gauge("outcome_series", "KPI series published.", registry=registry)
+        self._failures = Counter(
+            "outcome_evaluation_failures",
+            "Evaluations that failed; the figures before stay published.",
+            registry=registry,
+        )
+        self._series = Gauge("outcome_series", "KPI series that are published.", registry=registry)
         self._folded = Gauge(
             "outcome_series_folded",
-            "Values of a label that are published together as other.",
+            "Values of a label that are published together as other, to keep within the limits.",
             ["kpi", "label"],
             registry=registry,
         )
         self._short = Gauge(
             "outcome_distribution_shortened",
-            "What is left of a distribution where there would be too many series: "
-            "1 only the window of its alert, 2 that only by team.",
+            "How far a distribution was cut down to keep within the limits: "
+            "1 to the window of its alert, 2 to that window and by team only.",
             ["kpi"],
             registry=registry,
         )
@@ -304,15 +330,24 @@ class StoreMetrics:
         self._deleted = Counter(
             "outcome_store_records_deleted", "Records deleted because they were too old.", registry=registry
         )
+        self._usable = Gauge(
+            "outcome_store_usable", "Whether the store's file was usable at the last evaluation.", registry=registry
+        )
+        self._usable.set(1)  # whoever publishes has opened it
         self._faults = Counter(
-            "outcome_store_faults", "Times that the store's file was found unusable.", ["fault"], registry=registry
+            "outcome_store_faults",
+            "Evaluations that found the store's file unusable, by what was wrong.",
+            ["fault"],
+            registry=registry,
         )
         for kind in KINDS:
             self._faults.labels(kind)
 
-    def fault(self, kind: str) -> None:
-        """The file was looked at, and something is wrong with it."""
-        self._faults.labels(kind).inc()
+    def looked_at(self, fault: str | None) -> None:
+        """The file was looked at: what is wrong with it, if anything is."""
+        self._usable.set(fault is None)
+        if fault:
+            self._faults.labels(fault).inc()
 
     def stands(self, counts: Mapping[str, int], size: int) -> None:
         for record, count in counts.items():
@@ -326,10 +361,12 @@ class StoreMetrics:
 class ReloadMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._well = Gauge(
-            "outcome_config_last_reload_successful", "Whether the last load of the config was.", registry=registry
+            "outcome_config_last_reload_successful", "Whether the last load of the config succeeded.", registry=registry
         )
         self._last = Gauge(
-            "outcome_config_last_reload_success_timestamp_seconds", "When it last was.", registry=registry
+            "outcome_config_last_reload_success_timestamp_seconds",
+            "When the config was last loaded successfully.",
+            registry=registry,
         )
 
     def succeeded(self, at: datetime) -> None:
@@ -342,10 +379,12 @@ class ReloadMetrics:
 
 class OtlpMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._exports = Counter("outcome_otlp_exports", "Exports tried over OTLP.", registry=registry)
-        self._failures = Counter("outcome_otlp_export_failures", "Exports that have failed.", registry=registry)
+        self._exports = Counter("outcome_otlp_exports", "Exports over OTLP that were tried.", registry=registry)
+        self._failures = Counter("outcome_otlp_export_failures", "Exports over OTLP that failed.", registry=registry)
         self._rejected = Counter(
-            "outcome_otlp_rejected_points", "Points that the receiver refused of exports it took.", registry=registry
+            "outcome_otlp_rejected_points",
+            "Points that the receiver refused out of exports that it accepted.",
+            registry=registry,
         )
 
     def attempted(self) -> None:

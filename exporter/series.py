@@ -23,8 +23,8 @@ LABEL_NAMES: Mapping[str, str] = {
 """Columns that would collide with labels that Prometheus, its operator or an alert sets."""
 
 SUFFIX_HELP: Mapping[str, str] = {
-    "numerator": "Upper part of {metric}. {help}",
-    "denominator": "Lower part of {metric}, the number it is taken over. {help}",
+    "numerator": "Numerator of {metric}. {help}",
+    "denominator": "Denominator of {metric}: what it is taken over. {help}",
     "lower": "Lower end of the 95 % Wilson interval of {metric}. {help}",
     "upper": "Upper end of the 95 % Wilson interval of {metric}. {help}",
     "overall": "{title}, each record counted once; {metric} counts one of several services under each of them. There "
@@ -46,9 +46,9 @@ BASELINE_HELP: Mapping[str, str] = {
         "scaled to the window. Totals: sum(N and ignoring (baseline) N_baseline), likewise D, against N_baseline. "
         "{title}."
     ),
-    "numerator": "Upper part of {metric}_baseline; what it is compared with has it too: add only those. {title}.",
+    "numerator": "Numerator of {metric}_baseline; what it is compared with has it too: add only those. {title}.",
     "denominator": (
-        "Lower part of {metric}_baseline, the number it is taken over (of weekday_median, in all its days). {title}."
+        "Denominator of {metric}_baseline: what it is taken over (of weekday_median, in all its days). {title}."
     ),
 }
 

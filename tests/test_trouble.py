@@ -87,6 +87,7 @@ async def test_the_program_says_once_what_became_of_its_store_and_serves_on(
     again, out, err = await command("once", folder=config.parent)
 
     assert (value(ready, "outcome_backlog"), value(samples, "outcome_backlog")) == (500, 500)
+    assert (value(ready, "outcome_store_usable"), value(samples, "outcome_store_usable")) == (1, 0)
     assert [words in text for text in (page, note)] == [True, True]
     assert sum(words in line for line in program.log) == 1
     assert not [line for line in program.log if "Traceback" in line]
