@@ -17,7 +17,8 @@ from exporter.plan import Feed
 from exporter.question import LARGEST_SIZE, question
 from exporter.records import record_name
 from exporter.report import rows
-from exporter.server import Refusal, ask, asked
+from exporter.server import Refusal
+from exporter.server.ask import ask, asked
 from exporter.store import Store, StoreError
 
 HEALTH_SECONDS = 5.0

@@ -266,8 +266,8 @@ class App:
             at = asked.at or (self.evaluation.at if self.evaluation else self.clock())
             if at > self.clock():
                 raise Unexplained("at: lies in the future; nothing is known of it yet")
-            sources = fed(config, self.poller.freshness())
             async with self._explaining:
+                sources = fed(config, await asyncio.to_thread(self.poller.freshness))
                 return await asyncio.to_thread(explained, config, self.store, at, sources, asked)
         except Unexplained as error:
             raise Refusal(400, str(error)) from None
@@ -280,7 +280,7 @@ class App:
         except ValueError as error:
             raise Refusal(400, str(error)) from None
         async with self._recounting:
-            sources = fed(self.config, self.poller.freshness())
+            sources = fed(self.config, await asyncio.to_thread(self.poller.freshness))
             return await asyncio.to_thread(past, self.config, self.store, sources, chunk)
 
     async def _explain_page(self, query: Mapping[str, str]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from exporter.negotiation import TEXT
 from exporter.publish import Publisher
-from exporter.server import Refusal, Server, Surface, ask, listen
+from exporter.server import Refusal, Server, Surface, listen
+from exporter.server.ask import ask
 from exporter.server.gate import Gate
 from exporter.server.page import Line, ago
 from exporter.server.reach import asker, reach
@@ -366,6 +367,20 @@ def test_only_a_proxy_of_this_machine_is_believed_in_who_asks(
     request = make_mocked_request("GET", "/", headers=headers).clone(remote=peer)
 
     assert expected == asker(request)
+
+
+async def test_a_store_that_is_busy_holds_up_the_landing_page_and_nothing_else(
+    stage: Stage, http: ClientSession
+) -> None:
+    go = threading.Event()
+    base = await stage.start(sources=lambda: stage.sources if go.wait(20) else [])
+    await figures(stage)
+    pages = [asyncio.create_task(fetch(http, base + "/")) for _ in range(40)]
+    meanwhile = [(await fetch(http, base + path))[0] for path in ("/-/healthy", "/metrics", "/api/v1/kpis")]
+    go.set()
+
+    assert meanwhile == [200, 200, 200]
+    assert {status for status, _, _ in await asyncio.gather(*pages)} == {200}
 
 
 async def test_the_landing_page_shows_the_sources_escaped_and_has_no_script(stage: Stage, http: ClientSession) -> None:

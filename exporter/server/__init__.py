@@ -3,14 +3,14 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector, web, web_response
+from aiohttp import web, web_response
 
 from exporter.negotiation import format_for, gzip_wanted
 from exporter.publish import Publisher
@@ -48,7 +48,6 @@ IDLE_SECONDS = (
     130.0  # above the longest sensible scrape interval, 2 minutes; also how long a request may take to arrive
 )
 SHUTDOWN_SECONDS = 3.0
-ASK_SECONDS = 30.0
 CHUNK = 256 * 1024
 MOST_WAITING = 64  # for a page that has to be made
 
@@ -75,7 +74,7 @@ class Surface:
     now: Callable[[], datetime]
     ready: Callable[[], bool]
     state: Callable[[], str]  # a sentence for people: what it is doing, or why it is not ready
-    sources: Callable[[], Sequence[Line]]
+    sources: Callable[[], Sequence[Line]]  # called in a thread: the store may be busy for long
     kpis: Callable[[], Json]  # called in a thread
     reload: Callable[[], Awaitable[str | None]]  # None, or why the old configuration stays
     trouble: Callable[[], str | None] = lambda: None  # what is wrong with the store, in words
@@ -276,6 +275,7 @@ class Handlers:
         self._pages = pages
         self._reach = reach
         self._turns = Turns(MOST_WAITING)
+        self._listing = asyncio.Lock()  # threads are few: those who ask for / wait with one of them
         self._links = [
             (reach.telemetry, "the figures, for Prometheus"),
             (CARDS, "what each figure means, how it stands, and which records are behind it"),
@@ -339,6 +339,8 @@ class Handlers:
 
     async def index(self, _request: web.Request) -> web.Response:
         surface = self._surface
+        async with self._listing:
+            sources = await asyncio.to_thread(surface.sources)
         page = self._pages.index(
             version=surface.version,
             ready=surface.ready(),
@@ -347,7 +349,7 @@ class Handlers:
             at=surface.publisher.at,
             now=surface.now(),
             series=surface.publisher.series,
-            sources=surface.sources(),
+            sources=sources,
             links=self._links,
             prefix=self._reach.prefix,
         )
@@ -380,29 +382,3 @@ async def _send(request: web.Request, response: web.StreamResponse, content: byt
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError("the scraper did not read its answer") from None
-
-
-async def ask(store: Path, path: str, *, seconds: float | None = ASK_SECONDS) -> Json | None:
-    """What the exporter that has this store open answers at `path`; None where none is running. May raise Refusal.
-
-    `seconds`: how long it is waited for; None: as long as it takes.
-    """
-    found = await asked(store, path, seconds=seconds)
-    return None if found is None else msgspec.json.decode(found)
-
-
-async def asked(store: Path, path: str, *, seconds: float | None = ASK_SECONDS) -> bytes | None:
-    """The same before it is decoded."""
-    with suppress(OSError, ClientError), listen.reachable(listen.beside(store)) as name:
-        try:
-            async with (
-                ClientSession(connector=UnixConnector(name), timeout=ClientTimeout(total=seconds)) as session,
-                session.get(f"http://localhost{path}") as response,
-            ):
-                if response.status != 200:
-                    raise Refusal(response.status, (await response.text()).strip())
-                return await response.read()
-        except TimeoutError:
-            # It is there, and has the store open: there is nobody else to ask.
-            raise Refusal(504, f"the running exporter did not answer within {seconds:.0f} s; try again") from None
-    return None
