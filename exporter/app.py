@@ -18,10 +18,11 @@ from exporter import __version__, backfill, guide, report, strict
 from exporter.config import Config
 from exporter.figure import Evaluation
 from exporter.figures import Clock, evaluated, explained, fed, open_store, past, read
+from exporter.freshness import SourceFreshness
 from exporter.health import Health
 from exporter.otlp import Otlp, OtlpSettings, address
 from exporter.past import Memory
-from exporter.poll import Poller, Show, SourceFreshness
+from exporter.poll import Poller, Show
 from exporter.publish import Publisher, own_families
 from exporter.question import LARGEST_SIZE, SIZE, Unexplained, question
 from exporter.report import Fed, standing

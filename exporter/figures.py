@@ -15,11 +15,12 @@ from exporter.connectors import CONNECTORS
 from exporter.evaluate import evaluate
 from exporter.explain import explain
 from exporter.figure import Evaluation
+from exporter.freshness import SourceFreshness, freshness
 from exporter.health import Health
 from exporter.history import Instants
 from exporter.past import Memory
 from exporter.plan import NEVER, Feed
-from exporter.poll import Show, SourceFreshness, freshness, poll_once
+from exporter.poll import Show, poll_once
 from exporter.question import Question
 from exporter.records import record_name
 from exporter.report import Fed

@@ -20,13 +20,14 @@ from exporter import segments
 from exporter.client import Client
 from exporter.connectors.contract import Cursor, Page
 from exporter.failure import NotUnderstood, Partial, RateLimited, SourceError, StartOver, Unavailable
+from exporter.freshness import SourceFreshness, freshness
 from exporter.health import Health
 from exporter.plan import BEGINNING
 from exporter.records import record_name
 from exporter.source import Source
 from exporter.store import Store, StoreError
 from exporter.store.left_out import Noted
-from exporter.unreadable import MOST_UNREAD, LeftOut, Summary, key_of
+from exporter.unreadable import LeftOut, key_of
 
 logger = logging.getLogger("exporter.poll")
 
@@ -37,7 +38,6 @@ AFTER_REFUSAL_SECONDS = 900.0  # going on with a refused credential may lock the
 LONGEST_OBEYED_SECONDS = 86400.0  # a platform that says "not before next year" is mistaken
 STOP_SECONDS = 10.0
 MOST_WAITING = 5_000  # records fetched and not yet stored
-NOTHING = Summary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,29 +72,6 @@ class Progress:
 
 Show = Callable[[Progress], None]
 LIMITS = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFreshness:
-    """Whether what a source has brought is whole and recent: what evaluation may build on."""
-
-    source: str
-    complete: bool
-    last_success: datetime | None
-    max_staleness_seconds: float
-    whole_since: datetime | None = None  # from when on its history is whole; None where that is not known
-    unread: Summary = NOTHING  # what is left out
-    most_unread: float = MOST_UNREAD
-    noun: str = "item"
-
-    @property
-    def unreadable(self) -> bool:
-        """Whether more of its records are lost than may be."""
-        return self.unread.share > self.most_unread
-
-    def stale(self, at: datetime) -> bool:
-        """Whether the source has not answered for too long."""
-        return self.last_success is None or at - self.last_success > timedelta(seconds=self.max_staleness_seconds)
 
 
 async def poll_once(
@@ -135,32 +112,15 @@ async def _caught(work: Awaitable[None]) -> Exception | None:
     return None
 
 
-def freshness(source: Source, store: Store) -> SourceFreshness:
-    """How a source stands in the store."""
-    state = store.source(source.name)
-    return SourceFreshness(
-        source.name,
-        # Under another fingerprint what is stored is not yet what is configured.
-        complete=state.complete and state.fingerprint == source.fingerprint,
-        last_success=state.last_success,
-        max_staleness_seconds=source.max_staleness_seconds,
-        whole_since=state.whole_since,
-        unread=store.unread(source.name),
-        most_unread=source.most_unread,
-        noun=source.noun,
-    )
-
-
 def watch(health: Health, source: Source) -> None:
     """Brings the source's series into being."""
-    columns = {name for filler in source.mapping.values() for _, name, _, _ in filler.mapped}
     health.sources.watch(
         source.name,
         kind=source.type,
         interval_seconds=source.interval_seconds,
         max_data_age_seconds=source.max_data_age_seconds,
         records=[record_name(record_type) for record_type in source.records],
-        columns=sorted(columns),
+        columns=sorted(source.mapped),
     )
 
 
@@ -203,7 +163,6 @@ class _Poll:
         self.first, self.anew = True, False
         self.expected: int | None = None
         self.waiting: deque[tuple[Page, list[LeftOut]]] = deque()
-        self.mapped = frozenset(name for filler in source.mapping.values() for _, name, _, _ in filler.mapped)
         self.watermarks = health.sources.watermarks(source.name)
 
     async def run(self) -> None:
@@ -215,7 +174,7 @@ class _Poll:
             self.watermarks |= await self._in_thread(self.store.newest, source.name, at)
         self.metrics.read(source.name, {}, self.watermarks)
         since = at - timedelta(seconds=source.initial_history_seconds)
-        client = Client(source.http, at=at, since=since, observe=self.observer, mapped=self.mapped)
+        client = Client(source.http, at=at, since=since, observe=self.observer, mapped=source.mapped)
         seconds = self.limits.first_seconds if self.first else self.limits.seconds
         try:
             async with client, asyncio.timeout(seconds):

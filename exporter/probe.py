@@ -59,8 +59,7 @@ class Probe:
 async def ask(source: Source, at: datetime) -> Probe:
     """The first pages of a source, as one poll from nothing would get them."""
     found, left_out = Probe(source.name, noun=source.noun), list[LeftOut]()
-    mapped = {name for filler in source.mapping.values() for _, name, _, _ in filler.mapped}
-    client = Client(source.http, at=at, since=at - HISTORY, mapped=mapped)
+    client = Client(source.http, at=at, since=at - HISTORY, mapped=source.mapped)
     try:
         async with (
             asyncio.timeout(SECONDS),

@@ -8,10 +8,10 @@ from typing import Any
 from exporter.baseline import Total, reduced, totals
 from exporter.breach import told
 from exporter.figure import Evaluation, Figure, summable
+from exporter.freshness import SourceFreshness
 from exporter.kpi import Kpi, kept_apart
 from exporter.merge import merge, value_of
 from exporter.plan import Plan, Setting
-from exporter.poll import SourceFreshness
 from exporter.series import unit
 from exporter.stats import wilson
 from exporter.trust import summed

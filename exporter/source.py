@@ -31,3 +31,8 @@ class Source:
     calendar: str | None = None  # in whose hours its records are worked on
     noun: str = "item"  # what one thing is called that it brings
     fingerprint: str  # another one: what was fetched so far no longer fits, fetch anew
+
+    @property
+    def mapped(self) -> frozenset[str]:
+        """The columns that the config fills."""
+        return frozenset(name for filler in self.mapping.values() for _, name, _, _ in filler.mapped)

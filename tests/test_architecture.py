@@ -18,7 +18,7 @@ FLOORS = (
     "business trust derive derivation",
     "prepare loss",
     "source evaluate publish otlp definition merge",
-    "breach",
+    "breach freshness",
     "baseline config.comparison fold",
     "fixed",
     "past poll series fact config.credential config.calendar config.setting server",

@@ -17,8 +17,9 @@ from exporter.client import AuthFailed, Client, Gone, HttpSettings, NotUnderstoo
 from exporter.column import Rule
 from exporter.connectors.contract import Cursor, Page
 from exporter.failure import Partial, StartOver
+from exporter.freshness import SourceFreshness
 from exporter.health import Health
-from exporter.poll import MOST_WAITING, Limits, Outcome, Poller, Progress, SourceFreshness, poll_once
+from exporter.poll import MOST_WAITING, Limits, Outcome, Poller, Progress, poll_once
 from exporter.records import Read, Request, Run, RunStatus
 from exporter.segments import compiled
 from exporter.source import Source
