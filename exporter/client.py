@@ -243,8 +243,8 @@ class Client:
                 kind = type(found[0].record) if found else None
                 place_ = where or place_of(item)
                 key = found[0].key if found and found[0].record.id else where or key_of(item)
-                given = found[0].item if found else item
-                self._left_out.append(LeftOut(key, place_, faults, scope=scope, item=given, kind=kind))
+                given, team = (found[0].item, found[0].record.team) if found else (item, None)
+                self._left_out.append(LeftOut(key, place_, faults, scope=scope, item=given, kind=kind, team=team))
             elif where or faults:
                 reads += [
                     replace(each, place=where or place_of(item), faults=faults, scope=scope) for each in found or ()

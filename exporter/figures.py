@@ -83,6 +83,7 @@ def feeds(sources: Sequence[Fed], fresh_at: datetime) -> list[Feed]:
             stale=each.freshness.stale(fresh_at),
             since=each.freshness.whole_since or NEVER,
             unreadable=each.freshness.unread.unreadable(each.freshness.most_unread),
+            unreadable_of_any=each.freshness.unread.unreadable_of_any(each.freshness.most_unread),
             too_few=each.freshness.unreadable,
         )
         for each in sources

@@ -12,9 +12,13 @@ from exporter.trust import part_names
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What of a KPI's records could not be read: of which teams too many (None: of no team), and whether of all."""
+    """What of a KPI's records could not be read: of which teams too many (None: of no team), and whether of all.
+
+    `of_any`: whether any team may be such a one.
+    """
 
     teams: frozenset[str | None]
+    of_any: bool
     of_all: bool
 
 
@@ -25,12 +29,13 @@ def loss(kpi: Kpi, kpis: Mapping[str, Kpi], feeds: Sequence[Feed]) -> Loss | Non
     concerned = [feed for feed in feeds if feed.records & kpi.fed_by]
     teams = frozenset[str | None]().union(*(feed.unreadable for feed in concerned), *(each.teams for each in losses))
     of_all = any(feed.too_few for feed in concerned) or any(each.of_all for each in losses)
-    return Loss(teams, of_all) if teams or of_all else None
+    of_any = any(feed.unreadable_of_any for feed in concerned) or any(each.of_any for each in losses)
+    return Loss(teams, of_any, of_all) if teams or of_any or of_all else None
 
 
 def unreadable(figure: Figure, lost: Loss | None) -> bool:
     """Whether a figure counts records of which too many could not be read."""
-    if lost is None:
-        return False
+    if lost is None or lost.of_any:
+        return lost is not None
     team = dict(figure.segment).get("team")
     return lost.of_all if team is None else (None if team == UNASSIGNED else team) in lost.teams

@@ -150,7 +150,8 @@ class Feed:
     """A source as evaluation sees it: which records it feeds, and whether what it fed is whole and fresh.
 
     `since`: from when on its history is whole. `unreadable`: the teams (None: no team) of which too many records could
-    not be read; `too_few`: whether that is so of all its records together.
+    not be read; `unreadable_of_any`: whether any may be such a team; `too_few`: whether that is so of all its records
+    together.
     """
 
     source: str
@@ -159,6 +160,7 @@ class Feed:
     stale: bool = False
     since: datetime = BEGINNING
     unreadable: frozenset[str | None] = frozenset()
+    unreadable_of_any: bool = False
     too_few: bool = False
 
 

@@ -82,18 +82,20 @@ def records(
         if faults:
             kind = type(read.record)
             place = read.place or ("" if "person" in person_columns(kind) else place_of(read.item, read.record.id))
-            left_out.append(LeftOut(read.key, place, faults, whole=lost, scope=read.scope, item=read.item, kind=kind))
+            left_out.append(
+                LeftOut(read.key, place, faults, whole=lost, scope=read.scope, item=read.item, kind=kind,
+                        team=read.record.team)
+            )  # fmt: skip
     return made, of, left_out
 
 
 def team(left_out: LeftOut, mapping: Fillers) -> str | None:
-    """Whose an item is of which there is no record, as far as the mapping tells."""
+    """Whose an item is of which there is no record, as far as the mapping or the item itself tells."""
     filler = mapping.get(left_out.kind or next(iter(mapping), Record))
-    for _, name, find, _ in filler.mapped if filler else ():
-        if name == "team":
-            found, _, _ = attempt(find, left_out.item)
-            return cleaned(found) if isinstance(found, str) else None
-    return None
+    finders = (find for _, name, find, _ in filler.mapped if name == "team") if filler else ()
+    found = next((attempt(find, left_out.item)[0] for find in finders), None)
+    found = left_out.team if found is None else found
+    return cleaned(found) if isinstance(found, str) else None
 
 
 def apply(read: Read, mapping: Fillers, person: Callable[[str], str]) -> Record:

@@ -62,6 +62,7 @@ class LeftOut:
     scope: str = ""  # the part of the source that is read anew as a whole, such as a file
     item: Any = None  # of a whole one, for its team
     kind: type[Any] | None = None  # of the record that it would have been, where that is known
+    team: str | None = None  # as the source itself says it, where it does
 
 
 class Unreadable(ValueError):  # noqa: N818 - named by what is wrong
@@ -225,6 +226,11 @@ class Summary:
     def unreadable(self, limit: float) -> frozenset[str | None]:
         """The teams of which more than a share of the records is lost. None: those of no team."""
         return frozenset(team for team, (lost, of) in self.shares.items() if lost > limit * of)
+
+    def unreadable_of_any(self, limit: float) -> bool:
+        """Whether so many are lost of which nobody knows whose they were that any team may miss too many."""
+        lost, _ = self.shares.get(None, (0, 0))
+        return lost > limit * (self.read + self.lost)
 
     @property
     def share(self) -> float:

@@ -40,6 +40,7 @@ def evaluated(store: Store) -> Evaluation:
         source="desk",
         records=frozenset({"request"}),
         unreadable=found.unreadable(0.05),
+        unreadable_of_any=found.unreadable_of_any(0.05),
         too_few=found.share > 0.05,
     )
     chosen = [kpi.catalogue()[name] for name in ("requests", "backlog")]
@@ -142,6 +143,18 @@ def test_what_one_team_lost_withdraws_no_other_team(path: Path) -> None:
 
         assert {5.0} == {figure.numerator for figure in evaluation.figures}
         assert {"Support"} == {dict(figure.segment)["team"] for figure in evaluation.figures}
+
+
+@pytest.mark.parametrize(("lost", "withdrawn"), [(5, False), (6, True)])
+def test_what_is_lost_of_an_unknown_team_may_be_of_any(path: Path, lost: int, withdrawn: bool) -> None:
+    with Store.open(path) as store:
+        store.write("desk", [*records(50, "Support"), *records(45, "Purchasing")], {})
+        store.note("desk", noted(*map(row, range(lost))), [], AT)
+        evaluation = evaluated(store)
+
+        assert (set() if withdrawn else {"Support", "Purchasing"}) == {
+            dict(figure.segment)["team"] for figure in evaluation.figures
+        }
 
 
 def test_an_amount_that_cannot_be_read_counts_as_lost(path: Path) -> None:

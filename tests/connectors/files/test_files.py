@@ -14,6 +14,7 @@ from exporter.client import Client, HttpSettings, NotUnderstood, Unavailable
 from exporter.connectors import files
 from exporter.connectors.files import Options
 from exporter.records import Booking, Request, Workflow
+from exporter.segments import compiled, team
 from tests.connectors.files.folder import AT, OPENED, Folder, line, parquet
 
 
@@ -466,3 +467,11 @@ async def test_a_file_written_to_while_it_is_read_is_read_to_its_end_by_the_next
     await folder.poll()
 
     assert set(folder.stored) == {str(number) for number in range(12)}
+
+
+async def test_a_row_left_out_is_still_its_teams(folder: Folder) -> None:
+    folder.write("a.csv", "id,opened_at,outcome,team\n1,2026-03-30T10:00:00Z,pondering,Sales\n")
+    await folder.poll()
+    found = [team(each, compiled({}, [Request])) for each in folder.left_out]
+
+    assert found == ["Sales"]
