@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +20,7 @@ from exporter.config import Config
 from exporter.figures import once, open_store, read
 from exporter.kpi import catalogue
 from exporter.probe import probe
-from exporter.publish import text
+from exporter.publish import text, written
 from exporter.question import LARGEST_SIZE, SIZE, Unexplained
 from exporter.screen import bar, csv_text, every_page, explanation, kpi_table, progress
 from exporter.server import Refusal
@@ -46,6 +45,11 @@ def fail(message: object, status: int = 1) -> NoReturn:
     """Ends the program with a message instead of a traceback."""
     click.echo(f"outcome-exporter: {message}" if "\n" not in str(message) else str(message), err=True)
     sys.exit(status)
+
+
+def unwritable(output: Path, error: OSError) -> NoReturn:
+    """Ends the program because a file cannot be written."""
+    fail(f"{output}: cannot be written: {error.strerror}; give a file in a folder you may write to")
 
 
 def stopped() -> NoReturn:
@@ -178,13 +182,9 @@ def _write(content: bytes, output: Path | None) -> None:
         sys.stdout.buffer.write(content)
         return
     try:
-        # Beside the target, so that the rename is atomic; a name that textfile collectors pass over.
-        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
-            file.write(content)
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(output)
+        written(content, output)
     except OSError as error:
-        fail(f"{output}: cannot be written: {error.strerror}; give a file in a folder you may write to")
+        unwritable(output, error)
 
 
 @main.command()
@@ -302,15 +302,13 @@ def backfill_command(
         begun = backfill.begun(job, backfill.same_settings(config.plan, config.limits), open_end=to is None)
         with past(config) as lines_of, bar("history") as show:
             backfill.fill(begun, lines_of, show)
-        told = begun.instants
-        click.echo(
-            f"{output}: {told.count} instants from {told.first.isoformat()} to {told.last.isoformat()}", err=True
-        )
+        first, last = begun.instants.first.isoformat(), begun.instants.last.isoformat()
+        click.echo(f"{output}: {begun.instants.count} instants from {first} to {last}", err=True)
 
     try:
         guarded(work)
     except OSError as error:
-        fail(f"{output}: cannot be written: {error.strerror}; give a file in a folder you may write to")
+        unwritable(output, error)
 
 
 @main.command()

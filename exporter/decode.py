@@ -9,6 +9,7 @@ import msgspec
 
 DEEPEST = 100  # levels; what is nested deeper becomes null
 AT_ONCE = 64 * 1024  # bytes
+PART_LEVELS = 3  # the items of an answer stand no deeper; each level reads all that is below it once more
 MOST_DIGITS = 400  # no float has more
 TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 HALVES = re.compile("[\ud800-\udfff]")
@@ -26,9 +27,9 @@ def decoded(body: bytes) -> Any:
         return lenient(pruned(body))
 
 
-def decoded_in_parts(body: bytes) -> Any:
+def decoded_in_parts(body: bytes, levels: int = PART_LEVELS) -> Any:
     """The same, of a large text item by item: other threads can go on in between."""
-    if len(body) <= AT_ONCE:
+    if len(body) <= AT_ONCE or not levels:
         return decoded(body)
     try:
         if body.lstrip()[:1] == b"[":
@@ -36,7 +37,7 @@ def decoded_in_parts(body: bytes) -> Any:
         fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (ValueError, RecursionError):
         return decoded(body)
-    return {name: decoded_in_parts(bytes(value)) for name, value in fields.items()}
+    return {name: decoded_in_parts(bytes(value), levels - 1) for name, value in fields.items()}
 
 
 def lenient(body: bytes) -> Any:

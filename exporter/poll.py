@@ -263,10 +263,10 @@ class _Poll:
         records, well, more = segments.records(reads, source.mapping, self.store.person)
         noted = [Noted(each, segments.team(each, source.mapping)) for each in (*left_out, *more)]
         readable = (key for read in well for key in (read.key, read.place or key_of(read.item)))
-        forgotten = [f"{kind.__name__} {id_}" for page in pages for kind, id_ in page.gone]
+        gone_keys = ((f"{kind.__name__} {id_}", key_of({"id": id_})) for page in pages for kind, id_ in page.gone)
         anew = tuple(scope for page in pages for scope in page.anew)
         self.observer.left_out(
-            each.what for each in self.store.note(source.name, noted, chain(readable, forgotten), self.at, anew=anew)
+            each.what for each in self.store.note(source.name, noted, chain(readable, *gone_keys), self.at, anew=anew)
         )
         # Of a platform that is not what it was, what is read replaces what is stored, were that updated later.
         at = BEGINNING if self.anew else self.at

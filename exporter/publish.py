@@ -7,14 +7,17 @@ by every scrape of that second, so that two scrapers asking together get the sam
 
 import asyncio
 import logging
+import os
 import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from math import inf, isfinite
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -121,6 +124,18 @@ def text(snapshot: Snapshot, registry: CollectorRegistry) -> bytes:
     """The whole exposition once, in the text format that a textfile collector reads."""
     rendering = render(snapshot, registry)
     return rendering.parts[TEXT].plain + _expose(registry, TEXT)
+
+
+def written(content: bytes, path: Path) -> None:
+    """Puts a file in its place in one step. Raises OSError, and leaves nothing of it then."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")  # beside it; a name that textfile collectors pass over
+    try:
+        draft.write_bytes(content)
+        draft.chmod(0o644)
+        draft.replace(path)
+    finally:
+        with suppress(OSError):
+            draft.unlink()
 
 
 class Collected(Collector):

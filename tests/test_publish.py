@@ -5,6 +5,7 @@ import gzip
 import subprocess
 from datetime import UTC, datetime
 from math import inf, nan
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from exporter.negotiation import OPENMETRICS, TEXT, Format
-from exporter.publish import BadSnapshotError, Publisher, check, own_families, render
+from exporter.publish import BadSnapshotError, Publisher, check, own_families, render, written
 from exporter.stats import Distribution, Family, Snapshot
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
@@ -253,3 +254,12 @@ def test_whatever_the_labels_hold_comes_back_from_both_formats(figures: dict[tup
 
     for read in (openmetrics, text):
         assert figures == {(s.labels["team"], s.labels["window"]): s.value for s in read.samples}
+
+
+def test_a_file_that_cannot_be_put_in_its_place_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(IsADirectoryError):
+        written(b"figures", tmp_path / "taken")
+    written(b"figures", tmp_path / "free")
+
+    assert [each.name for each in sorted(tmp_path.iterdir())] == ["free", "taken"]
