@@ -12,7 +12,8 @@ from exporter.plan import Feed, Plan, Setting
 from exporter.records import Request
 from exporter.store import Store
 from exporter.store.left_out import MOST, Noted
-from exporter.unreadable import Fault, LeftOut, Summary, quoted, summarized
+from exporter.store.table import naive
+from exporter.unreadable import MOST_UNREAD, Fault, LeftOut, Summary, quoted, summarized
 from tests.scenario import params
 
 AT = datetime(2026, 3, 12, tzinfo=UTC)
@@ -118,10 +119,20 @@ def test_another_config_begins_with_nothing(path: Path) -> None:
 
 def test_the_table_is_bounded_and_says_at_least(path: Path) -> None:
     with Store.open(path) as store:
-        store.note("desk", noted(*map(row, range(MOST + 5))), [], AT)
-        store.note("desk", noted(*map(row, range(MOST, MOST + 50))), [], AT)
+        with store.reading() as db:
+            db.execute(
+                "insert into left_out (source, key, column_name, reason, whole, noted_at)"
+                " select 'desk', range, 'opened_at', 'no_time_zone', true, ? from range(?)",
+                [naive(AT), MOST - 5],
+            )
+        added = store.note("desk", noted(*map(row, range(50))), [], AT)
 
+        assert len(added) == 5
         assert store.unread("desk").told("row").startswith(f"0 of at least {MOST:,} rows read; ")
+
+
+def test_many_lost_rows_are_not_taken_for_few() -> None:
+    assert Summary(read=2_000_000, lost=MOST, shares={None: (MOST, 2_000_000 + MOST)}).share > MOST_UNREAD
 
 
 @pytest.mark.parametrize(("lost", "withdrawn"), [(5, False), (6, True)])

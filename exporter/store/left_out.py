@@ -10,7 +10,7 @@ from datetime import datetime
 from exporter.store.table import Database, naive
 from exporter.unreadable import LeftOut, Line, Summary
 
-MOST = 20_000  # items of one source
+MOST = 200_000  # items of one source: beyond that a share of some millions would look smaller than it is
 EXAMPLE_CHARACTERS = 300
 
 Known = dict[int, int]
