@@ -350,8 +350,8 @@ def erase(config_path: Path, person: str | None, source: str | None) -> None:
             return store.erase_person(person) if person is not None else store.erase_source(str(source))
 
     found = guarded(work)
-    told = ", ".join(f"{name} {count}" for name, count in sorted(found.items())) or "no record names it"
-    click.echo(f"erased: {told}")
+    told = ", ".join(f"{name} {count:,}" for name, count in sorted(found.items()))
+    click.echo(f"erased: {told}" if told else "nothing to erase: no record names it")
     if source in {each.name for each in config.sources}:
         click.echo(f"source {source} is still configured: the next poll brings its records again", err=True)
 

@@ -403,6 +403,11 @@ def fault(error: Exception) -> str:
         return "the server's certificate is not trusted; name its authority in ca_file"
     if isinstance(error, aiohttp.ClientPayloadError):
         return "the answer broke off"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "cannot connect: the host's name is not known; is the url right?"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return "cannot connect by TLS; is the url right, and is it https there?"
     cause = getattr(error, "os_error", error)  # its text may hold the address; its number does not
     number = cause.errno if isinstance(cause, OSError) else None
-    return f"{type(error).__name__}: {os.strerror(number)}" if number and number > 0 else type(error).__name__
+    what = "cannot connect" if isinstance(error, aiohttp.ClientConnectorError) else type(error).__name__
+    return f"{what}: {os.strerror(number)}" if number and number > 0 else what

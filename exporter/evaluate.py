@@ -17,7 +17,7 @@ from exporter.derive import derive
 from exporter.figure import Evaluation, Figure, Key
 from exporter.formula import LIST, measures
 from exporter.kpi import BUCKETS, Kpi, labels_of, listed, parts
-from exporter.loss import loss, unreadable
+from exporter.loss import loss, unreadable, whole
 from exporter.plan import (
     Feed,
     Plan,
@@ -65,8 +65,16 @@ def concluded(
     withheld = withdrawn(fit, [name for name, _ in plan.windows], coverage)
     losses = {s.kpi.name: lost for s in fit if (lost := loss(s.kpi, plan.kpis, feeds))}
 
+    dropped: set[str] = set()  # KPIs of which figures are withdrawn because records could not be read
+
     def kept(found: Iterable[Figure]) -> list[Figure]:
-        return [f for f in found if not withheld.holds(f) and not unreadable(f, losses.get(f.kpi))]
+        stays: list[Figure] = []
+        for figure in found:
+            if unreadable(figure, losses.get(figure.kpi)):
+                dropped.add(figure.kpi)
+            elif not withheld.holds(figure):
+                stays.append(figure)
+        return stays
 
     figures = kept(f for f in counted if f.kpi not in (COVERAGE, UNATTRIBUTED))
     for setting in fit:
@@ -74,8 +82,14 @@ def concluded(
             figures += kept(derive(setting.kpi, figures, plan))
     present = {figure.kpi for figure in figures}
     lacking = {kpi for kpi, _ in withheld.whole}
+    # Where only a team's records are lost, a KPI that has no figure anyway lacks it for another reason.
+    illegible = {
+        name
+        for name, each in losses.items()
+        if each.of_all or each.of_any or dropped & whole(plan.kpis[name], plan.kpis)
+    }
     missing = {
-        name: "unreadable" if name in losses else "field_missing" if name in lacking else "no_records"
+        name: "unreadable" if name in illegible else "field_missing" if name in lacking else "no_records"
         for name in (s.kpi.name for s in fit)
         if name not in present
     }

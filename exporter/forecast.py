@@ -136,8 +136,9 @@ def assumed(plan: Plan, figures: Sequence[Figure]) -> str:
     found: dict[str, set[str]] = {}
     for label, value in (pair for segment in {figure.segment for figure in figures} for pair in segment):
         found.setdefault(label, set()).add(value)
-    told = [f"{len(found[label])} of {label}" for label in EXAMPLE if label in found]
+    of_labels = [(len(found[label]), label) for label in EXAMPLE if label in found]
+    told = [f"{count}{'' if number else ' values'} of {label}" for number, (count, label) in enumerate(of_labels)]
     configured = [label for label, of in (("team", plan.teams), ("workflow", plan.workflows)) if of and label in found]
-    return f"for an example with as many values: {', '.join(told)}" + (
+    return f"for an example with {', '.join(told)}" + (
         f" ({' and '.join(configured)} as configured)" if configured else ""
     )

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from exporter.kpi import parts
 from exporter.plan import Plan, Setting
 from exporter.screen import (
+    TERMS,
     WHY,
     against,
     amount,
@@ -22,19 +23,6 @@ from exporter.screen import (
     with_median,
 )
 
-TERMS = {
-    "facts": "Rows",
-    "placed_by": "Placed in windows by",
-    "numerator_placed_by": "Numerator placed in windows by",
-    "numerator": "Numerator",
-    "minus": "Less",
-    "denominator": "Denominator",
-    "where": "Counted where",
-    "value": "Value of a record",
-    "weight": "Weight",
-    "aggregate": "Added up as",
-    "per": "Per",
-}
 GROUPS = {"numerator": "in the numerator", "denominator": "in the denominator only", "no": "not counted"}
 
 

@@ -95,7 +95,7 @@ class SourceMetrics:
         )
         self._anew = counter(
             "starts_over",
-            "Times the source was read again from the beginning because the platform itself had begun anew.",
+            "Times all was read again because what was read last was gone, as after a restore or a clean-up.",
         )
         self._items_left_out = gauge(
             "items_left_out",

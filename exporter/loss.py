@@ -33,6 +33,11 @@ def loss(kpi: Kpi, kpis: Mapping[str, Kpi], feeds: Sequence[Feed]) -> Loss | Non
     return Loss(teams, of_any, of_all) if teams or of_any or of_all else None
 
 
+def whole(kpi: Kpi, kpis: Mapping[str, Kpi]) -> set[str]:
+    """A KPI and all that it is made of, by name."""
+    return {kpi.name}.union(*(whole(kpis[name], kpis) for name in part_names(kpi) if name in kpis))
+
+
 def unreadable(figure: Figure, lost: Loss | None) -> bool:
     """Whether a figure counts records of which too many could not be read."""
     if lost is None or lost.of_any:

@@ -44,6 +44,21 @@ WHY = {
     "failed": "failed, see the log",
 }
 
+TERMS = {
+    "facts": "Rows",
+    "placed_by": "Placed in windows by",
+    "numerator_placed_by": "Numerator placed in windows by",
+    "numerator": "Numerator",
+    "minus": "Less",
+    "denominator": "Denominator",
+    "where": "Counted where",
+    "value": "Value of a record",
+    "weight": "Weight",
+    "aggregate": "Added up as",
+    "per": "Per",
+}
+"""The parts of a definition, in words."""
+
 
 def kpi_table(rows: Sequence[dict[str, Any]], window: str, at: datetime, console: Console | None = None) -> None:
     """Prints a line for every KPI: its value in one window, the interval, n and how fresh it is."""
@@ -171,14 +186,15 @@ def explanation(found: dict[str, Any], console: Console | None = None) -> None:
     at = f" as it stood at {cell(found['at'][:19] + 'Z')} UTC" if found["pinned"] else ""
     out.print(f"[bold]{escape(found['title'])}[/] {found['kpi']} {found['window'] or 'now'}{at} {escape(segment)}")
     out.print(escape(found["help"]))
-    for name, text in (*found["definition"].items(), *(numbers(found) or {"value": "no records"}).items()):
-        out.print(f"  {name.replace('_', ' ')}: {escape(text)}", highlight=False)
+    told = {TERMS[name].lower(): text for name, text in found["definition"].items()}
+    for name, text in (*told.items(), *(numbers(found) or {"value": "no records"}).items()):
+        out.print(f"  {name}: {escape(text)}", highlight=False)
     for each in found.get("baselines", ()):
         name = " ".join((each["baseline"], *each.get("split", {}).values()))
         out.print(f"  {escape(name)}: {escape(baseline(each, found['unit']))}", highlight=False)
     for source in found["sources"]:
         last = cell(source["last_success"]) or "never"
-        out.print(f"  source {escape(source['source'])}: {source['state']}, last success {last}")
+        out.print(f"  source {escape(source['source'])}: last success {last}; {escape(source['state'])}")
     for name, text in trust(found):
         out.print(f"  {name}: {escape(text)}", highlight=False)
     for note in notes(found):

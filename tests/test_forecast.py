@@ -50,7 +50,7 @@ def said(path: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
 def test_without_a_store_an_example_is_reckoned_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = said(config(tmp_path), capsys)
 
-    assert "for an example with as many values: 12 of team, 12 of category" in lines[0]
+    assert "for an example with 12 values of team, 12 of category" in lines[0]
     assert "gives way: distributions" in lines[1]
     assert not (tmp_path / "outcome.duckdb").exists()
 

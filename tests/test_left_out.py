@@ -168,6 +168,27 @@ def test_what_is_lost_of_an_unknown_team_may_be_of_any(path: Path, lost: int, wi
         }
 
 
+def unplaced(count: int, team: str) -> list[Request]:
+    """Requests of which nobody knows when they were opened."""
+    return [Request(id=f"{team} {i}", closed_at=AT, team=team) for i in range(count)]
+
+
+def test_a_kpi_without_records_is_not_called_unreadable_for_a_row_of_no_team(path: Path) -> None:
+    with Store.open(path) as store:
+        store.write("desk", unplaced(100, "Support"), {})
+        store.note("desk", noted(row(1)), [], AT)
+
+        assert evaluated(store).absent.get("requests") == "no_records"
+
+
+def test_a_kpi_whose_only_team_lost_too_much_is_unreadable(path: Path) -> None:
+    with Store.open(path) as store:
+        store.write("desk", [*unplaced(100, "Support"), *records(5, "Purchasing")], {})
+        store.note("desk", noted(row(1), team="Purchasing"), [], AT)
+
+        assert evaluated(store).absent.get("requests") == "unreadable"
+
+
 def test_an_amount_that_cannot_be_read_counts_as_lost(path: Path) -> None:
     amount = Fault("amount", "not_a_number", "'1,900.00' is not a number")
     with Store.open(path) as store:

@@ -78,7 +78,8 @@ class Options:
         known = sorted(COLUMNS[records.RECORDS[self.record]].keys() - {"source"})
         for theirs, ours in self.columns.items():
             if ours and ours not in known:
-                raise ValueError(f"columns: {theirs}: {self.record} has no {ours!r}; it has {', '.join(known)}")
+                turned = f"; their name comes first: write {ours}: {theirs}" if theirs in known else ""
+                raise ValueError(f"columns: {theirs}: {self.record} has no {ours!r}{turned}; it has {', '.join(known)}")
 
 
 async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[Page]:
@@ -230,7 +231,10 @@ class Reading(NamedTuple):
     def check(self, given: Collection[str], where: str) -> None:
         """A name nobody knows is a mistake of the whole file: a figure would silently be missing."""
         if unknown := [name for name in given if name not in self.columns]:
-            raise Broken(f"{where}: unknown column {unknown[0]!r}; known: {', '.join(self.columns)}")
+            raise Broken(
+                f"{where}: unknown column {unknown[0]!r}; say under columns which field it fills, or pass it over with "
+                f'"" (fields and segments read it all the same); known: {", ".join(self.columns)}'
+            )
 
     def called(self, ours: str) -> Collection[str]:
         """What they call a column of ours; "" is for those passed over."""
@@ -282,5 +286,6 @@ def read(reading: Reading, empty_is_none: bool, row: Row) -> Read:
         if ours and given is not None and not (empty_is_none and given == ""):
             found[ours] = value(ours, of_column, given, theirs)
     if "id" not in found:
-        raise Unreadable("missing", "there is no id", "id")
+        told = " or ".join(sorted(reading.called("id") & row.values.keys())) or "id"
+        raise Unreadable("missing", f"there is no id in {told}" if told != "id" else "there is no id", "id")
     return Read(reading.made(found), row.values)

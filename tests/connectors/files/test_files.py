@@ -274,7 +274,7 @@ async def test_an_unknown_column_is_named_with_the_columns_known(
 ) -> None:
     folder.write(name, text)
 
-    with pytest.raises(NotUnderstood, match=rf"{where}: unknown column '(colour|source)'; known: id, .*opened_at"):
+    with pytest.raises(NotUnderstood, match=rf"{where}: unknown column '(colour|source)'; .*known: id, .*opened_at"):
         await folder.poll()
 
 
@@ -362,6 +362,11 @@ async def test_however_a_file_grows_each_row_is_read_once(name: str, cuts: set[i
 def test_a_mapping_to_a_column_that_is_not_there_is_a_mistake_of_the_configuration() -> None:
     with pytest.raises(ValidationError, match=r"request has no 'colour'; it has .*opened_at"):
         TypeAdapter(Options).validate_python({"path": "x", "record": "request", "columns": {"a": "colour"}})
+
+
+def test_columns_written_the_wrong_way_round_are_told_so() -> None:
+    with pytest.raises(ValidationError, match=r"no 'Number'; their name comes first: write Number: id; it has"):
+        TypeAdapter(Options).validate_python({"path": "x", "record": "request", "columns": {"id": "Number"}})
 
 
 async def test_long_ids_are_not_cut(folder: Folder) -> None:
