@@ -255,6 +255,23 @@ async def test_no_answer_in_time_is_unavailable() -> None:
             await client.get("/")
 
 
+async def test_a_connection_that_fails_is_told_in_words_and_without_the_address() -> None:
+    async with TestServer(web.Application()) as plain:
+        urls = [f"http://127.0.0.1:{unused_port()}", "http://nobody.invalid", f"https://127.0.0.1:{plain.port}"]
+        told = []
+        for url in urls:
+            async with Client(HttpSettings(url=url, attempts=1), at=AT, since=SINCE) as client:
+                with pytest.raises(Unavailable) as found:
+                    await client.get("/items")
+            told.append(str(found.value).removeprefix("GET /items: "))
+
+    assert told == [
+        "cannot connect: Connection refused",
+        "cannot connect: the host's name is not known; is the url right?",
+        "cannot connect by TLS; is the url right, and is it https there?",
+    ]
+
+
 async def test_nobody_there_is_unavailable() -> None:
     settings = HttpSettings(url=f"http://127.0.0.1:{unused_port()}", attempts=2, retry_wait_seconds=0.001)
     async with Client(settings, at=AT, since=SINCE) as client:
