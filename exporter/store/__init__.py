@@ -4,15 +4,14 @@ One file, one writer. A page of records and the cursor that goes with it are one
 Instants are stored as UTC without a zone.
 """
 
-import json
 import logging
 import os
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from dataclasses import fields
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -20,38 +19,21 @@ from typing import Any, Self
 import duckdb
 
 from exporter.records import RECORDS, Record
-from exporter.store import file, frozen, left_out, person, rewrite
+from exporter.store import file, frozen, left_out, person, rewrite, state
 from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, fault
 from exporter.store.frozen import Frozen
 from exporter.store.left_out import Books, Noted
-from exporter.store.table import Table, goes_back, naive
+from exporter.store.state import AHEAD, SourceState
+from exporter.store.table import Table, goes_back
 from exporter.unreadable import Summary
 
 __all__ = ["CannotWrite", "Damaged", "Frozen", "NewerFormat", "NotAStore", "SourceState", "Store", "StoreError"]
 
 log = logging.getLogger(__name__)
 
-AHEAD = timedelta(days=1)  # how far the clock of a platform may be ahead of ours
-
 FEWEST = 3  # records that must tell of an instant before it is believed
 
 CHUNK = 20_000  # rows compared at a time: bounds the memory of a huge write
-
-
-@dataclass(frozen=True, slots=True)
-class SourceState:
-    """What is remembered of a source between polls, and over a restart."""
-
-    cursor: Mapping[str, Any]
-    complete: bool  # the first full sync is done
-    last_success: datetime | None
-    fingerprint: str | None
-    whole_since: datetime | None = None  # from when on its records are all there; None where that is not known
-    anew: bool = False  # the platform is not what it was, and is being read from the beginning
-
-    def ahead(self, at: datetime) -> bool:
-        """Whether the source was read long after this instant."""
-        return self.last_success is not None and self.last_success > at + AHEAD
 
 
 class Store:
@@ -143,11 +125,7 @@ class Store:
             for record_type in {record_type for record_type, _ in gone}:
                 ids = [id_ for its_type, id_ in gone if its_type is record_type]
                 self._tables[record_type].delete(db, source, ids)
-            db.execute(
-                """insert into source_state (source, cursor, complete) values (?, ?, false) on conflict (source)
-                do update set cursor = excluded.cursor where cursor is distinct from excluded.cursor""",
-                [source, json.dumps(cursor, sort_keys=True)],
-            )
+            state.go_on(db, source, cursor)
         return changed
 
     def begin(self, source: str, fingerprint: str, at: datetime | None = None) -> SourceState:
@@ -155,25 +133,17 @@ class Store:
 
         So it does where it was read long after `at`, which is now: the clock was wrong then, and its cursor is too.
         """
-        if at and self.source(source).ahead(at):
-            log.warning("source %s: was last read in the future, by a clock that was wrong; it is read anew", source)
-            with self._transaction() as db:
-                db.execute(
-                    "update source_state set cursor = '{}', complete = false, last_success = null, whole_since = null"
-                    " where source = ?",
-                    [source],
-                )
         with self._transaction() as db:
-            query = "select 1 from source_state where source = ? and fingerprint is distinct from ?"
-            if db.execute(query, [source, fingerprint]).fetchall():
+            before = state.of(db, source)
+            if at and before.ahead(at):
+                log.warning(
+                    "source %s: was last read in the future, by a clock that was wrong; it is read anew", source
+                )
+                state.never_read(db, source)
+            if before.fingerprint != fingerprint:
                 self._left_out.forget(db, source)  # all is read anew, and perhaps read otherwise
-            db.execute(
-                """insert into source_state (source, cursor, complete, fingerprint) values (?, '{}', false, ?)
-                on conflict (source) do update set cursor = '{}', complete = false, fingerprint = excluded.fingerprint
-                where fingerprint is distinct from excluded.fingerprint""",
-                [source, fingerprint],
-            )
-        return self.source(source)
+            state.configured(db, source, fingerprint)
+            return state.of(db, source)
 
     def start_over(self, source: str, cursor: Mapping[str, Any]) -> None:
         """The platform is not what it was: where to go on is said anew. The records stay until others have their ids.
@@ -181,19 +151,12 @@ class Store:
         Until all is read again, what is read replaces what is stored, were that updated later.
         """
         with self._transaction() as db:
-            db.execute(
-                "update source_state set cursor = ?, anew = true where source = ?",
-                [json.dumps(cursor, sort_keys=True), source],
-            )
+            state.start_over(db, source, cursor)
 
     def succeeded(self, source: str, at: datetime, since: datetime | None = None) -> None:
         """A poll that began at `at` has brought everything; the first one everything from `since` on."""
         with self._transaction() as db:
-            db.execute(
-                "update source_state set complete = true, anew = false, last_success = ?,"
-                " whole_since = coalesce(whole_since, ?) where source = ?",
-                [naive(at), since and naive(since), source],
-            )
+            state.succeeded(db, source, at, since)
 
     def reached(self, at: datetime) -> datetime | None:
         """How far both the clock and the records have come: the earlier of `at` and what the newest records tell.
@@ -221,8 +184,8 @@ class Store:
             self._left_out.retain(db, before)
             deleted = {name: (count, last) for name, (count, last) in found.items() if count}
             for _, last in deleted.values():
-                # After the last time of what is gone, all is still there.
-                db.execute("update source_state set whole_since = ? where whole_since < ?", [last, last])
+                if last is not None:
+                    state.deleted_until(db, last)
             if deleted:
                 rewrite.mark(db, rewrite.LATER)
         return {name: count for name, (count, _) in deleted.items()}
@@ -271,16 +234,7 @@ class Store:
 
     def source(self, source: str) -> SourceState:
         with self._connection() as db:
-            rows = db.execute(
-                "select cursor, complete, fingerprint, last_success, whole_since, coalesce(anew, false)"
-                " from source_state where source = ?",
-                [source],
-            ).fetchall()
-        if not rows:
-            return SourceState({}, False, None, None)
-        cursor, complete, fingerprint, *times, anew = rows[0]
-        last_success, whole_since = (moment and moment.replace(tzinfo=UTC) for moment in times)
-        return SourceState(json.loads(cursor), complete, last_success, fingerprint, whole_since, anew)
+            return state.of(db, source)
 
     def newest(self, source: str, until: datetime) -> dict[str, datetime]:
         """Record name -> the newest time in the source's records that is not after `until`."""
@@ -342,7 +296,7 @@ class Store:
         """Removes all that a source has brought; returns how many records of each type."""
         with self._transaction() as db:
             found = {table.name: table.erase_source(db, source) for table in self._tables.values()}
-            db.execute("delete from source_state where source = ?", [source])
+            state.forget(db, source)
             self._left_out.forget(db, source)
             rewrite.mark(db, rewrite.LATER)
         self.rewrite()
@@ -379,7 +333,7 @@ class Store:
     def size(self) -> int:
         """Bytes on disk, the write-ahead log included."""
         total = 0
-        for path in (self.path, self.path.with_name(self.path.name + ".wal")):
+        for path in (self.path, rewrite.log_of(self.path)):
             with suppress(FileNotFoundError):
                 total += path.stat().st_size
         return total

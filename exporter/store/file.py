@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from exporter.store import frozen, left_out, person, rewrite
+from exporter.store import frozen, left_out, person, rewrite, state
 from exporter.store.fault import CutOff, Damaged, Deleted, NewerFormat, NotAStore, Replaced, StoreError, check_folder
 from exporter.store.table import Table
 
@@ -37,8 +37,7 @@ def connect(
             table.make(db)
         frozen.make(db)
         left_out.make(db)
-        db.execute("alter table source_state add column if not exists whole_since TIMESTAMP")
-        db.execute("alter table source_state add column if not exists anew BOOLEAN")
+        state.make(db)
         key = _own_key(db, path, key, tables)
         if rewrite.due(db) == rewrite.AT_ONCE and (identity := rewrite.identity_of(path)):
             rewrite.rewrite(db, path, identity)
@@ -84,10 +83,6 @@ def _create(path: Path, settings: dict[str, str], key: str | None) -> str:
             db.execute("create table meta (name VARCHAR primary key, value VARCHAR not null)")
             rows = [("format", str(FORMAT)), (PRINT, person.fingerprint(key))]
             db.executemany("insert into meta values (?, ?)", rows)
-            db.execute(
-                "create table source_state (source VARCHAR primary key, cursor VARCHAR not null,"
-                " complete BOOLEAN not null, last_success TIMESTAMP, fingerprint VARCHAR)"
-            )
         _put_in_place(draft, path)
     except BaseException:
         if fresh and not path.exists():
