@@ -212,6 +212,7 @@ class Summary:
     lines: tuple[Line, ...] = ()
     shares: Mapping[str | None, tuple[int, int]] = field(default_factory=dict)
     full: bool = False  # there are more than are told apart
+    teamless: bool = False  # records could be read, and none has a team
 
     def told(self, noun: str) -> str:
         """All of it in one line; empty where nothing is left out."""
@@ -230,7 +231,7 @@ class Summary:
     def unreadable_of_any(self, limit: float) -> bool:
         """Whether so many are lost of which nobody knows whose they were that any team may miss too many."""
         lost, _ = self.shares.get(None, (0, 0))
-        return lost > limit * (self.read + self.lost)
+        return not self.teamless and lost > limit * (self.read + self.lost)
 
     @property
     def share(self) -> float:

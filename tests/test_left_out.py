@@ -189,6 +189,15 @@ def test_a_kpi_whose_only_team_lost_too_much_is_unreadable(path: Path) -> None:
         assert evaluated(store).absent.get("requests") == "unreadable"
 
 
+@pytest.mark.parametrize(("team", "any_team"), [(None, False), ("Support", True)])
+def test_a_source_without_teams_withdraws_no_team_of_others(path: Path, team: str | None, *, any_team: bool) -> None:
+    with Store.open(path) as store:
+        store.write("desk", records(50, team), {})
+        store.note("desk", noted(*map(row, range(40))), [], AT)
+
+        assert any_team == store.unread("desk").unreadable_of_any(0.05)
+
+
 def test_an_amount_that_cannot_be_read_counts_as_lost(path: Path) -> None:
     amount = Fault("amount", "not_a_number", "'1,900.00' is not a number")
     with Store.open(path) as store:

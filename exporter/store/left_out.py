@@ -144,5 +144,6 @@ def summary(db: Database, source: str, read: Mapping[str | None, int], summed: S
                 (team, whole, missed - whole, read.get(team, 0)) for team, whole, missed, _ in counts
             )
         },
+        teamless=set(read) == {None},
         full=sum(items for _, _, _, items in counts) >= MOST,
     )
