@@ -35,7 +35,7 @@ from exporter.failure import (
     TooLarge,
     Unavailable,
 )
-from exporter.records import VITAL_COLUMNS, Json, Read, Record
+from exporter.records import VITAL_COLUMNS, Json, Read, Record, times_of
 from exporter.unreadable import Fault, LeftOut, attempt, key_of, place_of
 
 __all__ = [
@@ -243,8 +243,12 @@ class Client:
                 kind = type(found[0].record) if found else None
                 place_ = where or place_of(item)
                 key = found[0].key if found and found[0].record.id else where or key_of(item)
-                given, team = (found[0].item, found[0].record.team) if found else (item, None)
-                self._left_out.append(LeftOut(key, place_, faults, scope=scope, item=given, kind=kind, team=team))
+                given = found[0].item if found else item
+                left_out = LeftOut(key, place_, faults, scope=scope, item=given, kind=kind)
+                if found:
+                    team, times = found[0].record.team, times_of(found[0].record)
+                    left_out = replace(left_out, team=team if isinstance(team, str) else None, times=times)
+                self._left_out.append(left_out)
             elif where or faults:
                 reads += [
                     replace(each, place=where or place_of(item), faults=faults, scope=scope) for each in found or ()
@@ -264,6 +268,11 @@ class Client:
             named = tuple(replace(each, column=column) for each in faults) if broken else faults
             self._left_out.append(LeftOut(f"{column} {key_of(item)}", place_of(item), named, whole=False))
         return result
+
+    def leave_out(self, what: LeftOut) -> None:
+        """Tells of something that is left out and is no item, such as a file."""
+        self.skipped[what.faults[0].reason] += 1
+        self._left_out.append(what)
 
     def left_out(self) -> list[LeftOut]:
         """What has been left out since this was last asked."""

@@ -14,10 +14,10 @@ from typing import Any
 
 from exporter.business import UNASSIGNED, measured, on_each_basis
 from exporter.derive import derive
-from exporter.figure import Evaluation, Figure, Key
+from exporter.figure import Evaluation, Figure, Key, Lost
 from exporter.formula import LIST, measures
 from exporter.kpi import BUCKETS, Kpi, labels_of, listed, parts
-from exporter.loss import loss, unreadable, whole
+from exporter.loss import loss, losses, unreadable, whole
 from exporter.plan import (
     Feed,
     Plan,
@@ -44,7 +44,7 @@ def evaluate(connection: Connection, plan: Plan, at: datetime, feeds: Sequence[F
     for facts in sorted({s.kpi.facts for s in counted}):
         for scan in scans(connection, plan, at, facts, [s for s in counted if s.kpi.facts == facts]):
             figures += scan.figures()
-    return concluded(plan, at, figures, absent, feeds)
+    return concluded(plan, at, figures, absent, feeds, losses(connection, plan, at, feeds))
 
 
 def countable(plan: Plan, absent: Mapping[str, str]) -> list[Setting]:
@@ -54,7 +54,12 @@ def countable(plan: Plan, absent: Mapping[str, str]) -> list[Setting]:
 
 
 def concluded(
-    plan: Plan, at: datetime, counted: Sequence[Figure], absent: Mapping[str, str], feeds: Sequence[Feed]
+    plan: Plan,
+    at: datetime,
+    counted: Sequence[Figure],
+    absent: Mapping[str, str],
+    feeds: Sequence[Feed],
+    sources: Mapping[str, Lost],
 ) -> Evaluation:
     """An evaluation of counted figures: without those that fields or records are missing for, with those derived."""
     fit = [s for s in plan.settings if s.kpi.name not in absent]
@@ -62,15 +67,16 @@ def concluded(
     counted = without_needless(counted)
     coverage = tuple(f for f in counted if f.kpi == COVERAGE and subject(f) in about)
     unattributed = tuple(f for f in counted if f.kpi == UNATTRIBUTED and subject(f) in about)
-    withheld = withdrawn(fit, [name for name, _ in plan.windows], coverage)
-    losses = {s.kpi.name: lost for s in fit if (lost := loss(s.kpi, plan.kpis, feeds))}
+    windows = [name for name, _ in plan.windows]
+    withheld = withdrawn(fit, windows, coverage)
+    of_each = {s.kpi.name: loss(s.kpi, plan.kpis, feeds, sources) for s in fit}
 
     dropped: set[str] = set()  # KPIs of which figures are withdrawn because records could not be read
 
     def kept(found: Iterable[Figure]) -> list[Figure]:
         stays: list[Figure] = []
         for figure in found:
-            if unreadable(figure, losses.get(figure.kpi)):
+            if unreadable(figure, of_each[figure.kpi], windows[-1]):
                 dropped.add(figure.kpi)
             elif not withheld.holds(figure):
                 stays.append(figure)
@@ -82,18 +88,27 @@ def concluded(
             figures += kept(derive(setting.kpi, figures, plan))
     present = {figure.kpi for figure in figures}
     lacking = {kpi for kpi, _ in withheld.whole}
+    lost = {name: each for name, each in of_each.items() if each != Lost()}
     # Where only a team's records are lost, a KPI that has no figure anyway lacks it for another reason.
     illegible = {
         name
-        for name, each in losses.items()
-        if each.of_all or each.of_any or dropped & whole(plan.kpis[name], plan.kpis)
+        for name, each in lost.items()
+        if each.of_all or each.of_every or dropped & whole(plan.kpis[name], plan.kpis)
     }
     missing = {
         name: "unreadable" if name in illegible else "field_missing" if name in lacking else "no_records"
         for name in (s.kpi.name for s in fit)
         if name not in present
     }
-    return Evaluation(at, tuple(figures), {**absent, **missing}, coverage=coverage, unattributed=unattributed)
+    return Evaluation(
+        at,
+        tuple(figures),
+        {**absent, **missing},
+        coverage=coverage,
+        unattributed=unattributed,
+        lost=lost,
+        sources=sources,
+    )
 
 
 def with_configured(plan: Plan, feeds: Sequence[Feed]) -> Sequence[Feed]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from exporter import loss
 from exporter.baseline import reduced
 from exporter.breach import resolve
 from exporter.business import UNASSIGNED, on_each_basis
@@ -78,6 +79,11 @@ def explain(
         "notes": _notes(asked),
     }
     found |= _trust(connection, plan, at, setting, found["window"])
+    windows = [name for name, _ in plan.windows]
+    lost = loss.loss(kpi, plan.kpis, feeds, loss.losses(connection, plan, at, feeds))
+    found["unreadable"] = loss.told(lost, windows, windowed=kpi.windowed)
+    if not found["absent"] and loss.touches(lost, found["window"] or windows[-1], asked.segment.get("team")):
+        found["absent"] = "unreadable"
     if not found["absent"] and any(each["too_rare"] for each in found["coverage"]):
         found["absent"] = "field_missing"
     return found | made.answer()

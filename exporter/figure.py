@@ -49,6 +49,19 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """Where too many records could not be read: in which windows of all, and of which teams (None: of no team).
+
+    `of_every`: windows in which that is so by what has no team that is known, so that it may be any team's.
+    """
+
+    of_all: frozenset[str] = frozenset()
+    of_every: frozenset[str] = frozenset()
+    of_teams: frozenset[tuple[str | None, str]] = frozenset()
+    """(team, window)"""
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """What figures are compared with.
 
@@ -64,7 +77,9 @@ class Past:
 class Evaluation:
     """All figures at one instant, and for each KPI without any the reason why, and what they are compared with.
 
-    `coverage`, `unattributed`: how far figures can be believed, by the labels of those series.
+    `coverage`, `unattributed`: how far figures can be believed, by the labels of those series. `lost`: of each KPI that
+    has lost any, the figures that are withdrawn because too many records could not be read; `sources`: the same of each
+    source.
     """
 
     at: datetime
@@ -73,6 +88,8 @@ class Evaluation:
     baselines: Past = Past()
     coverage: tuple[Figure, ...] = ()
     unattributed: tuple[Figure, ...] = ()
+    lost: Mapping[str, Lost] = field(default_factory=dict)
+    sources: Mapping[str, Lost] = field(default_factory=dict)
 
 
 def summable(figures: Iterable[Figure]) -> list[Figure]:

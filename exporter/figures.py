@@ -82,9 +82,8 @@ def feeds(sources: Sequence[Fed], fresh_at: datetime) -> list[Feed]:
             complete=each.freshness.complete,
             stale=each.freshness.stale(fresh_at),
             since=each.freshness.whole_since or NEVER,
-            unreadable=each.freshness.unread.unreadable(each.freshness.most_unread),
-            unreadable_of_any=each.freshness.unread.unreadable_of_any(each.freshness.most_unread),
-            too_few=each.freshness.unreadable,
+            unread=bool(each.freshness.unread.lines),
+            most_unread=each.freshness.most_unread,
         )
         for each in sources
     ]
@@ -139,5 +138,7 @@ async def once(
     )
     health.store.stands(store.counts(), store.size())
     unread = {each.source: each.unread.told(each.noun) for each in standing if each.unread.lines}
-    failed |= {each.source: unread[each.source] for each in standing if each.unreadable and each.source not in failed}
+    withdrawn = {name for name, lost in evaluation.sources.items() if lost.of_all}
+    withdrawn |= {each.source for each in standing if each.unreadable}
+    failed |= {name: unread[name] for name in sorted(withdrawn & unread.keys()) if name not in failed}
     return Once(evaluation, made, health, failed, unread)

@@ -13,7 +13,7 @@ from exporter.screen import (
     amount,
     baseline,
     cell,
-    lacking,
+    doubts,
     notes,
     numbers,
     telling,
@@ -21,6 +21,7 @@ from exporter.screen import (
     value,
     why,
     with_median,
+    withdrawn,
 )
 
 GROUPS = {"numerator": "in the numerator", "denominator": "in the denominator only", "no": "not counted"}
@@ -63,7 +64,7 @@ def _card(setting: Setting, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> di
         )
     reason = next((why(row) for row in rows if row.get("absent")), None if rows else WHY["no_records"])
     at = window if kpi.windowed else "now"
-    if rows and not standing and not reason and lacking(rows[0], at):
+    if rows and not standing and not reason and withdrawn(rows[0], at):
         reason = why(rows[0], at)
     coverage = rows[0]["coverage"] if rows else {}
     limits = setting.threshold.model_dump(exclude_none=True)
@@ -81,6 +82,7 @@ def _card(setting: Setting, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> di
         "window": window if kpi.windowed else "now",
         "standing": standing,
         "absent": reason,
+        "doubts": doubts({**rows[0], "window": None if at == "now" else at}, at) if standing else [],
         "fields": [
             f"{name} ({by_window[at]:.1%})" if by_window.get(at, 1) < 1 else name
             for name, by_window in coverage.items()

@@ -19,6 +19,7 @@ from typing import Any
 from exporter.evaluate import Row, Scan, concluded, countable, scans, segment_value, timestamp, unfits, with_configured
 from exporter.figure import Evaluation, Figure
 from exporter.kpi import Kpi
+from exporter.loss import losses
 from exporter.plan import Feed, Plan, Setting
 from exporter.prepare import FACTS, Connection, cut, prepare, utc
 
@@ -65,7 +66,7 @@ def evaluations(connection: Connection, plan: Plan, instants: Instants, feeds_at
         absent = unfits(plan, feeds)
         cut(connection, plan, at)
         counted = [figure for way in ways for figure in way(i, at) if figure.kpi not in absent]
-        yield concluded(plan, at, counted, absent, feeds)
+        yield concluded(plan, at, counted, absent, feeds, losses(connection, plan, at, feeds))
 
 
 Way = Callable[[int, datetime], Sequence[Figure]]

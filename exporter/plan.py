@@ -10,6 +10,7 @@ from exporter.figure import Key
 from exporter.kpi import BASELINES, MIN_COVERAGE, Basis, Kpi, Threshold, parts
 from exporter.opening import Calendar
 from exporter.records import CostKind
+from exporter.unreadable import MOST_UNREAD
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 """For ever ago."""
@@ -149,9 +150,8 @@ class Plan:
 class Feed:
     """A source as evaluation sees it: which records it feeds, and whether what it fed is whole and fresh.
 
-    `since`: from when on its history is whole. `unreadable`: the teams (None: no team) of which too many records could
-    not be read; `unreadable_of_any`: whether any may be such a team; `too_few`: whether that is so of all its records
-    together.
+    `since`: from when on its history is whole. `unread`: whether something of it could not be read; `most_unread`: the
+    share of its records in a window that may be lost that way before figures are withdrawn.
     """
 
     source: str
@@ -159,9 +159,8 @@ class Feed:
     complete: bool = True
     stale: bool = False
     since: datetime = BEGINNING
-    unreadable: frozenset[str | None] = frozenset()
-    unreadable_of_any: bool = False
-    too_few: bool = False
+    unread: bool = False
+    most_unread: float = MOST_UNREAD
 
 
 def narrowed(plan: Plan, names: Collection[str]) -> Plan:

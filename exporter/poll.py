@@ -265,9 +265,10 @@ class _Poll:
         readable = (key for read in well for key in (read.key, read.place or key_of(read.item)))
         gone_keys = ((f"{kind.__name__} {id_}", key_of({"id": id_})) for page in pages for kind, id_ in page.gone)
         anew = tuple(scope for page in pages for scope in page.anew)
-        self.observer.left_out(
-            each.what for each in self.store.note(source.name, noted, chain(readable, *gone_keys), self.at, anew=anew)
+        new = self.store.note(
+            source.name, noted, chain(readable, *gone_keys), self.at, anew=anew, first=self.first or self.anew
         )
+        self.observer.left_out(each.what for each in new)
         # Of a platform that is not what it was, what is read replaces what is stored, were that updated later.
         at = BEGINNING if self.anew else self.at
         gone = [(kind, segments.id_of(id_, self.store.person)) for kind, id_ in pages[-1].gone]

@@ -304,6 +304,19 @@ VITAL_COLUMNS: Mapping[type[Record], frozenset[str]] = {
 }
 """Record type -> the columns without which a record is left out, where they are there and cannot be read."""
 
+
+def placing(record_type: type[Record]) -> tuple[str, ...]:
+    """The times that say when a record was."""
+    return tuple(f.name for f in fields(record_type) if f.metadata.get("vital") and "datetime" in str(f.type))
+
+
+def times_of(record: Record) -> tuple[datetime, ...]:
+    """When a record was, as far as that is known: the times that place it, or else when it was last changed."""
+    names = (*placing(type(record)), "updated_at")
+    known = [each for name in names if isinstance(each := getattr(record, name, None), datetime) and each.tzinfo]
+    return tuple(known[:-1] if len(known) > 1 and known[-1] == record.updated_at else known)
+
+
 INVENTORIES = frozenset({"workflow", "account"})
 """Records of what there is rather than of what happened: kept however old."""
 

@@ -1,13 +1,14 @@
 """What is known now, for people and programs: one row per KPI and window, segments added up, with n and freshness."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from exporter import loss
 from exporter.baseline import Total, reduced, totals
 from exporter.breach import told
-from exporter.figure import Evaluation, Figure, summable
+from exporter.figure import Evaluation, Figure, Lost, summable
 from exporter.freshness import SourceFreshness
 from exporter.kpi import Kpi, kept_apart
 from exporter.merge import merge, value_of
@@ -45,6 +46,8 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[Fed]) -> list[dic
     order = [*windows, None]
     for setting in plan.settings:
         common = _common(setting, evaluation.at, sources)
+        lost = evaluation.lost.get(setting.kpi.name, Lost())
+        common["unreadable"] = loss.told(lost, windows, windowed=setting.kpi.windowed)
         common |= {"min_coverage": setting.min_coverage, "coverage": told_of(setting, by_name, windows, shares)}
         if setting.kpi.name in evaluation.absent:
             found.append(common | {"absent": evaluation.absent[setting.kpi.name]})
@@ -75,10 +78,11 @@ def beside(total: Total) -> dict[str, Any]:
     }
 
 
-def _common(setting: Setting, at: datetime, sources: Iterable[Fed]) -> dict[str, Any]:
+def _common(setting: Setting, at: datetime, sources: Sequence[Fed]) -> dict[str, Any]:
     kpi = setting.kpi
     concerned = [fed.freshness.last_success for fed in sources if fed.records & kpi.fed_by]
     known = [moment for moment in concerned if moment]
+    files = {fed.freshness.source: fed.freshness.unread.files for fed in sources if fed.records & kpi.fed_by}
     return {
         "kpi": kpi.name,
         "title": kpi.title,
@@ -87,6 +91,7 @@ def _common(setting: Setting, at: datetime, sources: Iterable[Fed]) -> dict[str,
         "owner": setting.owner,
         "threshold": _threshold(setting, {}),
         "at": at.isoformat(),
+        "partial": {source: count for source, count in files.items() if count},  # files that cannot be read
         # As fresh as the source that answered longest ago.
         "fresh_at": min(known).isoformat() if known and len(known) == len(concerned) else None,
     }

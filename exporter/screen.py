@@ -67,11 +67,16 @@ def kpi_table(rows: Sequence[dict[str, Any]], window: str, at: datetime, console
     for name in ("value", "95 % interval", "n", "fresh"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("thresholds")
+    shown = {row["kpi"] for row in rows if "absent" in row or row["window"] in (window, None)}
     for row in rows:
-        if "absent" in row:
+        if row["kpi"] not in shown and withdrawn(row, window):
+            shown.add(row["kpi"])
+            table.add_row(row["kpi"], "-", "", "", age(row["fresh_at"], at), why(row, window))
+        elif "absent" in row:
             table.add_row(row["kpi"], "-", "", "", age(row["fresh_at"], at), why(row))
         elif row["window"] in (window, None):
-            table.add_row(*line(row, at))
+            *cells, judged = line(row, at)
+            table.add_row(*cells, "; ".join(filter(None, (judged, *doubts(row, window)))))
             for each in row.get("baselines", ()):
                 n = "" if each["n"] is None else f"{each['n']:,.0f}"
                 told, now = (value({"value": each[key], "unit": row["unit"]}) for key in ("value", "now"))
@@ -85,9 +90,34 @@ def kpi_table(rows: Sequence[dict[str, Any]], window: str, at: datetime, console
 
 def why(row: Mapping[str, Any], window: str | None = None) -> str:
     """Why a KPI has no figure: where fields are missing, which ones, and how often they are there."""
-    reason = row.get("absent") or "field_missing"
+    reason = row.get("absent") or ("unreadable" if window in row["unreadable"]["all"] else "field_missing")
     few = lacking(row, window)
-    return f"{WHY.get(reason, reason)}: {few}" if reason == "field_missing" and few else WHY.get(reason, reason)
+    told = f"{WHY.get(reason, reason)}: {few}" if reason == "field_missing" and few else WHY.get(reason, reason)
+    return "; ".join((told, *partial(row)))
+
+
+def withdrawn(row: Mapping[str, Any], window: str) -> bool:
+    """Whether a KPI has no figure in a window because something of its records is missing there."""
+    return window in row["unreadable"]["all"] or bool(lacking(row, window))
+
+
+def doubts(row: Mapping[str, Any], window: str | None) -> list[str]:
+    """What a figure lacks: whole files, and teams too many of whose records could not be read."""
+    return [*partial(row), *unread_teams(row, window if row["window"] else "now")]
+
+
+def partial(row: Mapping[str, Any]) -> list[str]:
+    """Which sources have files that cannot be read."""
+    return [
+        f"partial: {count:,} {'file' if count == 1 else 'files'} of {source} cannot be read"
+        for source, count in row["partial"].items()
+    ]
+
+
+def unread_teams(row: Mapping[str, Any], window: str | None) -> list[str]:
+    """The teams whose figures are withdrawn in a window, and why."""
+    teams = [team for team, windows in row["unreadable"]["teams"].items() if window in windows]
+    return [f"without {', '.join(teams)}: too many records could not be read"] if teams else []
 
 
 def lacking(row: Mapping[str, Any], window: str | None = None) -> str:
@@ -263,6 +293,7 @@ def notes(found: dict[str, Any]) -> list[str]:
     told = [*found["notes"]]
     if found["absent"]:
         told.append(f"Not published now: {WHY.get(found['absent'], found['absent'])}.")
+    told += [f"Published {each}." for each in unread_teams(found, found["window"] or "now")]
     # A column may be asked for twice, of different records: the worst says it.
     rare = {
         (each["column"], each["record"]): each["ratio"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from exporter.column import COLUMNS, UNITS, Column, Rule, Rules, Scalar, cleaned, number
 from exporter.pattern import Pattern, compile_pattern, matched, pattern_fault
-from exporter.records import IDS, SEGMENTS, VITAL_COLUMNS, Json, Read, Record, person_columns, record_name
+from exporter.records import IDS, SEGMENTS, VITAL_COLUMNS, Json, Read, Record, person_columns, record_name, times_of
 from exporter.store.person import is_address, normal, without_address
 from exporter.unreadable import LeftOut, Unreadable, attempt, place_of, quoted, value
 
@@ -84,7 +84,7 @@ def records(
             place = read.place or ("" if "person" in person_columns(kind) else place_of(read.item, read.record.id))
             left_out.append(
                 LeftOut(read.key, place, faults, whole=lost, scope=read.scope, item=read.item, kind=kind,
-                        team=read.record.team)
+                        team=read.record.team, times=times_of(read.record if record is None else record))
             )  # fmt: skip
     return made, of, left_out
 

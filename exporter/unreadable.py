@@ -4,9 +4,10 @@ A mapping reads each value with `value`: what fails is noted, with its column, a
 costs the record, too, is for its type to say (`records.VITAL`). Where a whole item cannot be read, `attempt` says so.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal, TypeVar, get_args
 
 from exporter.failure import SourceError
@@ -22,11 +23,14 @@ Reason = Literal[
     "out_of_bounds",
     "wrong_shape",
     "broken_row",
+    "broken_file",
     "unexpected",
 ]
 """Why a value cannot be read, as a label value."""
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
+FILE: Reason = "broken_file"
+"""Of a whole file, and of all that is in it."""
 ITEM = "item"
 """Stands for a column where a whole item is the matter."""
 LONGEST_QUOTE = 40
@@ -62,7 +66,9 @@ class LeftOut:
     scope: str = ""  # the part of the source that is read anew as a whole, such as a file
     item: Any = None  # of a whole one, for its team
     kind: type[Any] | None = None  # of the record that it would have been, where that is known
-    team: str | None = None  # as the source itself says it, where it does
+    team: str | None = None  # whose it is, as far as the source says so itself
+    times: tuple[datetime, ...] = ()  # when it was, as far as that can be read
+    weight: int = 1  # how many records it may have held
 
 
 class Unreadable(ValueError):  # noqa: N818 - named by what is wrong
@@ -198,6 +204,9 @@ class Line:
 
     def told(self, noun: str, first: bool) -> str:
         """`column Created: '2026-10-28 13:35' has no time zone (1,500 rows, first: line 2)`."""
+        if self.reason == FILE:
+            others = ", first" if self.count > 1 else ""
+            return f"partial: {counted(self.count, 'file')} cannot be read{others}: {self.text}"
         where = "" if self.column == ITEM else f"column {self.called or self.column}: "
         place = f", first: {self.place}" if first and self.place else ""
         return f"{where}{self.text} ({counted(self.count, noun)}{place})"
@@ -205,39 +214,37 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What is left out of a source. `shares`: team -> (records lost, or without what sums need; all its records)."""
+    """What is left out of a source: how many of its items there are and are not, and what is wrong with those."""
 
     read: int = 0
     lost: int = 0
     lines: tuple[Line, ...] = ()
-    shares: Mapping[str | None, tuple[int, int]] = field(default_factory=dict)
     full: bool = False  # there are more than are told apart
-    teamless: bool = False  # records could be read, and none has a team
 
     def told(self, noun: str) -> str:
         """All of it in one line; empty where nothing is left out."""
         if not self.lines:
             return ""
+        files = [line.told(noun, first=True) for line in self.lines if line.reason == FILE]
+        if len(files) == len(self.lines):
+            return "; ".join(files)
         least = "at least " if self.full else ""
-        told = "; ".join(line.told(noun, first=True) for line in self.lines[:MOST_TOLD])
-        more = len(self.lines) - MOST_TOLD
-        rest = f"; and {more} more kinds" if more > 0 else ""
-        return f"{self.read:,} of {least}{counted(self.read + self.lost, noun)} read; {told}{rest}"
+        lines = [line for line in self.lines if line.reason != FILE]
+        told = [line.told(noun, first=True) for line in lines[:MOST_TOLD]]
+        more = len(lines) - MOST_TOLD
+        rest = [f"and {more} more kinds"] if more > 0 else []
+        count = f"{self.read:,} of {least}{counted(self.read + self.lost, noun)} read"
+        return "; ".join([*files, count, *told, *rest])
 
-    def unreadable(self, limit: float) -> frozenset[str | None]:
-        """The teams of which more than a share of the records is lost. None: those of no team."""
-        return frozenset(team for team, (lost, of) in self.shares.items() if lost > limit * of)
-
-    def unreadable_of_any(self, limit: float) -> bool:
-        """Whether so many are lost of which nobody knows whose they were that any team may miss too many."""
-        lost, _ = self.shares.get(None, (0, 0))
-        return not self.teamless and lost > limit * (self.read + self.lost)
+    @property
+    def files(self) -> int:
+        """How many files cannot be read at all."""
+        return sum(line.count for line in self.lines if line.reason == FILE)
 
     @property
     def share(self) -> float:
-        """The share of all its records that is lost."""
-        missed = sum(lost for lost, _ in self.shares.values())
-        return missed / max(1, self.read + self.lost)
+        """The share of all its items that is lost."""
+        return self.lost / max(1, self.read + self.lost)
 
 
 MOST_TOLD = 6
@@ -253,7 +260,7 @@ def summarized(read: int, left_out: Iterable[LeftOut]) -> Summary:
     found: dict[tuple[str, Reason, bool], Line] = {}
     lost = 0
     for each in left_out:
-        lost += each.whole
+        lost += each.whole and not any(fault.reason == FILE for fault in each.faults)
         for fault in {(fault.column, fault.reason): fault for fault in each.faults}.values():
             key = (fault.column, fault.reason, each.whole)
             before = found.get(key) or Line(*key, 0, fault.called, fault.text, each.place)

@@ -36,14 +36,7 @@ def records(count: int, team: str | None = None) -> list[Request]:
 
 def evaluated(store: Store) -> Evaluation:
     """What is published of the requests of a store, as sources are judged by default."""
-    found = store.unread("desk")
-    feed = Feed(
-        source="desk",
-        records=frozenset({"request"}),
-        unreadable=found.unreadable(0.05),
-        unreadable_of_any=found.unreadable_of_any(0.05),
-        too_few=found.share > 0.05,
-    )
+    feed = Feed(source="desk", records=frozenset({"request"}), unread=bool(store.unread("desk").lines))
     chosen = [kpi.catalogue()[name] for name in ("requests", "backlog")]
     plan = Plan(
         settings=[Setting(kpi=each, params=params(each, {}), min_coverage=0) for each in chosen],
@@ -132,7 +125,7 @@ def test_the_table_is_bounded_and_says_at_least(path: Path) -> None:
 
 
 def test_many_lost_rows_are_not_taken_for_few() -> None:
-    assert Summary(read=2_000_000, lost=MOST, shares={None: (MOST, 2_000_000 + MOST)}).share > MOST_UNREAD
+    assert Summary(read=2_000_000, lost=MOST).share > MOST_UNREAD
 
 
 @pytest.mark.parametrize(("lost", "withdrawn"), [(5, False), (6, True)])
@@ -195,7 +188,7 @@ def test_a_source_without_teams_withdraws_no_team_of_others(path: Path, team: st
         store.write("desk", records(50, team), {})
         store.note("desk", noted(*map(row, range(40))), [], AT)
 
-        assert any_team == store.unread("desk").unreadable_of_any(0.05)
+        assert any_team == bool(evaluated(store).sources["desk"].of_every)
 
 
 def test_an_amount_that_cannot_be_read_counts_as_lost(path: Path) -> None:
@@ -203,9 +196,11 @@ def test_an_amount_that_cannot_be_read_counts_as_lost(path: Path) -> None:
     with Store.open(path) as store:
         store.write("desk", records(2), {})
         store.note("desk", noted(row(1, amount, whole=False), row(2, NUMBER, whole=False)), [], AT)
-        found = store.unread("desk")
+        store.note("desk", noted(row(3, NUMBER, whole=False)), [], AT)
+        evaluation = evaluated(store)
 
-        assert (found.lost, found.share) == (0, 0.5)
+        assert store.unread("desk").lost == 0
+        assert evaluation.sources["desk"].of_all == {"1d"}
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,15 @@ Polls    The files that changed, oldest first: JSON Lines and CSV from where the
          grow; Parquet and JSON lists always whole. A last line without an end is left until the file has been still for
          a minute. A file that cannot be read is named and asked again at the next poll; the others are read.
 Cursor   files: by device and inode, how far a file was read and what it looked like.  rest: those that were not read to
-         their end.  faults: why, where they cannot be.
+         their end.  faults: why, where they cannot be.  like: how many rows, bytes and files were there when last some
+         were.
 Blind    Rows and files that were taken away: their records stay. A change in the middle of a file that also grew.
          Of the rows with one id the one read last counts.
 Checked  Files written by Python's csv, json and gzip and by DuckDB.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields
 from functools import partial
@@ -31,7 +32,7 @@ from exporter.connectors.files_found import Broken, File, State, matching, resum
 from exporter.connectors.files_parquet import parquet_rows
 from exporter.connectors.files_rows import Reached, Row, json_rows
 from exporter.records import Read, Record
-from exporter.unreadable import Unreadable, value
+from exporter.unreadable import FILE, ITEM, Fault, LeftOut, Unreadable, value
 
 RECORDS = tuple(records.RECORDS.values())
 READS_ALL = True
@@ -93,6 +94,24 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
             pages.close()
 
 
+class Like(NamedTuple):
+    """What files held that could be read."""
+
+    rows: int = 0
+    bytes: int = 0
+    files: int = 0
+
+    @classmethod
+    def of(cls, states: Iterable[State]) -> "Like | None":
+        """Of the files that are there; None where none was read."""
+        read = [state for state in states if state.line]
+        return cls(sum(s.line for s in read), sum(s.size for s in read), len(read)) if read else None
+
+    def rows_of(self, size: int | None) -> int:
+        """How many rows a file of a size holds, or any."""
+        return round(self.rows / max(1, self.files) if size is None else self.rows * size / max(1, self.bytes))
+
+
 class Part(NamedTuple):
     """Rows of one file on their way to a page."""
 
@@ -111,14 +130,16 @@ class Gathering:
         # Before there was `rest`, a file not read to its end was one with something behind the offset.
         self.rest = set(cursor.get("rest", [key for key, state in self.states.items() if state.offset < state.size]))
         self.root = root_of(options.path)
-        self.faults: list[str] = []
+        self.faults: dict[str, File | None] = {}  # why a file cannot be read, and which, as far as it was listed
+        self.like = Like(*cursor.get("like", ()))
         self.anew: list[str] = []  # files that are read from their beginning
         self.waiting: list[Part] = []
         self.rows = self.bytes = 0
 
     def pages(self) -> Generator[Page, None, None]:
         """Every row that is new; then Partial where files cannot be read, or the error of one where none can."""
-        matches, self.faults = matching(self.options.path, self.client.at)
+        matches, faults = matching(self.options.path, self.client.at)
+        self.faults = dict.fromkeys(faults)
         if not matches and not self.faults:
             raise Unavailable(f"no file matches {self.options.path}")
         keys = {file.key for file in matches}
@@ -140,19 +161,29 @@ class Gathering:
             else:
                 well += 1
                 continue
-            self.faults.append(str(broken))
+            self.faults[str(broken)] = file
         self.anew.append(WHOLE_FILES)
-        self.client.each(self.faults, left_out, lambda fault: fault.partition(": ")[0], WHOLE_FILES)
-        yield self._page()
+        last = self._page()  # now it is known how much the files hold that can be read
+        for fault, each in self.faults.items():
+            self.client.leave_out(self._left_out(fault, each))
+        yield last
         if self.faults:
             raise Partial(self._partly()) if well else broken
 
     def _partly(self) -> str:
         """Which files are left out."""
-        told, more = self.faults[:FAULTS_TOLD], len(self.faults) - FAULTS_TOLD
+        told, more = [*self.faults][:FAULTS_TOLD], len(self.faults) - FAULTS_TOLD
         rest = f"; and {more:,} more" if more > 0 else ""
         some = f"{len(self.faults):,} files" if len(self.faults) > 1 else "1 file"
         return f"{some} cannot be read, the others are: {'; '.join(told)}{rest}"
+
+    def _left_out(self, fault: str, file: File | None) -> LeftOut:
+        """A file that cannot be read: when it was written, and how many rows it holds if it is like the others."""
+        path, rows = fault.partition(": ")[0], self.like.rows_of(file.size if file else None)
+        read = self.states[file.key].line if file and file.key in self.states else 0
+        times = (written,) if file and (written := file.written) else ()
+        faults = (Fault(ITEM, FILE, fault),)
+        return LeftOut(path, path, faults, scope=WHOLE_FILES, times=times, weight=max(1, rows - read))
 
     def _file(self, file: File) -> Iterator[Page]:
         """The pages that become full with a file; what comes after them waits for the next."""
@@ -196,6 +227,7 @@ class Gathering:
             self.states[file.key] = reached.state
             if reached.whole:
                 self.rest.discard(file.key)
+        self.like = Like.of(self.states.values()) or self.like
         anew, self.anew = self.anew, []
         self.waiting, self.rows, self.bytes = [], 0, 0
         return Page(reads, self._cursor(), anew=anew)
@@ -208,7 +240,8 @@ class Gathering:
         return {
             "files": {key: list(state) for key, state in self.states.items()},
             "rest": sorted(self.rest),
-            "faults": self.faults[:FAULTS_KEPT],
+            "faults": [*self.faults][:FAULTS_KEPT],
+            "like": list(self.like),
         }
 
 
@@ -265,11 +298,6 @@ def reader(column: Column) -> Callable[[Any], Any]:
     if column.kind != "texts":
         return column.read
     return lambda given: column.read(given.split(";") if isinstance(given, str) else given)
-
-
-def left_out(fault: str) -> None:
-    """A file that cannot be read is told of where rows are that cannot."""
-    raise Unreadable("broken_row", fault)
 
 
 def place(name: str, row: Row) -> str:

@@ -53,6 +53,14 @@ class File(NamedTuple):
     key: str
     still: bool
 
+    @property
+    def written(self) -> datetime | None:
+        """When it last was, as far as its clock made sense."""
+        try:
+            return datetime.fromtimestamp(self.modified / 1e9, UTC)
+        except (OverflowError, ValueError, OSError):
+            return None
+
 
 class Broken(NotUnderstood):
     """A file that cannot be read, or not to its end; the others can."""

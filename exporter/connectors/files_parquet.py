@@ -33,14 +33,16 @@ def parquet_rows(file: File, reached: Reached, check: Check, times: Collection[s
                 f"select {names} from read_parquet(?, file_row_number = true)"
                 " where file_row_number between ? and ? order by file_row_number"
             )
+            rows = 0
             for first, last, size in batches(db, path, kinds, file):
+                rows = last + 1
                 if size > LONGEST_ROW and first == last:
                     yield Row(first + 1, None, 0, f"a row of {LONGEST_ROW} bytes or more")
                     continue
                 found = db.execute(query, [path, first, last]).fetchall()
                 for number, values in enumerate(found, first + 1):
                     yield Row(number, filled(kinds, values), size // len(found))
-        reached.begun, reached.whole = State(file.size, file.modified, file.size), True
+        reached.begun, reached.whole = State(file.size, file.modified, file.size, rows), True
     except duckdb.OutOfMemoryException:
         raise Broken(f"{file.path}: needs more than {MEMORY} to be read; write smaller row groups") from None
     except duckdb.Error as error:

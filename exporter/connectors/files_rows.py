@@ -105,7 +105,7 @@ def json_rows(file: File, reached: Reached, check: Check, ids: Collection[str]) 
         if items is not None:
             for number, item in enumerate(items, 1):
                 yield json_row(file, number, bytes(item), check)
-            reached.begun, reached.whole = State(file.size, file.modified, file.size), True
+            reached.begun, reached.whole = State(file.size, file.modified, file.size, len(items)), True
             return
     with opened(file) as binary:
         lines = Lines(binary, file, reached.begun)

@@ -7,10 +7,8 @@ Instants are stored as UTC without a zone.
 import logging
 import os
 import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import fields
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -198,11 +196,12 @@ class Store:
         at: datetime,
         *,
         anew: Sequence[str] = (),
+        first: bool = False,
     ) -> list[Noted]:
         """Keeps what could not be read of a page, before the page is written, and forgets what can be read again.
 
-        `readable`: keys of what was read well. `anew`: scopes that are read from their beginning. Returns what was not
-        noted before: the same page read twice changes nothing.
+        `readable`: keys of what was read well. `anew`: scopes that are read from their beginning. `first`: all is read
+        for the first time. Returns what was not noted before: the same page read twice changes nothing.
         """
         with self._connection() as db:
             if not noted and not self._left_out.of(db, source):
@@ -210,7 +209,7 @@ class Store:
         with self._transaction() as db:
             before = set(self._left_out.of(db, source)) if anew else set[int]()
             self._left_out.forget(db, source, anew)
-            new = self._left_out.note(db, source, noted, readable, at)
+            new = self._left_out.note(db, source, noted, readable, at, first=first)
         return [each for each in new if self._left_out.number(each.what.key) not in before]
 
     def unread(self, source: str) -> Summary:
@@ -218,9 +217,7 @@ class Store:
         with self._connection() as db:
             if not self._left_out.of(db, source):
                 return Summary()
-            read = sum((table.by_team(db, source) for table in self._tables.values()), Counter[str | None]())
-            summed = {f.name for kind in self._tables for f in fields(kind) if f.metadata.get("summed")}
-            return left_out.summary(db, source, read, sorted(summed))
+            return left_out.summary(db, source, sum(table.count(db, source) for table in self._tables.values()))
 
     def freeze(self, baselines: Iterable[Frozen]) -> None:
         """Keeps baselines for good, in one transaction."""

@@ -3,18 +3,27 @@
 Bounded by source: what is beyond that is not told apart any more, and the summary says "at least".
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 
+from exporter.records import INVENTORIES, record_name
 from exporter.store.table import Database, naive
-from exporter.unreadable import LeftOut, Line, Summary
+from exporter.unreadable import FILE, LeftOut, Line, Summary
 
 MOST = 200_000  # items of one source: beyond that a share of some millions would look smaller than it is
 EXAMPLE_CHARACTERS = 300
 
 Known = dict[int, int]
 """Key of an item -> what is wrong with it, as a number."""
+
+
+class Since(NamedTuple):
+    """From when on an item was there (None: nobody knows), and when it was first met."""
+
+    first: datetime | None
+    noted: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,10 @@ def make(db: Database) -> None:
         " column_name VARCHAR not null, reason VARCHAR not null, whole BOOLEAN not null, called VARCHAR,"
         " text VARCHAR, place VARCHAR, scope VARCHAR, team VARCHAR, noted_at TIMESTAMP not null)"
     )
+    # From when to when an item was. Where none of its times can be read, `noted_at` is the latest that it can be, and
+    # the earliest, too, unless all was read for the first time.
+    for column in ("first_at TIMESTAMP", "last_at TIMESTAMP", "weight BIGINT"):
+        db.execute(f"alter table left_out add column if not exists {column}")
 
 
 class Books:
@@ -40,6 +53,7 @@ class Books:
         """`number`: makes a key what the table has. An id may be an address, so it must not be guessed from that."""
         self.number = number
         self._known: dict[str, Known] = {}
+        self._since: dict[str, dict[int, Since]] = {}  # of what was forgotten because it is being read anew
 
     def of(self, db: Database, source: str) -> Known:
         """What is known of a source."""
@@ -56,9 +70,12 @@ class Books:
         self._known.clear()
 
     def note(
-        self, db: Database, source: str, noted: Iterable[Noted], readable: Iterable[str], at: datetime
+        self, db: Database, source: str, noted: Iterable[Noted], readable: Iterable[str], at: datetime, *, first: bool
     ) -> list[Noted]:
-        """Forgets what can be read now, notes what cannot; returns what was not noted before."""
+        """Forgets what can be read now, notes what cannot; returns what was not noted before.
+
+        `first`: all is being read for the first time, so what has no time may be of any.
+        """
         known = self.of(db, source)
         now = {self.number(each.what.key): each for each in noted}
         wrongs = {key: wrong(each) for key, each in now.items()}
@@ -66,7 +83,11 @@ class Books:
         room = MOST - len(known) + len(cleared)
         new = [key for key in now if key not in known][: max(0, room)]
         changed = [key for key in now if key in known and known[key] != wrongs[key]]
-        write(db, source, [*cleared, *changed], {key: now[key] for key in (*new, *changed)}, at)
+        self._remember(db, source, "key in (select unnest(?::UBIGINT[]))", changed)
+        since = self._since.get(source, {})
+        met = Since(None if first else naive(at), naive(at))
+        rows = [row for key in (*new, *changed) for row in rows_of(key, now[key], since.get(key, met))]
+        write(db, source, [*cleared, *changed], rows)
         for key in cleared:
             del known[key]
         known |= {key: wrongs[key] for key in (*new, *changed)}
@@ -75,8 +96,17 @@ class Books:
     def forget(self, db: Database, source: str, scopes: Sequence[str] | None = None) -> None:
         """Forgets what is known of a source, or of some scopes of it."""
         if scopes != () and self.of(db, source):
-            forget(db, source, scopes)
+            condition = "true" if scopes is None else "scope in (select unnest(?::VARCHAR[]))"
+            self._remember(db, source, condition, scopes)
+            db.execute(f"delete from left_out where source = ? and {condition}", parameters(source, scopes))
             del self._known[source]
+
+    def _remember(self, db: Database, source: str, condition: str, of: Sequence[object] | None) -> None:
+        """Keeps when some items were met, for they are noted anew."""
+        if of != []:
+            query = f"select key, first_at, noted_at from left_out where source = ? and {condition}"
+            found = db.execute(query, parameters(source, of)).fetchall()
+            self._since.setdefault(source, {}).update({key: Since(*times) for key, *times in found})
 
     def erase(self, db: Database, names: Iterable[str]) -> None:
         """Forgets whatever tells one of these names."""
@@ -96,54 +126,53 @@ def wrong(noted: Noted) -> int:
     return hash(frozenset((fault.column, fault.reason, what.whole) for fault in what.faults))
 
 
-def write(db: Database, source: str, cleared: Sequence[int], noted: Mapping[int, Noted], at: datetime) -> None:
+Row = tuple[Any, ...]
+FOREVER = datetime(9999, 1, 1)  # noqa: DTZ001 - the store's instants are without zone
+
+
+def rows_of(key: int, noted: Noted, since: Since) -> list[Row]:
+    """The rows of an item, one for each of its faults."""
+    what, times = noted.what, sorted(map(naive, noted.what.times))
+    first, last = since
+    if what.kind and record_name(what.kind) in INVENTORIES:
+        first, last = None, FOREVER  # what there is, is of no time
+    elif times:
+        first, last = min(times[0], since.noted), times[-1]  # a time to come cannot hide it until then
+    faults = {(fault.column, fault.reason): fault for fault in what.faults}.values()
+    return [
+        (key, fault.column, fault.reason, what.whole, fault.called[:100], fault.text[:EXAMPLE_CHARACTERS],
+         what.place[:100], what.scope, noted.team, since.noted, first, last, what.weight)
+        for fault in faults
+    ]  # fmt: skip
+
+
+def parameters(source: str, of: Sequence[object] | None) -> list[object]:
+    return [source] if of is None else [source, list(of)]
+
+
+def write(db: Database, source: str, cleared: Sequence[int], rows: Sequence[Row]) -> None:
     """Forgets some items and notes others."""
     if cleared:
         db.execute("delete from left_out where source = ? and key in (select unnest(?::UBIGINT[]))", [source, cleared])
-    rows = [
-        (key, fault.column, fault.reason, each.what.whole, fault.called[:100], fault.text[:EXAMPLE_CHARACTERS],
-         each.what.place[:100], each.what.scope, each.team)
-        for key, each in noted.items() for fault in {(f.column, f.reason): f for f in each.what.faults}.values()
-    ]  # fmt: skip
     if rows:
-        kinds = ["UBIGINT", "VARCHAR", "VARCHAR", "BOOLEAN", *["VARCHAR"] * 5]
+        kinds = ["UBIGINT", "VARCHAR", "VARCHAR", "BOOLEAN", *["VARCHAR"] * 5, *["TIMESTAMP"] * 3, "BIGINT"]
         unnested = ", ".join(f"unnest(?::{kind}[])" for kind in kinds)
+        names = "source, key, column_name, reason, whole, called, text, place, scope, team"
+        times = "noted_at, first_at, last_at"
         sides = [list(side) for side in zip(*rows, strict=True)]
-        db.execute(f"insert into left_out select ?, {unnested}, ?", [source, *sides, naive(at)])
+        db.execute(f"insert into left_out ({names}, {times}, weight) select ?, {unnested}", [source, *sides])
 
 
-def forget(db: Database, source: str, scopes: Sequence[str] | None = None) -> None:
-    """Forgets what is known of a source, or of some scopes of it."""
-    if scopes is None:
-        db.execute("delete from left_out where source = ?", [source])
-    else:
-        db.execute("delete from left_out where source = ? and scope in (select unnest(?::VARCHAR[]))", [source, scopes])
-
-
-def summary(db: Database, source: str, read: Mapping[str | None, int], summed: Sequence[str]) -> Summary:
-    """What is left out of a source now. `read`: its records by team. `summed`: columns that sums are made of."""
+def summary(db: Database, source: str, read: int) -> Summary:
+    """What is left out of a source now. `read`: how many records it has."""
     lines = db.execute(
         "select column_name, reason, whole, count(*), arg_min(called, (noted_at, length(place), place)),"
         " arg_min(text, (noted_at, length(place), place)), arg_min(place, (noted_at, length(place), place))"
         " from left_out where source = ? group by all order by whole desc, count(*) desc, column_name, reason",
         [source],
     ).fetchall()
-    counts = db.execute(
-        "select team, count(distinct key) filter (whole),"
-        " count(distinct key) filter (whole or list_contains(?::VARCHAR[], column_name)), count(distinct key)"
-        " from left_out where source = ? group by team",
-        [list(summed), source],
-    ).fetchall()
-    return Summary(
-        read=sum(read.values()),
-        lost=sum(whole for _, whole, _, _ in counts),
-        lines=tuple(Line(*line) for line in lines),
-        shares={
-            team: (lost + missed, lost + here)
-            for team, lost, missed, here in (
-                (team, whole, missed - whole, read.get(team, 0)) for team, whole, missed, _ in counts
-            )
-        },
-        teamless=set(read) == {None},
-        full=sum(items for _, _, _, items in counts) >= MOST,
-    )
+    lost, items = db.execute(
+        "select count(distinct key) filter (whole and reason <> ?), count(distinct key) from left_out where source = ?",
+        [FILE, source],
+    ).fetchall()[0]
+    return Summary(read=read, lost=lost, lines=tuple(Line(*line) for line in lines), full=items >= MOST)

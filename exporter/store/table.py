@@ -1,7 +1,6 @@
 """One table for each record type: its columns, and how a page of records gets into it."""
 
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -172,13 +171,10 @@ class Table:
         times = (getattr(record, name) for record in records for name in self.times)
         return max((moment for moment in times if moment is not None and moment <= until), default=None)
 
-    def by_team(self, db: Database, source: str) -> Counter[str | None]:
-        """How many rows a source has, by team."""
-        query = f'select team, count(*) from "{self.name}" where source = ? group by team'
-        return Counter(dict(db.execute(query, [source]).fetchall()))
-
-    def count(self, db: Database) -> int:
-        return int(db.execute(f'select count(*) from "{self.name}"').fetchall()[0][0])
+    def count(self, db: Database, source: str | None = None) -> int:
+        """How many rows there are, of a source or of all."""
+        query = f'select count(*) from "{self.name}" where source = coalesce(?, source)'
+        return int(db.execute(query, [source]).fetchall()[0][0])
 
     def _sides(self, source: str, records: Sequence[Record]) -> list[Sequence[Any]]:
         """The records turned on their side, as the values the database will give back."""
