@@ -32,7 +32,7 @@ class Program:
         families = text_string_to_metric_families(await self.get("/metrics"))
         return {(s.name, frozenset(s.labels.items())): float(s.value) for family in families for s in family.samples}
 
-    async def until(self, seen: Callable[[Samples], bool], seconds: float = 60) -> Samples:
+    async def until(self, seen: Callable[[Samples], bool], seconds: float = 240) -> Samples:
         """The samples, as soon as they are as expected; those of the last look where they never are."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not seen(samples := await self.samples()) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - seen from outside
@@ -42,7 +42,7 @@ class Program:
     async def stopped(self, number: int = signal.SIGTERM) -> int:
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
-        return await asyncio.wait_for(self.process.wait(), 20)
+        return await asyncio.wait_for(self.process.wait(), 100)
 
 
 def value(samples: Samples, name: str, **labels: str) -> float | None:

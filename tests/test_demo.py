@@ -292,6 +292,10 @@ def test_an_earlier_demo_s_folder_is_begun_anew(tmp_path: Path) -> None:
 # --- The whole of it --------------------------------------------------------------------------------------------------
 
 
+BUSY = 5
+"""How many times slower a machine may be that has other things to do."""
+
+
 class Running:
     """A demo that runs as a program of its own, and what it has said."""
 
@@ -299,9 +303,9 @@ class Running:
         self.process, self.said = process, ""
 
     async def until(self, pattern: str, within: float) -> re.Match[str]:
-        """What it says, as soon as it does."""
+        """What it says, as soon as it does. `within`: seconds, on a machine with nothing else to do."""
         assert self.process.stdout
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(BUSY * within):
             while not (match := re.search(pattern, self.said)):
                 chunk = await self.process.stdout.read(4096)
                 assert chunk, f"it ended without saying {pattern!r}:\n{self.said}"
@@ -312,7 +316,7 @@ class Running:
         """Its exit code after a signal; what it says meanwhile is read too."""
         assert self.process.stdout
         self.process.send_signal(number)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(BUSY * 30):
             self.said += (await self.process.stdout.read()).decode()
             return await self.process.wait()
 
@@ -412,6 +416,7 @@ def lint(exposed: bytes) -> str:
     return found.stdout.decode() + found.stderr.decode()
 
 
+@pytest.mark.timeout(BUSY * 300)
 async def test_without_prometheus_the_demo_says_so_shows_figures_and_ends_on_ctrl_c(tmp_path: Path) -> None:
     async with running(tmp_path / "demo", path=str(tmp_path)) as demo:
         await demo.until("Left out, because not installed: prometheus, alertmanager", within=120)
@@ -431,6 +436,7 @@ async def test_without_prometheus_the_demo_says_so_shows_figures_and_ends_on_ctr
 
 
 @pytest.mark.real
+@pytest.mark.timeout(BUSY * 300)
 async def test_with_prometheus_and_alertmanager_both_alerts_arrive_and_nothing_is_left_running(tmp_path: Path) -> None:
     if stack.programs().missing:
         pytest.skip(f"not installed: {', '.join(stack.programs().missing)}")
@@ -456,6 +462,7 @@ async def test_with_prometheus_and_alertmanager_both_alerts_arrive_and_nothing_i
 
 
 @pytest.mark.real
+@pytest.mark.timeout(BUSY * 300)
 async def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
     if stack.programs().missing or not shutil.which("setpriv"):
         pytest.skip("not installed: prometheus, alertmanager and setpriv are needed")
@@ -463,7 +470,7 @@ async def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path) -> N
     async with running(folder, path=os.environ["PATH"]) as demo:
         await demo.until(r"Prometheus +http://", within=120)
         await demo.end(signal.SIGKILL)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(BUSY * 20):
             while children_of(folder):  # noqa: ASYNC110 - other programs give no event
                 await asyncio.sleep(0.1)
 
