@@ -406,6 +406,29 @@ def test_the_fingerprint_tells_whether_what_was_fetched_still_fits(written: Any)
     assert fingerprint(same[2], {"KNOWN": "another"}) == plain
 
 
+RELEASED = """
+  - { name: b, type: prefect, url: "https://prefect.example.com/api" }
+  - name: c
+    type: request-tracker
+    url: "https://rt.example.com"
+    token: "${KNOWN}"
+    segments: { team: { field: Queue.Name, match: "(.*)" } }
+  - name: d
+    type: files
+    path: rows.csv
+    record: request
+    columns: { Number: id }
+    fields: { csat: { field: Rating, scale: [1, 5] } }
+"""
+
+
+def test_an_upgrade_does_not_make_a_stored_source_another_one(written: Any) -> None:
+    """Fingerprints of stores that there are: with another one everything is fetched anew, without figures meanwhile."""
+    found = {source.name: source.fingerprint[:16] for source in written("sources:" + RELEASED).sources}
+
+    assert found == {"b": "3e5848c4ae1d719d", "c": "4d3ca97d34def0c2", "d": "22236a7de389ec6f"}
+
+
 def test_the_fingerprint_is_the_same_however_the_config_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from exporter.config.calendar import CalendarReader
 from exporter.config.credential import Credentials
 from exporter.config.section import SourceSection
 from exporter.config.shape import Checker
+from exporter.connectors.contract import LATER
 from exporter.records import RECORDS, SEGMENTS
 from exporter.segments import UNMAPPED, compiled, faults
 from exporter.source import RecordTypes, Source
@@ -139,12 +140,23 @@ def _fed(connector: ModuleType, options: Any) -> RecordTypes:
     return (RECORDS[record],) if record else tuple(connector.RECORDS)
 
 
+def _meant(options: Any) -> dict[str, Any]:
+    """The options; one that came LATER than the stores of an earlier release only where it is not at its default."""
+    values = dataclasses.asdict(options)
+    later = [field for field in dataclasses.fields(options) if field.metadata == LATER]
+    return {
+        name: value
+        for name, value in values.items()
+        if all(field.name != name or value != field.default for field in later)
+    }
+
+
 def _fingerprint(section: SourceSection, options: Any, url: str) -> str:
     """Of what is written: it is the same however, and from where, the config itself is named."""
     meaning = {
         "type": section.type,
         "url": url,
-        "options": dataclasses.asdict(options),
+        "options": _meant(options),
         "initial_history": section.initial_history,
         "mapping": section.model_dump(include={"segments", "fields"}),
     }

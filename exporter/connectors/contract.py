@@ -21,6 +21,9 @@ from typing import Any, Protocol
 from exporter.client import Client
 from exporter.records import Read, Record
 
+LATER = {"later": True}
+"""Metadata of an option that came with a later release: at its default it does not make a stored source another one."""
+
 Cursor = Mapping[str, Any]
 """Where to go on: JSON values only. Empty at the first poll."""
 

@@ -29,7 +29,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from exporter.client import Client, NotUnderstood, listed
-from exporter.connectors.contract import Cursor, Page
+from exporter.connectors.contract import LATER, Cursor, Page
 from exporter.connectors.details import Details
 from exporter.connectors.recent import Recent
 from exporter.connectors.request_tracker_records import Words, read
@@ -51,7 +51,8 @@ class Options:
     bots: tuple[str, ...] = ()  # users that are automation
     escalation_queues: tuple[str, ...] = ()  # a move to one of these is an escalation; none = every move is
     statuses: Mapping[str, RequestOutcome] = field(default_factory=dict)  # of lifecycles other than RT's default
-    on_hold_statuses: tuple[str, ...] = ("stalled",)  # in which a ticket waits for its requester or a third party
+    # in which a ticket waits for its requester or a third party
+    on_hold_statuses: tuple[str, ...] = field(default=("stalled",), metadata=LATER)
     page_size: Annotated[int, Field(ge=1, le=100)] = 100  # RT answers 100 to more
     overlap: Annotated[int, Field(ge=0, le=5000)] = 200  # the newest transactions, looked at again every poll
 
