@@ -729,3 +729,9 @@ def test_weekdays_are_compared_only_where_the_shortest_window_is_a_day(written: 
 
     assert compared(config, "escalation_ratio").kinds == ()
     assert compared(config, "backlog").kinds == ("weekday_median",)
+
+
+@pytest.mark.parametrize("host", ["a..b", "host:99999", "host:0", f"{'a' * 64}.example", "x" * 300, "a b"])
+def test_an_address_that_there_can_never_be_is_a_mistake(host: str, written: Any) -> None:
+    with pytest.raises(strict.Mistakes, match=r"sources\[0\]\.url: this is not an address"):
+        written(N8N.replace("n8n.example.com", host))

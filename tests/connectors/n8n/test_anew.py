@@ -215,3 +215,14 @@ async def test_no_execution_is_lost_whose_data_cannot_be_unpacked() -> None:
     assert kinds == [None, "application"]
     assert [f"/executions/{broken}" in each for each in (asked, again)] == [False, True]
     assert poller.run(broken).exception == "application"
+
+
+async def test_a_workflow_without_an_id_costs_no_other() -> None:
+    n8n = N8n()
+    runs = busy(n8n, n8n.add_workflow("Well", BEGAN), 3)
+    del n8n.workflows[n8n.add_workflow("Odd", BEGAN)]["id"]
+    poller = Poller(n8n)
+    await poller.poll()
+
+    assert stored(poller) == set(runs)
+    assert [key for kind, key in poller.records if kind is Workflow] == ["wf0001"]
