@@ -248,8 +248,9 @@ def test_what_could_not_be_read_of_an_erased_person_is_forgotten(path: Path) -> 
     with Store.open(path) as store:
         with store.reader() as reader:
             reader.execute(
-                "insert into left_out select 's', i, 'day', 'bad_value', true, 'Day', 'of ' || who, who, null, null,"
-                " now()::timestamp from (values (1, 'Anna@example.org'), (2, 'bert@example.org')) x(i, who)"
+                "insert into left_out (source, key, column_name, reason, whole, called, text, place, noted_at)"
+                " select 's', i, 'day', 'bad_value', true, 'Day', 'of ' || who, who, now()::timestamp"
+                " from (values (1, 'Anna@example.org'), (2, 'bert@example.org')) x(i, who)"
             )
         store.erase_person("anna@example.org")
         with store.reader() as reader:

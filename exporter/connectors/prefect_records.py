@@ -175,7 +175,9 @@ def described(flows: Sequence[Json], deployments: Sequence[Json]) -> dict[str, J
     """By id of a deployment or flow: what its runs are called. Prefect itself writes flow/deployment."""
     names: dict[str, Json] = {flow["id"]: {"workflow_name": flow["name"], "flow_name": flow["name"]} for flow in flows}
     for item in deployments:
-        flow = names.get(item.get("flow_id"), {}).get("flow_name") or item.get("flow_id")
-        words = {"workflow_name": f"{flow}/{item['name']}", "flow_name": flow, "deployment_name": item["name"]}
+        flow_id = item.get("flow_id")
+        flow = names.get(flow_id, {}).get("flow_name") or flow_id if isinstance(flow_id, str) else None
+        name = f"{flow}/{item['name']}" if flow else item["name"]
+        words = {"workflow_name": name, "flow_name": flow, "deployment_name": item["name"]}
         names[item["id"]] = words
     return names

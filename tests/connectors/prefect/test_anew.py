@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from exporter.connectors.prefect_records import described
 from exporter.demo.fakes.prefect import Prefect
 from exporter.failure import Forbidden, StartOver
 from exporter.records import Run
@@ -135,3 +136,9 @@ async def test_a_history_that_is_older_than_what_was_read_begins_anew() -> None:
 
     with pytest.raises(StartOver, match="of the 5 newest runs read before, 5 are gone"):
         await poller.poll()
+
+
+def test_a_deployment_whose_flow_is_no_id_keeps_its_own_name() -> None:
+    deployment = {"id": "d1", "name": "prod", "flow_id": {"id": "f1"}}
+
+    assert described([{"id": "f1", "name": "Sync"}], [deployment])["d1"]["workflow_name"] == "prod"
