@@ -24,7 +24,7 @@ from exporter.plan import Feed, Plan, Setting
 from exporter.prepare import FACTS, Connection, cut, prepare, utc
 
 FeedsAt = Callable[[datetime], Sequence[Feed]]
-BEGINNING = datetime(1, 1, 1)  # noqa: DTZ001 - as EPOCH
+BEGINNING = datetime(1, 1, 1)  # noqa: DTZ001 - the store's instants are without zone
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the store's instants are without zone
 FOREVER = 2**62
 PRESENT = "count(*)"

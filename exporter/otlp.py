@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import requests
 from google.protobuf import json_format  # type: ignore[import-untyped]  # its types are a package of their own
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # the same
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # its types are a package of their own
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.metrics import CallbackOptions, Observation

@@ -65,7 +65,7 @@ class Details:
             return [], keys
         try:
             return await question(keys), []
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - an odd answer costs its own item only
             self.failed(error)
         if len(keys) == 1:
             return [], keys
