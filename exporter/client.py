@@ -23,6 +23,7 @@ import stamina.instrumentation
 from aiolimiter import AsyncLimiter
 
 from exporter import failure
+from exporter.column import COLUMNS
 from exporter.decode import decoded_in_parts
 from exporter.failure import (
     AuthFailed,
@@ -36,7 +37,7 @@ from exporter.failure import (
     Unavailable,
 )
 from exporter.records import VITAL_COLUMNS, Json, Read, Record, times_of
-from exporter.unreadable import Fault, LeftOut, attempt, key_of, place_of
+from exporter.unreadable import Fault, LeftOut, Unreadable, attempt, key_of, place_of
 
 __all__ = [
     "AuthFailed",
@@ -379,7 +380,19 @@ class Client:
 def listed_results(result: Result, item: Json) -> list[Read]:
     """What a mapping has made of an item, as a list."""
     made = () if result is None else (result,) if isinstance(result, Record | Read) else result
-    return [each if isinstance(each, Read) else Read(each, item) for each in made]
+    return [identified(each if isinstance(each, Read) else Read(each, item)) for each in made]
+
+
+def identified(read: Read) -> Read:
+    """The same, its id as text. Connectors look things up by the ids of records, so one that is none ends here."""
+    record = read.record
+    if isinstance(record.id, str):
+        return read
+    column = COLUMNS[type(record)]["id"]
+    try:
+        return replace(read, record=replace(record, id=column.read(record.id)))
+    except Unreadable as error:
+        raise Unreadable(error.reason, str(error), "id") from None
 
 
 def placed(params: Query | None, json: Body | None, place: Body) -> tuple[Query | None, Body | None]:

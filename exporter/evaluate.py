@@ -38,10 +38,11 @@ def evaluate(connection: Connection, plan: Plan, at: datetime, feeds: Sequence[F
     """Every figure as it stood at `at`. `connection`: a reader of the store; temporary views are made in it."""
     feeds = with_configured(plan, feeds)
     absent = unfits(plan, feeds)
-    prepare(connection, plan, at, feeds)
     figures: list[Figure] = []
     counted = countable(plan, absent)
-    for facts in sorted({s.kpi.facts for s in counted}):
+    every = sorted({s.kpi.facts for s in counted})
+    prepare(connection, plan, at, feeds, every)
+    for facts in every:
         for scan in scans(connection, plan, at, facts, [s for s in counted if s.kpi.facts == facts]):
             figures += scan.figures()
     return concluded(plan, at, figures, absent, feeds, losses(connection, plan, at, feeds))

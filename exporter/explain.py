@@ -13,7 +13,7 @@ from exporter.baseline import reduced
 from exporter.breach import resolve
 from exporter.business import UNASSIGNED, on_each_basis
 from exporter.derive import derive
-from exporter.evaluate import DAY, Scan, scans, segment_value, stood, timestamp, unfits, with_configured
+from exporter.evaluate import DAY, Scan, countable, scans, segment_value, stood, timestamp, unfits, with_configured
 from exporter.figure import Figure, summable
 from exporter.fold import OTHER
 from exporter.formula import LIST, ONE, formula, total, words
@@ -38,7 +38,9 @@ def explain(
     """The answer, ready for JSON: definition, numbers, freshness, then a page of records. Raises Unexplained."""
     setting = _on_basis(setting_of(plan, asked.kpi), asked, plan)
     kpi = setting.kpi
-    prepare(connection, plan, at, with_configured(plan, feeds))
+    names = {kpi.name, *loss.whole(kpi, plan.kpis)}
+    read = countable(replace(plan, settings=[s for s in plan.settings if s.kpi.name in names]), {})
+    prepare(connection, plan, at, with_configured(plan, feeds), {s.kpi.facts for s in read})
     kind = _Derived if kpi.kind == "derived" else _Records
     made = kind(connection, plan, at, setting, asked)
     apart: dict[str, list[str]] = {}

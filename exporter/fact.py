@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from exporter.evaluate import stood
 from exporter.expression import Kind
 from exporter.plan import Plan
-from exporter.prepare import FACTS, prepare, utc
+from exporter.prepare import macros, prepare, utc
 from exporter.store import Store
 
 KINDS: Mapping[str, Kind] = {"BOOLEAN": "boolean", "VARCHAR": "text", "TIMESTAMP": "time"}
@@ -27,7 +27,7 @@ def columns() -> Mapping[str, Mapping[str, Kind]]:
     with TemporaryDirectory(prefix="outcome-") as folder, Store.open(Path(folder) / "empty.duckdb") as store:
         reader = store.reader()
         prepare(reader, plan, at, [])
-        for facts in sorted(path.stem for path in FACTS.glob("*.sql")):
+        for facts in sorted(set(macros().values())):
             rows = reader.execute(f"describe select * {stood(facts, plan, utc(at))}").fetchall()
             kinds = {str(row[0]): _kind(str(row[1])) for row in rows}
             found[facts] = {name: kind for name, kind in kinds.items() if kind and name not in HIDDEN}

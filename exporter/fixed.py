@@ -15,7 +15,7 @@ from exporter.evaluate import evaluate, unfits, with_configured
 from exporter.figure import Figure
 from exporter.kpi import labels_of
 from exporter.plan import BEGINNING, Feed, Period, Plan, Setting, narrowed
-from exporter.prepare import FACTS, Connection
+from exporter.prepare import Connection, text_of
 from exporter.store import Frozen, Store
 
 log = logging.getLogger(__name__)
@@ -167,6 +167,6 @@ def hours(plan: Plan) -> list[str]:
 @cache
 def facts_text(facts: str) -> tuple[str, ...]:
     """The SQL of facts and of those they build on, without comments and layout."""
-    text = re.sub(r"--[^\n]*", "", (FACTS / f"{facts}.sql").read_text())
+    text = text_of(facts)
     below = sorted(set(re.findall(r"\b(\w+)_facts\(", text)) - {facts})
     return (" ".join(text.split()), *(each for name in below for each in facts_text(name)))

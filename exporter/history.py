@@ -21,7 +21,7 @@ from exporter.figure import Evaluation, Figure
 from exporter.kpi import Kpi
 from exporter.loss import losses
 from exporter.plan import Feed, Plan, Setting
-from exporter.prepare import FACTS, Connection, cut, prepare, utc
+from exporter.prepare import Connection, cut, prepare, text_of, utc
 
 FeedsAt = Callable[[datetime], Sequence[Feed]]
 BEGINNING = datetime(1, 1, 1)  # noqa: DTZ001 - the store's instants are without zone
@@ -55,8 +55,8 @@ def evaluations(connection: Connection, plan: Plan, instants: Instants, feeds_at
     """What evaluate() gives at each instant. `feeds_at`: the sources as they are judged at an instant."""
     # Sources only get staler as time goes on: what does not fit at the first instant fits at none.
     feeds = with_configured(plan, feeds_at(instants.first))
-    prepare(connection, plan, instants.last, feeds)
     fit = fitting(plan, feeds)
+    prepare(connection, plan, instants.last, feeds, {s.kpi.facts for s in fit})
     keep(connection, plan, fit, instants)
     ways = [
         way for facts in sorted({s.kpi.facts for s in fit}) for way in ways_of(connection, plan, facts, fit, instants)
@@ -151,12 +151,6 @@ def bases(facts: str) -> tuple[str, ...]:
     found = [f"{name}_rows" for name, kind in used if kind == "rows"]
     more = [base for name, kind in used if kind == "facts" and name != facts for base in bases(name)]
     return tuple(dict.fromkeys((*found, *more)))
-
-
-@cache
-def text_of(facts: str) -> str:
-    """A facts file."""
-    return (FACTS / f"{facts}.sql").read_text()
 
 
 @cache

@@ -1,8 +1,10 @@
 """What facts files build on: views of the records that count, what is configured, slices of time, shared macros."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,6 @@ from exporter.plan import (
 from exporter.records import RECORDS
 
 FACTS = Path(__file__).parent / "facts"
-DEPENDENT = {"streak", "recovery", "active_team"}
-"""Facts built on others."""
 Connection = duckdb.DuckDBPyConnection
 SQL_TYPES = {"Literal": "varchar", "str": "varchar", "datetime": "timestamp"}
 """Word in the type of a setting -> type of its column; of all others double."""
@@ -66,8 +66,13 @@ select unnest(place), * exclude (place) from merged;
 """
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, feeds: Sequence[Feed]) -> None:
-    """Makes what facts files build on: the records of configured sources, settings, the slices of time, the macros."""
+def prepare(
+    connection: Connection, plan: Plan, at: datetime, feeds: Sequence[Feed], facts: Iterable[str] | None = None
+) -> None:
+    """Makes what facts are read from: the records of configured sources, settings, the slices of time, the macros.
+
+    `facts`: those that will be read, if not all; making a macro costs time whatever the store holds.
+    """
     database = connection.execute("select current_database()").fetchall()[0][0]
     names = [feed.source for feed in feeds]
     quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in names) or "null"
@@ -87,12 +92,33 @@ def prepare(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime, fee
     for name, seconds in longest(plan.settings).items():
         connection.execute(f"set variable {name}_seconds = {seconds}")
     connection.execute(MACROS)
-    # streak builds on run, run on manual: a macro's parts must be there before it.
-    for path in sorted(FACTS.glob("*.sql"), key=lambda path: (path.stem in DEPENDENT, path.stem)):
-        connection.execute(path.read_text())
+    wanted = set(macros().values()) if facts is None else facts
+    for each in dict.fromkeys(base for name in sorted(wanted) for base in with_bases(name)):
+        connection.execute(text_of(each))
 
 
-def cut(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime) -> None:
+@cache
+def with_bases(facts: str) -> tuple[str, ...]:
+    """The facts that some are built on, in the order in which their macros can be made; they themselves come last."""
+    called = set(re.findall(r"\b(\w+)\(", text_of(facts)))
+    below = sorted({file for macro, file in macros().items() if macro in called} - {facts})
+    return tuple(dict.fromkeys((*(each for name in below for each in with_bases(name)), facts)))
+
+
+@cache
+def macros() -> Mapping[str, str]:
+    """Macro -> the facts file that makes it."""
+    files = sorted(path.stem for path in FACTS.glob("*.sql"))
+    return {macro: file for file in files for macro in re.findall(r"temp macro (\w+)\(", text_of(file))}
+
+
+@cache
+def text_of(facts: str) -> str:
+    """A facts file, without comments."""
+    return re.sub(r"--[^\n]*", "", (FACTS / f"{facts}.sql").read_text())
+
+
+def cut(connection: Connection, plan: Plan, at: datetime) -> None:
     """A temporary table of the slices of time between two windows that end at an instant."""
     bounds = [0, *(seconds for _, seconds in plan.windows)]
     edges = [utc(at) - timedelta(seconds=bound) for bound in bounds]
@@ -102,7 +128,7 @@ def cut(connection: duckdb.DuckDBPyConnection, plan: Plan, at: datetime) -> None
     )
 
 
-def tabulate(connection: duckdb.DuckDBPyConnection, name: str, kind: type[Any], settings: Mapping[str, Any]) -> None:
+def tabulate(connection: Connection, name: str, kind: type[Any], settings: Mapping[str, Any]) -> None:
     """A temporary table <name>_settings of what is configured, by name."""
     columns = [f.name for f in fields(kind)]
     types = [next((sql for word, sql in SQL_TYPES.items() if word in str(f.type)), "double") for f in fields(kind)]

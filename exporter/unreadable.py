@@ -33,6 +33,8 @@ FILE: Reason = "broken_file"
 """Of a whole file, and of all that is in it."""
 ITEM = "item"
 """Stands for a column where a whole item is the matter."""
+ODD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading a stranger's value may raise: it is of another type, not there, or infinite."""
 LONGEST_QUOTE = 40
 MOST_UNREAD = 0.05
 """The share of a source's records that may be lost before its figures are withdrawn."""

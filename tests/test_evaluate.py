@@ -359,14 +359,17 @@ def as_told(record: Record, at: datetime) -> Record | None:  # noqa: PLR0911 - a
         ) if begin and begin > at:
             return None
         case Request():
-            ended = past(record.resolved_at) or past(record.abandoned_at)
+            ends = {"resolved": past(record.resolved_at), "abandoned": past(record.abandoned_at)}
+            ended: list[Any] = [word for word, moment in ends.items() if moment]
+            # Of a request that ends twice, the platform says by the word of which end it is that came first.
+            twice = record.resolved_at and record.abandoned_at and record.outcome in ends
             return replace(
                 record,
                 first_response_at=past(record.first_response_at),
                 escalated_at=past(record.escalated_at),
                 resolved_at=past(record.resolved_at),
                 abandoned_at=past(record.abandoned_at),
-                outcome=record.outcome if ended else "open",
+                outcome="open" if not ended else ended[0] if twice and len(ended) == 1 else record.outcome,
                 on_hold_seconds=record.on_hold_seconds if ended else 7.0,  # so far
             )
         case Incident():

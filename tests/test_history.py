@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from exporter import kpi
 from exporter.evaluate import evaluate
 from exporter.figure import Evaluation
 from exporter.history import Instants, evaluations
@@ -38,15 +37,6 @@ def differences(store: Store, plan: Plan, instants: Instants, feeds: Sequence[Fe
             found.append((at, "absent", one.absent, other.absent))
     reader.close()
     return found
-
-
-def concerned(plan: Plan, name: str) -> Plan:
-    """A plan with one KPI and what it is made of."""
-    declared = kpi.catalogue()[name]
-    names = {name}
-    if declared.kind == "derived":
-        names |= {part.split(".")[0] for part in kpi.parts(declared)}
-    return replace(plan, settings=[s for s in plan.settings if s.kpi.name in names])
 
 
 def keyed(evaluation: Evaluation) -> dict[tuple[Any, ...], Any]:
@@ -79,7 +69,7 @@ def test_history_gives_the_figures_of_each_instant(
 @pytest.mark.parametrize("path", [*scenario.FILES, *scenario.TRAPS], ids=lambda path: path.stem)
 def test_history_of_a_scenario_gives_the_figures_of_each_instant(tmp_path: Path, path: Path) -> None:
     written = scenario.load(path)
-    plan = concerned(scenario.plan(written), written["kpi"])
+    plan = scenario.plan(written, only=written["kpi"])
     last = scenario.at(written["at"])
     with Store.open(tmp_path / "scenario.duckdb") as store:
         feeds = scenario.fed(store, written)

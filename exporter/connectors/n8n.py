@@ -42,6 +42,7 @@ from exporter.connectors.n8n_records import (
 )
 from exporter.connectors.recent import Recent
 from exporter.records import ExceptionKind, Json, Run, Workflow, instant
+from exporter.unreadable import ODD
 
 RECORDS = (Run, Workflow)
 SWEEP_EVERY = timedelta(hours=1)
@@ -179,7 +180,7 @@ class Reading:
         """Is it new, or may it have changed since the list was last read further back?"""
         if self.whole or self.swept_at is None or int(item["id"]) >= self.recent.floor or item["status"] in OPEN:
             return True
-        with suppress(ValueError, TypeError):
+        with suppress(*ODD):
             ended = instant(item["stoppedAt"])
             return ended is None or ended >= self.swept_at - SKEW
         return True

@@ -5,7 +5,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from exporter.records import ExceptionKind, Json, Read, Run, RunStatus, Workflow, instant
-from exporter.unreadable import Words, value
+from exporter.unreadable import ODD, Words, value
 
 STATUS = Words[RunStatus](
     "status",
@@ -63,7 +63,7 @@ def run(
 
 def kind(execution: Json) -> ExceptionKind | None:
     """What a failed execution's data says: its workflow's own word, the Stop And Error node, or else an accident."""
-    with suppress(AttributeError, KeyError, TypeError):  # no data, or too much to be shown
+    with suppress(*ODD):  # no data, or too much to be shown
         error = execution["data"]["resultData"]["error"]
         for word in ((execution.get("customData") or {}).get("exception_kind"), error.get("type")):
             if word in KINDS:
@@ -106,7 +106,7 @@ def description(item: Json, projects: Mapping[str, str]) -> Json:
 
 def project(item: Json) -> dict[str, str]:
     """The project a workflow belongs to: in lists only its id, of a single workflow also its name and type."""
-    with suppress(AttributeError, IndexError, KeyError, TypeError):
+    with suppress(*ODD):
         shared = item["shared"][0]
         return {"id": shared["projectId"], **(shared.get("project") or {})}
     return {}

@@ -42,6 +42,7 @@ from exporter.connectors.prefect_records import (
 )
 from exporter.connectors.recent import WITNESSES, still_there
 from exporter.records import Json, Run, Workflow, instant
+from exporter.unreadable import ODD
 
 RECORDS = (Run, Workflow)
 TOP_LEVEL = {"parent_task_run_id": {"is_null_": True}}
@@ -102,7 +103,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
 async def csrf_headers(client: Client) -> Mapping[str, str]:
     """What a server wants to see that protects itself from forged requests; it tells it to whoever asks."""
     name = str(uuid4())
-    with suppress(Gone, NotUnderstood, KeyError, TypeError):  # it has none: what was refused was not refused for that
+    with suppress(Gone, NotUnderstood, *ODD):  # it has none: what was refused was not refused for that
         answer = await client.get("/csrf-token", {"client": name})
         return {"Prefect-Csrf-Client": name, "Prefect-Csrf-Token": str(answer["token"])}
     return {}

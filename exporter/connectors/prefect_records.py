@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from exporter import unreadable
 from exporter.records import ExceptionKind, Json, Read, Run, RunStatus, Workflow, instant
-from exporter.unreadable import value
+from exporter.unreadable import ODD, value
 
 STATUS = unreadable.Words[RunStatus](
     "status",
@@ -90,7 +90,7 @@ def trigger(item: Json) -> str | None:
 
 def sound(item: Json) -> bool:
     """Can books be kept on this run? One that cannot is skipped, and counted, where it is mapped."""
-    with suppress(ValueError, TypeError):
+    with suppress(*ODD):
         if isinstance(item, dict) and item.keys() >= NEEDED and isinstance(item["run_count"], int):
             instant(item["end_time"])
             return isinstance(item["id"], str) and isinstance(item["state"], dict)
@@ -117,7 +117,7 @@ def attempts(item: Json, states: Sequence[Json] | None) -> list[Attempt]:
     started_at = item["start_time"] if item["run_count"] else None  # one cancelled before it began has a start_time too
     if not retried(item):
         return [Attempt(1, item["expected_start_time"], started_at, ended_at, item["state"], past=False)]
-    with suppress(AttributeError, KeyError, TypeError, ValueError):
+    with suppress(*ODD):
         return tried(item, sorted(states or (), key=lambda state: str(instant(state["timestamp"]))), ended_at)
     number = item["run_count"] + (item["state_name"] == "AwaitingRetry")
     lost = {"type": "FAILED", "name": "Failed", "message": None, "timestamp": started_at}

@@ -34,6 +34,7 @@ from exporter.connectors.details import Details
 from exporter.connectors.recent import Recent
 from exporter.connectors.request_tracker_records import Words, read
 from exporter.records import Json, Read, Request, RequestOutcome
+from exporter.unreadable import ODD
 
 RECORDS = (Request,)
 FIELDS = {
@@ -179,7 +180,7 @@ def numbered(client: Client, path: str, items: Sequence[Json]) -> list[Json]:
 
 
 def is_numbered(item: Json) -> bool:
-    with suppress(KeyError, ValueError, TypeError):
+    with suppress(*ODD):
         return all(0 <= int(item[name]) < 2**63 for name in ("id", "ObjectId") if name == "id" or name in item)
     return False
 
