@@ -12,17 +12,20 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
-from exporter import __version__, backfill, logs, strict
-from exporter.answer import expected, explained, health, known, past
-from exporter.app import Options, now, serve
-from exporter.argument import Instant, Length
+from exporter import __version__
+from exporter.app import Options, serve
+from exporter.base import logs, strict_yaml
+from exporter.base.clock import now
+from exporter.catalogue.kpi import catalogue
+from exporter.cli.ask import expected, explained, health, known, past
+from exporter.cli.preflight import probe
+from exporter.cli.terminal import bar, csv_text, every_page, explanation, kpi_table, progress
+from exporter.cli.types import Instant, Length
 from exporter.config import Config
-from exporter.figures import once, open_store, read
-from exporter.kpi import catalogue
-from exporter.probe import probe
-from exporter.publish import text, written
-from exporter.question import LARGEST_SIZE, SIZE, Unexplained
-from exporter.screen import bar, csv_text, every_page, explanation, kpi_table, progress
+from exporter.explain.query import LARGEST_SIZE, SIZE, Unexplained
+from exporter.publish import backfill
+from exporter.publish.exposition import text, written
+from exporter.runtime import once, open_store, read
 from exporter.server import Refusal
 from exporter.server.listen import ListenError
 from exporter.server.places import MOST
@@ -63,7 +66,7 @@ def loaded(path: Path, level: str | None = None, style: str | None = None) -> Co
     """The config; ends the program with every mistake where there are any."""
     try:
         config = read(path)
-    except strict.Mistakes as mistakes:
+    except strict_yaml.Mistakes as mistakes:
         for mistake in mistakes.mistakes:
             click.echo(str(mistake), err=True)
         count = len(mistakes.mistakes)
@@ -78,7 +81,7 @@ def guarded(work: Callable[[], Any]) -> Any:
         return work()
     except KeyboardInterrupt:
         stopped()
-    except (StoreError, ListenError, strict.Mistakes, Refusal) as error:
+    except (StoreError, ListenError, strict_yaml.Mistakes, Refusal) as error:
         fail(error)
     except Exception as error:
         if "interrupted" not in str(error).lower():  # DuckDB's word for Ctrl-C in a query

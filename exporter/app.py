@@ -10,39 +10,38 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from exporter import __version__, backfill, guide, report, strict
+from exporter import __version__
+from exporter.base import strict_yaml
+from exporter.base.clock import now
+from exporter.baselines.lookback import Memory
+from exporter.collect.freshness import SourceFreshness
+from exporter.collect.poller import Poller, Show
+from exporter.collect.selfmetrics import Health
 from exporter.config import Config
-from exporter.figure import Evaluation
-from exporter.figures import Clock, evaluated, explained, fed, open_store, past, read
-from exporter.freshness import SourceFreshness
-from exporter.health import Health
-from exporter.otlp import Otlp, OtlpSettings, address
-from exporter.past import Memory
-from exporter.poll import Poller, Show
-from exporter.publish import Publisher, own_families
-from exporter.question import LARGEST_SIZE, SIZE, Unexplained, question
-from exporter.report import Fed, standing
-from exporter.retention import Retention
-from exporter.series import Series, series
-from exporter.server import Refusal, Server, Surface
+from exporter.evaluation.figure import Evaluation
+from exporter.explain import summary
+from exporter.explain.query import LARGEST_SIZE, SIZE, Unexplained, question
+from exporter.explain.summary import Fed, standing
+from exporter.publish import backfill
+from exporter.publish.exposition import Publisher, own_families
+from exporter.publish.families import Series, series
+from exporter.publish.otlp import Otlp, OtlpSettings, address
+from exporter.runtime import Clock, evaluated, explained, fed, open_store, past, read
+from exporter.server import Refusal, Server, Surface, view
 from exporter.server.gate import Gate
 from exporter.server.page import Line
 from exporter.server.places import MOST, possible
 from exporter.server.reach import Reach
 from exporter.store import StoreError
+from exporter.store.retention import Retention
 
 log = logging.getLogger(__name__)
 
 EAGER_SECONDS = 2.0  # how often to evaluate while a first sync is under way
-
-
-def now() -> datetime:
-    """The one clock of the program."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +118,7 @@ class App:
                 config = await asyncio.to_thread(read, self.path)
                 if config.store != self.config.store:
                     raise ValueError("store: a change of the store needs a restart")
-            except (strict.Mistakes, ValueError) as error:
+            except (strict_yaml.Mistakes, ValueError) as error:
                 self.health.reload.failed()
                 log.error("the config is not reloaded, the old one stays: %s", error)
                 return str(error)
@@ -224,7 +223,7 @@ class App:
             trouble=lambda: f"{self._trouble.what}; {self._trouble.remedy}" if self._trouble else None,
             sources=self._lines,
             kpis=self._kpis,
-            cards=lambda: guide.cards(self.config.plan, self._kpis()),
+            cards=lambda: view.cards(self.config.plan, self._kpis()),
             explain=self._explain_page,
             local_routes={
                 "/api/v1/explain": lambda query: self._explain(query, LARGEST_SIZE),
@@ -286,12 +285,12 @@ class App:
 
     async def _explain_page(self, query: Mapping[str, str]) -> dict[str, Any]:
         found = await self._explain(query, SIZE)
-        return guide.page(found) | {"at": datetime.fromisoformat(found["at"])}
+        return view.page(found) | {"at": datetime.fromisoformat(found["at"])}
 
     def _kpis(self) -> list[dict[str, Any]]:
         if self.evaluation is None:
             return []
-        return report.rows(self.evaluation, self.config.plan, fed(self.config, self._freshness()))
+        return summary.rows(self.evaluation, self.config.plan, fed(self.config, self._freshness()))
 
 
 def otlp_settings(config: Config) -> OtlpSettings:

@@ -8,23 +8,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from exporter import __version__, backfill, kpi
-from exporter.comparison import comparisons
+from exporter import __version__
+from exporter.base.clock import NEVER
+from exporter.baselines.lookback import Memory
+from exporter.catalogue import kpi
+from exporter.collect.freshness import SourceFreshness, freshness
+from exporter.collect.poller import Show, poll_once
+from exporter.collect.selfmetrics import Health
 from exporter.config import Config, load
 from exporter.connectors import CONNECTORS
-from exporter.evaluate import evaluate
-from exporter.explain import explain
-from exporter.figure import Evaluation
-from exporter.freshness import SourceFreshness, freshness
-from exporter.health import Health
-from exporter.history import Instants
-from exporter.past import Memory
-from exporter.plan import NEVER, Feed
-from exporter.poll import Show, poll_once
-from exporter.question import Question
+from exporter.evaluation.figure import Evaluation
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.plan import Feed
+from exporter.evaluation.range import Instants
+from exporter.explain.baselines import comparisons
+from exporter.explain.explain import explain
+from exporter.explain.query import Question
+from exporter.explain.summary import Fed
+from exporter.publish import backfill
+from exporter.publish.families import Series, series
 from exporter.records import record_name
-from exporter.report import Fed
-from exporter.series import Series, series
 from exporter.store import Store
 
 Clock = Callable[[], datetime]

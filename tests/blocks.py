@@ -10,11 +10,12 @@ from pathlib import Path
 
 import aiohttp
 
-from exporter import backfill, duration
+from exporter.base import duration
+from exporter.catalogue.kpi import catalogue
 from exporter.demo.board import Metrics
 from exporter.demo.stack import child, free_port
-from exporter.history import Instants
-from exporter.kpi import catalogue
+from exporter.evaluation.range import Instants
+from exporter.publish import backfill
 from tests.program import command
 
 Values = Mapping[tuple[str, frozenset[tuple[str, str]]], float]

@@ -10,8 +10,8 @@ from exporter.demo import configuration
 from exporter.demo.serving import serving
 from exporter.demo.simulation import Simulation
 from exporter.demo.world import World
-from exporter.figure import Evaluation
-from exporter.figures import Once, once, open_store, read
+from exporter.evaluation.figure import Evaluation
+from exporter.runtime import Once, once, open_store, read
 from exporter.store import Store
 
 END = datetime(2026, 3, 25, 15, 30, tzinfo=UTC)  # a Wednesday

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from exporter import kpi
-from exporter.evaluate import evaluate
-from exporter.plan import Feed, Plan, Setting
+from exporter.catalogue import kpi
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.plan import Feed, Plan, Setting
 from exporter.records import RECORDS, Record
 from exporter.store import Store
 from tests.scenario import WINDOWS, params

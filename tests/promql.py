@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import promql_parser as promql
 
-from exporter.health import Health
-from exporter.kpi import catalogue
-from exporter.segments import LABELS
-from exporter.series import LABEL_NAMES, absent, baseline_absent, info
+from exporter.catalogue.kpi import catalogue
+from exporter.collect.selfmetrics import Health
+from exporter.publish.families import absent, baseline_absent, info
+from exporter.records.labels import LABEL_NAMES, LABELS
 
 COUNTER_FUNCTIONS = ("rate", "irate", "increase")
 IDEMPOTENT = ("max", "min", "group")  # two equal replicas change nothing in these

@@ -8,17 +8,17 @@ from typing import Any, get_type_hints
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter import kpi, strict
+from exporter.base import strict_yaml
+from exporter.baselines.lookback import Memory
+from exporter.catalogue import kpi
+from exporter.catalogue.kpi import Kpi
 from exporter.config.calendar import CalendarReader
 from exporter.config.section import CalendarSection
 from exporter.config.shape import Checker
-from exporter.evaluate import evaluate
-from exporter.figure import Evaluation
-from exporter.fold import Limits
-from exporter.kpi import Kpi
-from exporter.opening import Calendar
-from exporter.past import Memory
-from exporter.plan import (
+from exporter.evaluation.calendar import Calendar
+from exporter.evaluation.figure import Evaluation
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.plan import (
     Baselines,
     Feed,
     Period,
@@ -30,9 +30,10 @@ from exporter.plan import (
     TeamSetting,
     WorkflowSetting,
 )
+from exporter.evaluation.stats import Distribution
+from exporter.publish.cardinality import Limits
+from exporter.publish.families import series
 from exporter.records import RECORDS, Record
-from exporter.series import series
-from exporter.stats import Distribution
 from exporter.store import Store
 
 WINDOWS = {"1d": 86400, "7d": 7 * 86400, "30d": 30 * 86400, "90d": 90 * 86400}
@@ -93,7 +94,7 @@ def baselines(given: Mapping[str, Any]) -> Baselines:
 
 def calendars(given: Mapping[str, Any]) -> dict[str, Calendar]:
     """Calendars as they are written in a config."""
-    checker = Checker(strict.Document({}, "scenario"))
+    checker = Checker(strict_yaml.Document({}, "scenario"))
     sections = {name: checker.read(CalendarSection, each, ()) for name, each in given.items()}
     found = CalendarReader(checker).calendars({name: each for name, each in sections.items() if each})
     assert checker.mistakes == []
@@ -187,4 +188,4 @@ def expected(scenario: Mapping[str, Any]) -> dict[Sample, float]:
 
 
 def load(path: Path) -> dict[str, Any]:
-    return dict(strict.load(path).data)
+    return dict(strict_yaml.load(path).data)

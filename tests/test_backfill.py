@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.backfill import CHUNK, Job, begun, fill
-from exporter.history import Instants
+from exporter.evaluation.range import Instants
+from exporter.publish.backfill import CHUNK, Job, begun, fill
 from tests.program import command, running, value
 from tests.test_program import bookings, config
 

@@ -10,18 +10,21 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter import app, kpi, report, screen
-from exporter.baseline import Baseline, compare, totals, unmatched
-from exporter.comparison import comparisons
-from exporter.evaluate import evaluate
-from exporter.figure import Evaluation
-from exporter.fold import Limits
-from exporter.past import Memory
-from exporter.plan import NEVER, Baselines, Feed, Period, Plan, Setting, narrowed
-from exporter.question import question
+from exporter.base import clock
+from exporter.base.clock import NEVER
+from exporter.baselines.compare import Baseline, compare, totals, unmatched
+from exporter.baselines.lookback import Memory
+from exporter.catalogue import kpi
+from exporter.evaluation.figure import Evaluation
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.plan import Baselines, Feed, Period, Plan, Setting, narrowed
+from exporter.evaluation.stats import Family
+from exporter.explain import summary, wording
+from exporter.explain.baselines import comparisons
+from exporter.explain.query import question
+from exporter.publish.cardinality import Limits
+from exporter.publish.families import series
 from exporter.records import RECORDS, Request
-from exporter.series import series
-from exporter.stats import Family
 from exporter.store import Store
 from tests.program import command, running, value
 from tests.scenario import WINDOWS, params
@@ -442,12 +445,12 @@ def test_the_rows_for_people_have_both_sides_over_all_segments(store: Store) -> 
     rows = [ended("a", now, escalated=True), ended("b", now, team="hr"), ended("c", then), ended("d", then, team="hr")]
     store.write("s", [*rows, ended("e", then, team="old")], {})
 
-    [row] = [row for row in report.rows(evaluated(store, made), made, []) if row.get("window") == "1d"]
+    [row] = [row for row in summary.rows(evaluated(store, made), made, []) if row.get("window") == "1d"]
 
     assert row["baselines"] == [
         {"baseline": "previous", "value": 0.0, "n": 2.0, "now": 0.5, "n_now": 2.0, "difference": 0.5}
     ]
-    assert screen.baseline(row["baselines"][0], "ratio") == "0.0% (n = 2); now 50.0% (n = 2), +50.0 points"
+    assert wording.baseline(row["baselines"][0], "ratio") == "0.0% (n = 2); now 50.0% (n = 2), +50.0 points"
 
 
 # The whole program
@@ -464,7 +467,7 @@ baselines:
 
 async def test_the_running_program_publishes_baselines_and_once_gives_the_same(tmp_path: Path) -> None:
     # A file's times are real ones: the program has no clock but the machine's. Nothing is near an edge.
-    now = app.now()
+    now = clock.now()
     days = [now - timedelta(days=day, hours=6) for day in (0, 1, 7, 8, 14, 21, 40)]
     with (tmp_path / "requests.jsonl").open("w") as file:
         for i, day in enumerate(days):

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter import kpi
-from exporter.business import column, measured, tabulate_days
-from exporter.evaluate import evaluate
-from exporter.figure import Figure
-from exporter.fold import Limits
-from exporter.history import Instants
-from exporter.opening import FIRST, Calendar, Span
-from exporter.plan import Feed, Plan, Setting, SourceSetting, TeamSetting
-from exporter.prepare import tabulate
+from exporter.catalogue import kpi
+from exporter.evaluation.business_time import column, measured, tabulate_days
+from exporter.evaluation.calendar import FIRST, Calendar, Span
+from exporter.evaluation.context import tabulate
+from exporter.evaluation.figure import Figure
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.plan import Feed, Plan, Setting, SourceSetting, TeamSetting
+from exporter.evaluation.range import Instants
+from exporter.publish.cardinality import Limits
+from exporter.publish.families import series
 from exporter.records import Incident, Request
-from exporter.series import series
 from exporter.store import Store
 from tests import test_evaluate
 from tests.scenario import calendars

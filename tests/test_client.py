@@ -19,7 +19,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from exporter.client import (
+from exporter.base.errors import retry_after
+from exporter.collect.decode import AT_ONCE, decoded_in_parts
+from exporter.collect.http import (
     Auth,
     AuthFailed,
     Client,
@@ -30,11 +32,9 @@ from exporter.client import (
     SourceError,
     Unavailable,
 )
-from exporter.decode import AT_ONCE, decoded_in_parts
 from exporter.demo.fakes.fault import Faults, Trouble
-from exporter.failure import retry_after
 from exporter.records import Run, RunStatus, instant
-from exporter.unreadable import Words, value
+from exporter.records.unreadable import Words, value
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)

@@ -14,22 +14,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from exporter import config, duration, kpi, strict
-from exporter.breach import resolve
-from exporter.column import Rule
+from exporter import config
+from exporter.base import duration, strict_yaml
+from exporter.base.strict_yaml import Mistakes
+from exporter.catalogue import kpi
+from exporter.catalogue.kpi import Threshold
+from exporter.collect.mapping import apply
 from exporter.config import Config
 from exporter.config.secret import Secret
 from exporter.config.section import KpiSection, SourceSection, Whole
 from exporter.config.setting import predicate_columns
 from exporter.connectors import CONNECTORS
-from exporter.evaluate import evaluate
-from exporter.kpi import Threshold
-from exporter.opening import Calendar
-from exporter.plan import Baselines, Feed, Period
+from exporter.evaluation.breach import resolve
+from exporter.evaluation.calendar import Calendar
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.plan import Baselines, Feed, Period
 from exporter.records import RECORDS, Read, Request, Run
-from exporter.segments import LABELS, apply
+from exporter.records.columns import Rule
+from exporter.records.labels import LABELS
 from exporter.store import Store
-from exporter.strict import Mistakes
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 CONFIGS = Path(__file__).parent / "configs"
@@ -548,7 +551,7 @@ def keys_of(shape: Any, data: Any, at: str = "") -> Iterator[tuple[str, set[str]
 
 
 def test_the_example_has_every_key_of_every_section() -> None:
-    data = strict.load(EXAMPLE).data
+    data = strict_yaml.load(EXAMPLE).data
     known: dict[str, set[str]] = {}
     has: dict[str, set[str]] = {}
     for at, may, does in keys_of(Whole, data):  # several workflows show all keys together
@@ -570,7 +573,7 @@ def test_a_recurring_cost_lasts_to_the_end_of_its_last_day(example: Path) -> Non
 
 
 def test_the_example_has_every_key_of_every_source() -> None:
-    sources = strict.load(EXAMPLE).data["sources"]
+    sources = strict_yaml.load(EXAMPLE).data["sources"]
     own = {
         kind: {field.name.removesuffix("_seconds") for field in dataclasses.fields(module.Options)}
         for kind, module in CONNECTORS.items()
@@ -582,7 +585,7 @@ def test_the_example_has_every_key_of_every_source() -> None:
 
 
 def test_the_example_has_every_key_of_a_mapping() -> None:
-    sources = strict.load(EXAMPLE).data["sources"]
+    sources = strict_yaml.load(EXAMPLE).data["sources"]
     rules = [rule for source in sources for part in ("segments", "fields") for rule in source.get(part, {}).values()]
     keys = {key for rule in rules for each in (rule if isinstance(rule, list) else [rule]) for key in each}
 
@@ -590,7 +593,7 @@ def test_the_example_has_every_key_of_a_mapping() -> None:
 
 
 def test_the_example_has_every_key_of_kpis_and_every_record() -> None:
-    data = strict.load(EXAMPLE).data
+    data = strict_yaml.load(EXAMPLE).data
     params = {(name, param) for name, each in kpi.catalogue().items() for param in each.params}
     common = set(KpiSection.model_fields)
     given = {(name, key) for name, each in data["kpis"].items() for key in each if name in kpi.catalogue()}
@@ -601,7 +604,7 @@ def test_the_example_has_every_key_of_kpis_and_every_record() -> None:
 
 
 def test_the_example_has_a_kpi_of_one_s_own_of_each_common_kind() -> None:
-    own = {name: each for name, each in strict.load(EXAMPLE).data["kpis"].items() if name not in kpi.catalogue()}
+    own = {name: each for name, each in strict_yaml.load(EXAMPLE).data["kpis"].items() if name not in kpi.catalogue()}
 
     assert {each["kind"] for each in own.values()} >= {"ratio", "duration", "derived"}
 
@@ -666,7 +669,7 @@ def put(value: Any, at: tuple[str | int, ...], junk: Any) -> Any:
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_whatever_stands_in_a_config_it_is_read_or_its_mistakes_are_listed(example: Path, data: st.DataObject) -> None:
-    value = strict.load(example).data
+    value = strict_yaml.load(example).data
     at = data.draw(st.sampled_from(sorted(places(value), key=str)))
     path = example.with_name("broken.yaml")
     path.write_text(json.dumps(put(value, at, data.draw(JUNK))))
@@ -733,5 +736,5 @@ def test_weekdays_are_compared_only_where_the_shortest_window_is_a_day(written: 
 
 @pytest.mark.parametrize("host", ["a..b", "host:99999", "host:0", f"{'a' * 64}.example", "x" * 300, "a b"])
 def test_an_address_that_there_can_never_be_is_a_mistake(host: str, written: Any) -> None:
-    with pytest.raises(strict.Mistakes, match=r"sources\[0\]\.url: this is not an address"):
+    with pytest.raises(strict_yaml.Mistakes, match=r"sources\[0\]\.url: this is not an address"):
         written(N8N.replace("n8n.example.com", host))

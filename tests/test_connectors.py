@@ -14,10 +14,19 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from exporter.client import Auth, AuthFailed, Client, HttpSettings, NotUnderstood, RateLimited, SourceError, Unavailable
+from exporter.base.errors import StartOver
+from exporter.collect.http import (
+    Auth,
+    AuthFailed,
+    Client,
+    HttpSettings,
+    NotUnderstood,
+    RateLimited,
+    SourceError,
+    Unavailable,
+)
 from exporter.connectors import CONNECTORS
 from exporter.demo.fakes.fault import Faults, Trouble
-from exporter.failure import StartOver
 from exporter.records import SEGMENTS, Record, Workflow
 from tests.connectors.world import AT, SINCE, World
 

@@ -16,10 +16,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.kpi import APART, Kpi, catalogue
+from exporter.catalogue.kpi import APART, Kpi, catalogue
+from exporter.evaluation.stats import Z95, wilson
 from exporter.render import WINDOWS
 from exporter.render.dashboards import every_panel, queries
-from exporter.stats import Z95, wilson
 from tests.json_schema import faults as schema_faults
 from tests.promql import compares, faults, kpi_metrics, paths
 

@@ -8,23 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import config, fact
+from exporter import config
+from exporter.base.strict_yaml import Mistakes
+from exporter.catalogue.kpi import Kpi, catalogue
+from exporter.catalogue.lint import Judge
 from exporter.config import Config
-from exporter.config.definition import KEYS
+from exporter.config.own_kpis import KEYS
 from exporter.connectors import CONNECTORS
-from exporter.definition import Judge
-from exporter.evaluate import evaluate
-from exporter.explain import explain
-from exporter.figure import Evaluation
-from exporter.history import Instants
-from exporter.kpi import Kpi, catalogue
-from exporter.plan import Feed
-from exporter.publish import check
-from exporter.question import question
+from exporter.evaluation import facts_schema
+from exporter.evaluation.figure import Evaluation
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.plan import Feed
+from exporter.evaluation.range import Instants
+from exporter.explain.explain import explain
+from exporter.explain.query import question
+from exporter.publish.exposition import check
+from exporter.publish.families import series
 from exporter.records import Request
-from exporter.series import series
 from exporter.store import Store
-from exporter.strict import Mistakes
 from tests.program import command, running, value
 from tests.test_history import differences
 
@@ -48,11 +49,11 @@ OWN = (
 
 @pytest.mark.parametrize("kpi", catalogue().values(), ids=catalogue().keys())
 def test_what_is_asked_of_users_holds_for_our_own_kpis(kpi: Kpi) -> None:
-    assert list(Judge(kpi, catalogue(), catalogue(), fact.columns()).faults()) == []
+    assert list(Judge(kpi, catalogue(), catalogue(), facts_schema.columns()).faults()) == []
 
 
 def test_facts_tell_their_columns_and_what_kind_each_is() -> None:
-    columns = fact.columns()
+    columns = facts_schema.columns()
 
     assert {kpi.facts for kpi in catalogue().values()} <= set(columns)
     assert {columns["request"][name] for name in ("escalated", "human_seconds", "priority", "ended_at")} == {

@@ -18,19 +18,20 @@ from typing import Any
 import aiohttp
 import pytest
 
-from exporter import config, strict
+from exporter import config
+from exporter.base import strict_yaml
+from exporter.catalogue.kpi import catalogue
 from exporter.connectors import CONNECTORS
 from exporter.demo import board, configuration, main, stack
 from exporter.demo import organisation as org
 from exporter.demo.simulation import Simulation
 from exporter.demo.stories import TURNS, Execution, Story, Ticket, as_of, begins_at, turns
 from exporter.demo.world import World
-from exporter.figures import open_store, read
-from exporter.fold import Limits
-from exporter.kpi import catalogue
+from exporter.evaluation.stats import wilson
+from exporter.publish.cardinality import Limits
 from exporter.records import Account, Booking, Opportunity, Request
 from exporter.render.dashboards import queries
-from exporter.stats import wilson
+from exporter.runtime import open_store, read
 from tests.demo import END, figures_of, found_in
 
 CHECKOUT = Path(__file__).parents[1]
@@ -228,9 +229,12 @@ def test_the_demo_fits_the_limits_as_shipped_with_every_value_by_its_name(demo_c
 
 
 def test_only_the_waiting_of_kpi_alerts_is_shortened() -> None:
-    shipped = [rule for path in RULES for group in strict.load(path).data["groups"] for rule in group["rules"]]
+    shipped = [rule for path in RULES for group in strict_yaml.load(path).data["groups"] for rule in group["rules"]]
     ours = [
-        rule for path in RULES for group in stack.hurried(strict.load(path).data)["groups"] for rule in group["rules"]
+        rule
+        for path in RULES
+        for group in stack.hurried(strict_yaml.load(path).data)["groups"]
+        for rule in group["rules"]
     ]
     changed = {rule["for"] for rule, before in zip(ours, shipped, strict=True) if rule != before}
     same = ("alert", "record", "expr", "labels", "annotations")

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from exporter.catalogue.kpi import Kpi, catalogue, kept_apart
+from exporter.cli.terminal import every_page
 from exporter.config import Config
-from exporter.figures import Once, explained, fed, open_store, read, stored_freshness
-from exporter.kpi import Kpi, catalogue, kept_apart
-from exporter.question import LARGEST_SIZE, question
-from exporter.screen import every_page
+from exporter.explain.query import LARGEST_SIZE, question
+from exporter.runtime import Once, explained, fed, open_store, read, stored_freshness
 from exporter.store import Store
 from tests.demo import END, found_in
 

@@ -14,7 +14,7 @@ import yaml
 
 from exporter import __version__
 from exporter.__main__ import main
-from exporter.fold import Limits
+from exporter.publish.cardinality import Limits
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"

@@ -13,13 +13,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from exporter import fact, kpi
-from exporter.evaluate import evaluate, stood
-from exporter.figure import Evaluation, Figure, summable
-from exporter.fold import Limits
-from exporter.kpi import Threshold
-from exporter.plan import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
-from exporter.prepare import prepare, utc
+from exporter.catalogue import kpi
+from exporter.catalogue.kpi import Threshold
+from exporter.evaluation import facts_schema
+from exporter.evaluation.context import prepare, utc
+from exporter.evaluation.figure import Evaluation, Figure, summable
+from exporter.evaluation.instant import evaluate, stood
+from exporter.evaluation.plan import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
+from exporter.evaluation.stats import Distribution, Family
+from exporter.publish.cardinality import Limits
+from exporter.publish.families import series
 from exporter.records import (
     Account,
     Activity,
@@ -36,8 +39,6 @@ from exporter.records import (
     Workflow,
     record_name,
 )
-from exporter.series import series
-from exporter.stats import Distribution, Family
 from exporter.store import Store
 from tests.scenario import WINDOWS, params
 
@@ -475,7 +476,7 @@ def facts_rows(tmp_path: Path, records: Sequence[Record], at: datetime) -> dict[
         store.write("s", records, {})
         reader = store.reader()
         prepare(reader, plan(), at, FEEDS)
-        for facts, columns in fact.columns().items():
+        for facts, columns in facts_schema.columns().items():
             names = ", ".join(f'"{name}"' for name in columns)
             for values in reader.execute(f"select {names} {stood(facts, plan(), utc(at))}").fetchall():
                 row = dict(zip(columns, values, strict=True))

@@ -12,17 +12,18 @@ import pytest
 from aiohttp import ClientSession, HttpVersion10
 from yarl import URL
 
-from exporter.evaluate import evaluate
-from exporter.explain import explain
-from exporter.figure import Figure
-from exporter.guide import page
-from exporter.kpi import catalogue
-from exporter.plan import Setting
-from exporter.question import LARGEST_SIZE, Question, Unexplained, question
+from exporter.catalogue.kpi import catalogue
+from exporter.cli.terminal import csv_text, every_page
+from exporter.evaluation.figure import Figure
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.plan import Setting
+from exporter.explain.explain import explain
+from exporter.explain.query import LARGEST_SIZE, Question, Unexplained, question
+from exporter.explain.summary import rows
+from exporter.explain.wording import against, numbers
 from exporter.records import RECORDS, person_columns
-from exporter.report import rows
-from exporter.screen import against, csv_text, every_page, numbers
 from exporter.server.gate import Gate
+from exporter.server.view import page
 from exporter.store import Store
 from tests import scenario
 from tests.program import Program, command, running, value

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.expression import READERS, SIMPLE, ExpressionError, Kind, amount, predicate
-from exporter.pattern import pattern_fault
+from exporter.catalogue.expression import READERS, SIMPLE, ExpressionError, Kind, amount, predicate
+from exporter.catalogue.regex import pattern_fault
 
 COLUMNS: dict[str, Kind] = {"category": "text", "team": "text", "replies": "number", "self_service": "boolean"}
 ROWS = [

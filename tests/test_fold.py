@@ -9,18 +9,18 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter import kpi
-from exporter.breach import NONE, breach, least
+from exporter.catalogue import kpi
+from exporter.catalogue.kpi import kept_apart
 from exporter.config import DEFAULT_LABELS
-from exporter.evaluate import evaluate
-from exporter.figure import Evaluation, Figure
-from exporter.fold import BY_TEAM, EVERY_WINDOW, ONE_WINDOW, Limits, fold, ranking
-from exporter.kpi import kept_apart
-from exporter.plan import Feed, Plan, Setting
-from exporter.publish import text
+from exporter.evaluation.breach import NONE, breach, least
+from exporter.evaluation.figure import Evaluation, Figure
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.plan import Feed, Plan, Setting
+from exporter.evaluation.stats import Distribution
+from exporter.publish.cardinality import BY_TEAM, EVERY_WINDOW, ONE_WINDOW, Limits, fold, ranking
+from exporter.publish.exposition import text
+from exporter.publish.families import Series, series, size
 from exporter.records import Cost, Opportunity, Record, Request, Run
-from exporter.series import Series, series, size
-from exporter.stats import Distribution
 from exporter.store import Store
 from tests.bench.records import AT as FULL_AT
 from tests.bench.records import INSERTS, MACROS

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.__main__ import main
-from exporter.figures import once, open_store, read
+from exporter.runtime import once, open_store, read
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 CONFIG = """\

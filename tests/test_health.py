@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from exporter import failure, poll
-from exporter.health import REASONS, Health
+from exporter.base import errors
+from exporter.collect import poller
+from exporter.collect.selfmetrics import REASONS, Health
 from exporter.records import RECORDS
-from exporter.unreadable import REASONS as WHY
+from exporter.records.unreadable import REASONS as WHY
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 
@@ -85,8 +86,8 @@ def test_what_the_config_names_stands_at_zero(health: Health) -> None:
 
 
 def test_reasons_are_those_that_polls_know() -> None:
-    named = {error.reason for error in failure.SourceError.__subclasses__()}
-    assert set(REASONS) == named | set(re.findall(r'return "(store|bug)"', Path(poll.__file__).read_text()))
+    named = {error.reason for error in errors.SourceError.__subclasses__()}
+    assert set(REASONS) == named | set(re.findall(r'return "(store|bug)"', Path(poller.__file__).read_text()))
 
 
 def test_a_source_that_goes_takes_all_its_series_with_it(health: Health) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from exporter.evaluate import evaluate
-from exporter.figure import Evaluation
-from exporter.history import Instants, evaluations
-from exporter.plan import Feed, Plan, WorkflowSetting
+from exporter.evaluation.figure import Evaluation
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.plan import Feed, Plan, WorkflowSetting
+from exporter.evaluation.range import Instants, evaluations
 from exporter.records import Account, Activity, Incident, Opportunity, Request, Run
 from exporter.store import Store
 from tests import scenario, test_evaluate

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from exporter import kpi
-from exporter.evaluate import evaluate
-from exporter.figure import Evaluation
-from exporter.plan import Feed, Plan, Setting
+from exporter.catalogue import kpi
+from exporter.evaluation.figure import Evaluation
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.plan import Feed, Plan, Setting
 from exporter.records import Request
+from exporter.records.unreadable import MOST_UNREAD, Fault, LeftOut, Summary, quoted, summarized
 from exporter.store import Store
 from exporter.store.left_out import MOST, Noted
 from exporter.store.table import naive
-from exporter.unreadable import MOST_UNREAD, Fault, LeftOut, Summary, quoted, summarized
 from tests.scenario import params
 
 AT = datetime(2026, 3, 12, tzinfo=UTC)

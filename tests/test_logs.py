@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from exporter.logs import MOST_KNOWN, QUIET_SECONDS, Once
+from exporter.base.logs import MOST_KNOWN, QUIET_SECONDS, Once
 
 
 def record(name: str, text: str, at: float, error: BaseException | None = None) -> logging.LogRecord:

@@ -11,13 +11,14 @@ import pytest
 import yaml
 from rich.console import Console
 
-from exporter import guide, report
-from exporter.evaluate import evaluate
-from exporter.figures import Once, explained, fed, feeds, once, open_store, read, stored_freshness
-from exporter.history import Instants, evaluations
-from exporter.kpi import catalogue
-from exporter.question import Question
-from exporter.screen import kpi_table
+from exporter.catalogue.kpi import catalogue
+from exporter.cli.terminal import kpi_table
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.range import Instants, evaluations
+from exporter.explain import summary
+from exporter.explain.query import Question
+from exporter.runtime import Once, explained, fed, feeds, once, open_store, read, stored_freshness
+from exporter.server import view
 
 AT = datetime(2026, 3, 12, 6, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -74,7 +75,7 @@ class Desk:
     def kpis(self, found: Once) -> list[dict[str, Any]]:
         with open_store(self.config) as store:
             sources = fed(self.config, stored_freshness(self.config, store))
-            return report.rows(found.evaluation, self.config.plan, sources)
+            return summary.rows(found.evaluation, self.config.plan, sources)
 
     def explain(self, window: str, segment: Mapping[str, str] = {}) -> dict[str, Any]:
         with open_store(self.config) as store:
@@ -218,7 +219,7 @@ async def test_a_partial_source_is_told_beside_every_figure_that_it_feeds(desk: 
     desk.write("0.csv", rows("new", range(1)), header=HEADER.replace("outcome", "result"))
     found = await desk.once()
     told = "partial: 1 file of desk cannot be read"
-    card = next(each for each in guide.cards(desk.config.plan, desk.kpis(found)) if each["kpi"] == "requests")
+    card = next(each for each in view.cards(desk.config.plan, desk.kpis(found)) if each["kpi"] == "requests")
 
     assert told in table(desk, found, "90d")
     assert told in line_of(table(desk, found, "1d"), "requests")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.negotiation import OPENMETRICS, TEXT, Format, format_for, gzip_wanted
+from exporter.publish.content_negotiation import OPENMETRICS, TEXT, Format, format_for, gzip_wanted
 
 PROMETHEUS_2_42 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"

@@ -20,10 +20,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from exporter.negotiation import TEXT
-from exporter.otlp import Otlp, OtlpSettings, address, bound
-from exporter.publish import own_families, render
-from exporter.stats import Distribution, Family, Snapshot
+from exporter.evaluation.stats import Distribution, Family, Snapshot
+from exporter.publish.content_negotiation import TEXT
+from exporter.publish.exposition import own_families, render
+from exporter.publish.otlp import Otlp, OtlpSettings, address, bound
 
 RATIO = Family(
     "outcome_no_show_ratio", "No-shows.", "gauge", ("team", "window"), ((("it", "7d"), 0.25), (("hr", "7d"), 1))

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientError, ClientSession
 
-from exporter.otlp import Otlp, OtlpSettings
-from exporter.stats import Distribution, Family
+from exporter.evaluation.stats import Distribution, Family
+from exporter.publish.otlp import Otlp, OtlpSettings
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 

@@ -13,16 +13,16 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from exporter.client import AuthFailed, Client, Gone, HttpSettings, NotUnderstood, RateLimited, Unavailable
-from exporter.column import Rule
-from exporter.connectors.contract import Cursor, Page
-from exporter.failure import Partial, StartOver
-from exporter.freshness import SourceFreshness
-from exporter.health import Health
-from exporter.poll import MOST_WAITING, Limits, Outcome, Poller, Progress, poll_once
+from exporter.base.errors import Partial, StartOver
+from exporter.collect.contract import Cursor, Page
+from exporter.collect.freshness import SourceFreshness
+from exporter.collect.http import AuthFailed, Client, Gone, HttpSettings, NotUnderstood, RateLimited, Unavailable
+from exporter.collect.mapping import compiled
+from exporter.collect.poller import MOST_WAITING, Limits, Outcome, Poller, Progress, poll_once
+from exporter.collect.selfmetrics import Health
+from exporter.collect.source import Source
 from exporter.records import Read, Request, Run, RunStatus
-from exporter.segments import compiled
-from exporter.source import Source
+from exporter.records.columns import Rule
 from exporter.store import Store
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)

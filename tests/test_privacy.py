@@ -12,8 +12,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from exporter.collect.mapping import apply, compiled
 from exporter.records import Account, Activity, Booking, Change, Incident, Read, Record, Request, Run
-from exporter.segments import apply, compiled
 from exporter.store import Store, rewrite
 from exporter.store.person import KeyMissing, OtherKey, beside, is_address
 from tests.program import command, running

@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, disable
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from exporter.negotiation import OPENMETRICS, TEXT, Format
-from exporter.publish import BadSnapshotError, Publisher, check, own_families, render, written
-from exporter.stats import Distribution, Family, Snapshot
+from exporter.evaluation.stats import Distribution, Family, Snapshot
+from exporter.publish.content_negotiation import OPENMETRICS, TEXT, Format
+from exporter.publish.exposition import BadSnapshotError, Publisher, check, own_families, render, written
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 RATIO = Family(

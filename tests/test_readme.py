@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
-from exporter import config, strict
+from exporter import config
+from exporter.base import strict_yaml
+from exporter.catalogue.kpi import catalogue
 from exporter.connectors import CONNECTORS
 from exporter.demo import stack
-from exporter.kpi import catalogue
 
 CHECKOUT = Path(__file__).parents[1]
 TEXT = (CHECKOUT / "README.md").read_text()
@@ -55,7 +56,7 @@ def test_the_comparison_it_shows_is_sound(tmp_path: Path) -> None:
 
 
 def test_the_scrape_job_has_the_name_that_the_rules_ask_for() -> None:
-    shown, mistakes = strict.parse(next(block for block in BLOCKS if "scrape_configs" in block), "README.md")
+    shown, mistakes = strict_yaml.parse(next(block for block in BLOCKS if "scrape_configs" in block), "README.md")
     rules = (CHECKOUT / "alerts" / "exporter.rules.yaml").read_text()
     job = shown.data["scrape_configs"][0]["job_name"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.kpi import catalogue
+from exporter.base.strict_yaml import Mistakes
+from exporter.catalogue.kpi import catalogue
 from exporter.render import render
 from exporter.render.promql import alert_name
-from exporter.strict import Mistakes
 
 ROOT = Path(__file__).parents[1]
 

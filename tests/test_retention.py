@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from exporter.records import Booking, Request, Run
-from exporter.retention import EVERY, FIRST_AFTER, Retention
 from exporter.store import Store
+from exporter.store.retention import EVERY, FIRST_AFTER, Retention
 from tests.program import command, running, value
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)

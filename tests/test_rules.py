@@ -14,10 +14,10 @@ from click.testing import CliRunner
 
 from exporter import config
 from exporter.__main__ import main
-from exporter.breach import least
+from exporter.base.duration import seconds
+from exporter.catalogue.kpi import Kpi, Threshold, catalogue
 from exporter.connectors import CONNECTORS
-from exporter.duration import seconds
-from exporter.kpi import Kpi, Threshold, catalogue
+from exporter.evaluation.breach import least
 from exporter.render.own import levelled as levelled_as
 from exporter.render.promql import alert_name, kept
 from exporter.render.rules import Urls, kpi_rules

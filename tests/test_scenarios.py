@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exporter import kpi
+from exporter.catalogue import kpi
 from exporter.records import RECORDS
 from tests import scenario
 from tests.scenario import COMPARED, FILES, TRAPS

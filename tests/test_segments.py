@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.column import COLUMNS, Rule
+from exporter.collect.mapping import apply, compiled, faults
 from exporter.records import RECORDS, SEGMENTS, Json, Read, Record, Request, Run, Workflow, person_columns
-from exporter.segments import LABELS, apply, compiled, faults
-from exporter.unreadable import attempt
+from exporter.records.columns import COLUMNS, Rule
+from exporter.records.labels import LABELS
+from exporter.records.unreadable import attempt
 
 
 def person(name: str) -> str:

@@ -19,14 +19,14 @@ from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 from prometheus_client import CollectorRegistry, Gauge
 
-from exporter.negotiation import TEXT
-from exporter.publish import Publisher
+from exporter.evaluation.stats import Family, Snapshot
+from exporter.publish.content_negotiation import TEXT
+from exporter.publish.exposition import Publisher
 from exporter.server import Refusal, Server, Surface, listen
 from exporter.server.ask import ask
 from exporter.server.gate import Gate
 from exporter.server.page import Line, ago
 from exporter.server.reach import asker, reach
-from exporter.stats import Family, Snapshot
 
 AT = datetime(2026, 3, 31, 9, 30, tzinfo=UTC)
 

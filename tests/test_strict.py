@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import strict
-from exporter.strict import Mistakes
+from exporter.base import strict_yaml
+from exporter.base.strict_yaml import Mistakes
 
 
 def mistakes(text: str) -> list[str]:
     try:
-        return [str(mistake) for mistake in strict.parse(text, "f")[1]]
+        return [str(mistake) for mistake in strict_yaml.parse(text, "f")[1]]
     except Mistakes as error:
         return [str(mistake) for mistake in error.mistakes]
 
 
 def data(text: str) -> Any:
-    document, found = strict.parse(text, "f")
+    document, found = strict_yaml.parse(text, "f")
 
     assert found == []
     return document.data
@@ -42,7 +42,7 @@ def test_nothing_is_none(text: str) -> None:
 
 
 def test_the_line_of_a_path_is_that_of_its_key_or_of_what_is_around_it() -> None:
-    document, _ = strict.parse("a:\n  b:\n    - c: 1\n    - c: 2\n", "f")
+    document, _ = strict_yaml.parse("a:\n  b:\n    - c: 1\n    - c: 2\n", "f")
 
     assert [document.line(at) for at in [("a",), ("a", "b", 1, "c"), ("a", "b", 1, "x", "y"), ("z",)]] == [1, 4, 4, 1]
 
@@ -57,7 +57,7 @@ def test_a_bare_word_that_yaml_takes_for_a_boolean_is_refused(word: str) -> None
 
 @pytest.mark.parametrize("number", ["12:30", "1:30:00", "010", "0x1F", "0b11", "1_000", ".inf", ".NaN", ".5", "9" * 19])
 def test_a_number_that_is_not_what_it_looks_like_is_refused(number: str) -> None:
-    assert mistakes(f"a: {number}") == [f"f:1: a: {strict.OTHER_NUMBER}"]
+    assert mistakes(f"a: {number}") == [f"f:1: a: {strict_yaml.OTHER_NUMBER}"]
 
 
 @pytest.mark.parametrize("time", ["2026-03-31", "2026-03-31T10:00:00Z", "2026-03-31 10:00:00"])
@@ -67,7 +67,7 @@ def test_a_bare_time_is_refused(time: str) -> None:
 
 
 def test_a_key_given_twice_is_refused_and_the_first_value_kept() -> None:
-    document, found = strict.parse("a: 1\nb: 2\na: {c: 3}\n", "f")
+    document, found = strict_yaml.parse("a: 1\nb: 2\na: {c: 3}\n", "f")
 
     assert [str(mistake) for mistake in found] == ["f:3: a: this key is already on line 1; keep one of the two"]
     assert document.data == {"a": 1, "b": 2}
@@ -79,7 +79,7 @@ def test_a_key_given_twice_is_refused_and_the_first_value_kept() -> None:
         ("1: a", "f:1: 1: a key is a text; write '1' in quotes"),
         ("true: a", "f:1: true: a key is a text; write 'true' in quotes"),
         ("~: a", "f:1: ~: a key is a text; write '~' in quotes"),
-        ("on: a", f"f:1: on: {strict.SURPRISES['bool']}"),
+        ("on: a", f"f:1: on: {strict_yaml.SURPRISES['bool']}"),
         ("? [a]\n: b", "f:1: a key is a text, not a list, a mapping or an alias"),
         ("a: &x y\n*x : b", "f:2: a key is a text, not a list, a mapping or an alias"),
     ],
@@ -101,7 +101,7 @@ def test_a_tag_is_refused(text: str, expected: str) -> None:
 
 
 def test_an_alias_is_what_it_stands_for_on_a_line_of_its_own() -> None:
-    document, found = strict.parse("a: &x\n  b: 1\nc: *x\n", "f")
+    document, found = strict_yaml.parse("a: &x\n  b: 1\nc: *x\n", "f")
 
     assert (document.data, found) == ({"a": {"b": 1}, "c": {"b": 1}}, [])
     assert document.line(("c", "b")) == 3
@@ -155,12 +155,12 @@ def test_every_mistake_is_found_at_once_and_none_quotes_a_value() -> None:
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     latin, huge, folder, none = (tmp_path / name for name in ("latin", "huge", "folder", "none"))
     latin.write_bytes("a: 1\nb: caf\xe9\n".encode("latin-1"))
-    huge.write_bytes(b"#" * (strict.LARGEST_FILE + 1))
+    huge.write_bytes(b"#" * (strict_yaml.LARGEST_FILE + 1))
     folder.mkdir()
     texts = []
     for path in (latin, huge, folder, none):
         with pytest.raises(Mistakes) as error:
-            strict.load(path)
+            strict_yaml.load(path)
         texts.append(str(error.value))
 
     assert texts == [
@@ -175,11 +175,11 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "f.yaml"
     path.write_bytes(b"\xef\xbb\xbfa: 1\n")
 
-    assert strict.load(path).data == {"a": 1}
+    assert strict_yaml.load(path).data == {"a": 1}
 
 
 def test_mistakes_are_told_in_the_order_of_the_file() -> None:
-    document, _ = strict.parse("a: 1\nb: 2\n", "f")
+    document, _ = strict_yaml.parse("a: 1\nb: 2\n", "f")
     error = Mistakes([document.mistake(("b",), "second"), document.mistake(("a",), "first")])
 
     assert str(error) == "f:1: a: first\nf:2: b: second"
@@ -195,13 +195,13 @@ def test_mistakes_are_told_in_the_order_of_the_file() -> None:
     ],
 )
 def test_an_unknown_word_gets_the_nearest_known_one(word: str, known: list[str], expected: str) -> None:
-    assert strict.did_you_mean(word, known) == expected
+    assert strict_yaml.did_you_mean(word, known) == expected
 
 
 @given(st.text(alphabet=st.sampled_from("ab1:-?&*![]{}#|>'\",\n \t~%@`0.x"), max_size=60))
 def test_any_text_is_either_read_or_refused(text: str) -> None:
     try:
-        document, found = strict.parse(text, "f")
+        document, found = strict_yaml.parse(text, "f")
     except Mistakes as error:
         found, top = error.mistakes, 1
     else:

@@ -10,22 +10,23 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from exporter import kpi
-from exporter.evaluate import evaluate, stood
-from exporter.explain import explain
-from exporter.figure import Evaluation
-from exporter.fold import Limits
-from exporter.guide import cards
-from exporter.history import Instants, evaluations
-from exporter.plan import Feed, Plan
-from exporter.prepare import prepare, utc
-from exporter.question import Question
+from exporter.catalogue import kpi
+from exporter.cli.terminal import kpi_table
+from exporter.evaluation.context import prepare, utc
+from exporter.evaluation.coverage import COVERAGE, checks
+from exporter.evaluation.figure import Evaluation
+from exporter.evaluation.instant import evaluate, stood
+from exporter.evaluation.plan import Feed, Plan
+from exporter.evaluation.range import Instants, evaluations
+from exporter.explain.explain import explain
+from exporter.explain.query import Question
+from exporter.explain.summary import rows
+from exporter.explain.wording import notes
+from exporter.publish.cardinality import Limits
+from exporter.publish.families import series
 from exporter.records import RECORDS, Change, Cost, Record, Request
-from exporter.report import rows
-from exporter.screen import kpi_table, notes
-from exporter.series import series
+from exporter.server.view import cards
 from exporter.store import Store
-from exporter.trust import COVERAGE, checks
 from tests import test_evaluate
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)

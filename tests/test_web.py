@@ -16,11 +16,11 @@ import pytest
 from aiohttp import ClientError, ClientSession
 from prometheus_client import CollectorRegistry
 
-from exporter import strict
-from exporter.publish import Publisher
+from exporter.base import strict_yaml
+from exporter.evaluation.stats import Distribution, Family, Snapshot
+from exporter.publish.exposition import Publisher
 from exporter.server import Server, Surface
 from exporter.server.gate import Busy, Gate, load
-from exporter.stats import Distribution, Family, Snapshot
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 TLS = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n"
@@ -159,7 +159,7 @@ def test_every_mistake_is_told_with_its_place(folder: Path, text: str, mistake: 
         check=True,
         capture_output=True,
     )
-    with pytest.raises(strict.Mistakes) as mistakes:
+    with pytest.raises(strict_yaml.Mistakes) as mistakes:
         load(written(folder, text))
 
     assert mistake in str(mistakes.value)

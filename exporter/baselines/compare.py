@@ -10,11 +10,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from statistics import median
 
-from exporter.derive import derive
-from exporter.figure import Evaluation, Figure, Key, Past, summable
-from exporter.kpi import Kpi
-from exporter.merge import merge, value_of
-from exporter.plan import Plan, Setting
+from exporter.catalogue.kpi import Kpi
+from exporter.evaluation.add import merge, value_of
+from exporter.evaluation.derived import derive
+from exporter.evaluation.figure import Evaluation, Figure, Key, Past, summable
+from exporter.evaluation.plan import Plan, Setting
 
 CONTROL = "control"
 FEWEST_DAYS = 3

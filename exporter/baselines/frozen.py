@@ -10,12 +10,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 
-from exporter.baseline import scaled
-from exporter.evaluate import evaluate, unfits, with_configured
-from exporter.figure import Figure
-from exporter.kpi import labels_of
-from exporter.plan import BEGINNING, Feed, Period, Plan, Setting, narrowed
-from exporter.prepare import Connection, text_of
+from exporter.base.clock import BEGINNING
+from exporter.baselines.compare import scaled
+from exporter.catalogue.kpi import labels_of
+from exporter.evaluation.context import Connection, text_of
+from exporter.evaluation.figure import Figure
+from exporter.evaluation.instant import evaluate, unfits, with_configured
+from exporter.evaluation.plan import Feed, Period, Plan, Setting, narrowed
 from exporter.store import Frozen, Store
 
 log = logging.getLogger(__name__)

@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from exporter import duration
-from exporter.evaluate import DAY, evaluate
-from exporter.figure import Evaluation, Figure, Past
-from exporter.fixed import Fixed, Reasons, reach
-from exporter.kpi import Kpi
-from exporter.plan import Baselines, Feed, Plan, Setting, narrowed
-from exporter.prepare import Connection
+from exporter.base import duration
+from exporter.baselines.frozen import Fixed, Reasons, reach
+from exporter.catalogue.kpi import Kpi
+from exporter.evaluation.context import Connection
+from exporter.evaluation.figure import Evaluation, Figure, Past
+from exporter.evaluation.instant import DAY, evaluate
+from exporter.evaluation.plan import Baselines, Feed, Plan, Setting, narrowed
 from exporter.store import Store
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ import sqlglot
 from sqlglot import TokenType, exp
 from sqlglot.errors import SqlglotError
 
-from exporter.pattern import pattern_fault
-from exporter.strict import did_you_mean
+from exporter.base.strict_yaml import did_you_mean
+from exporter.catalogue.regex import pattern_fault
 
 Kind = Literal["boolean", "number", "text", "time"]
 KIND_NAMES = {"boolean": "yes or no", "number": "a number", "text": "a text", "time": "a time", "null": "null"}

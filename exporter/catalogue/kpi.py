@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from exporter import strict
+from exporter.base import strict_yaml
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 Kind = Literal["ratio", "mean", "duration", "count", "sum", "state", "derived"]
 Severity = Literal["warning", "critical"]
 Basis = Literal["calendar", "business", "calendar_active", "business_active"]
@@ -250,8 +250,8 @@ class Kpi(Frozen):
 def load(folder: Path = HERE / "kpis") -> dict[str, Kpi]:
     """Every KPI declared in a folder, by name. Raises strict.Mistakes naming file, line and fault."""
     found: dict[str, Kpi] = {}
-    mistakes: list[strict.Mistake] = []
-    documents = [strict.load(path) for path in sorted(folder.glob("*.yaml"))]
+    mistakes: list[strict_yaml.Mistake] = []
+    documents = [strict_yaml.load(path) for path in sorted(folder.glob("*.yaml"))]
     declared: dict[str, Any] = {}
     for document in documents:
         facts = document.data["facts"]
@@ -267,7 +267,7 @@ def load(folder: Path = HERE / "kpis") -> dict[str, Kpi]:
                 mistakes += [_mistake(document, where, item) for item in error.errors()]
     mistakes += _loose_ends(folder, found)
     if mistakes:
-        raise strict.Mistakes(mistakes)
+        raise strict_yaml.Mistakes(mistakes)
     return found
 
 
@@ -279,17 +279,17 @@ def with_fields(body: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[st
     return {**body} | ({"fields": [declared.get(name, name) for name in known]} if "fields" in body else {})
 
 
-def _mistake(document: strict.Document, where: tuple[str, ...], item: Mapping[str, Any]) -> strict.Mistake:
+def _mistake(document: strict_yaml.Document, where: tuple[str, ...], item: Mapping[str, Any]) -> strict_yaml.Mistake:
     path = (*where, *(str(part) for part in item["loc"]))
-    return strict.Mistake(document.file, document.line(path), ".".join(path), str(item["msg"]))
+    return strict_yaml.Mistake(document.file, document.line(path), ".".join(path), str(item["msg"]))
 
 
-def _loose_ends(folder: Path, found: Mapping[str, Kpi]) -> list[strict.Mistake]:
+def _loose_ends(folder: Path, found: Mapping[str, Kpi]) -> list[strict_yaml.Mistake]:
     """Guards and parts that name no KPI; KPIs without a guard."""
-    bare = [strict.Mistake(str(folder), 0, name, "has no guard") for name, kpi in found.items() if not kpi.guard]
+    bare = [strict_yaml.Mistake(str(folder), 0, name, "has no guard") for name, kpi in found.items() if not kpi.guard]
     named = {name: (*kpi.guard, *made_of(kpi)) for name, kpi in found.items()}
     return bare + [
-        strict.Mistake(str(folder), 0, name, f"names {other!r}, which is no KPI")
+        strict_yaml.Mistake(str(folder), 0, name, f"names {other!r}, which is no KPI")
         for name, others in named.items()
         for other in others
         if other not in found

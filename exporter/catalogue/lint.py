@@ -7,14 +7,15 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from exporter import derivation, duration
-from exporter.column import COLUMNS
-from exporter.derivation import Fault
-from exporter.expression import Expression, ExpressionError, Kind, amount, predicate
-from exporter.kpi import Kpi, labels_made
+from exporter.base import duration
+from exporter.base.strict_yaml import did_you_mean
+from exporter.catalogue import lint_derived
+from exporter.catalogue.expression import Expression, ExpressionError, Kind, amount, predicate
+from exporter.catalogue.kpi import Kpi, labels_made
+from exporter.catalogue.lint_derived import Fault
 from exporter.records import RECORDS, person_columns
-from exporter.segments import LABELS
-from exporter.strict import did_you_mean
+from exporter.records.columns import COLUMNS
+from exporter.records.labels import LABELS
 
 Columns = Mapping[str, Mapping[str, Kind]]
 """Facts -> column -> kind."""
@@ -217,7 +218,7 @@ class Judge:
             if name not in self.kpis:
                 yield ("guard", i), f"there is no KPI {name!r}; {did_you_mean(name, self.kpis)}"
         if self.kpi.kind == "derived":
-            yield from derivation.faults(self.kpi, self.kpis)
+            yield from lint_derived.faults(self.kpi, self.kpis)
 
     def _unit(self) -> Iterator[Fault]:
         kpi = self.kpi
@@ -231,7 +232,7 @@ class Judge:
             )
         if not ending and NO_UNIT.fullmatch(kpi.unit):
             yield ("unit",), "figures are in base units: seconds for time, ratio (0 to 1) for a share"
-        whole = derivation.whole(kpi, self.kpis)
+        whole = lint_derived.whole(kpi, self.kpis)
         if whole and kpi.unit == "currency" and "currency" not in labels_made(kpi, self.kpis):
             yield ("labels",), "an amount of money needs the label currency: two currencies make no sum"
         read = dict(expressions(kpi, self.columns[kpi.facts]))

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from exporter.kpi import APART, Kpi, labels_made, made_of, parts
-from exporter.segments import LABELS
-from exporter.strict import At, did_you_mean
+from exporter.base.strict_yaml import At, did_you_mean
+from exporter.catalogue.kpi import APART, Kpi, labels_made, made_of, parts
+from exporter.records.labels import LABELS
 
 Fault = tuple[At, str]
 """The keys that lead to what is wrong, and words."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exporter.kpi import BUCKETS, Kpi
+from exporter.catalogue.kpi import BUCKETS, Kpi
 
 ONE = "1"
 EXACT = "decimal(38, 12)"

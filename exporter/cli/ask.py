@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from exporter import backfill, figures, forecast, strict
-from exporter.app import now
+from exporter import runtime
+from exporter.base import strict_yaml
+from exporter.base.clock import now
 from exporter.config import Config, section
-from exporter.figure import Evaluation
-from exporter.figures import evaluated, fed, open_store, stored_freshness
-from exporter.history import Instants
-from exporter.plan import Feed
-from exporter.question import LARGEST_SIZE, question
+from exporter.evaluation.figure import Evaluation
+from exporter.evaluation.plan import Feed
+from exporter.evaluation.range import Instants
+from exporter.explain.query import LARGEST_SIZE, question
+from exporter.explain.summary import rows
+from exporter.publish import backfill, forecast
 from exporter.records import record_name
-from exporter.report import rows
+from exporter.runtime import evaluated, fed, open_store, stored_freshness
 from exporter.server import Refusal
 from exporter.server.ask import ask, asked
 from exporter.store import Store, StoreError
@@ -40,7 +42,7 @@ def health(config_path: Path, path: str) -> str:
 
     Of the config only the place of the store is read: a mistake made in it meanwhile is no fault of what is running.
     """
-    data = strict.read(config_path)[0].data
+    data = strict_yaml.read(config_path)[0].data
     store = data.get("store") if isinstance(data, dict) else None
     name = store.get("path") if isinstance(store, dict) else None
     beside = config_path.parent / str(name or section.Store().path)
@@ -58,7 +60,7 @@ def explained(config: Config, query: Mapping[str, str]) -> dict[str, Any]:
     with open_store(config) as store:
         meant = question(query, config.plan, most=LARGEST_SIZE)
         sources = fed(config, stored_freshness(config, store))
-        return figures.explained(config, store, meant.at or now(), sources, meant)
+        return runtime.explained(config, store, meant.at or now(), sources, meant)
 
 
 def expected(config: Config) -> list[str]:
@@ -98,6 +100,6 @@ def past(config: Config) -> Iterator[Callable[[Instants], Sequence[Sequence[str]
                 if isinstance(found, list):
                     return found
                 store = opened.enter_context(open_store(config))
-            return figures.past(config, store, fed(config, stored_freshness(config, store)), chunk)
+            return runtime.past(config, store, fed(config, stored_freshness(config, store)), chunk)
 
         yield lines_of

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from rich.console import Console
 from rich.table import Table
 
-from exporter import segments
-from exporter.client import Client
-from exporter.failure import SourceError
+from exporter.base.errors import SourceError
+from exporter.collect import mapping
+from exporter.collect.http import Client
+from exporter.collect.source import Source
 from exporter.records import SEGMENTS, Record, record_name
-from exporter.source import Source
-from exporter.unreadable import LeftOut, Summary, summarized
+from exporter.records.unreadable import LeftOut, Summary, summarized
 
 PAGES = 4
 SECONDS = 60.0
@@ -68,7 +68,7 @@ async def ask(source: Source, at: datetime) -> Probe:
         ):
             count = 0
             async for page in pages:
-                records, _, more = segments.records(page.reads, source.mapping, lambda text: text)
+                records, _, more = mapping.records(page.reads, source.mapping, lambda text: text)
                 for record in records:
                     found.add(record, at)
                 left_out += more

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from exporter import duration
-from exporter.app import now
+from exporter.base import duration
+from exporter.base.clock import now
 
 
 class Instant(click.ParamType[datetime]):

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from exporter.client import Client
+from exporter.collect.http import Client
 from exporter.records import Read, Record
 
 LATER = {"later": True}

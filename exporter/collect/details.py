@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from exporter.client import Client
-from exporter.failure import AuthFailed, Forbidden, RateLimited, SourceError
+from exporter.base.errors import AuthFailed, Forbidden, RateLimited, SourceError
+from exporter.collect.http import Client
 
 K = TypeVar("K")
 R = TypeVar("R")

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from exporter.source import Source
+from exporter.collect.source import Source
+from exporter.records.unreadable import MOST_UNREAD, Summary
 from exporter.store import Store
-from exporter.unreadable import MOST_UNREAD, Summary
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,8 @@ import stamina
 import stamina.instrumentation
 from aiolimiter import AsyncLimiter
 
-from exporter import failure
-from exporter.column import COLUMNS
-from exporter.decode import decoded_in_parts
-from exporter.failure import (
+from exporter.base import errors
+from exporter.base.errors import (
     AuthFailed,
     Forbidden,
     Gone,
@@ -36,8 +34,10 @@ from exporter.failure import (
     TooLarge,
     Unavailable,
 )
+from exporter.collect.decode import decoded_in_parts
 from exporter.records import VITAL_COLUMNS, Json, Read, Record, times_of
-from exporter.unreadable import Fault, LeftOut, Unreadable, attempt, key_of, place_of
+from exporter.records.columns import COLUMNS
+from exporter.records.unreadable import Fault, LeftOut, Unreadable, attempt, key_of, place_of
 
 __all__ = [
     "AuthFailed",
@@ -314,7 +314,7 @@ class Client:
         where = f"{'GET' if json is None else 'POST'} {path.partition('?')[0]}"
         attempts, wait = self._settings.attempts, self._settings.retry_wait_seconds
         # In order: on, attempts, timeout, wait_initial, wait_max, wait_jitter.
-        retries = stamina.retry_context(failure.worth_retrying, attempts, None, wait, 20 * wait, wait)
+        retries = stamina.retry_context(errors.worth_retrying, attempts, None, wait, 20 * wait, wait)
         async for once in retries:
             with once:
                 body = await self._body(where, path, params, json)
@@ -368,13 +368,13 @@ class Client:
             self.clock_offset_seconds = (parsedate_to_datetime(response.headers["Date"]) - now).total_seconds()
         if status == 200:
             return
-        delay, text = failure.retry_after(response.headers, now), f"{where}: HTTP {status}"
+        delay, text = errors.retry_after(response.headers, now), f"{where}: HTTP {status}"
         if status == 429:
             if self._observe:
                 self._observe.rate_limited()
             until = now + timedelta(seconds=UNSTATED_WAIT_SECONDS if delay is None else delay)
             raise RateLimited(f"{text}: asked too often; poll less often or set a rate", until, delay)
-        raise failure.refusal(status, text, delay)
+        raise errors.refusal(status, text, delay)
 
 
 def listed_results(result: Result, item: Json) -> list[Read]:

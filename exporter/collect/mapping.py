@@ -9,27 +9,12 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
-from exporter.column import COLUMNS, UNITS, Column, Rule, Rules, Scalar, cleaned, number
-from exporter.pattern import Pattern, compile_pattern, matched, pattern_fault
-from exporter.records import IDS, SEGMENTS, VITAL_COLUMNS, Json, Read, Record, person_columns, record_name, times_of
+from exporter.catalogue.regex import Pattern, compile_pattern, matched, pattern_fault
+from exporter.records import IDS, VITAL_COLUMNS, Json, Read, Record, person_columns, record_name, times_of
+from exporter.records.columns import COLUMNS, UNITS, Column, Rule, Rules, Scalar, cleaned, number
+from exporter.records.labels import LABELS
+from exporter.records.unreadable import LeftOut, Unreadable, attempt, place_of, quoted, value
 from exporter.store.person import is_address, normal, without_address
-from exporter.unreadable import LeftOut, Unreadable, attempt, place_of, quoted, value
-
-LABELS: Mapping[str, tuple[str, ...]] = {
-    "request": (*SEGMENTS, "kind", "channel", "category", "request_type", "priority", "handled_by"),
-    "incident": (*SEGMENTS, "severity", "service", "tier", "category"),
-    "change": (*SEGMENTS, "service", "environment", "kind"),
-    "run": (*SEGMENTS, "workflow", "owner"),
-    "workflow": SEGMENTS,
-    "booking": (*SEGMENTS, "channel", "meeting_type"),
-    "opportunity": (*SEGMENTS, "channel"),
-    "account": (*SEGMENTS, "tool"),
-    "activity": (*SEGMENTS, "tool"),
-    "audit": (*SEGMENTS, "kind"),
-    "cost": (*SEGMENTS, "workflow", "service", "kind"),
-    "service_level": (*SEGMENTS, "service", "tier"),
-}
-"""Record -> the columns that may become labels: never an id, a person, a URL, a time or what a figure counts."""
 
 UNMAPPED = frozenset({"id", "source", "url"})
 """Columns that only the connector fills."""

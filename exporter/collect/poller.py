@@ -16,18 +16,18 @@ from itertools import chain
 from random import random
 from typing import Any
 
-from exporter import segments
-from exporter.client import Client
-from exporter.connectors.contract import Cursor, Page
-from exporter.failure import NotUnderstood, Partial, RateLimited, SourceError, StartOver, Unavailable
-from exporter.freshness import SourceFreshness, freshness
-from exporter.health import Health
-from exporter.plan import BEGINNING
+from exporter.base.clock import BEGINNING
+from exporter.base.errors import NotUnderstood, Partial, RateLimited, SourceError, StartOver, Unavailable
+from exporter.collect import mapping
+from exporter.collect.contract import Cursor, Page
+from exporter.collect.freshness import SourceFreshness, freshness
+from exporter.collect.http import Client
+from exporter.collect.selfmetrics import Health
+from exporter.collect.source import Source
 from exporter.records import record_name
-from exporter.source import Source
+from exporter.records.unreadable import LeftOut, key_of
 from exporter.store import Store, StoreError
 from exporter.store.left_out import Noted
-from exporter.unreadable import LeftOut, key_of
 
 logger = logging.getLogger("exporter.poll")
 
@@ -260,8 +260,8 @@ class _Poll:
         """In the writer's thread."""
         source = self.source
         reads = (read for page in pages for read in page.reads)
-        records, well, more = segments.records(reads, source.mapping, self.store.person)
-        noted = [Noted(each, segments.team(each, source.mapping)) for each in (*left_out, *more)]
+        records, well, more = mapping.records(reads, source.mapping, self.store.person)
+        noted = [Noted(each, mapping.team(each, source.mapping)) for each in (*left_out, *more)]
         readable = (key for read in well for key in (read.key, read.place or key_of(read.item)))
         gone_keys = ((f"{kind.__name__} {id_}", key_of({"id": id_})) for page in pages for kind, id_ in page.gone)
         anew = tuple(scope for page in pages for scope in page.anew)
@@ -271,7 +271,7 @@ class _Poll:
         self.observer.left_out(each.what for each in new)
         # Of a platform that is not what it was, what is read replaces what is stored, were that updated later.
         at = BEGINNING if self.anew else self.at
-        gone = [(kind, segments.id_of(id_, self.store.person)) for kind, id_ in pages[-1].gone]
+        gone = [(kind, mapping.id_of(id_, self.store.person)) for kind, id_ in pages[-1].gone]
         changed = self.store.write(source.name, records, pages[-1].cursor, gone=gone, at=at)
         for name, moment in self.store.newest_of(records, self.at).items():
             self.watermarks[name] = max(moment, self.watermarks.get(name, moment))

@@ -6,7 +6,7 @@ restored from a backup, gives old ids to new things. So the newest items are rem
 
 from collections.abc import Mapping
 
-from exporter.failure import StartOver
+from exporter.base.errors import StartOver
 
 WITNESSES = 10
 MOST_FOUND = 1_000

@@ -17,9 +17,9 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from exporter import unreadable
+from exporter.records import unreadable
+from exporter.records.unreadable import LeftOut, Reason, Summary
 from exporter.store.fault import KINDS
-from exporter.unreadable import LeftOut, Reason, Summary
 
 REASONS = ("auth", "rate_limited", "unavailable", "not_understood", "gone", "partial", "store", "bug")
 """Why a poll can fail. "store" and "bug" are ours; the others are the source's."""

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from exporter.client import HttpSettings
+from exporter.collect.http import HttpSettings
+from exporter.collect.mapping import Fillers
 from exporter.records import Record
-from exporter.segments import Fillers
-from exporter.unreadable import MOST_UNREAD
+from exporter.records.unreadable import MOST_UNREAD
 
 RecordTypes = tuple[type[Record], ...]
 

@@ -8,19 +8,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from exporter import duration, strict
+from exporter.base import duration, strict_yaml
+from exporter.base.strict_yaml import At, Mistakes
+from exporter.catalogue.kpi import Kpi
+from exporter.collect.source import Source
+from exporter.config.baselines import ComparisonReader
 from exporter.config.calendar import CalendarReader
-from exporter.config.comparison import ComparisonReader
 from exporter.config.credential import Credentials
-from exporter.config.definition import DefinitionReader
-from exporter.config.entry import Reader
+from exporter.config.own_kpis import DefinitionReader
 from exporter.config.secret import Secret, SecretError, from_environment
 from exporter.config.section import Cost, Log, Whole, Workflow
 from exporter.config.setting import SettingReader
 from exporter.config.shape import Checker
-from exporter.fold import Limits
-from exporter.kpi import Kpi
-from exporter.plan import (
+from exporter.config.source import Reader
+from exporter.evaluation.plan import (
     Plan,
     RecurringCost,
     ServiceSetting,
@@ -29,11 +30,10 @@ from exporter.plan import (
     TeamSetting,
     WorkflowSetting,
 )
+from exporter.publish.cardinality import Limits
 from exporter.records import RECORDS
-from exporter.segments import LABELS
-from exporter.source import Source
+from exporter.records.labels import LABELS
 from exporter.store.person import SHORTEST_KEY
-from exporter.strict import At, Mistakes
 
 DEFAULT_LABELS: Mapping[str, tuple[str, ...]] = {
     "request": ("team", "category"),
@@ -96,7 +96,7 @@ def load(
     environ: Mapping[str, str] = os.environ,
 ) -> Config:
     """The config in a file. Raises strict.Mistakes with everything that is wrong."""
-    document, mistakes = strict.read(path)
+    document, mistakes = strict_yaml.read(path)
     checker = Checker(document, mistakes)
     if document.data is None:
         checker.wrong((), "this file is empty; it needs at least sources, see deploy/config.example.yaml")

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from exporter.base.strict_yaml import At
+from exporter.catalogue.kpi import Kpi, labels_of, parts
 from exporter.config.section import Comparison, Control, Fixed
 from exporter.config.shape import Checker
-from exporter.evaluate import DAY
-from exporter.kpi import Kpi, labels_of, parts
-from exporter.plan import Baselines, Period
-from exporter.strict import At
+from exporter.evaluation.instant import DAY
+from exporter.evaluation.plan import Baselines, Period
 
 APART = frozenset({"currency", "kind"})
 """Labels that the control group is never summed over: two currencies make no sum."""

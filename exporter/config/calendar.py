@@ -8,10 +8,10 @@ from difflib import get_close_matches
 from itertools import pairwise
 from zoneinfo import available_timezones
 
+from exporter.base.strict_yaml import At
 from exporter.config.section import CalendarSection, Holidays, day_text
 from exporter.config.shape import Checker
-from exporter.opening import Calendar, Span
-from exporter.strict import At
+from exporter.evaluation.calendar import Calendar, Span
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SPAN = re.compile(r"(\d\d):([0-5]\d)-(\d\d):([0-5]\d)", re.ASCII)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from exporter.client import Auth, HttpSettings
+from exporter.base.strict_yaml import At
+from exporter.collect.http import Auth, HttpSettings
 from exporter.config import secret
 from exporter.config.secret import Secret, SecretError
 from exporter.config.section import SourceSection
 from exporter.config.shape import Checker
-from exporter.strict import At
 
 API_KEY_HEADERS = {"n8n": "X-N8N-API-KEY"}  # where an API key does not go into Authorization: Bearer
 TOKEN_SCHEMES: Mapping[str, Callable[[str], Auth]] = {"request-tracker": Auth.token}  # where a token is no bearer token

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from exporter import fact
+from exporter.base.strict_yaml import At, did_you_mean
+from exporter.catalogue.expression import Expression
+from exporter.catalogue.kpi import Kpi, made_of
+from exporter.catalogue.lint import Columns, Judge, expressions, sound
 from exporter.config.section import KpiSection
 from exporter.config.shape import Checker
-from exporter.definition import Columns, Judge, expressions, sound
-from exporter.expression import Expression
-from exporter.kpi import Kpi, made_of
-from exporter.segments import LABELS
-from exporter.strict import At, did_you_mean
+from exporter.evaluation import facts_schema
+from exporter.records.labels import LABELS
 
 BY_US = frozenset({"name", "needs", "uses", "instead", "written", "segmented", "several", "unattributed"})
 """What a user does not say: it follows from the facts, or is for shipped KPIs only."""
@@ -45,7 +45,7 @@ class DefinitionReader:
             del given[name]
         if not given:
             return {}
-        columns = fact.columns()
+        columns = facts_schema.columns()
         everything = dict(self.shipped)
         for kpi in self._in_order({name: kpi for name, body in given.items() if (kpi := self._read(name, body))}):
             everything[kpi.name] = kpi.model_copy(update=_fed(kpi, everything, self.shipped, columns))

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from exporter import duration
-from exporter.column import Rule
+from exporter.base import duration
+from exporter.catalogue.kpi import MIN_COVERAGE, Basis
 from exporter.config.shape import ONE_OR_MORE
-from exporter.kpi import MIN_COVERAGE, Basis
 from exporter.records import CostKind
-from exporter.unreadable import MOST_UNREAD
+from exporter.records.columns import Rule
+from exporter.records.unreadable import MOST_UNREAD
 
 
 class Section(BaseModel):

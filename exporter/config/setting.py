@@ -5,17 +5,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exporter import duration, expression
-from exporter.business import ON_HOLD
-from exporter.column import COLUMNS
-from exporter.config.comparison import ComparisonReader
+from exporter.base import duration
+from exporter.base.strict_yaml import At
+from exporter.catalogue import expression
+from exporter.catalogue.kpi import MIN_COVERAGE, Kpi, Param, Threshold, labels_made
+from exporter.config.baselines import ComparisonReader
 from exporter.config.section import KpiSection, Levels
 from exporter.config.shape import Checker
-from exporter.kpi import MIN_COVERAGE, Kpi, Param, Threshold, labels_made
-from exporter.plan import Setting
+from exporter.evaluation.business_time import ON_HOLD
+from exporter.evaluation.plan import Setting
 from exporter.records import RECORDS
-from exporter.segments import LABELS
-from exporter.strict import At
+from exporter.records.columns import COLUMNS
+from exporter.records.labels import LABELS
 
 FLAGS = {"request": ("self_service", "legacy_path")}
 """Record -> the yes-or-no columns of its facts that stay as they are from the beginning to the end."""

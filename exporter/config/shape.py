@@ -8,7 +8,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
-from exporter.strict import At, Document, Mistake, did_you_mean, path_text
+from exporter.base.strict_yaml import At, Document, Mistake, did_you_mean, path_text
 
 T = TypeVar("T")
 

@@ -7,18 +7,18 @@ from collections.abc import Collection, Mapping
 from types import ModuleType
 from typing import Any
 
-from exporter import duration
-from exporter.client import HttpSettings
-from exporter.column import COLUMNS, Rules
+from exporter.base import duration
+from exporter.base.strict_yaml import At
+from exporter.collect.contract import LATER
+from exporter.collect.http import HttpSettings
+from exporter.collect.mapping import UNMAPPED, compiled, faults
+from exporter.collect.source import RecordTypes, Source
 from exporter.config.calendar import CalendarReader
 from exporter.config.credential import Credentials
 from exporter.config.section import SourceSection
 from exporter.config.shape import Checker
-from exporter.connectors.contract import LATER
 from exporter.records import RECORDS, SEGMENTS
-from exporter.segments import UNMAPPED, compiled, faults
-from exporter.source import RecordTypes, Source
-from exporter.strict import At
+from exporter.records.columns import COLUMNS, Rules
 
 WITHOUT_URL = frozenset({"files"})
 HTTP_KEYS = {

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from rich.table import Table
 
-from exporter.kpi import Kpi
-from exporter.screen import length
-from exporter.stats import wilson
+from exporter.catalogue.kpi import Kpi
+from exporter.evaluation.stats import wilson
+from exporter.explain.wording import length
 
 WINDOW = "7d"
 SHOWN = (

@@ -11,12 +11,12 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
+from exporter.catalogue.kpi import catalogue
 from exporter.demo import board, configuration
 from exporter.demo.serving import serving
 from exporter.demo.simulation import Simulation
 from exporter.demo.stack import FOR, Shipped, free_port, programs, stack
 from exporter.demo.world import World
-from exporter.kpi import catalogue
 
 CHECKOUT = Path(__file__).parents[2]
 MARK = ".outcome-exporter-demo"

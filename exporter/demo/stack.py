@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from exporter import strict
+from exporter.base import strict_yaml
 from exporter.demo.serving import serving
 
 FOR = "10s"
@@ -195,7 +195,9 @@ async def stack(
                 alertmanager(folder, found.alertmanager, config)
             )
         if found.prometheus:
-            files = [written(folder / rules.name, hurried(strict.load(rules).data)).name for rules in shipped.rules]
+            files = [
+                written(folder / rules.name, hurried(strict_yaml.load(rules).data)).name for rules in shipped.rules
+            ]
             beside = addresses.get("Alertmanager", "").removeprefix("http://") or None
             config = prometheus_config(exporter, beside, files)
             addresses["Prometheus"] = await running.enter_async_context(prometheus(folder, found.prometheus, config))
@@ -235,7 +237,7 @@ async def prometheus(folder: Path, program: str, config: Mapping[str, Any]) -> A
 
 def loaded(path: Path) -> dict[str, Any] | None:
     """A YAML file's content; None where there is no such file."""
-    return dict(strict.load(path).data) if path.exists() else None
+    return dict(strict_yaml.load(path).data) if path.exists() else None
 
 
 def written(path: Path, content: Mapping[str, Any]) -> Path:

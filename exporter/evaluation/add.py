@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from exporter.figure import Figure, Key
-from exporter.kpi import Kpi
-from exporter.plan import Setting
-from exporter.stats import Distribution
+from exporter.catalogue.kpi import Kpi
+from exporter.evaluation.figure import Figure, Key
+from exporter.evaluation.plan import Setting
+from exporter.evaluation.stats import Distribution
 
 
 def merge(figures: Iterable[Figure], settings: Mapping[str, Setting]) -> list[Figure]:

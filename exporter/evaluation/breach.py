@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from exporter.figure import Figure, Key
-from exporter.kpi import Kpi, Threshold
-from exporter.merge import value_of
-from exporter.plan import Setting
-from exporter.stats import wilson
+from exporter.catalogue.kpi import Kpi, Threshold
+from exporter.evaluation.add import value_of
+from exporter.evaluation.figure import Figure, Key
+from exporter.evaluation.plan import Setting
+from exporter.evaluation.stats import wilson
 
 MIN_RECORDS = 5
 """A mean over fewer records than this is no reason to alert: it has no interval that would say how sure it is."""

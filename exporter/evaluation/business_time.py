@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import duckdb
 
-from exporter.kpi import Basis, bases_of
-from exporter.opening import Calendar, open_days
-from exporter.plan import Plan, Setting
+from exporter.catalogue.kpi import Basis, bases_of
+from exporter.evaluation.calendar import Calendar, open_days
+from exporter.evaluation.plan import Plan, Setting
 
 DAY_US = 86_400_000_000
 UNASSIGNED = "unassigned"

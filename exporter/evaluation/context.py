@@ -10,8 +10,8 @@ from typing import Any
 
 import duckdb
 
-from exporter.business import tabulate_days
-from exporter.plan import (
+from exporter.evaluation.business_time import tabulate_days
+from exporter.evaluation.plan import (
     Feed,
     Plan,
     RecurringCost,
@@ -23,7 +23,7 @@ from exporter.plan import (
 )
 from exporter.records import RECORDS
 
-FACTS = Path(__file__).parent / "facts"
+FACTS = Path(__file__).parents[1] / "facts"
 Connection = duckdb.DuckDBPyConnection
 SQL_TYPES = {"Literal": "varchar", "str": "varchar", "datetime": "timestamp"}
 """Word in the type of a setting -> type of its column; of all others double."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.figure import Figure, Key
-from exporter.formula import formula
-from exporter.kpi import Kpi, Needed, Unattributed, bases_of, parts
-from exporter.plan import Plan, Setting
-from exporter.stats import Family
+from exporter.catalogue.kpi import Kpi, Needed, Unattributed, bases_of, parts
+from exporter.catalogue.sql import formula
+from exporter.evaluation.figure import Figure, Key
+from exporter.evaluation.plan import Plan, Setting
+from exporter.evaluation.stats import Family
 
 COVERAGE = "coverage_ratio"
 UNATTRIBUTED = "unattributed_ratio"

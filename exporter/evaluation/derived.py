@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from exporter.figure import Figure, Key, summable
-from exporter.kpi import Kpi, labels_made, made_of
-from exporter.plan import Plan
+from exporter.catalogue.kpi import Kpi, labels_made, made_of
+from exporter.evaluation.figure import Figure, Key, summable
+from exporter.evaluation.plan import Plan
 
 Parts = dict[tuple[str | None, Key], float]
 """(window, segment) -> amount."""

@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from exporter.evaluate import stood
-from exporter.expression import Kind
-from exporter.plan import Plan
-from exporter.prepare import macros, prepare, utc
+from exporter.catalogue.expression import Kind
+from exporter.evaluation.context import macros, prepare, utc
+from exporter.evaluation.instant import stood
+from exporter.evaluation.plan import Plan
 from exporter.store import Store
 
 KINDS: Mapping[str, Kind] = {"BOOLEAN": "boolean", "VARCHAR": "text", "TIMESTAMP": "time"}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from exporter.stats import Distribution, Runs, median
+from exporter.evaluation.stats import Distribution, Runs, median
 
 Key = tuple[tuple[str, str], ...]
 """A segment: (label, value) pairs, in the order of the labels."""

@@ -12,20 +12,16 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
-from exporter.business import UNASSIGNED, measured, on_each_basis
-from exporter.derive import derive
-from exporter.figure import Evaluation, Figure, Key, Lost
-from exporter.formula import LIST, measures
-from exporter.kpi import BUCKETS, Kpi, labels_of, listed, parts
-from exporter.loss import loss, losses, unreadable, whole
-from exporter.plan import (
-    Feed,
-    Plan,
-    Setting,
-)
-from exporter.prepare import Connection, prepare, utc
-from exporter.stats import Distribution
-from exporter.trust import COVERAGE, UNATTRIBUTED, checks, subject, subjects, withdrawn
+from exporter.catalogue.kpi import BUCKETS, Kpi, labels_of, listed, parts
+from exporter.catalogue.sql import LIST, measures
+from exporter.evaluation.business_time import UNASSIGNED, measured, on_each_basis
+from exporter.evaluation.context import Connection, prepare, utc
+from exporter.evaluation.coverage import COVERAGE, UNATTRIBUTED, checks, subject, subjects, withdrawn
+from exporter.evaluation.derived import derive
+from exporter.evaluation.figure import Evaluation, Figure, Key, Lost
+from exporter.evaluation.loss import loss, losses, unreadable, whole
+from exporter.evaluation.plan import Feed, Plan, Setting
+from exporter.evaluation.stats import Distribution
 
 DAY = 86400
 ROWS = 1000

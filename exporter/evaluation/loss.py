@@ -10,13 +10,13 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from exporter.business import UNASSIGNED
-from exporter.figure import Figure, Lost
-from exporter.kpi import Kpi
-from exporter.plan import Feed, Plan
-from exporter.prepare import Connection, utc
+from exporter.catalogue.kpi import Kpi
+from exporter.evaluation.business_time import UNASSIGNED
+from exporter.evaluation.context import Connection, utc
+from exporter.evaluation.coverage import part_names
+from exporter.evaluation.figure import Figure, Lost
+from exporter.evaluation.plan import Feed, Plan
 from exporter.records import INVENTORIES, RECORDS, placing
-from exporter.trust import part_names
 
 SUMMED = sorted({each.name for kind in RECORDS.values() for each in fields(kind) if each.metadata.get("summed")})
 """Columns that sums are made of."""

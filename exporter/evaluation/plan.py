@@ -2,19 +2,16 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
-from exporter.figure import Key
-from exporter.kpi import BASELINES, MIN_COVERAGE, Basis, Kpi, Threshold, parts
-from exporter.opening import Calendar
+from exporter.base.clock import BEGINNING
+from exporter.catalogue.kpi import BASELINES, MIN_COVERAGE, Basis, Kpi, Threshold, parts
+from exporter.evaluation.calendar import Calendar
+from exporter.evaluation.figure import Key
 from exporter.records import CostKind
-from exporter.unreadable import MOST_UNREAD
-
-BEGINNING = datetime.min.replace(tzinfo=UTC)
-"""For ever ago."""
-NEVER = datetime.max.replace(tzinfo=UTC)
+from exporter.records.unreadable import MOST_UNREAD
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,12 +16,22 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from exporter.evaluate import Row, Scan, concluded, countable, scans, segment_value, timestamp, unfits, with_configured
-from exporter.figure import Evaluation, Figure
-from exporter.kpi import Kpi
-from exporter.loss import losses
-from exporter.plan import Feed, Plan, Setting
-from exporter.prepare import Connection, cut, prepare, text_of, utc
+from exporter.catalogue.kpi import Kpi
+from exporter.evaluation.context import Connection, cut, prepare, text_of, utc
+from exporter.evaluation.figure import Evaluation, Figure
+from exporter.evaluation.instant import (
+    Row,
+    Scan,
+    concluded,
+    countable,
+    scans,
+    segment_value,
+    timestamp,
+    unfits,
+    with_configured,
+)
+from exporter.evaluation.loss import losses
+from exporter.evaluation.plan import Feed, Plan, Setting
 
 FeedsAt = Callable[[datetime], Sequence[Feed]]
 BEGINNING = datetime(1, 1, 1)  # noqa: DTZ001 - the store's instants are without zone

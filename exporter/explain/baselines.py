@@ -5,15 +5,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from exporter.baseline import CONTROL, Total, totals
-from exporter.evaluate import evaluate
-from exporter.figure import Evaluation, Figure, Past
-from exporter.kpi import kept_apart
-from exporter.past import Memory, of_one, times
-from exporter.plan import Baselines, Feed, Plan, Setting
-from exporter.prepare import Connection
-from exporter.question import Question, setting_of
-from exporter.report import beside
+from exporter.baselines.compare import CONTROL, Total, totals
+from exporter.baselines.lookback import Memory, of_one, times
+from exporter.catalogue.kpi import kept_apart
+from exporter.evaluation.context import Connection
+from exporter.evaluation.figure import Evaluation, Figure, Past
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.plan import Baselines, Feed, Plan, Setting
+from exporter.explain.query import Question, setting_of
+from exporter.explain.summary import beside
 from exporter.store import Store
 
 

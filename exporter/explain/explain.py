@@ -8,25 +8,35 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from exporter import loss
-from exporter.baseline import reduced
-from exporter.breach import resolve
-from exporter.business import UNASSIGNED, on_each_basis
-from exporter.derive import derive
-from exporter.evaluate import DAY, Scan, countable, scans, segment_value, stood, timestamp, unfits, with_configured
-from exporter.figure import Figure, summable
-from exporter.fold import OTHER
-from exporter.formula import LIST, ONE, formula, total, words
-from exporter.kpi import Kpi, kept_apart, labels_of, listed, parts
-from exporter.merge import merge
-from exporter.plan import Feed, Plan, Setting
-from exporter.prepare import Connection, prepare, utc
-from exporter.question import GROUPS, Question, Unexplained, setting_of
+from exporter.baselines.compare import reduced
+from exporter.catalogue.kpi import Kpi, kept_apart, labels_of, listed, parts
+from exporter.catalogue.sql import LIST, ONE, formula, total, words
+from exporter.evaluation import loss
+from exporter.evaluation.add import merge
+from exporter.evaluation.breach import resolve
+from exporter.evaluation.business_time import UNASSIGNED, on_each_basis
+from exporter.evaluation.context import Connection, prepare, utc
+from exporter.evaluation.coverage import answer, coverage, needed_on, unattributed
+from exporter.evaluation.derived import derive
+from exporter.evaluation.figure import Figure, summable
+from exporter.evaluation.instant import (
+    DAY,
+    Scan,
+    countable,
+    scans,
+    segment_value,
+    stood,
+    timestamp,
+    unfits,
+    with_configured,
+)
+from exporter.evaluation.plan import Feed, Plan, Setting
+from exporter.explain.query import GROUPS, Question, Unexplained, setting_of
+from exporter.explain.summary import Fed, standing, valued
+from exporter.publish.cardinality import OTHER
+from exporter.publish.families import unit as unit_of
 from exporter.records import RECORDS, person_columns
-from exporter.report import Fed, standing, valued
-from exporter.series import LABEL_NAMES
-from exporter.series import unit as unit_of
-from exporter.trust import answer, coverage, needed_on, unattributed
+from exporter.records.labels import LABEL_NAMES
 
 PERSONAL = {column for record in RECORDS.values() for column in person_columns(record)}
 NAME = re.compile(r"'(?:[^']|'')*'|\"?([a-zA-Z_][a-zA-Z0-9_]*)\"?")

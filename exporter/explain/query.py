@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from exporter.kpi import BASES
-from exporter.plan import Plan, Setting
+from exporter.catalogue.kpi import BASES
+from exporter.evaluation.plan import Plan, Setting
 from exporter.records import instant
-from exporter.series import LABEL_NAMES
+from exporter.records.labels import LABEL_NAMES
 
 SIZE = 50
 LARGEST_SIZE = 10_000

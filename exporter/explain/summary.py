@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from exporter import loss
-from exporter.baseline import Total, reduced, totals
-from exporter.breach import told
-from exporter.figure import Evaluation, Figure, Lost, summable
-from exporter.freshness import SourceFreshness
-from exporter.kpi import Kpi, kept_apart
-from exporter.merge import merge, value_of
-from exporter.plan import Plan, Setting
-from exporter.series import unit
-from exporter.stats import wilson
-from exporter.trust import summed
-from exporter.trust import told as told_of
+from exporter.baselines.compare import Total, reduced, totals
+from exporter.catalogue.kpi import Kpi, kept_apart
+from exporter.collect.freshness import SourceFreshness
+from exporter.evaluation import loss
+from exporter.evaluation.add import merge, value_of
+from exporter.evaluation.breach import told
+from exporter.evaluation.coverage import summed
+from exporter.evaluation.coverage import told as told_of
+from exporter.evaluation.figure import Evaluation, Figure, Lost, summable
+from exporter.evaluation.plan import Plan, Setting
+from exporter.evaluation.stats import wilson
+from exporter.publish.families import unit
 
 COMPARED = ("handled_by", "kind")
 """Labels whose values are there to be compared: their sum says less."""

@@ -80,7 +80,7 @@ select source, id, url, moment, next_moment(moment, turns) as until, root as roo
   case when helped_at <= moment then helped_before_seconds else 0 end + case when finished then coalesce(human_seconds, 0) else 0 end as helped_seconds
 from stood;
 
--- The same with what a run saves. Manual time is measured over many requests, so it changes while a row holds; see MEASURED in exporter/history.py.
+-- The same with what a run saves. Manual time is measured over many requests, so it changes while a row holds; see MEASURED in exporter/evaluation/range.py.
 create or replace temp macro run_facts(since, from_at, to_at) as table
 select run.*,
   -- The time of people that a run took is taken off what it saves. One that had to be cleaned up saves nothing, but costs that time.

@@ -17,15 +17,15 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
-from exporter.figure import Evaluation
-from exporter.fold import Limits
-from exporter.history import FeedsAt, Instants, evaluations
-from exporter.plan import Plan
-from exporter.prepare import Connection
-from exporter.publish import bound_text
+from exporter.evaluation.context import Connection
+from exporter.evaluation.figure import Evaluation
+from exporter.evaluation.plan import Plan
+from exporter.evaluation.range import FeedsAt, Instants, evaluations
+from exporter.evaluation.stats import Distribution, Family
+from exporter.publish.cardinality import Limits
+from exporter.publish.exposition import bound_text
+from exporter.publish.families import series
 from exporter.records import bounded
-from exporter.series import series
-from exporter.stats import Distribution, Family
 
 CHUNK = 48
 """Instants at once: two days of hours. A running exporter holds what it writes of them in memory."""

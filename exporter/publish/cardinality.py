@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 
-from exporter.breach import NONE, Breach, breach, least, told
-from exporter.figure import Figure, Key, Past, Spread
-from exporter.kpi import Kpi, kept_apart
-from exporter.merge import merge
-from exporter.plan import Plan, Setting
+from exporter.catalogue.kpi import Kpi, kept_apart
+from exporter.evaluation.add import merge
+from exporter.evaluation.breach import NONE, Breach, breach, least, told
+from exporter.evaluation.figure import Figure, Key, Past, Spread
+from exporter.evaluation.plan import Plan, Setting
 
 OTHER = "other"
 TEAM = "team"

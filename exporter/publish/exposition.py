@@ -25,8 +25,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from exporter.negotiation import OPENMETRICS, TEXT, Format
-from exporter.stats import Distribution, Family, Snapshot
+from exporter.evaluation.stats import Distribution, Family, Snapshot
+from exporter.publish.content_negotiation import OPENMETRICS, TEXT, Format
 
 log = logging.getLogger(__name__)
 

@@ -3,24 +3,16 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter import trust
-from exporter.baseline import Baseline, compare, unmatched
-from exporter.breach import resolve
-from exporter.figure import Evaluation, Figure, Key, Spread
-from exporter.fold import Limits, fold, folded_alike
-from exporter.kpi import Kpi
-from exporter.merge import value_of
-from exporter.plan import Plan, Setting
-from exporter.stats import Distribution, Family, Snapshot, wilson
-
-LABEL_NAMES: Mapping[str, str] = {
-    "service": "app_service",
-    "environment": "deploy_env",
-    "region": "biz_region",
-    "owner": "workflow_owner",
-    "severity": "incident_severity",
-}
-"""Columns that would collide with labels that Prometheus, its operator or an alert sets."""
+from exporter.baselines.compare import Baseline, compare, unmatched
+from exporter.catalogue.kpi import Kpi
+from exporter.evaluation import coverage
+from exporter.evaluation.add import value_of
+from exporter.evaluation.breach import resolve
+from exporter.evaluation.figure import Evaluation, Figure, Key, Spread
+from exporter.evaluation.plan import Plan, Setting
+from exporter.evaluation.stats import Distribution, Family, Snapshot, wilson
+from exporter.publish.cardinality import Limits, fold, folded_alike
+from exporter.records.labels import LABEL_NAMES
 
 SUFFIX_HELP: Mapping[str, str] = {
     "numerator": "Numerator of {metric}. {help}",
@@ -83,7 +75,7 @@ def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
 def beside(evaluation: Evaluation, plan: Plan) -> list[Family]:
     """What is told beside figures: what is known of each KPI, which are missing, how far they can be believed."""
     windows = [name for name, _ in plan.windows]
-    trusted = trust.families(windows, evaluation.coverage, evaluation.unattributed)
+    trusted = coverage.families(windows, evaluation.coverage, evaluation.unattributed)
     return [info(plan.settings), absent(evaluation.absent), *trusted]
 
 

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise, product
 
-from exporter.column import COLUMNS
-from exporter.evaluate import unfits, with_configured
-from exporter.figure import Evaluation, Figure, Key
-from exporter.fold import BY_TEAM, TEAM, Limits, fold
-from exporter.kpi import BASES, BUCKETS, Kpi, labels_made
-from exporter.plan import Feed, Plan
+from exporter.catalogue.kpi import BASES, BUCKETS, Kpi, labels_made
+from exporter.evaluation.figure import Evaluation, Figure, Key
+from exporter.evaluation.instant import unfits, with_configured
+from exporter.evaluation.plan import Feed, Plan
+from exporter.evaluation.stats import Distribution
+from exporter.publish.cardinality import BY_TEAM, TEAM, Limits, fold
+from exporter.publish.families import beside, size
 from exporter.records import RECORDS
-from exporter.series import beside, size
-from exporter.stats import Distribution
+from exporter.records.columns import COLUMNS
 
 UNLIMITED = Limits(series_per_metric=10**9, series=10**9, values_per_label=10**9, teams=10**9)
 EXAMPLE = {"team": 12, "category": 12, "workflow": 40, "service": 12, "tool": 5, "tier": 3, "environment": 3}

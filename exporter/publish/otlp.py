@@ -31,7 +31,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.resources import Resource
 
-from exporter.stats import Distribution, Family
+from exporter.evaluation.stats import Distribution, Family
 
 log = logging.getLogger(__name__)
 

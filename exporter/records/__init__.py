@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from exporter.unreadable import Fault, Unreadable, quoted
+from exporter.records.unreadable import Fault, Unreadable, quoted
 
 RequestKind = Literal["ticket", "service_request", "conversation"]
 Channel = Literal["email", "phone", "chat", "web", "portal", "api", "social", "other"]

@@ -9,7 +9,7 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from exporter.records import RECORDS, Record, bounded, instant
-from exporter.unreadable import Unreadable, quoted, unknown_word
+from exporter.records.unreadable import Unreadable, quoted, unknown_word
 
 Kind = Literal["text", "boolean", "integer", "number", "instant", "texts"]
 KINDS: Mapping[Any, Kind] = {str: "text", bool: "boolean", int: "integer", float: "number", datetime: "instant"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, TypeVar, get_args
 
-from exporter.failure import SourceError
+from exporter.base.errors import SourceError
 
 T = TypeVar("T")
 

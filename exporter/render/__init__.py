@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from exporter.kpi import catalogue
+from exporter.catalogue.kpi import catalogue
 from exporter.render import connectors
 from exporter.render.any_kpi import any_kpi
 from exporter.render.dashboards import dashboard

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from exporter.kpi import APART, Kpi
+from exporter.catalogue.kpi import APART, Kpi
 from exporter.render.promql import summed, wilson
 from exporter.render.rules import ANY_KPI
 from exporter.render.view import Query, Row, Shown, View, Written

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from exporter.kpi import BASES, Kpi
+from exporter.catalogue.kpi import BASES, Kpi
 from exporter.render import panels
 from exporter.render.panels import DATASOURCE, Panel
 from exporter.render.rules import RUNBOOK_URL

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from exporter.duration import text as length
-from exporter.kpi import APART, BUCKETS, COUNTED, Kpi, Needed, Unattributed, bases_of
+from exporter.base.duration import text as length
+from exporter.catalogue.kpi import APART, BUCKETS, COUNTED, Kpi, Needed, Unattributed, bases_of
+from exporter.publish.families import unit
+from exporter.records.labels import LABEL_NAMES
 from exporter.render.promql import alert_name
 from exporter.render.spike import spike_name
-from exporter.series import LABEL_NAMES, unit
 
 HEAD = """\
 <!-- Made by `outcome-exporter render` from exporter/kpis/*.yaml. Do not edit: change the KPI, render, commit both. -->

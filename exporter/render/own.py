@@ -5,9 +5,9 @@ from typing import Any
 
 import yaml
 
-from exporter.breach import MIN_RECORDS
-from exporter.kpi import Kpi
-from exporter.plan import Setting
+from exporter.catalogue.kpi import Kpi
+from exporter.evaluation.breach import MIN_RECORDS
+from exporter.evaluation.plan import Setting
 from exporter.render.any_kpi import any_kpi
 from exporter.render.dashboards import dashboard
 from exporter.render.docs import thresholds

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from exporter.breach import least
-from exporter.kpi import Kpi
+from exporter.catalogue.kpi import Kpi
+from exporter.evaluation.breach import least
 from exporter.render.promql import alert_name, counted_once, kept, lenient, ratio, worse
 
 Panel = dict[str, Any]

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from exporter.kpi import Kpi, labels_made
-from exporter.series import LABEL_NAMES
+from exporter.catalogue.kpi import Kpi, labels_made
+from exporter.records.labels import LABEL_NAMES
 
 LAST = "10m"  # a few failed scrapes; two intervals of the longest scrape interval that works, and some
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from exporter.breach import MIN_RECORDS, least
-from exporter.kpi import Kpi, Spike
+from exporter.catalogue.kpi import Kpi, Spike
+from exporter.evaluation.breach import MIN_RECORDS, least
 from exporter.render.promql import (
     LAST,
     alert_name,

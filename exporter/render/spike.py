@@ -7,8 +7,8 @@ with other categories than usual is no spike. Only segments with a usual figure 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from exporter.breach import MIN_RECORDS
-from exporter.kpi import Kpi, Spike
+from exporter.catalogue.kpi import Kpi, Spike
+from exporter.evaluation.breach import MIN_RECORDS
 from exporter.render.promql import LAST, looked_up, ratio, wilson
 
 

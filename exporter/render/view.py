@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from exporter import strict
-from exporter.kpi import Kpi
+from exporter.base import strict_yaml
+from exporter.catalogue.kpi import Kpi
 
 
 class Frozen(BaseModel):
@@ -78,12 +78,12 @@ FORMS = ("headline", "trend", "spread", "segments", "by_team", "breaches", "pane
 
 def view(path: Path, kpis: Mapping[str, Kpi]) -> View:
     """A view, or strict.Mistakes naming file, line and fault."""
-    document = strict.load(path)
+    document = strict_yaml.load(path)
     try:
         found = VIEW.validate_python(document.data)
     except ValidationError as error:
         listed = [document.mistake(tuple(item["loc"]), str(item["msg"])) for item in error.errors()]
-        raise strict.Mistakes(listed) from None
+        raise strict_yaml.Mistakes(listed) from None
     mistakes = [
         document.mistake(("rows", i, "panels", j), fault)
         for i, row in enumerate(found.rows)
@@ -91,7 +91,7 @@ def view(path: Path, kpis: Mapping[str, Kpi]) -> View:
         for fault in faults(shown, kpis)
     ]
     if mistakes:
-        raise strict.Mistakes(mistakes)
+        raise strict_yaml.Mistakes(mistakes)
     return found
 
 

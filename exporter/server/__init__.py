@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from aiohttp import web, web_response
 
-from exporter.negotiation import format_for, gzip_wanted
-from exporter.publish import Publisher
+from exporter.publish.content_negotiation import format_for, gzip_wanted
+from exporter.publish.exposition import Publisher
 from exporter.records import Json
 from exporter.server import listen, places
 from exporter.server.gate import Gate

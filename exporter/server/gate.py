@@ -25,7 +25,7 @@ import bcrypt
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from exporter import strict
+from exporter.base import strict_yaml
 from exporter.server.listen import is_loopback
 from exporter.server.turns import Busy, Turns
 
@@ -96,25 +96,27 @@ class Web:
 
 def load(path: Path) -> Web:
     """The file, or strict.Mistakes with everything that is wrong in it."""
-    document = strict.load(path)
+    document = strict_yaml.load(path)
     try:
         file = WebFile.model_validate({} if document.data is None else document.data)
     except ValidationError as error:
-        raise strict.Mistakes(_mistake(document, each) for each in error.errors(include_url=False)) from None
+        raise strict_yaml.Mistakes(_mistake(document, each) for each in error.errors(include_url=False)) from None
     context = None if file.tls_server_config is None else _context(file.tls_server_config, document, path.parent)
     return Web(context, {user: hashed.encode() for user, hashed in file.basic_auth_users.items()})
 
 
-def _mistake(document: strict.Document, error: ErrorDetails) -> strict.Mistake:
+def _mistake(document: strict_yaml.Document, error: ErrorDetails) -> strict_yaml.Mistake:
     at = error["loc"]
     if error["type"] == "extra_forbidden":
         known = TlsServerConfig.model_fields if len(at) > 1 else WebFile.model_fields
-        advice = f"known: {', '.join(sorted(known))}" if at[-1] in ELSEWHERE else strict.did_you_mean(at[-1], known)
+        advice = (
+            f"known: {', '.join(sorted(known))}" if at[-1] in ELSEWHERE else strict_yaml.did_you_mean(at[-1], known)
+        )
         return document.mistake(at, f"not supported here; {advice}")
     return document.mistake(at, error["msg"].removeprefix("Value error, "))
 
 
-def _context(tls: TlsServerConfig, document: strict.Document, folder: Path) -> ssl.SSLContext:
+def _context(tls: TlsServerConfig, document: strict_yaml.Document, folder: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = MIN_VERSIONS[tls.min_version]
     context.options |= ssl.OP_NO_RENEGOTIATION
@@ -125,7 +127,9 @@ def _context(tls: TlsServerConfig, document: strict.Document, folder: Path) -> s
             load_it()
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             reason = error.strerror or error.__class__.__name__ if isinstance(error, OSError) else str(error)
-            raise strict.Mistakes([document.mistake(("tls_server_config", key), f"cannot be used: {reason}")]) from None
+            raise strict_yaml.Mistakes(
+                [document.mistake(("tls_server_config", key), f"cannot be used: {reason}")]
+            ) from None
 
     cert, key = folder / tls.cert_file, folder / tls.key_file
     use("cert_file", cert.read_bytes)
@@ -142,8 +146,8 @@ def _context(tls: TlsServerConfig, document: strict.Document, folder: Path) -> s
 def stamps(path: Path) -> Stamps:
     """The state on disk of the file, and of every file it names, as far as it can be read."""
     data: Any = None
-    with suppress(strict.Mistakes):
-        data = strict.read(path)[0].data
+    with suppress(strict_yaml.Mistakes):
+        data = strict_yaml.read(path)[0].data
     tls = data.get("tls_server_config") if isinstance(data, dict) else None
     named = [value for key, value in tls.items() if key.endswith("_file")] if isinstance(tls, dict) else []
     return _stamped([path, *(path.parent / name for name in named if isinstance(name, str))])
@@ -222,8 +226,10 @@ class Gate:
         try:
             web = load(self._path)
             if (web.context is None) != (self._web.context is None):
-                raise strict.Mistakes([strict.Mistake(str(self._path), 0, "", "TLS on or off takes a restart")])
-        except strict.Mistakes as mistakes:
+                raise strict_yaml.Mistakes(
+                    [strict_yaml.Mistake(str(self._path), 0, "", "TLS on or off takes a restart")]
+                )
+        except strict_yaml.Mistakes as mistakes:
             log.error("the changed web configuration is not used, the one before stays: %s", mistakes)
             return
         self._web = web

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from exporter.kpi import parts
-from exporter.plan import Plan, Setting
-from exporter.screen import (
+from exporter.catalogue.kpi import parts
+from exporter.evaluation.plan import Plan, Setting
+from exporter.explain.wording import (
     TERMS,
     WHY,
     against,

@@ -17,13 +17,13 @@ from typing import Any, Self
 import duckdb
 
 from exporter.records import RECORDS, Record
+from exporter.records.unreadable import Summary
 from exporter.store import file, frozen, left_out, person, rewrite, state
 from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, fault
 from exporter.store.frozen import Frozen
 from exporter.store.left_out import Books, Noted
 from exporter.store.state import AHEAD, SourceState
 from exporter.store.table import Table, goes_back
-from exporter.unreadable import Summary
 
 __all__ = ["CannotWrite", "Damaged", "Frozen", "NewerFormat", "NotAStore", "SourceState", "Store", "StoreError"]
 

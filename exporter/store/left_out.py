@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from exporter.records import INVENTORIES, record_name
+from exporter.records.unreadable import FILE, LeftOut, Line, Summary
 from exporter.store.table import Database, naive
-from exporter.unreadable import FILE, LeftOut, Line, Summary
 
 MOST = 200_000  # items of one source: beyond that a share of some millions would look smaller than it is
 EXAMPLE_CHARACTERS = 300

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from exporter import kpi
-from exporter.evaluate import evaluate
-from exporter.plan import Feed, Plan, Setting
+from exporter.catalogue import kpi
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.plan import Feed, Plan, Setting
 from exporter.store import Store
 from tests.bench.records import AT, INSERTS, LABELS, by_hand, insert
 from tests.scenario import WINDOWS, params

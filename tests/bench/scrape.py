@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from aiohttp import ClientSession, web
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from exporter.negotiation import OPENMETRICS, TEXT
-from exporter.publish import Publisher, render
+from exporter.evaluation.stats import Family, Snapshot
+from exporter.publish.content_negotiation import OPENMETRICS, TEXT
+from exporter.publish.exposition import Publisher, render
 from exporter.server import Server, Surface
 from exporter.server.gate import Gate
-from exporter.stats import Family, Snapshot
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 CASES = {

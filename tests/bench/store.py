@@ -18,14 +18,14 @@ import msgspec
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from exporter.client import Client, HttpSettings
-from exporter.column import Rule
-from exporter.connectors.contract import Cursor, Page
-from exporter.health import Health
-from exporter.poll import poll_once
+from exporter.collect.contract import Cursor, Page
+from exporter.collect.http import Client, HttpSettings
+from exporter.collect.mapping import compiled
+from exporter.collect.poller import poll_once
+from exporter.collect.selfmetrics import Health
+from exporter.collect.source import Source
 from exporter.records import Run, instant
-from exporter.segments import compiled
-from exporter.source import Source
+from exporter.records.columns import Rule
 from exporter.store import Store
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)

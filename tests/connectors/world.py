@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from exporter.client import Auth
+from exporter.collect.http import Auth
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 """When the suite's polls begin. Everything on the platform is older, by less than SINCE."""

@@ -23,18 +23,20 @@ import pytest
 import yaml
 from aiohttp.test_utils import TestServer
 
-from exporter import backfill, kpi, segments
-from exporter.client import Client, Gone, HttpSettings, SourceError
-from exporter.column import Rule
+from exporter.base.strict_yaml import Mistakes
+from exporter.catalogue import kpi
+from exporter.collect import mapping
+from exporter.collect.decode import decoded
+from exporter.collect.http import Client, Gone, HttpSettings, SourceError
 from exporter.config import load
 from exporter.connectors import CONNECTORS
 from exporter.connectors.files import Options as Files
-from exporter.decode import decoded
-from exporter.question import Unexplained, question
+from exporter.explain.query import Unexplained, question
+from exporter.publish import backfill
 from exporter.records import Read, Request
+from exporter.records.columns import Rule
 from exporter.store import Store
 from exporter.store.left_out import Noted
-from exporter.strict import Mistakes
 from tests.connectors.files.suite import rows
 from tests.connectors.world import AT, SINCE
 from tests.fuzz.mutation import encoded, misspelt, mutated
@@ -101,10 +103,10 @@ MAPPING = {
 }
 
 
-def kept(store: Store, source: str, reads: list[Read], client: Client, fillers: segments.Fillers) -> None:
+def kept(store: Store, source: str, reads: list[Read], client: Client, fillers: mapping.Fillers) -> None:
     """What the poller does with what a connector has read."""
-    records, well, more = segments.records(reads, fillers, store.person)
-    noted = [Noted(each, segments.team(each, fillers)) for each in (*client.left_out(), *more)]
+    records, well, more = mapping.records(reads, fillers, store.person)
+    noted = [Noted(each, mapping.team(each, fillers)) for each in (*client.left_out(), *more)]
     store.note(source, noted, [read.key for read in well], AT)
     store.write(source, records, {}, at=AT)
     store.unread(source).told("item")
@@ -155,7 +157,7 @@ def asked(path: str, params: Any, body: Any) -> Asked:
 @pytest.mark.parametrize("name", HTTP_NAMES)
 async def test_answers_of_platforms(name: str, seed: int, tmp_path: Path) -> None:
     draw, found, its = random.Random(f"{name} {seed}"), Findings(seed), world(name, tmp_path)
-    fillers = segments.compiled(MAPPING, connector(name).RECORDS)
+    fillers = mapping.compiled(MAPPING, connector(name).RECORDS)
     answers, cursors = dict[Asked, Any](), [dict[str, Any]()]
     assert its.app is not None
     async with TestServer(its.app) as server:
@@ -170,7 +172,7 @@ async def test_answers_of_platforms(name: str, seed: int, tmp_path: Path) -> Non
             replayed = Replaying(answers, draw)
             with found.payload(replayed, SourceError):
                 async for page in connector(name).poll(replayed, its.options, draw.choice(cursors)):
-                    made, _, left_out = segments.records(page.reads, fillers, store.person)
+                    made, _, left_out = mapping.records(page.reads, fillers, store.person)
                     json.dumps(page.cursor)
                     reads.append(tuple(page.reads))
                     assert len(made) + sum(each.whole for each in left_out) == len(page.reads)
@@ -194,7 +196,7 @@ def as_csv(items: list[dict[str, Any]]) -> str:
 async def test_rows_of_files(form: str, seed: int, tmp_path: Path) -> None:
     draw, found = random.Random(f"{form} {seed}"), Findings(seed)
     path = tmp_path / f"rows.{'csv' if form == 'csv' else 'jsonl'}"
-    settings, fillers = HttpSettings(url=""), segments.compiled(MAPPING, [Request])
+    settings, fillers = HttpSettings(url=""), mapping.compiled(MAPPING, [Request])
     with Store.open(tmp_path / "fuzz.duckdb") as store:
         for _ in while_time():
             items = (

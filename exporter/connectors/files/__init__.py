@@ -24,15 +24,15 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field
 
 from exporter import records
-from exporter.client import Client, NotUnderstood, Partial, SourceError, Unavailable
-from exporter.column import COLUMNS, Column
-from exporter.connectors.contract import Cursor, Page
-from exporter.connectors.files_csv import csv_rows
-from exporter.connectors.files_found import Broken, File, State, matching, resumed, root_of
-from exporter.connectors.files_parquet import parquet_rows
-from exporter.connectors.files_rows import Reached, Row, json_rows
+from exporter.collect.contract import Cursor, Page
+from exporter.collect.http import Client, NotUnderstood, Partial, SourceError, Unavailable
+from exporter.connectors.files.csv_file import csv_rows
+from exporter.connectors.files.discovery import Broken, File, State, matching, resumed, root_of
+from exporter.connectors.files.parquet_file import parquet_rows
+from exporter.connectors.files.rows import Reached, Row, json_rows
 from exporter.records import Read, Record
-from exporter.unreadable import FILE, ITEM, Fault, LeftOut, Unreadable, value
+from exporter.records.columns import COLUMNS, Column
+from exporter.records.unreadable import FILE, ITEM, Fault, LeftOut, Unreadable, value
 
 RECORDS = tuple(records.RECORDS.values())
 READS_ALL = True

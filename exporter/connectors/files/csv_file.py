@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from exporter.connectors.files_found import Broken, File, State, opened
-from exporter.connectors.files_rows import LONGEST_LINE, TOO_LONG, Check, Line, Lines, Reached, Row
+from exporter.connectors.files.discovery import Broken, File, State, opened
+from exporter.connectors.files.rows import LONGEST_LINE, TOO_LONG, Check, Line, Lines, Reached, Row
 
 MOST_LINES = 1_000  # of one row; what goes on for longer is a quote that nobody closed
 LIKE_ROWS = 3  # so many lines within a cell, each with as many delimiters as a row, are rows

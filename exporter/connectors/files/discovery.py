@@ -14,7 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from exporter.client import NotUnderstood
+from exporter.collect.http import NotUnderstood
 
 MAGIC = re.compile(r"[*?[]")
 STILL = timedelta(seconds=60)  # a file not written to for so long is taken to be finished

@@ -7,8 +7,8 @@ from typing import Any
 
 import duckdb
 
-from exporter.connectors.files_found import Broken, File, State, most_unpacked, opened, too_packed
-from exporter.connectors.files_rows import Check, Reached, Row
+from exporter.connectors.files.discovery import Broken, File, State, most_unpacked, opened, too_packed
+from exporter.connectors.files.rows import Check, Reached, Row
 
 MEMORY = "256MB"
 BATCH_ROWS = 20_000

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
-from exporter.connectors.files_found import Broken, File, Gzip, State, opened, pass_over
-from exporter.decode import decoded
+from exporter.collect.decode import decoded
+from exporter.connectors.files.discovery import Broken, File, Gzip, State, opened, pass_over
 
 LONGEST_LINE = 8 * 1024 * 1024
 NO_TEXT = 256 * 1024 * 1024  # what goes on for so long without a line break

@@ -26,23 +26,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from exporter.client import Client, Gone, NotUnderstood, TooLarge
-from exporter.connectors.contract import Cursor, Page
-from exporter.connectors.details import Details
-from exporter.connectors.n8n_records import (
-    DESCRIPTION,
-    MODES,
-    OPEN,
-    description,
-    kind,
-    project,
-    run,
-    team,
-    workflow,
-)
-from exporter.connectors.recent import Recent
+from exporter.collect.contract import Cursor, Page
+from exporter.collect.details import Details
+from exporter.collect.http import Client, Gone, NotUnderstood, TooLarge
+from exporter.collect.recent import Recent
+from exporter.connectors.n8n.mapping import DESCRIPTION, MODES, OPEN, description, kind, project, run, team, workflow
 from exporter.records import ExceptionKind, Json, Run, Workflow, instant
-from exporter.unreadable import ODD
+from exporter.records.unreadable import ODD
 
 RECORDS = (Run, Workflow)
 SWEEP_EVERY = timedelta(hours=1)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from exporter.records import ExceptionKind, Json, Read, Run, RunStatus, Workflow, instant
-from exporter.unreadable import ODD, Words, value
+from exporter.records.unreadable import ODD, Words, value
 
 STATUS = Words[RunStatus](
     "status",

@@ -26,10 +26,11 @@ from uuid import uuid4
 
 from pydantic import Field
 
-from exporter.client import Client, Gone, NotUnderstood, listed
-from exporter.connectors.contract import Cursor, Page
-from exporter.connectors.details import Details
-from exporter.connectors.prefect_records import (
+from exporter.collect.contract import Cursor, Page
+from exporter.collect.details import Details
+from exporter.collect.http import Client, Gone, NotUnderstood, listed
+from exporter.collect.recent import WITNESSES, still_there
+from exporter.connectors.prefect.mapping import (
     ENDED,
     Attempt,
     Words,
@@ -40,9 +41,8 @@ from exporter.connectors.prefect_records import (
     sound,
     workflow,
 )
-from exporter.connectors.recent import WITNESSES, still_there
 from exporter.records import Json, Run, Workflow, instant
-from exporter.unreadable import ODD
+from exporter.records.unreadable import ODD
 
 RECORDS = (Run, Workflow)
 TOP_LEVEL = {"parent_task_run_id": {"is_null_": True}}

@@ -4,9 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from exporter import unreadable
-from exporter.records import ExceptionKind, Json, Read, Run, RunStatus, Workflow, instant
-from exporter.unreadable import ODD, value
+from exporter.records import ExceptionKind, Json, Read, Run, RunStatus, Workflow, instant, unreadable
+from exporter.records.unreadable import ODD, value
 
 STATUS = unreadable.Words[RunStatus](
     "status",

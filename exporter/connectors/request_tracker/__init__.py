@@ -28,13 +28,13 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from exporter.client import Client, NotUnderstood, listed
-from exporter.connectors.contract import LATER, Cursor, Page
-from exporter.connectors.details import Details
-from exporter.connectors.recent import Recent
-from exporter.connectors.request_tracker_records import Words, read
+from exporter.collect.contract import LATER, Cursor, Page
+from exporter.collect.details import Details
+from exporter.collect.http import Client, NotUnderstood, listed
+from exporter.collect.recent import Recent
+from exporter.connectors.request_tracker.mapping import Words, read
 from exporter.records import Json, Read, Request, RequestOutcome
-from exporter.unreadable import ODD
+from exporter.records.unreadable import ODD
 
 RECORDS = (Request,)
 FIELDS = {

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from exporter import unreadable
-from exporter.records import HandledBy, Json, Read, Request, RequestOutcome, instant
-from exporter.unreadable import value
+from exporter.records import HandledBy, Json, Read, Request, RequestOutcome, instant, unreadable
+from exporter.records.unreadable import value
 
 SYSTEM = "RT_System"  # acts for RT itself: opens a ticket at the first reply, closes it from a cron job
 STATUS: dict[str, RequestOutcome] = {

@@ -10,11 +10,11 @@ from typing import Any
 
 import duckdb
 
-from exporter.client import Client, HttpSettings, Partial
+from exporter.collect.http import Client, HttpSettings, Partial
 from exporter.connectors import files
 from exporter.connectors.files import Options
 from exporter.records import Record, Request
-from exporter.unreadable import LeftOut
+from exporter.records.unreadable import LeftOut
 
 AT = datetime(2026, 3, 31, 12, tzinfo=UTC)
 OPENED = datetime(2026, 3, 30, 10, tzinfo=UTC)

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from exporter.client import NotUnderstood, Unavailable
+from exporter.collect.http import NotUnderstood, Unavailable
 from tests.connectors.files.folder import AT, Folder, line, parquet
 
 

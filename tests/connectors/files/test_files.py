@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.client import Client, HttpSettings, NotUnderstood, Unavailable
+from exporter.collect.http import Client, HttpSettings, NotUnderstood, Unavailable
+from exporter.collect.mapping import compiled, team
 from exporter.connectors import files
 from exporter.connectors.files import Options
 from exporter.records import Booking, Request, Workflow
-from exporter.segments import compiled, team
 from tests.connectors.files.folder import AT, OPENED, Folder, line, parquet
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from exporter.client import Auth
+from exporter.collect.http import Auth
 from exporter.connectors.n8n import Options
 from exporter.demo.fakes.n8n import N8n
 from tests.connectors.world import AT, World

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from exporter.base.errors import StartOver
 from exporter.demo.fakes.n8n import N8n
-from exporter.failure import StartOver
 from exporter.records import Run, Workflow
 from tests.connectors.n8n.test_n8n import BEGAN, Poller
 from tests.connectors.world import AT

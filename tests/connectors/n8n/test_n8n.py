@@ -10,9 +10,9 @@ from aiohttp.test_utils import TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.client import Auth, Client, HttpSettings
+from exporter.collect.http import Auth, Client, HttpSettings
 from exporter.connectors.n8n import Options, poll
-from exporter.connectors.n8n_records import dependencies, kind
+from exporter.connectors.n8n.mapping import dependencies, kind
 from exporter.demo.fakes.n8n import N8n
 from exporter.records import Record, Run, Workflow
 from tests.connectors.world import AT, SINCE

@@ -19,7 +19,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from exporter.client import Auth, Client, HttpSettings
+from exporter.collect.http import Auth, Client, HttpSettings
 from exporter.connectors.n8n import Options, poll
 from exporter.records import Record, Run, Workflow
 from tests.connectors.process import CACHE, finished, running, until

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from exporter.client import Auth, Client, HttpSettings
+from exporter.collect.http import Auth, Client, HttpSettings
 from exporter.connectors.n8n import Options, poll
 from exporter.records import Read, Run, Workflow
 from tests.connectors.recording import Recording

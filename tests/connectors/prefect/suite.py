@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-from exporter.client import Auth
+from exporter.collect.http import Auth
 from exporter.connectors.prefect import Options
 from exporter.demo.fakes.prefect import Prefect
 from tests.connectors.world import AT, World

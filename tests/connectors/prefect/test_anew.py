@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from exporter.connectors.prefect_records import described
+from exporter.base.errors import Forbidden, StartOver
+from exporter.connectors.prefect.mapping import described
 from exporter.demo.fakes.prefect import Prefect
-from exporter.failure import Forbidden, StartOver
 from exporter.records import Run
 from tests.connectors.prefect.test_prefect import BEGAN, Poller
 from tests.connectors.world import AT

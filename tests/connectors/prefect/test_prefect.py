@@ -12,9 +12,9 @@ from aiohttp.test_utils import TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.client import Auth, Client, HttpSettings, NotUnderstood
+from exporter.collect.http import Auth, Client, HttpSettings, NotUnderstood
 from exporter.connectors.prefect import Options, poll, web_address
-from exporter.connectors.prefect_records import Words, judged
+from exporter.connectors.prefect.mapping import Words, judged
 from exporter.demo.fakes.prefect import ENDED, Prefect, page
 from exporter.records import Record, Run, Workflow
 from tests.connectors.world import AT, SINCE

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from aiohttp.test_utils import unused_port
 
-from exporter.client import Auth, Client, HttpSettings
+from exporter.collect.http import Auth, Client, HttpSettings
 from exporter.connectors.prefect import Options, poll
 from exporter.records import Record, Run, Workflow
 from tests.connectors.process import CACHE, finished, running, until

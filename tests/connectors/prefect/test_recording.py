@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from exporter.client import Auth, Client, HttpSettings
+from exporter.collect.http import Auth, Client, HttpSettings
 from exporter.connectors.prefect import Options, poll
 from exporter.demo.fakes.prefect import ENDED, instant, matches
 from exporter.records import Read, Run, Workflow

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from exporter.client import Auth
+from exporter.collect.http import Auth
 from exporter.connectors.request_tracker import Options
 from exporter.demo.fakes.request_tracker import RequestTracker
 from tests.connectors.world import AT, World

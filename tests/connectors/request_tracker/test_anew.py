@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 from aiohttp.test_utils import TestServer
 
-from exporter.client import Auth, Client, HttpSettings
+from exporter.base.errors import StartOver
+from exporter.collect.http import Auth, Client, HttpSettings
 from exporter.connectors import request_tracker
 from exporter.connectors.request_tracker import Options
 from exporter.demo.fakes.request_tracker import RequestTracker
-from exporter.failure import StartOver
 from tests.connectors.request_tracker.test_traps import AT, HOUR, Desk, many
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exporter.client import Auth, Client, HttpSettings
+from exporter.collect.http import Auth, Client, HttpSettings
 from exporter.connectors import request_tracker
 from exporter.connectors.request_tracker import Options
 from exporter.store import Store

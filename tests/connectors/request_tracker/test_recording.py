@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from exporter.client import Client, HttpSettings
+from exporter.collect.http import Client, HttpSettings
 from exporter.connectors import request_tracker
 from exporter.connectors.request_tracker import Options
 from exporter.demo.fakes.request_tracker_sql import Column, condition

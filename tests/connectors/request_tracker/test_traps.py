@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from exporter.client import Auth, AuthFailed, Client, Gone, HttpSettings, NotUnderstood, Unavailable
+from exporter.collect.http import Auth, AuthFailed, Client, Gone, HttpSettings, NotUnderstood, Unavailable
 from exporter.connectors import request_tracker
 from exporter.connectors.request_tracker import Options
 from exporter.demo.fakes.request_tracker import RequestTracker

@@ -1,0 +1,235 @@
+"""Values, KPIs and explanations in words, for the terminal and for web pages."""
+
+import operator
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+WHY = {
+    "no_source": "no source",
+    "initial_sync": "first sync",
+    "stale_source": "stale source",
+    "no_records": "no records",
+    "unreadable": "too many records of a source could not be read",
+    "field_missing": "field missing",
+    "switched_off": "made of a KPI that is switched off",
+    "no_team_label": "by team, and team is not among the labels of its record",
+    "no_history": "records do not reach back that far",
+    "period_not_over": "the period is not over",
+    "definition_changed": "the definition changed and its records are gone",
+    "no_match": "no segment has both",
+    "failed": "failed, see the log",
+}
+
+TERMS = {
+    "facts": "Rows",
+    "placed_by": "Placed in windows by",
+    "numerator_placed_by": "Numerator placed in windows by",
+    "numerator": "Numerator",
+    "minus": "Less",
+    "denominator": "Denominator",
+    "where": "Counted where",
+    "value": "Value of a record",
+    "weight": "Weight",
+    "aggregate": "Added up as",
+    "per": "Per",
+}
+"""The parts of a definition, in words."""
+
+
+def why(row: Mapping[str, Any], window: str | None = None) -> str:
+    """Why a KPI has no figure: where fields are missing, which ones, and how often they are there."""
+    reason = row.get("absent") or ("unreadable" if window in row["unreadable"]["all"] else "field_missing")
+    few = lacking(row, window)
+    told = f"{WHY.get(reason, reason)}: {few}" if reason == "field_missing" and few else WHY.get(reason, reason)
+    return "; ".join((told, *partial(row)))
+
+
+def withdrawn(row: Mapping[str, Any], window: str) -> bool:
+    """Whether a KPI has no figure in a window because something of its records is missing there."""
+    return window in row["unreadable"]["all"] or bool(lacking(row, window))
+
+
+def doubts(row: Mapping[str, Any], window: str | None) -> list[str]:
+    """What a figure lacks: whole files, and teams too many of whose records could not be read."""
+    return [*partial(row), *unread_teams(row, window if row["window"] else "now")]
+
+
+def partial(row: Mapping[str, Any]) -> list[str]:
+    """Which sources have files that cannot be read."""
+    return [
+        f"partial: {count:,} {'file' if count == 1 else 'files'} of {source} cannot be read"
+        for source, count in row["partial"].items()
+    ]
+
+
+def unread_teams(row: Mapping[str, Any], window: str | None) -> list[str]:
+    """The teams whose figures are withdrawn in a window, and why."""
+    teams = [team for team, windows in row["unreadable"]["teams"].items() if window in windows]
+    return [f"without {', '.join(teams)}: too many records could not be read"] if teams else []
+
+
+def lacking(row: Mapping[str, Any], window: str | None = None) -> str:
+    """The fields that are filled too rarely in a window (where none is named, in the last that has one)."""
+    few = [
+        (name, each, ratio)
+        for name, by_window in row["coverage"].items()
+        for each, ratio in by_window.items()
+        if ratio < row["min_coverage"] and window in (None, each)
+    ]
+    last = few[-1][1] if few else None
+    shown = ", ".join(f"{name} {ratio:.1%}" for name, each, ratio in few if each == last)
+    return f"{shown} of records, {row['min_coverage']:.0%} needed" if few else ""
+
+
+def value(row: dict[str, Any]) -> str:
+    """A value in its unit, for people."""
+    number, unit = row["value"], row["unit"]
+    if number is None:
+        return "-"
+    if unit == "ratio":
+        return f"{number:.1%}"
+    if unit == "seconds":
+        return length(number)
+    if unit == "currency":
+        return f"{number:,.2f} {row.get('currency') or ''}".rstrip()
+    return f"{number:,.2f}" if number % 1 else f"{number:,.0f}"
+
+
+def with_median(row: dict[str, Any]) -> str:
+    """A value, and the median beside the mean of a duration."""
+    middle = row.get("median")
+    return value(row) if middle is None else f"{value(row)} (median {value(row | {'value': middle})})"
+
+
+def difference(each: Mapping[str, Any], unit: str) -> str:
+    """How far a figure is from its baseline, with its sign."""
+    amount = each["difference"]
+    if amount is None:
+        return "-"
+    if unit == "ratio":
+        return f"{amount * 100:+.1f} points"
+    return f"{'-' if amount < 0 else '+'}{value({'value': abs(amount), 'unit': unit})}"
+
+
+def baseline(each: Mapping[str, Any], unit: str) -> str:
+    """A baseline in words: its value and n, and the figure of now over the same segments."""
+    if "absent" in each:
+        return f"none: {WHY.get(each['absent'], each['absent'])}"
+    n, n_now = ("" if each[key] is None else f" (n = {each[key]:,.10g})" for key in ("n", "n_now"))
+    then, now = (value({"value": each[key], "unit": unit}) for key in ("value", "now"))
+    return f"{then}{n}; now {now}{n_now}, {difference(each, unit)}"
+
+
+def length(seconds: float) -> str:
+    """A length of time in the largest unit that leaves more than one and a half of it."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def age(moment: str | None, at: datetime) -> str:
+    """How long ago."""
+    return "never" if moment is None else length(max(0.0, (at - datetime.fromisoformat(moment)).total_seconds()))
+
+
+def against(row: dict[str, Any]) -> str:
+    """Which threshold is broken, judged as the alerts do: by the end of the interval that speaks for the value."""
+    levels = [(name, level) for name in ("critical", "warning") if (level := row["threshold"].get(name)) is not None]
+
+    def broken(number: float | None) -> str | None:
+        worse = operator.gt if row["better"] == "lower" else operator.lt
+        return next((name for name, level in levels if number is not None and worse(number, level)), None)
+
+    bound = row.get("lower" if row["better"] == "lower" else "upper")
+    if found := broken(row["value"] if bound is None else bound):
+        return found
+    # The value is, but of too few records to be sure: no alert fires.
+    return "beyond, not surely" if broken(row["value"]) else "within" if levels else ""
+
+
+def numbers(found: dict[str, Any]) -> dict[str, str]:
+    """A figure and its parts in words, by name; nothing where there is no figure."""
+    made = found["numbers"]
+    if made is None:
+        return {}
+    told = {"value": amount(found, made["value"])}
+    if made["denominator"] is not None:
+        told["value"] += f" = {amount(found, made['numerator'], summed=True)} / {made['denominator']:,.10g}"
+    if made.get("median") is not None:
+        told["median"] = amount(found, made["median"])
+    if made.get("lower") is not None:
+        told["95 % interval"] = f"{made['lower']:.1%} to {made['upper']:.1%}"
+    if found.get("threshold"):
+        told["thresholds"] = ", ".join(
+            f"{severity} {amount(found, limit)}" for severity, limit in found["threshold"].items()
+        )
+    return told
+
+
+def trust(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How often each needed field is filled, by source, and how much is nobody's."""
+    shown = [
+        (
+            f"{each['record']}.{each['field']}",
+            "no records that should have it"
+            if each["ratio"] is None
+            else f"filled on {each['ratio']:.1%}"
+            + "".join(f", {source} {ratio:.1%}" for source, ratio in each["by_source"].items() if each["ratio"] < 1)
+            + (f"; else {each['instead']} stands in" if each["instead"] and each["ratio"] < 1 else ""),
+        )
+        for each in found["coverage"]
+    ]
+    nobody = found["unattributed"]
+    return shown + ([] if nobody is None else [("unattributed", f"{nobody:.1%}")])
+
+
+def amount(found: Mapping[str, Any], number: float, *, summed: bool = False) -> str:
+    """A number in the unit of a KPI and the currency asked for; `summed`: what is divided to get it."""
+    if summed and found["unit"] not in ("seconds", "currency"):
+        return f"{number:,.10g}"
+    return value({"value": number, "unit": found["unit"], "currency": found["segment"].get("currency")})
+
+
+def notes(found: dict[str, Any]) -> list[str]:
+    """What a reader should know before the records."""
+    told = [*found["notes"]]
+    if found["absent"]:
+        told.append(f"Not published now: {WHY.get(found['absent'], found['absent'])}.")
+    told += [f"Published {each}." for each in unread_teams(found, found["window"] or "now")]
+    # A column may be asked for twice, of different records: the worst says it.
+    rare = {
+        (each["column"], each["record"]): each["ratio"]
+        for each in sorted(found["coverage"], key=lambda each: each["ratio"] or 0.0, reverse=True)
+        if each["too_rare"]
+    }
+    told += [
+        f"{column} of {record} is known on {ratio:.1%} of the records that should have it, and "
+        f"{found['min_coverage']:.0%} are needed: fill it under fields: of the source, or lower the KPI's min_coverage."
+        for (column, record), ratio in rare.items()
+    ]
+    if elsewhere := found.get("counts", {}).get("elsewhere"):
+        told.append(f"{elsewhere:,} more records of this segment have their time outside this window, or none at all.")
+    return told
+
+
+def telling(found: dict[str, Any]) -> list[str]:
+    """The columns of records that say something, and nothing that another says."""
+    records = found["records"]
+    said = [name for name in found["columns"] if any(row[name] not in (None, "") for row in records)]
+    others = [[row[name] for row in records] for name in said if name != "amount"]
+    return [name for name in said if name != "amount" or [row[name] for row in records] not in others]
+
+
+def cell(content: Any) -> str:
+    """A value of a record, for people."""
+    if content is None:
+        return ""
+    if isinstance(content, bool):
+        return "yes" if content else "no"
+    if isinstance(content, str) and MOMENT.fullmatch(content):
+        return f"{content[:10]} {content[11:19]}"
+    return f"{content:,.10g}" if isinstance(content, float) else str(content)
