@@ -12,8 +12,8 @@ WORDS = ("API", "Polls", "Cursor", "Blind", "Checked")
 INTRODUCTION = """<!-- Made from the modules' headers by `outcome-exporter render`; do not edit. -->
 # Connectors
 
-One module per platform: it knows how to ask and what an answer means, and nothing else. `contract.py` says what each
-must have; where a platform needs more than a screen, `<platform>_records.py` holds what its items mean.
+One folder per platform: it knows how to ask and what an answer means, and nothing else. `../collect/contract.py` says
+what each must have; `<platform>/mapping.py` holds what its items mean.
 
 To add one: copy a neighbour, name it in `__init__.py`, give it a folder in `tests/connectors/` with a `suite.py` (the
 contract suite then holds it to the contract), and run `make render`.
