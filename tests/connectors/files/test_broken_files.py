@@ -371,7 +371,7 @@ async def test_dying_after_any_page_over_many_files_reads_each_row_once(folder: 
 MEASURE = """
 import asyncio, resource, sys
 from datetime import UTC, datetime
-from exporter.client import Client, HttpSettings
+from exporter.collect.http import Client, HttpSettings
 from exporter.connectors import files
 
 async def main():
