@@ -10,8 +10,9 @@ A connector keeps no state, reads no clock, logs nothing and retries nothing. It
 answer means. Its module docstring has five words, each beginning a line: API, Polls, Cursor, Blind, Checked.
 
 What cannot be read has one way: a mapping, called by `client.each`, reads every value with `value(column, read, given)`
-of exporter.records.unreadable, and words with a table `Words(column, {theirs: ours})`. `each` decides what that costs: the
-record where the column is vital (records.py), else the value. What is asked beside items is read by `client.learnt`.
+of exporter.records.unreadable, and words with a table `Words(column, {theirs: ours})`. `each` decides what that costs:
+the record where the column is vital (see exporter.records), else the value. What is asked beside items is read by
+`client.learnt`.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
