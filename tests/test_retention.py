@@ -183,8 +183,8 @@ async def test_days_under_a_clock_that_is_ahead_delete_nothing(config: Path, mon
     with monkeypatch.context() as patched:
         wrong_clock(patched, "+500d x3000")  # hours pass in seconds
         async with running(config) as program:
-            began = value(await program.samples(), "outcome_evaluation_last_timestamp_seconds") or 0.0
-            a_day_later = began + DAY.total_seconds()
+            first = await program.until(lambda found: bool(value(found, "outcome_store_records", record="request")))
+            a_day_later = (value(first, "outcome_evaluation_last_timestamp_seconds") or 0.0) + DAY.total_seconds()
             samples = await program.until(
                 lambda found: (value(found, "outcome_evaluation_last_timestamp_seconds") or 0) > a_day_later
             )
