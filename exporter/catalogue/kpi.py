@@ -109,7 +109,8 @@ class Kpi(Frozen):
     uses: tuple[str, ...] = ()  # records that make the figure better where they are fed
     instead: tuple[str, ...] = ()  # records any of which does where those it needs are not fed
     title: str
-    help: str
+    help: str  # what it is, in one or two sentences
+    details: str = ""  # the exact definition: what is counted, what is left out, how late data counts
     kind: Kind
     placed_by: str | None = None  # the timestamp that puts a row into windows; without one the figure is of now
     numerator_placed_by: str | None = None  # of a ratio whose denominator is of now: puts its numerator into windows

@@ -87,6 +87,8 @@ def explanation(found: dict[str, Any], console: Console | None = None) -> None:
     at = f" as it stood at {cell(found['at'][:19] + 'Z')} UTC" if found["pinned"] else ""
     out.print(f"[bold]{escape(found['title'])}[/] {found['kpi']} {found['window'] or 'now'}{at} {escape(segment)}")
     out.print(escape(found["help"]))
+    if found["details"]:
+        out.print(escape(found["details"]))
     told = {TERMS[name].lower(): text for name, text in found["definition"].items()}
     for name, text in (*told.items(), *(numbers(found) or {"value": "no records"}).items()):
         out.print(f"  {name}: {escape(text)}", highlight=False)

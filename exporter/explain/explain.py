@@ -64,6 +64,7 @@ def explain(
         "kpi": kpi.name,
         "title": kpi.title,
         "help": kpi.help,
+        "details": kpi.details,
         "kind": kpi.kind,
         "unit": kpi.unit or unit_of(kpi),
         "better": kpi.better,

@@ -91,6 +91,9 @@ def section(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[str]:
     yield ""
     yield kpi.help
     yield ""
+    if kpi.details:
+        yield kpi.details
+        yield ""
     for i, (name, value) in enumerate(rows(kpi, kpis)):
         yield f"| {name} | {value.replace('|', chr(92) + '|')} |"
         if i == 0:

@@ -101,6 +101,7 @@ def page(found: dict[str, Any]) -> dict[str, Any]:
         "title": found["title"],
         "kpi": kpi,
         "help": found["help"],
+        "details": found["details"],
         "windows": [(name, link(kpi, **base | {"window": name}), name == found["window"]) for name in found["windows"]],
         "window": found["window"],
         "segment": found["segment"],
