@@ -32,6 +32,7 @@ from exporter.collect.http import (
     SourceError,
     Unavailable,
 )
+from exporter.collect.paging import by_offset, by_token
 from exporter.demo.fakes.fault import Faults, Trouble
 from exporter.records import Run, RunStatus, instant
 from exporter.records.unreadable import Words, value
@@ -339,9 +340,9 @@ async def linked(request: web.Request) -> web.Response:
 @pytest.mark.parametrize("question", [{"params": {"kind": "a"}}, {"json": {"kind": "a"}}])
 async def test_pages_follow_a_token(question: dict[str, Any]) -> None:
     async with served(linked) as client:
-        pages = client.pages("/list", **question, items="rows", next_in="next", next_as="token")
+        pages = by_token(client, "/list", **question, items="rows", next_in="next", next_as="token")
 
-        assert [page async for page in pages] == [[0], [1], [2]]
+        assert [page.items async for page in pages] == [[0], [1], [2]]
 
 
 async def test_a_repeated_token_is_not_followed_for_ever() -> None:
@@ -349,7 +350,7 @@ async def test_a_repeated_token_is_not_followed_for_ever() -> None:
         return web.json_response({"data": [1], "next": "again"})
 
     async with served(stuck) as client:
-        pages = client.pages("/list", items="data", next_in="next", next_as="cursor")
+        pages = by_token(client, "/list", items="data", next_in="next", next_as="cursor")
         with pytest.raises(NotUnderstood, match="repeats"):
             [page async for page in pages]
 
@@ -357,15 +358,15 @@ async def test_a_repeated_token_is_not_followed_for_ever() -> None:
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 7])
 @pytest.mark.parametrize("as_body", [False, True])
 async def test_offset_pages_bring_every_item_once(count: int, as_body: bool) -> None:
-    async def by_offset(request: web.Request) -> web.Response:
+    async def numbers(request: web.Request) -> web.Response:
         question = await request.json() if as_body else request.query
         start = int(question["offset"])
         return web.json_response(list(range(count))[start : start + int(question["limit"])])
 
-    async with served(by_offset) as client:
-        pages = client.offset_pages("/list", json={} if as_body else None, limit=3)
+    async with served(numbers) as client:
+        pages = by_offset(client, "/list", json={} if as_body else None, size=3)
 
-        assert list(range(count)) == [item async for page in pages for item in page]
+        assert list(range(count)) == [item async for page in pages for item in page.items]
 
 
 async def test_a_page_that_repeats_by_offset_is_not_read_for_ever() -> None:
@@ -374,7 +375,7 @@ async def test_a_page_that_repeats_by_offset_is_not_read_for_ever() -> None:
 
     async with served(stuck) as client:
         with pytest.raises(NotUnderstood, match="repeats"):
-            [page async for page in client.offset_pages("/list", limit=2)]
+            [page async for page in by_offset(client, "/list", size=2)]
 
 
 @pytest.mark.parametrize("answer", [{"data": {}}, {"rows": []}, [1], "text", None])
@@ -384,7 +385,7 @@ async def test_an_answer_without_a_list_is_not_understood(answer: Any) -> None:
 
     async with served(other) as client:
         with pytest.raises(NotUnderstood):
-            [page async for page in client.pages("/list", items="data", next_in="next", next_as="cursor")]
+            [page async for page in by_token(client, "/list", items="data", next_in="next", next_as="cursor")]
 
 
 def attempted(item: Any) -> Run | None:
@@ -606,7 +607,7 @@ async def test_a_page_of_too_many_items_is_not_understood() -> None:
 
     async with served(crowded, most_items=2) as client:
         with pytest.raises(NotUnderstood, match="a page of 3 items; at most 2 are read"):
-            [page async for page in client.pages("/list", items="data", next_in="next", next_as="cursor")]
+            [page async for page in by_token(client, "/list", items="data", next_in="next", next_as="cursor")]
 
 
 async def test_a_list_of_ever_new_pages_is_given_up() -> None:
@@ -617,9 +618,9 @@ async def test_a_list_of_ever_new_pages_is_given_up() -> None:
 
     async with served(endless, most_pages=5) as client:
         with pytest.raises(NotUnderstood, match="more than 5 pages; the list would never end"):
-            [page async for page in client.pages("/list", items="data", next_in="next", next_as="cursor")]
+            [page async for page in by_token(client, "/list", items="data", next_in="next", next_as="cursor")]
         with pytest.raises(NotUnderstood, match="more than 5 pages; the list would never end"):
-            [page async for page in client.offset_pages("/list", items="data", limit=1)]
+            [page async for page in by_offset(client, "/list", items="data", size=1)]
 
 
 async def test_items_are_mapped_in_another_thread_than_everything_else_runs_in() -> None:

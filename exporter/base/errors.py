@@ -1,11 +1,13 @@
 """What can go wrong while a source is read, named by what the poller does about it."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 LONGEST_TOLD_SECONDS = 366 * 86400.0  # "not before the year 9999" is no longer than that
+RESET_HEADERS = ("X-RateLimit-Reset", "RateLimit-Reset", "X-Rate-Limit-Reset")
 LONGEST_WAIT_SECONDS = 30.0  # a longer Retry-After is not sat out inside a poll: the poller is told until when to wait
 
 
@@ -22,7 +24,7 @@ class AuthFailed(SourceError):  # noqa: N818 - named by what the poller does
 
 
 class Forbidden(AuthFailed):
-    """The credential is good, but not for this: said of one item, the others go on."""
+    """The credential is good, but not for this item or resource, or the plan lacks it: the others go on."""
 
 
 class RateLimited(SourceError):  # noqa: N818 - named by what the poller does
@@ -57,7 +59,11 @@ class NotUnderstood(SourceError):  # noqa: N818 - named by what the poller does
 
 
 class TooLarge(NotUnderstood):
-    """An answer larger than we read: asking again would not help."""
+    """An answer larger than we read: asking again would not help, but for a smaller page."""
+
+
+class BrokenOff(NotUnderstood):
+    """An answer that the platform did not finish, as where a question takes it too long: a smaller page may help."""
 
 
 class Partial(SourceError):  # noqa: N818 - named by what the poller does
@@ -85,6 +91,8 @@ class StartOver(NotUnderstood):
 
 def refusal(status: int, text: str, delay: float | None) -> SourceError:
     """The error that a status deserves."""
+    if status == 402:
+        return Forbidden(f"{text}: the platform's plan does not have this")
     if status in (401, 403, 407):
         kind = Forbidden if status == 403 else AuthFailed
         return kind(f"{text}: the credential is refused; is it right, not expired, and allowed to read this?")
@@ -109,6 +117,20 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         return None
     # A date with the zone "-0000" comes back without one; it is UTC (RFC 5322 3.3).
     return min(max(0.0, (utc(then) - utc(now)).total_seconds()), LONGEST_TOLD_SECONDS)
+
+
+def reset_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """The wait in seconds until a rate limit begins anew, which platforms tell in seconds or as seconds since 1970."""
+    for name in RESET_HEADERS:
+        text = headers.get(name, "").strip()
+        if text.isascii() and text.isdecimal() and len(text) < 12:
+            seconds = float(text)
+            if seconds > LONGEST_TOLD_SECONDS:
+                with suppress(KeyError, ValueError):
+                    now = utc(parsedate_to_datetime(headers["Date"]))
+                seconds -= now.timestamp()
+            return min(max(0.0, seconds), LONGEST_TOLD_SECONDS)
+    return None
 
 
 def utc(moment: datetime) -> datetime:

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from exporter.base.errors import SourceError
 from exporter.collect import mapping
-from exporter.collect.http import Client
 from exporter.collect.source import Source
 from exporter.records import SEGMENTS, Record, record_name
 from exporter.records.unreadable import LeftOut, Summary, summarized
@@ -59,7 +58,7 @@ class Probe:
 async def ask(source: Source, at: datetime) -> Probe:
     """The first pages of a source, as one poll from nothing would get them."""
     found, left_out = Probe(source.name, noun=source.noun), list[LeftOut]()
-    client = Client(source.http, at=at, since=at - HISTORY, mapped=source.mapped)
+    client = source.client(at=at, since=at - HISTORY)
     try:
         async with (
             asyncio.timeout(SECONDS),

@@ -1,4 +1,4 @@
-"""HTTP out: authentication, retries, rate limit, paging.
+"""HTTP out: authentication, retries, rate limit. Every question of a connector is asked here.
 
 A `Client` is made for one poll of one source. Nothing it says (errors, repr) holds a secret, a query or an answer.
 """
@@ -7,13 +7,12 @@ import asyncio
 import base64
 import os
 import ssl
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from itertools import count
+from types import ModuleType
 from typing import Protocol, Self, TypeVar
 
 import aiohttp
@@ -21,10 +20,13 @@ import msgspec
 import stamina
 import stamina.instrumentation
 from aiolimiter import AsyncLimiter
+from multidict import CIMultiDict
+from yarl import URL
 
 from exporter.base import errors
 from exporter.base.errors import (
     AuthFailed,
+    BrokenOff,
     Forbidden,
     Gone,
     NotUnderstood,
@@ -34,13 +36,15 @@ from exporter.base.errors import (
     TooLarge,
     Unavailable,
 )
-from exporter.collect.decode import decoded_in_parts
-from exporter.records import VITAL_COLUMNS, Json, Read, Record, times_of
-from exporter.records.columns import COLUMNS
-from exporter.records.unreadable import Fault, LeftOut, Unreadable, attempt, key_of, place_of
+from exporter.collect.answer import WELL, Answer, decoded, explained, meaning
+from exporter.collect.reading import ItemReader
+from exporter.records import Json
 
 __all__ = [
+    "Answer",
     "AuthFailed",
+    "BrokenOff",
+    "Forbidden",
     "Gone",
     "NotUnderstood",
     "Partial",
@@ -52,13 +56,13 @@ __all__ = [
 
 T = TypeVar("T")
 R = TypeVar("R")
-Query = Mapping[str, str | int]
+Scalar = str | int | float
+Query = Mapping[str, Scalar | Sequence[Scalar]]
+"""The parameters of a question; one whose value is a list or tuple is repeated."""
 Body = Mapping[str, Json]
 
 FAILURES_KEPT = 5
-UNSTATED_WAIT_SECONDS = 60.0  # how long to keep away after 429s that name no time
-Result = Record | Read | Iterable[Record | Read] | None
-"""What a mapping makes of one item."""
+LARGEST_REFUSAL = 64 * 1024  # bytes that are read of the body of a refusal
 
 # stamina would log each retry, arguments included, and count it in the global Prometheus registry.
 stamina.instrumentation.set_on_retry_hooks([])
@@ -111,7 +115,41 @@ class Observer(Protocol):
     def detail_failed(self) -> None: ...
 
 
-class Client:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dialect:
+    """How a platform speaks HTTP: what its connector says of it.
+
+    `headers` go with every question. `hosts` are others, such as "identity.example.com", that links may lead to, and so
+    the credential. `judge` says what an answer means where the general rules do not know it; None: they do.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hosts: Collection[str] = ()
+    judge: Callable[[Answer], SourceError | None] = lambda _: None
+
+    @classmethod
+    def of(cls, connector: ModuleType) -> Self:
+        """That of a connector: its HEADERS, HOSTS and judge(), as far as it has them."""
+        given = {name: getattr(connector, name, None) for name in ("HEADERS", "HOSTS", "judge")}
+        return cls(**{name.lower(): each for name, each in given.items() if each is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question, which may have to be put more than once. `where` is what of it may be shown."""
+
+    where: str
+    url: URL = field(repr=False)
+    params: Query | None = field(repr=False)
+    json: Body | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+    @property
+    def method(self) -> str:
+        return "GET" if self.json is None else "POST"
+
+
+class Client(ItemReader):
     """Asks one source during one poll. `at` is when the poll began, `since` the oldest instant a first sync wants."""
 
     def __init__(
@@ -123,17 +161,16 @@ class Client:
         since: datetime,
         observe: Observer | None = None,
         mapped: Collection[str] = (),
+        dialect: Dialect | None = None,
     ) -> None:
-        self.at, self.since = at, since
-        self.skipped: Counter[str] = Counter()  # items left out, by the reason of their first fault
-        self._left_out: list[LeftOut] = []
-        self._mapped = mapped  # columns that the config fills: what the platform says there may be unreadable
+        super().__init__(mapped)
+        self.settings, self.at, self.since = settings, at, since
         self.clock_offset_seconds: float | None = None  # the platform's clock minus ours, as far as it tells
         self.failed_details: list[str] = []  # questions about single items that had no answer, why; the first few
         # What lets a question pass that is forbidden at first: headers, fetched by the connector. None: nothing does.
         self.permit: Callable[[], Awaitable[Mapping[str, str]]] | None = None
+        self._dialect = dialect or Dialect()
         self._headers: dict[str, str] = {}
-        self._settings = settings
         self._observe = observe
         self._http, self._lent = http, http is not None
         self._began = asyncio.get_running_loop().time()
@@ -157,128 +194,68 @@ class Client:
     @property
     def url(self) -> str:
         """The configured address without a trailing slash and without user and password, for deep links."""
-        scheme, separator, rest = self._settings.url.rstrip("/").partition("://")
+        scheme, separator, rest = self.settings.url.rstrip("/").partition("://")
         host, slash, path = rest.partition("/")
         return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
     async def get(self, path: str, params: Query | None = None) -> Json:
-        """The decoded answer to GET."""
-        return await self._answer(path, params, None)
+        """The body of the answer to GET."""
+        return (await self.ask(path, params)).body
 
     async def post(self, path: str, json: Body) -> Json:
-        """The decoded answer to a POST that only reads; it may be sent more than once."""
-        return await self._answer(path, None, json)
+        """The body of the answer to a POST that only reads; it may be sent more than once."""
+        return (await self.ask(path, json=json)).body
 
-    async def pages(
+    async def ask(
         self,
         path: str,
         params: Query | None = None,
         *,
         json: Body | None = None,
-        items: str,
-        next_in: str,
-        next_as: str,
-    ) -> AsyncIterator[list[Json]]:
-        """Lists linked by a token: `next_in` names it in the answer, `next_as` in the next question (POST: `json`)."""
-        seen, place = set[str](), dict[str, Json]()
-        while True:
-            answer = await self._answer(path, *placed(params, json, place))
-            yield self._listed(path, answer, items, len(seen))
-            following = answer.get(next_in) if isinstance(answer, dict) else None
-            if not following:
-                return
-            if str(following) in seen:
-                raise NotUnderstood(f"{path}: the page token repeats; the list would never end")
-            seen.add(str(following))
-            place = {next_as: following}
+        headers: Mapping[str, str] | None = None,
+        etag: str | None = None,
+    ) -> Answer:
+        """The answer to a question: GET, or POST where there is `json`. What is no answer is raised, as a SourceError.
 
-    async def offset_pages(
-        self, path: str, params: Query | None = None, *, json: Body | None = None, items: str | None = None, limit: int
-    ) -> AsyncIterator[list[Json]]:
-        """Lists by offset, until one is shorter than `limit`; `items` is None where the answer is the list itself."""
-        offset, before = 0, None
-        for number in count():
-            place = {"limit": limit, "offset": offset}
-            page = self._listed(path, await self._answer(path, *placed(params, json, place)), items, number)
-            if page and page == before:
-                raise NotUnderstood(f"{path}: the page repeats; the list would never end")
-            before = page
-            yield page
-            if len(page) < limit:
-                return
-            offset += len(page)
-
-    def _listed(self, path: str, answer: Json, key: str | None, number: int) -> list[Json]:
-        """The items of a page, of which there were so many before."""
-        page = listed(path, answer, key)
-        if len(page) > self._settings.most_items:
-            raise NotUnderstood(
-                f"{path}: a page of {len(page):,} items; at most {self._settings.most_items:,} are read"
-            )
-        if number >= self._settings.most_pages:
-            raise NotUnderstood(f"{path}: more than {self._settings.most_pages:,} pages; the list would never end")
-        return page
-
-    async def mapped(self, items: Sequence[T], function: Callable[[T], Result]) -> list[Read]:
-        """The same as `each`, in a thread: a large page must not hold up everything else."""
-        return await asyncio.to_thread(self.each, items, function)
-
-    def each(
-        self,
-        items: Iterable[T],
-        function: Callable[[T], Result],
-        place: Callable[[T], str] | None = None,
-        scope: str = "",
-    ) -> list[Read]:
-        """The records of the items that can be read; the others are left out and told of, and never stop a poll.
-
-        `function` reads each value with `unreadable.value`. `place` says where an item stands, such as "line 2";
-        `scope` is the part of the source that may be read anew as a whole (see `Page.anew`).
+        `path` follows the configured url, or is a whole address that leads to the same host or one of the dialect's.
+        With `etag` an answer that has not changed since it had that one is `unchanged`, and has no body.
         """
-        reads: list[Read] = []
-        for item in items:
-            found, faults, broken = attempt(lambda item: listed_results(function(item), item), item)
-            where = place(item) if place else ""
-            if broken or (faults and self._costs_the_record(found or [], faults)):
-                self.skipped[faults[-1 if broken else 0].reason] += 1
-                kind = type(found[0].record) if found else None
-                place_ = where or place_of(item)
-                key = found[0].key if found and found[0].record.id else where or key_of(item)
-                given = found[0].item if found else item
-                left_out = LeftOut(key, place_, faults, scope=scope, item=given, kind=kind)
-                if found:
-                    team, times = found[0].record.team, times_of(found[0].record)
-                    left_out = replace(left_out, team=team if isinstance(team, str) else None, times=times)
-                self._left_out.append(left_out)
-            elif where or faults:
-                reads += [
-                    replace(each, place=where or place_of(item), faults=faults, scope=scope) for each in found or ()
-                ]
-            else:
-                reads += found or ()
-        return reads
+        more = CIMultiDict(headers or {})
+        if etag:
+            more["If-None-Match"] = etag
+        url = self.address(path)
+        shown = path.partition("?")[0] if path.startswith("/") else url.path
+        question = Question(f"{'GET' if json is None else 'POST'} {shown}", url, params, json, more)
+        try:
+            return await self._answer(question)
+        except Forbidden:
+            if self.permit is None:
+                raise
+            fetch, self.permit = self.permit, None  # not again while it is being fetched
+            try:
+                self._headers |= await fetch()
+            finally:
+                self.permit = fetch
+            return await self._answer(question)
 
-    def _costs_the_record(self, found: Iterable[Read], faults: Iterable[Fault]) -> bool:
-        vital = {column for each in found for column in VITAL_COLUMNS[type(each.record)]}.difference(self._mapped)
-        return any(fault.column in vital for fault in faults)
-
-    def learnt(self, column: str, function: Callable[[T], R], item: T) -> R | None:
-        """What `function` makes of something asked beside items, such as a name; None, and told of, where it cannot."""
-        result, faults, broken = attempt(function, item)
-        if faults:
-            named = tuple(replace(each, column=column) for each in faults) if broken else faults
-            self._left_out.append(LeftOut(f"{column} {key_of(item)}", place_of(item), named, whole=False))
-        return result
-
-    def leave_out(self, what: LeftOut) -> None:
-        """Tells of something that is left out and is no item, such as a file."""
-        self.skipped[what.faults[0].reason] += 1
-        self._left_out.append(what)
-
-    def left_out(self) -> list[LeftOut]:
-        """What has been left out since this was last asked."""
-        told, self._left_out = self._left_out, []
-        return told
+    def address(self, path: str) -> URL:
+        """Where a question goes. A link to the source's own host stays there, whatever scheme and port it names: they
+        are often those behind a proxy, and the credential must not go where nobody meant it to."""
+        own = URL(self.settings.url.rstrip("/"))
+        if not path.startswith(("http://", "https://")):
+            return URL(self.settings.url.rstrip("/") + path)
+        link = URL(path)
+        if link.authority in self._dialect.hosts and link.scheme == own.scheme:
+            return link
+        if link.host != own.host:
+            raise NotUnderstood(f"{link.path}: the platform sends on to another host; is the url right?")
+        return URL.build(
+            scheme=own.scheme,
+            authority=own.raw_authority,
+            path=link.raw_path,
+            query_string=link.raw_query_string,
+            encoded=True,
+        )
 
     async def gather(self, items: Sequence[T], function: Callable[[T], Awaitable[R]]) -> list[R]:
         """`function` of every item, in order, several at a time. The first error stops the rest."""
@@ -297,107 +274,101 @@ class Client:
         if self._observe:
             self._observe.detail_failed()
 
-    async def _answer(self, path: str, params: Query | None, json: Body | None) -> Json:
-        try:
-            return await self._decoded(path, params, json)
-        except Forbidden:
-            if self.permit is None:
-                raise
-            fetch, self.permit = self.permit, None  # not again while it is being fetched
-            try:
-                self._headers |= await fetch()
-            finally:
-                self.permit = fetch
-            return await self._decoded(path, params, json)
-
-    async def _decoded(self, path: str, params: Query | None, json: Body | None) -> Json:
-        where = f"{'GET' if json is None else 'POST'} {path.partition('?')[0]}"
-        attempts, wait = self._settings.attempts, self._settings.retry_wait_seconds
+    async def _answer(self, question: Question) -> Answer:
+        attempts, wait = self.settings.attempts, self.settings.retry_wait_seconds
         # In order: on, attempts, timeout, wait_initial, wait_max, wait_jitter.
         retries = stamina.retry_context(errors.worth_retrying, attempts, None, wait, 20 * wait, wait)
         async for once in retries:
             with once:
-                body = await self._body(where, path, params, json)
-        try:
-            # In a thread: a large answer takes long, and everything else would wait for it.
-            return await asyncio.to_thread(decoded_in_parts, body)
-        except (ValueError, RecursionError):  # without the cause: it may quote the answer
-            raise NotUnderstood(f"{where}: the answer is not JSON; is this the address of the API?") from None
+                answer = await self._sent(question)
+                fault = self._dialect.judge(answer) or meaning(answer, conditional="If-None-Match" in question.headers)
+                if isinstance(fault, RateLimited) and self._observe:
+                    self._observe.rate_limited()
+                if fault:
+                    raise fault
+        return answer
 
-    async def _body(self, where: str, path: str, params: Query | None, json: Body | None) -> bytes:
-        """One request: the body of a 200, or the error it deserves."""
-        settings = self._settings
-        headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if json is not None else {})
-        headers |= self._headers
+    async def _sent(self, question: Question) -> Answer:
+        """One request and what comes back, whatever it means."""
+        settings, where = self.settings, question.where
+        headers = CIMultiDict({"Accept": "application/json"})
+        if question.json is not None:
+            headers["Content-Type"] = "application/json"
         if settings.auth.header:
             headers[settings.auth.header] = settings.auth.value
+        for more in (self._dialect.headers, self._headers, question.headers):
+            headers.update(more)
         self._http = self._http or aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         async with self._places, self._pace:
             try:
                 async with self._http.request(
-                    "GET" if json is None else "POST",
-                    settings.url.rstrip("/") + path,
-                    params=params,
-                    data=None if json is None else msgspec.json.encode(json),
+                    question.method,
+                    question.url,
+                    params=repeated(question.params),
+                    data=None if question.json is None else msgspec.json.encode(question.json),
                     headers=headers,
                     allow_redirects=False,
                     proxy=settings.proxy,
                     ssl=self._tls,
                     timeout=aiohttp.ClientTimeout(total=settings.timeout_seconds),
                 ) as response:
-                    self._judge(response, where)
-                    return await read(response, where, settings.max_response_bytes)
+                    at = self._came(response)
+                    well = response.status in WELL
+                    body = await read(response, where, settings.max_response_bytes) if well else await refusal(response)
             except TimeoutError:
                 self._count("timeout")
                 raise Unavailable(f"{where}: no answer within {settings.timeout_seconds:g} s") from None
             except (aiohttp.ClientError, OSError) as error:
                 self._count("error")
                 raise Unavailable(f"{where}: {fault(error)}") from None
+        return Answer(
+            where=where,
+            status=response.status,
+            at=at,
+            url=str(response.url),
+            headers=response.headers,
+            links=linked(response),
+            # In a thread: a large answer takes long, and everything else would wait for it.
+            body=await asyncio.to_thread(decoded, body, where) if well else explained(body),
+        )
+
+    def _came(self, response: aiohttp.ClientResponse) -> datetime:
+        """Counts the answer; when it came."""
+        self._count(str(response.status))
+        # No clock is read here: the time of day is when the poll began plus the time it has taken.
+        now = self.at + timedelta(seconds=asyncio.get_running_loop().time() - self._began)
+        with suppress(KeyError, ValueError, TypeError):  # no date, or none that can be read
+            self.clock_offset_seconds = (parsedate_to_datetime(response.headers["Date"]) - now).total_seconds()
+        return now
 
     def _count(self, code: str) -> None:
         if self._observe:
             self._observe.request(code)
 
-    def _judge(self, response: aiohttp.ClientResponse, where: str) -> None:
-        """Counts the answer, and raises unless it is a 200."""
-        status = response.status
-        self._count(str(status))
-        # No clock is read here: the time of day is when the poll began plus the time it has taken.
-        now = self.at + timedelta(seconds=asyncio.get_running_loop().time() - self._began)
-        with suppress(KeyError, ValueError, TypeError):  # no date, or none that can be read
-            self.clock_offset_seconds = (parsedate_to_datetime(response.headers["Date"]) - now).total_seconds()
-        if status == 200:
-            return
-        delay, text = errors.retry_after(response.headers, now), f"{where}: HTTP {status}"
-        if status == 429:
-            if self._observe:
-                self._observe.rate_limited()
-            until = now + timedelta(seconds=UNSTATED_WAIT_SECONDS if delay is None else delay)
-            raise RateLimited(f"{text}: asked too often; poll less often or set a rate", until, delay)
-        raise errors.refusal(status, text, delay)
+
+def repeated(params: Query | None) -> list[tuple[str, Scalar]] | None:
+    """The parameters in pairs, one that is repeated as several."""
+    if not params:
+        return None
+    return [
+        (name, each)
+        for name, value in params.items()
+        for each in ((value,) if isinstance(value, str | int | float) else value)
+    ]
 
 
-def listed_results(result: Result, item: Json) -> list[Read]:
-    """What a mapping has made of an item, as a list."""
-    made = () if result is None else (result,) if isinstance(result, Record | Read) else result
-    return [identified(each if isinstance(each, Read) else Read(each, item)) for each in made]
+def linked(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """The addresses of the header Link by what they are."""
+    with suppress(ValueError):  # an address that is none
+        return {rel: str(link["url"]) for rel, link in response.links.items()}
+    return {}
 
 
-def identified(read: Read) -> Read:
-    """The same, its id as text. Connectors look things up by the ids of records, so one that is none ends here."""
-    record = read.record
-    if isinstance(record.id, str):
-        return read
-    column = COLUMNS[type(record)]["id"]
-    try:
-        return replace(read, record=replace(record, id=column.read(record.id)))
-    except Unreadable as error:
-        raise Unreadable(error.reason, str(error), "id") from None
-
-
-def placed(params: Query | None, json: Body | None, place: Body) -> tuple[Query | None, Body | None]:
-    """Where in a list to go on is said where the rest of the question is."""
-    return ({**(params or {}), **place}, None) if json is None else (params, {**json, **place})
+async def refusal(response: aiohttp.ClientResponse) -> bytes:
+    """The body of a refusal. The status counts even where that cannot be read."""
+    with suppress(aiohttp.ClientError, OSError, TooLarge):  # an OSError: TimeoutError, too
+        return await read(response, "", LARGEST_REFUSAL)
+    return b""
 
 
 async def read(response: aiohttp.ClientResponse, where: str, largest: int) -> bytes:
@@ -409,14 +380,6 @@ async def read(response: aiohttp.ClientResponse, where: str, largest: int) -> by
             response.close()
             raise TooLarge(f"{where}: the answer is larger than {largest} bytes; use smaller pages")
     return bytes(body)
-
-
-def listed(path: str, answer: Json, key: str | None) -> list[Json]:
-    """The items of an answer: the answer itself, or what it holds under `key`."""
-    page = answer if key is None else answer.get(key) if isinstance(answer, dict) else None
-    if not isinstance(page, list):
-        raise NotUnderstood(f"{path}: the answer holds no list; is this the address of the API?")
-    return page
 
 
 def fault(error: Exception) -> str:

@@ -174,7 +174,7 @@ class _Poll:
             self.watermarks |= await self._in_thread(self.store.newest, source.name, at)
         self.metrics.read(source.name, {}, self.watermarks)
         since = at - timedelta(seconds=source.initial_history_seconds)
-        client = Client(source.http, at=at, since=since, observe=self.observer, mapped=source.mapped)
+        client = source.client(at=at, since=since, observe=self.observer)
         seconds = self.limits.first_seconds if self.first else self.limits.seconds
         try:
             async with client, asyncio.timeout(seconds):

@@ -1,10 +1,11 @@
 """A source as configured: all that polling it needs."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import ModuleType
 from typing import Any
 
-from exporter.collect.http import HttpSettings
+from exporter.collect.http import Client, Dialect, HttpSettings, Observer
 from exporter.collect.mapping import Fillers
 from exporter.records import Record
 from exporter.records.unreadable import MOST_UNREAD
@@ -36,3 +37,8 @@ class Source:
     def mapped(self) -> frozenset[str]:
         """The columns that the config fills."""
         return frozenset(name for filler in self.mapping.values() for _, name, _, _ in filler.mapped)
+
+    def client(self, *, at: datetime, since: datetime, observe: Observer | None = None) -> Client:
+        """Who asks it, during one poll that begins at `at`; a first sync wants what was since `since`."""
+        dialect = Dialect.of(self.connector)
+        return Client(self.http, at=at, since=since, observe=observe, mapped=self.mapped, dialect=dialect)

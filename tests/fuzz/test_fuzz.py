@@ -15,7 +15,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from exporter.base.strict_yaml import Mistakes
 from exporter.catalogue import kpi
 from exporter.collect import mapping
 from exporter.collect.decode import decoded
-from exporter.collect.http import Client, Gone, HttpSettings, SourceError
+from exporter.collect.http import Answer, Client, Gone, HttpSettings, Question, SourceError
 from exporter.config import load
 from exporter.connectors import CONNECTORS
 from exporter.connectors.files import Options as Files
@@ -118,39 +118,39 @@ Asked = tuple[str, str]
 class Recording(Client):
     """Keeps what a platform answers."""
 
-    def __init__(self, settings: HttpSettings, answers: dict[Asked, Any]) -> None:
+    def __init__(self, settings: HttpSettings, answers: dict[Asked, Answer]) -> None:
         super().__init__(settings, at=AT, since=SINCE)
         self.answers = answers
 
-    async def _answer(self, path: str, params: Any, json: Any) -> Any:
-        answer = await super()._answer(path, params, json)
-        self.answers[asked(path, params, json)] = answer
+    async def _answer(self, question: Question) -> Answer:
+        answer = await super()._answer(question)
+        self.answers[asked(question)] = answer
         return answer
 
 
 class Replaying(Client):
     """Answers as a platform did, but for one answer, which is odd. What nobody asked the platform is not there."""
 
-    def __init__(self, answers: Mapping[Asked, Any], draw: random.Random) -> None:
+    def __init__(self, answers: Mapping[Asked, Answer], draw: random.Random) -> None:
         super().__init__(HttpSettings(url="http://platform.test"), at=AT, since=SINCE)
         self.answers, self.draw, self.sent = answers, draw, ""
         self.left = draw.choice((1, 1, 2, 2, 3, 4, 5, 8))
 
-    async def _answer(self, path: str, params: Any, json: Any) -> Any:
-        if (answer := self.answers.get(asked(path, params, json))) is None:
-            raise Gone(f"{path}: not there")
+    async def _answer(self, question: Question) -> Answer:
+        if (answer := self.answers.get(asked(question))) is None:
+            raise Gone(f"{question.where}: not there")
         self.left -= 1
         if self.left == 0:
-            self.sent = encoded(mutated(self.draw, answer))
-            return decoded(self.sent.encode())
-        return copy.deepcopy(answer)
+            self.sent = encoded(mutated(self.draw, answer.body))
+            return replace(answer, body=decoded(self.sent.encode()))
+        return replace(answer, body=copy.deepcopy(answer.body))
 
     def __str__(self) -> str:
         return self.sent
 
 
-def asked(path: str, params: Any, body: Any) -> Asked:
-    return path, json.dumps([params, body], sort_keys=True, default=str)
+def asked(question: Question) -> Asked:
+    return question.where, json.dumps([question.params, question.json], sort_keys=True, default=str)
 
 
 @SEEDS

@@ -17,7 +17,7 @@ Blind    Runs that are not saved, or pruned between two polls. Time in queue. Wh
 Checked  Recorded answers of 2.40.7; a real 2.40.7 in the tests, on demand. 1.x: a fake that hides what a 1.123.81 hid.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +26,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from exporter.collect import paging
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.details import Details
 from exporter.collect.http import Client, Gone, NotUnderstood, TooLarge
@@ -89,7 +90,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
 
 
 async def name_projects(
-    client: Client, options: Options, items: list[Json], names: dict[str, str], details: Details
+    client: Client, options: Options, items: Sequence[Json], names: dict[str, str], details: Details
 ) -> None:
     """The list of workflows tells a project's id, one workflow of it tells its name."""
     first = dict[str, str]()
@@ -112,7 +113,7 @@ class Reading:
         self.lowest = 0  # id listed
         self.swept_at, self.whole = instant(cursor.get("swept_at")), bool(cursor.get("whole"))
 
-    async def batches(self, anew: Mapping[str, Json]) -> AsyncIterator[list[Json]]:
+    async def batches(self, anew: Mapping[str, Json]) -> AsyncIterator[Sequence[Json]]:
         """All that may have changed. What is open comes first: it may end, and so enter the list, while we read."""
         for status in ("running", "waiting"):
             try:
@@ -130,11 +131,11 @@ class Reading:
         self.details.settle(self.gone)
         yield [item for item in found.values() if item is not None]
 
-    def seen(self, items: list[Json]) -> list[Json]:
+    def seen(self, items: Sequence[Json]) -> Sequence[Json]:
         self.unseen.difference_update(item["id"] for item in items if sound(item))
         return items
 
-    async def listed(self, anew: Mapping[str, Json]) -> AsyncIterator[list[Json]]:
+    async def listed(self, anew: Mapping[str, Json]) -> AsyncIterator[Sequence[Json]]:
         """The list, newest first: a short one whole, a long one down to what is known, once an hour further back."""
         recent, oldest, count, checked = self.recent, self.client.since.isoformat(), 0, False
         due = self.swept_at is None or self.client.at - self.swept_at >= SWEEP_EVERY
@@ -243,9 +244,10 @@ async def exception(client: Client, options: Options, key: str) -> ExceptionKind
     return None
 
 
-def pages(client: Client, options: Options, path: str, **params: str) -> AsyncIterator[list[Json]]:
-    question: dict[str, str | int] = {"limit": options.page_size, **params}
-    return client.pages(options.api_path + path, question, items="data", next_in="nextCursor", next_as="cursor")
+async def pages(client: Client, options: Options, path: str, **params: str) -> AsyncIterator[Sequence[Json]]:
+    linked = partial(paging.by_token, items="data", next_in="nextCursor", next_as="cursor", size_as="limit")
+    async for page in linked(client, options.api_path + path, params, size=options.page_size):
+        yield page.items
 
 
 async def one(client: Client, options: Options, path: str, **params: str) -> Json:

@@ -16,7 +16,7 @@ Blind    Retries of a single task. Who cancelled, resumed or set a state by hand
 Checked  Recorded answers of 3.8.8; a real 3.8.8 in the tests. Before 3.4.1: a fake that compares times as they do.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,9 +26,10 @@ from uuid import uuid4
 
 from pydantic import Field
 
+from exporter.collect import paging
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.details import Details
-from exporter.collect.http import Client, Gone, NotUnderstood, listed
+from exporter.collect.http import Client, Gone, NotUnderstood
 from exporter.collect.recent import WITNESSES, still_there
 from exporter.connectors.prefect.mapping import (
     ENDED,
@@ -110,8 +111,8 @@ async def csrf_headers(client: Client) -> Mapping[str, str]:
 
 
 async def everything(client: Client, options: Options, path: str) -> list[Json]:
-    pages = client.offset_pages(f"{path}/filter", json={"sort": "NAME_ASC"}, limit=options.page_size)
-    items = [item async for items in pages for item in items]
+    pages = paging.by_offset(client, f"{path}/filter", json={"sort": "NAME_ASC"}, size=options.page_size)
+    items = [item async for page in pages for item in page.items]
     if items and not any(map(named, items)):
         raise NotUnderstood(f"{path}/filter: items without id and name; is this Prefect 3?")
     return items
@@ -123,26 +124,26 @@ def named(item: Json) -> bool:
 
 async def batches(
     client: Client, options: Options, cursor: Cursor, unseen: set[str]
-) -> AsyncIterator[tuple[list[Json], Json]]:
+) -> AsyncIterator[tuple[Sequence[Json], Json]]:
     """All that may have changed, and how far the history is read. What is open comes first: it may end meanwhile."""
     # Not by `start_time`: before 3.4.1 that leaves out what has not begun.
     path, expected = "/flow_runs/filter", {"after_": client.since.isoformat()}
     question: Json = {"sort": "ID_DESC", "flow_runs": {**TOP_LEVEL, "state": OPEN, "expected_start_time": expected}}
     still_open = set[str]()
-    async for items in client.offset_pages(path, json=question, limit=options.page_size):
-        still_open |= {item["id"] for item in items if sound(item)}
-        yield items, {}
+    async for page in paging.by_offset(client, path, json=question, size=options.page_size):
+        still_open |= {item["id"] for item in page.items if sound(item)}
+        yield page.items, {}
     async for items, place in history(client, options, cursor, still_open):
         yield items, place
     left = sorted(unseen)
     for start in range(0, len(left), options.page_size):
         asked = {"id": {"any_": left[start : start + options.page_size]}}
-        yield listed(path, await client.post(path, {"limit": options.page_size, "flow_runs": asked}), None), {}
+        yield (await client.ask(path, json={"limit": options.page_size, "flow_runs": asked})).listed(), {}
 
 
 async def history(
     client: Client, options: Options, cursor: Cursor, still_open: set[str]
-) -> AsyncIterator[tuple[list[Json], Json]]:
+) -> AsyncIterator[tuple[Sequence[Json], Json]]:
     """What ended, latest first. Each page asks for ends up to the last one's, so what ends meanwhile moves nothing."""
     until, latest, offset, items = instant(cursor.get("until")), instant(cursor.get("latest")), 0, None
     newest, seen = dict(cursor.get("newest", {}) if until else {}), set(still_open)
@@ -150,8 +151,8 @@ async def history(
     while True:
         ended = {"after_": floor, **({"before_": until.isoformat()} if until else {})}
         question = {"limit": options.page_size, "offset": offset, "flow_runs": {**TOP_LEVEL, "end_time": ended}}
-        answer = await client.post("/flow_runs/filter", {"sort": "END_TIME_DESC", **question})
-        before, items = items, listed("/flow_runs/filter", answer, None)
+        answer = await client.ask("/flow_runs/filter", json={"sort": "END_TIME_DESC", **question})
+        before, items = items, answer.listed()
         known = {item["id"]: end for item in items if sound(item) and (end := instant(item["end_time"]))}
         ends = [*known.values()]
         if ends and ((offset and items == before) or (until and ends[0] > until)):
@@ -172,7 +173,7 @@ async def history(
 
 
 async def with_attempts(
-    client: Client, items: list[Json], tried: dict[str, Json], details: Details
+    client: Client, items: Sequence[Json], tried: dict[str, Json], details: Details
 ) -> list[tuple[Json, Attempt | None]]:
     """Each run with each of its attempts. The states of a retried run are asked for once, unless it has moved on."""
     told = [item for item in items if not sound(item) or tried.get(item["id"], {}).get("state_id") != item["state_id"]]

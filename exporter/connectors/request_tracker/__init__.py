@@ -30,7 +30,7 @@ from pydantic import Field
 
 from exporter.collect.contract import LATER, Cursor, Page
 from exporter.collect.details import Details
-from exporter.collect.http import Client, NotUnderstood, listed
+from exporter.collect.http import Client, NotUnderstood
 from exporter.collect.recent import Recent
 from exporter.connectors.request_tracker.mapping import Words, read
 from exporter.records import Json, Read, Request, RequestOutcome
@@ -99,8 +99,8 @@ async def newest_transactions(client: Client, depth: int) -> dict[str, str]:
     """Their ids and times."""
     path = "/REST/2.0/transactions"
     question: dict[str, str | int] = {"query": CHANGES, "orderby": "id", "order": "DESC", "fields": "Created"}
-    answer = await client.get(path, question | {"per_page": min(max(depth, 1), 100)})
-    return {item["id"]: item.get("Created") for item in numbered(client, path, listed(path, answer, "items"))}
+    answer = await client.ask(path, question | {"per_page": min(max(depth, 1), 100)})
+    return {item["id"]: item.get("Created") for item in numbered(client, path, answer.listed("items"))}
 
 
 async def search(
@@ -113,17 +113,17 @@ async def search(
     path, page = f"/REST/2.0/{what}", 1
     asked: dict[str, str | int] = {"orderby": "id", "per_page": size, "fields": FIELDS[what], "fields[Queue]": "Name"}
     while True:
-        answer = await client.get(path, asked | {"query": f"({query}) AND id > {after}", "page": page})
-        items = numbered(client, path, listed(path, answer, "items"))
+        answer = await client.ask(path, asked | {"query": f"({query}) AND id > {after}", "page": page})
+        items = numbered(client, path, answer.listed("items"))
         ids = [int(item["id"]) for item in items]
         if ids != sorted(ids) or (ids and ids[0] <= after):
             raise NotUnderstood(f"{path}: the items are not in the order asked for; is this RT 5.0.2 or later?")
-        left = answer.get("total")
+        left = answer.find("total")
         if items:
             yield items, left
         # Without a total (rights checked row by row), RT before 5.0.5 names no next page where there is one, and later
         # ones name one behind an empty page. Never "until empty" by number: past the end some answer the last page.
-        following = bool(answer.get("next_page"))
+        following = bool(answer.find("next_page"))
         if not following and (not items or left is not None):
             return
         if page > EMPTY_PAGES:

@@ -1,0 +1,108 @@
+"""Reading items: each becomes records, or is left out and told of; none of them stops a poll."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from exporter.records import VITAL_COLUMNS, Json, Read, Record, times_of
+from exporter.records.columns import COLUMNS
+from exporter.records.unreadable import Fault, LeftOut, Unreadable, attempt, key_of, place_of
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Result = Record | Read | Iterable[Record | Read] | None
+"""What a mapping makes of one item."""
+
+
+class ItemReader:
+    """Reads the items of one poll, and keeps account of what cannot be read.
+
+    `mapped`: columns that the config fills; what the platform says there may be unreadable.
+    """
+
+    def __init__(self, mapped: Collection[str] = ()) -> None:
+        self.skipped: Counter[str] = Counter()  # items left out, by the reason of their first fault
+        self._left_out: list[LeftOut] = []
+        self._mapped = mapped
+
+    async def mapped(self, items: Sequence[T], function: Callable[[T], Result]) -> list[Read]:
+        """The same as `each`, in a thread: a large page must not hold up everything else."""
+        return await asyncio.to_thread(self.each, items, function)
+
+    def each(
+        self,
+        items: Iterable[T],
+        function: Callable[[T], Result],
+        place: Callable[[T], str] | None = None,
+        scope: str = "",
+    ) -> list[Read]:
+        """The records of the items that can be read; the others are left out and told of, and never stop a poll.
+
+        `function` reads each value with `unreadable.value`. `place` says where an item stands, such as "line 2";
+        `scope` is the part of the source that may be read anew as a whole (see `Page.anew`).
+        """
+        reads: list[Read] = []
+        for item in items:
+            found, faults, broken = attempt(lambda item: listed_results(function(item), item), item)
+            where = place(item) if place else ""
+            if broken or (faults and self._costs_the_record(found or [], faults)):
+                self.skipped[faults[-1 if broken else 0].reason] += 1
+                kind = type(found[0].record) if found else None
+                place_ = where or place_of(item)
+                key = found[0].key if found and found[0].record.id else where or key_of(item)
+                given = found[0].item if found else item
+                left_out = LeftOut(key, place_, faults, scope=scope, item=given, kind=kind)
+                if found:
+                    team, times = found[0].record.team, times_of(found[0].record)
+                    left_out = replace(left_out, team=team if isinstance(team, str) else None, times=times)
+                self._left_out.append(left_out)
+            elif where or faults:
+                reads += [
+                    replace(each, place=where or place_of(item), faults=faults, scope=scope) for each in found or ()
+                ]
+            else:
+                reads += found or ()
+        return reads
+
+    def _costs_the_record(self, found: Iterable[Read], faults: Iterable[Fault]) -> bool:
+        vital = {column for each in found for column in VITAL_COLUMNS[type(each.record)]}.difference(self._mapped)
+        return any(fault.column in vital for fault in faults)
+
+    def learnt(self, column: str, function: Callable[[T], R], item: T) -> R | None:
+        """What `function` makes of something asked beside items, such as a name; None, and told of, where it cannot."""
+        result, faults, broken = attempt(function, item)
+        if faults:
+            named = tuple(replace(each, column=column) for each in faults) if broken else faults
+            self._left_out.append(LeftOut(f"{column} {key_of(item)}", place_of(item), named, whole=False))
+        return result
+
+    def leave_out(self, what: LeftOut) -> None:
+        """Tells of something that is left out and is no item, such as a file."""
+        self.skipped[what.faults[0].reason] += 1
+        self._left_out.append(what)
+
+    def left_out(self) -> list[LeftOut]:
+        """What has been left out since this was last asked."""
+        told, self._left_out = self._left_out, []
+        return told
+
+
+def listed_results(result: Result, item: Json) -> list[Read]:
+    """What a mapping has made of an item, as a list."""
+    made = () if result is None else (result,) if isinstance(result, Record | Read) else result
+    return [identified(each if isinstance(each, Read) else Read(each, item)) for each in made]
+
+
+def identified(read: Read) -> Read:
+    """The same, its id as text. Connectors look things up by the ids of records, so one that is none ends here."""
+    record = read.record
+    if isinstance(record.id, str):
+        return read
+    column = COLUMNS[type(record)]["id"]
+    try:
+        return replace(read, record=replace(record, id=column.read(record.id)))
+    except Unreadable as error:
+        raise Unreadable(error.reason, str(error), "id") from None
