@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,8 +11,9 @@ from functools import cache
 
 from exporter.base.clock import BEGINNING
 from exporter.baselines.compare import scaled
+from exporter.catalogue.facts import facts
 from exporter.catalogue.kpi import labels_of
-from exporter.evaluation.context import Connection, text_of
+from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Figure
 from exporter.evaluation.instant import evaluate, unfits, with_configured
 from exporter.evaluation.plan import Feed, Period, Plan, Setting, narrowed
@@ -152,8 +152,10 @@ def definition(plan: Plan, setting: Setting) -> list[object]:
     declared = kpi.model_dump(mode="json", include={*TELLING}, exclude_defaults=True)
     if kpi.kind == "derived":
         return [kpi.name, declared]
-    texts = facts_text(kpi.facts)
-    limit = plan.run_timeout if "run_timeout_seconds" in "".join(texts) else None
+    built_on = facts_below(kpi.facts)
+    texts = [" ".join(facts(name).sql.split()) for name in built_on]
+    general = any(param.scope == "general" for name in built_on for param in facts(name).params)
+    limit = plan.run_timeout if general else None
     told: list[object] = [kpi.name, declared, dict(setting.params), list(labels_of(kpi, plan.labels)), texts, limit]
     return [*told, hours(plan)] if kpi.business and plan.calendars else told
 
@@ -166,8 +168,7 @@ def hours(plan: Plan) -> list[str]:
 
 
 @cache
-def facts_text(facts: str) -> tuple[str, ...]:
-    """The SQL of facts and of those they build on, without comments and layout."""
-    text = text_of(facts)
-    below = sorted(set(re.findall(r"\b(\w+)_facts\(", text)) - {facts})
-    return (" ".join(text.split()), *(each for name in below for each in facts_text(name)))
+def facts_below(name: str) -> tuple[str, ...]:
+    """Facts, and those whose rows they are made from."""
+    below = sorted(each.removesuffix("_facts") for each in facts(name).reads if each.endswith("_facts"))
+    return (name, *(each for base in below for each in facts_below(base)))

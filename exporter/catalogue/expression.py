@@ -6,6 +6,7 @@ checked here because DuckDB finds out about `category = 5` only when it meets th
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import sqlglot
@@ -61,6 +62,13 @@ def amount(text: str, columns: Mapping[str, Kind]) -> Expression:
     if kind not in ("number", "null"):
         raise ExpressionError(f"this is {KIND_NAMES[kind]}, not a number; write an amount such as human_seconds * 2")
     return found
+
+
+@cache
+def columns_of(sql: str) -> tuple[str, ...]:
+    """The columns that SQL of ours looks at, in the order in which it names them."""
+    found = sqlglot.parse_one(sql, dialect="duckdb").find_all(exp.Column, bfs=False)
+    return tuple(dict.fromkeys(column.name for column in found))
 
 
 def _read(text: str, columns: Mapping[str, Kind]) -> tuple[Expression, str]:

@@ -6,9 +6,11 @@ Shipped KPIs and those of a config are held to the same.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from exporter.base import duration
 from exporter.base.strict_yaml import did_you_mean
+from exporter.catalogue import facts as headers
 from exporter.catalogue import lint_derived
 from exporter.catalogue.expression import Expression, ExpressionError, Kind, amount, predicate
 from exporter.catalogue.kpi import Kpi, labels_made
@@ -32,19 +34,6 @@ SHAPE: Mapping[str, frozenset[str]] = {
     "derived": frozenset({"numerator", "minus", "denominator", "per", "drop", "matched"}),
 }
 """Kind of KPI -> the keys that shape it; the others of these would be passed over in silence."""
-PARAM_OF = {
-    "again_seconds": "recontact_window",
-    "again_human_seconds": "recontact_window",
-    "due": "activation_window",
-    "due_at": "activation_window",
-    "activated": "activation_window",
-    "stale": "stale_after",
-}
-"""Column -> the parameter that it is worked out with."""
-SHARED = frozenset({"activation_window", "stale_after", "failure_window"})
-"""Parameters that facts know only one value of: that of the shipped KPI."""
-MONEY = frozenset({"amount", "cost", "rate_per_second", "spent", "value"})
-"""Columns of amounts of money; they mean nothing without their currency."""
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LONGEST_NAME = 60
 RESERVED = re.compile(
@@ -83,6 +72,11 @@ class Judge:
         if not named:  # or its unit could not be told
             yield from self._unit()
         yield from self._clashes()
+
+    @property
+    def facts(self) -> headers.Facts:
+        """The rows it counts."""
+        return headers.facts(self.kpi.facts)
 
     @property
     def siblings(self) -> list[Kpi]:
@@ -140,7 +134,7 @@ class Judge:
         for name, param in kpi.params.items():
             if param.default is None and kpi.name not in self.shipped:
                 yield ("params", name), "give it a default, such as default: 72h"
-            if name in SHARED and kpi.name not in self.shipped:
+            if name in shared() and kpi.name not in self.shipped:
                 owner = next((each.name for each in self.shipped.values() if name in each.params), "a shipped KPI")
                 yield ("params", name), f"there is only one {name}, that of {owner}; set it there"
             elif param.type == "duration" and not isinstance(param.default, str | None):
@@ -150,8 +144,9 @@ class Judge:
                 yield (key,), str(read)
                 continue
             yield from (((key,), fault) for fault in self._words_of(read))
-            for column in sorted(read.columns & PARAM_OF.keys()):
-                needed = PARAM_OF[column]
+            needs = {column: param.name for param in self.facts.params for column in param.columns}
+            for column in sorted(read.columns & needs.keys()):
+                needed = needs[column]
                 if needed not in kpi.params:
                     yield (key,), f"{column} is worked out with the parameter {needed}, {_advice(needed)}"
 
@@ -180,7 +175,7 @@ class Judge:
         if kpi.placed_by and kpi.numerator_placed_by:
             message = "its numerator would count what its denominator does not; leave this out, or placed_by"
             yield ("numerator_placed_by",), message
-        times = sorted({t for each in self.siblings for t in (each.placed_by, each.numerator_placed_by) if t})
+        times = sorted(self.facts.main.placed_by)
         for key in ("placed_by", "numerator_placed_by"):
             time = getattr(kpi, key)
             if time and time not in times:
@@ -237,7 +232,7 @@ class Judge:
             yield ("labels",), "an amount of money needs the label currency: two currencies make no sum"
         read = dict(expressions(kpi, self.columns[kpi.facts]))
         used = {column for key in AMOUNTS if isinstance(found := read.get(key), Expression) for column in found.columns}
-        money = sorted(used & MONEY) if "currency" in self.columns[kpi.facts] else []
+        money = sorted(used & {*self.facts.main.money})
         if money and "currency" not in kpi.labels:
             yield ("labels",), f"{money[0]} is an amount of money: add the label currency, two currencies make no sum"
 
@@ -293,8 +288,15 @@ def _stand_in(param: str) -> str:
     return f"parameter__{param}"
 
 
+@cache
+def shared() -> frozenset[str]:
+    """The parameters that facts know only one value of: that of the shipped KPI which has it."""
+    params = (param for name in headers.every() for param in headers.facts(name).params)
+    return frozenset(param.name for param in params if param.scope == "shared")
+
+
 def _advice(param: str) -> str:
-    if param in SHARED:
+    if param in shared():
         return "which only the shipped KPI has; count another column"
     params = f"params: {{{param}: {{type: duration, default: 72h}}}}"
     return f"which this KPI does not have; add {params} and compare with {{{param}}}"

@@ -1,15 +1,13 @@
 """What facts files build on: views of the records that count, what is configured, slices of time, shared macros."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from exporter.catalogue import facts as catalogue
 from exporter.evaluation.business_time import tabulate_days
 from exporter.evaluation.plan import (
     Feed,
@@ -23,10 +21,16 @@ from exporter.evaluation.plan import (
 )
 from exporter.records import RECORDS
 
-FACTS = Path(__file__).parents[1] / "facts"
 Connection = duckdb.DuckDBPyConnection
 SQL_TYPES = {"Literal": "varchar", "str": "varchar", "datetime": "timestamp"}
 """Word in the type of a setting -> type of its column; of all others double."""
+TABLES: Mapping[str, type[Any]] = {
+    "workflow": WorkflowSetting,
+    "service": ServiceSetting,
+    "team": TeamSetting,
+    "source": SourceSetting,
+    "cost": RecurringCost,
+}
 
 MACROS = """
 create or replace temp macro moments(from_at timestamp, to_at timestamp, turns timestamp[]) as
@@ -81,41 +85,17 @@ def prepare(
         connection.execute(
             f'create or replace temp view "{record}" as from "{database}".main."{record}" where source in ({quoted})'
         )
-    tabulate(connection, "workflow", WorkflowSetting, plan.workflows)
-    tabulate(connection, "service", ServiceSetting, plan.services)
-    tabulate(connection, "team", TeamSetting, plan.teams)
-    tabulate(connection, "source", SourceSetting, plan.sources)
+    for name, kind in TABLES.items():
+        tabulate(connection, name, kind, plan.tables[f"{name}_settings"])
     tabulate_days(connection, plan.calendars, utc(at).year)
-    tabulate(connection, "cost", RecurringCost, {str(i): cost for i, cost in enumerate(plan.costs)})
     cut(connection, plan, at)
     connection.execute(f"set variable run_timeout_seconds = {float(plan.run_timeout)}")
     for name, seconds in longest(plan.settings).items():
         connection.execute(f"set variable {name}_seconds = {seconds}")
     connection.execute(MACROS)
-    wanted = set(macros().values()) if facts is None else facts
-    for each in dict.fromkeys(base for name in sorted(wanted) for base in with_bases(name)):
-        connection.execute(text_of(each))
-
-
-@cache
-def with_bases(facts: str) -> tuple[str, ...]:
-    """The facts that some are built on, in the order in which their macros can be made; they themselves come last."""
-    called = set(re.findall(r"\b(\w+)\(", text_of(facts)))
-    below = sorted({file for macro, file in macros().items() if macro in called} - {facts})
-    return tuple(dict.fromkeys((*(each for name in below for each in with_bases(name)), facts)))
-
-
-@cache
-def macros() -> Mapping[str, str]:
-    """Macro -> the facts file that makes it."""
-    files = sorted(path.stem for path in FACTS.glob("*.sql"))
-    return {macro: file for file in files for macro in re.findall(r"temp macro (\w+)\(", text_of(file))}
-
-
-@cache
-def text_of(facts: str) -> str:
-    """A facts file, without comments."""
-    return re.sub(r"--[^\n]*", "", (FACTS / f"{facts}.sql").read_text())
+    wanted = catalogue.every() if facts is None else sorted(facts)
+    for each in dict.fromkeys(base for name in wanted for base in catalogue.with_bases(name)):
+        connection.execute(catalogue.facts(each).text)
 
 
 def cut(connection: Connection, plan: Plan, at: datetime) -> None:

@@ -6,8 +6,9 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from exporter.catalogue import facts as catalogue
 from exporter.catalogue.expression import Kind
-from exporter.evaluation.context import macros, prepare, utc
+from exporter.evaluation.context import prepare, utc
 from exporter.evaluation.instant import stood
 from exporter.evaluation.plan import Plan
 from exporter.store import Store
@@ -27,7 +28,7 @@ def columns() -> Mapping[str, Mapping[str, Kind]]:
     with TemporaryDirectory(prefix="outcome-") as folder, Store.open(Path(folder) / "empty.duckdb") as store:
         reader = store.reader()
         prepare(reader, plan, at, [])
-        for facts in sorted(set(macros().values())):
+        for facts in catalogue.every():
             rows = reader.execute(f"describe select * {stood(facts, plan, utc(at))}").fetchall()
             kinds = {str(row[0]): _kind(str(row[1])) for row in rows}
             found[facts] = {name: kind for name, kind in kinds.items() if kind and name not in HIDDEN}

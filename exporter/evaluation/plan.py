@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from exporter.base.clock import BEGINNING
 from exporter.catalogue.kpi import BASELINES, MIN_COVERAGE, Basis, Kpi, Threshold, parts
@@ -136,6 +136,17 @@ class Plan:
     sources: Mapping[str, SourceSetting] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     medians: bool = True  # whether durations come with them: it takes every value
+
+    @property
+    def tables(self) -> Mapping[str, Mapping[str, Any]]:
+        """What is configured, by the table in which facts find it; a column of it is a field."""
+        return {
+            "workflow_settings": self.workflows,
+            "service_settings": self.services,
+            "team_settings": self.teams,
+            "source_settings": self.sources,
+            "cost_settings": {str(i): cost for i, cost in enumerate(self.costs)},
+        }
 
     @cached_property
     def kpis(self) -> Mapping[str, Kpi]:

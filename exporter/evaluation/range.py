@@ -6,18 +6,19 @@ Sums are decimals, so carrying them on loses nothing. Facts that answer for one 
 rows they build on are kept for the chunk: no table of records is scanned anew for them.
 """
 
-import re
 from array import array
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from typing import Any
 
-from exporter.catalogue.kpi import Kpi
-from exporter.evaluation.context import Connection, cut, prepare, text_of, utc
+from exporter.catalogue.expression import columns_of
+from exporter.catalogue.facts import Change, facts, file_of, kept_rows
+from exporter.catalogue.kpi import labels_of
+from exporter.catalogue.sql import ONE, formula
+from exporter.evaluation.context import Connection, cut, prepare, utc
 from exporter.evaluation.figure import Evaluation, Figure
 from exporter.evaluation.instant import (
     Row,
@@ -69,7 +70,7 @@ def evaluations(connection: Connection, plan: Plan, instants: Instants, feeds_at
     prepare(connection, plan, instants.last, feeds, {s.kpi.facts for s in fit})
     keep(connection, plan, fit, instants)
     ways = [
-        way for facts in sorted({s.kpi.facts for s in fit}) for way in ways_of(connection, plan, facts, fit, instants)
+        way for name in sorted({s.kpi.facts for s in fit}) for way in ways_of(connection, plan, name, fit, instants)
     ]
     for i, at in enumerate(instants):
         feeds = with_configured(plan, feeds_at(at))
@@ -88,92 +89,68 @@ def fitting(plan: Plan, feeds: Sequence[Feed]) -> list[Setting]:
     return countable(plan, unfits(plan, feeds))
 
 
-def ways_of(
-    connection: Connection, plan: Plan, facts: str, fit: Sequence[Setting], instants: Instants
-) -> Iterator[Way]:
+def ways_of(connection: Connection, plan: Plan, name: str, fit: Sequence[Setting], instants: Instants) -> Iterator[Way]:
     """How the figures of one facts file are found: carried on, found once, or each time anew."""
-    settings = [s for s in fit if s.kpi.facts == facts]
+    settings = [s for s in fit if s.kpi.facts == name]
     anew = asked_anew(plan, settings)
     carried = [s for s in settings if s not in anew]
     if carried:
-        for scan in scans(connection, plan, instants.last, facts, carried):
+        for scan in scans(connection, plan, instants.last, name, carried):
             yield Carried(scan, instants)
-    if anew and timeless(facts):
-        once = [figure for scan in scans(connection, plan, instants.last, facts, anew) for figure in scan.figures()]
+    if anew and facts(name).main.rows == "constant":
+        once = [figure for scan in scans(connection, plan, instants.last, name, anew) for figure in scan.figures()]
         yield lambda _i, _at: once
     elif anew:
-        yield lambda _i, at: [f for scan in scans(connection, plan, at, facts, anew) for f in scan.figures()]
+        yield lambda _i, at: [f for scan in scans(connection, plan, at, name, anew) for f in scan.figures()]
+
+
+MOMENT = Change("case when from_at = to_at then to_at else moment end")
+"""What `moment` is where rows are kept: of one instant that instant."""
 
 
 def asked_anew(plan: Plan, settings: Sequence[Setting]) -> list[Setting]:
     """The KPIs whose sums cannot be carried on."""
-    measured = any(setting.category for setting in plan.workflows.values())
-    return [s for s in settings if not carries(s.kpi.facts) or changing(s.kpi, measured)]
+    return [s for s in settings if facts(s.kpi.facts).main.rows != "interval" or changing(s, plan)]
 
 
-CHANGING = {
-    "request": {"open_seconds": "case when open then epoch(to_at - opened_at) end"},
-    "account": {"week": "case when date_trunc('week', granted_at) >= since then week end"},
-}
-"""Facts -> columns that change while their row holds, and what they are at `to_at`."""
-MOMENT = "case when from_at = to_at then to_at else moment end"
-"""What `moment` is where rows are kept: of one instant that instant."""
-MEASURED = re.compile(r"\b(saved|manual)_seconds")
-"""Columns that change with every request where manual time is measured."""
-
-
-def changing(kpi: Kpi, measured: bool) -> bool:
+def changing(setting: Setting, plan: Plan) -> bool:
     """Whether what a KPI sums changes while its row holds, or is no sum."""
-    texts = (kpi.value, kpi.weight, kpi.where, kpi.numerator, kpi.denominator, kpi.labels, kpi.business)
-    text, columns = " ".join(map(str, texts)), {"moment", *CHANGING.get(kpi.facts, {})}
-    grows = any(re.search(rf"\b{column}\b", text) for column in columns)
-    return grows or kpi.aggregate == "max" or (measured and bool(MEASURED.search(text)))
+    kpi, made = setting.kpi, formula(setting.kpi, setting.params)
+    sql = f"[{made.counted}, {made.above}, {made.amount}, {made.weight or ONE}]"
+    used = {*columns_of(sql), *labels_of(kpi, plan.labels), *kpi.numerator_labels, *(kpi.business or ())}
+    changes = {"moment": MOMENT, **facts(kpi.facts).main.changes}
+    grows = (name for name, change in changes.items() if name in used and happens(change, plan))
+    return any(grows) or kpi.aggregate == "max"
+
+
+def happens(change: Change, plan: Plan) -> bool:
+    """Whether a column changes as things are configured."""
+    if not change.configured:
+        return True
+    table, name = change.configured
+    return any(getattr(each, name) for each in plan.tables[table].values())
 
 
 def keep(connection: Connection, plan: Plan, fit: Sequence[Setting], instants: Instants) -> None:
     """Scans what is asked at every instant once: from here on its macros read the rows of the whole interval."""
     first, last = utc(instants.first), utc(instants.last)
     since = first - timedelta(seconds=plan.windows[-1][1])
-    wanted = {s.kpi.facts for s in asked_anew(plan, fit)}
-    for name in dict.fromkeys(base for facts in sorted(wanted) for base in bases(facts)):
-        facts, kind = name.rsplit("_", 1)
-        # A row of failures is followed back as far as the store reaches.
-        reach = BEGINNING if kind == "rows" else since
+    wanted = sorted({facts(s.kpi.facts).main.name for s in asked_anew(plan, fit)})
+    for name in dict.fromkeys(base for macro in wanted for base in kept_rows(macro)):
+        counted = facts(file_of()[name]).main
+        # Rows that others are made of are followed back as far as the store reaches: so far may a row of failures.
+        reach = since if counted.name == name else BEGINNING
         connection.execute(
             f"create or replace temp table kept_{name} as "
             f"from {name}({timestamp(reach)}, {timestamp(first)}, {timestamp(last)})"
         )
-        changed = {**CHANGING.get(facts, {}), "moment": MOMENT} if kind == "facts" else {}
-        now = ", ".join(f"{sql} as {column}" for column, sql in changed.items())
+        changes = {**counted.changes, "moment": MOMENT} if counted.name == name else {}
+        now = ", ".join(f"{change.sql} as {column}" for column, change in changes.items() if change.sql)
         connection.execute(
             f"create or replace temp macro {name}(since, from_at, to_at) as table "
             f"select * {f'replace ({now})' if now else ''} from kept_{name} "
             "where moment <= to_at and coalesce(until > from_at, true)"
         )
-
-
-@cache
-def bases(facts: str) -> tuple[str, ...]:
-    """The macros that give rows for an interval, of those that facts are made of."""
-    if carries(facts) and f"{facts}_rows(" not in text_of(facts):
-        return (f"{facts}_facts",)
-    used = dict.fromkeys(re.findall(r"\b(\w+)_(rows|facts)\(", text_of(facts)))
-    found = [f"{name}_rows" for name, kind in used if kind == "rows"]
-    more = [base for name, kind in used if kind == "facts" and name != facts for base in bases(name)]
-    return tuple(dict.fromkeys((*found, *more)))
-
-
-@cache
-def carries(facts: str) -> bool:
-    """Whether facts answer for an interval: their rows say until when they hold."""
-    return "next_moment(" in text_of(facts)
-
-
-@cache
-def timeless(facts: str) -> bool:
-    """Whether facts are the same at any instant: nothing in them asks for one."""
-    body = text_of(facts).split("as table", 1)[1].replace("to_at as moment", "")
-    return not re.search(r"\b(since|from_at|to_at|spans)\b|_facts\(", body)
 
 
 class Carried:

@@ -1,4 +1,10 @@
--- An account as it stood at `moment`, with its last sign of activity known by then. Placed by first_success_at, due_at or active_at.
+-- An account as it stood at `moment`, with its last sign of activity known by then.
+-- rows: interval
+-- placed by: first_success_at, due_at, active_at
+-- from: account, activity
+-- params: activation_window shared in due_at, due, activated
+-- params: stale_after shared in stale
+-- changes: week = case when date_trunc('week', granted_at) >= since then week end
 create or replace temp macro account_facts(since, from_at, to_at) as table
 with active_days as (
   -- A day of work is known when it is over; until then its figures are still growing. Of the days before `from_at` the last one is enough.

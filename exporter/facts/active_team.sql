@@ -1,4 +1,7 @@
--- A team as it stood at `to_at`, for each tool in which one of its accounts is or was active. Placed by active_at, its last activity.
+-- A team as it stood at `to_at`, for each tool in which one of its accounts is or was active.
+-- rows: instant
+-- placed by: active_at
+-- from: account_facts
 create or replace temp macro active_team_facts(since, from_at, to_at) as table
 select null::varchar as source, tool || ':' || team as id, null::varchar as url, to_at as moment, null::timestamp as until,
   last.business_unit, last.region, last.cohort, tool, team, active_at

@@ -1,4 +1,7 @@
--- The tasks of one person in one tool on one day, by how they were done. Placed by day_end_at: a day counts when it is over.
+-- The tasks of one person in one tool on one day, by how they were done. A day counts when it is over.
+-- rows: interval
+-- placed by: day_end_at
+-- from: activity
 create or replace temp macro activity_facts(since, from_at, to_at) as table
 with days as (
   -- A share is only known where both of its parts are.

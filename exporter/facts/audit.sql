@@ -1,4 +1,7 @@
--- An event that matters to security. Placed by occurred_at.
+-- An event that matters to security.
+-- rows: interval
+-- placed by: occurred_at
+-- from: audit
 create or replace temp macro audit_facts(since, from_at, to_at) as table
 with moments as (
   select *, [occurred_at] as turns, unnest(moments(from_at, to_at, turns)) as moment from audit where occurred_at >= since

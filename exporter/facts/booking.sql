@@ -1,4 +1,8 @@
--- A booking as it stood at `moment`. Placed by first_response_at, booked_at or starts_at.
+-- A booking as it stood at `moment`.
+-- rows: interval
+-- placed by: first_response_at, booked_at, starts_at
+-- from: booking
+-- money: value
 create or replace temp macro booking_facts(since, from_at, to_at) as table
 with moments as (
   select *, [first_response_at, booked_at, starts_at, cancelled_at] as turns, unnest(moments(from_at, to_at, turns)) as moment

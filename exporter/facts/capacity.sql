@@ -1,4 +1,7 @@
--- The working time that a team has in a span of time, where it is configured. Placed by span_end.
+-- The working time that a team has in a span of time, where it is configured.
+-- rows: instant
+-- placed by: span_end
+-- from: team_settings, spans
 create or replace temp macro capacity_facts(since, from_at, to_at) as table
 select null::varchar as source, team as id, null::varchar as url, span_end as moment, null::timestamp as until,
   team, span_end,

@@ -1,5 +1,8 @@
 -- A change as it stood at `moment`, with the first reason known by then to call it failed, and whether it was put right.
--- Placed by approved_at, deployed_at or recovered_at.
+-- rows: interval
+-- placed by: approved_at, deployed_at, recovered_at
+-- from: change, incident
+-- params: failure_window shared
 create or replace temp macro change_facts(since, from_at, to_at) as table
 with changes as (
   select * replace (case when result in ('succeeded', 'failed', 'rolled_back') then deployed_at end as deployed_at,

@@ -1,4 +1,8 @@
--- A cost, cut where spans meet: the share of it that falls into each span of time. Placed by span_end.
+-- A cost, cut where spans meet: the share of it that falls into each span of time.
+-- rows: instant
+-- placed by: span_end
+-- from: cost, cost_settings, workflow_settings, spans
+-- money: spent
 create or replace temp macro cost_facts(since, from_at, to_at) as table
 with recurring as (
   select *, case per when 'day' then interval 1 day when 'month' then interval 1 month else interval 1 year end as step,

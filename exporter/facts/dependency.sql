@@ -3,6 +3,8 @@ create or replace temp macro dependency_kind(dependency) as
   -- A dependency is written kind:name.
   coalesce(nullif(regexp_extract(dependency, '^(system|credential|api|person|plugin):', 1), ''), 'other');
 
+-- rows: constant
+-- from: inventory
 create or replace temp macro dependency_facts(since, from_at, to_at) as table
 with enabled as (
   select *, list_transform(dependencies, lambda d: dependency_kind(d)) as kinds from inventory() where enabled and dependencies_told

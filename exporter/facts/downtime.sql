@@ -1,5 +1,9 @@
--- The outages of a service as known at `to_at`, overlapping ones merged, cut where spans meet. Placed by span_end.
+-- The outages of a service as known at `to_at`, overlapping ones merged, cut where spans meet.
 -- A merged outage is counted under the incident that began it.
+-- rows: instant
+-- placed by: span_end
+-- from: incident, service_settings, spans
+-- money: cost
 create or replace temp macro downtime_facts(since, from_at, to_at) as table
 with outages as (
   select *, first_come(to_at, [started_at, opened_at, detected_at]) as begin_at, least(resolved_at, to_at) as end_at,

@@ -1,5 +1,8 @@
 -- A handoff in the funnel of opportunities, as it stood at `moment`: a row for each stage reached that has a next one.
--- Placed by reached_at, the time of the stage `from`.
+-- It is placed by the time of the stage `from`.
+-- rows: interval
+-- placed by: reached_at
+-- from: opportunity
 create or replace temp macro funnel_facts(since, from_at, to_at) as table
 with stages as (
   select *, unnest([

@@ -1,4 +1,6 @@
 -- How many people a team has at `to_at`: as configured, else those with an account.
+-- rows: instant
+-- from: account, team_settings
 create or replace temp macro head_count_facts(since, from_at, to_at) as table
 with configured as (
   select team, people from team_settings where people is not null

@@ -1,4 +1,7 @@
--- An incident as it stood at `moment`. Placed by opened_at, detected_at, acknowledged_at or resolved_at.
+-- An incident as it stood at `moment`.
+-- rows: interval
+-- placed by: opened_at, detected_at, acknowledged_at, resolved_at
+-- from: incident
 create or replace temp macro incident_facts(since, from_at, to_at) as table
 with incidents as (
   select * replace (all_of(service, services) as services), least(started_at, detected_at, opened_at) as known_at,

@@ -1,5 +1,8 @@
 -- How long a person takes for one run of a workflow, as it stood at `to_at`: measured on the requests of its category that people
 -- handled, resolved after `since`; where there are none, as configured. A workflow of which neither is known has no row.
+-- rows: instant
+-- from: request, workflow_settings
+-- money: rate_per_second
 create or replace temp macro manual_facts(since, from_at, to_at) as table
 with measured as (
   select category, avg(human_seconds) as seconds from request

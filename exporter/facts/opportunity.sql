@@ -1,4 +1,8 @@
--- An opportunity as it stood at `moment`. Placed by ended_at or won_at.
+-- An opportunity as it stood at `moment`.
+-- rows: interval
+-- placed by: ended_at
+-- from: opportunity
+-- money: amount
 create or replace temp macro opportunity_facts(since, from_at, to_at) as table
 with moments as (
   select *, least(lead_at, contacted_at, booked_at, attended_at, qualified_at, won_at, lost_at) as begin_at,

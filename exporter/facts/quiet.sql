@@ -1,4 +1,6 @@
 -- A logical run when it started, with the start before it. Attempts of one logical run are one run. What is queued has not run.
+-- rows: interval
+-- from: run
 create or replace temp macro quiet_rows(since, from_at, to_at) as table
 with starts as (
   select workflow, min(started_at) as start_at from run where started_at <= to_at and workflow is not null
@@ -9,6 +11,8 @@ select *, start_at as moment, null::timestamp as until, lag(start_at) over (part
 from starts where start_at > since - interval 30 day;
 
 -- An enabled workflow with a usual interval between its runs, and how long it has not run, as it stood at `to_at`: that grows all the time.
+-- rows: instant
+-- from: quiet_rows, inventory
 create or replace temp macro quiet_facts(since, from_at, to_at) as table
 with starts as (
   select * from quiet_rows(since, to_at, to_at) where start_at > since - interval 30 day

@@ -1,5 +1,8 @@
--- A success of a workflow that ended a row of failed or abandoned logical runs. Placed by ended_at, as it stood at `to_at`.
+-- A success of a workflow that ended a row of failed or abandoned logical runs. As it stood at `to_at`.
 -- A retry takes a failure back, and with it the beginning of a row that ended long ago; so it is asked at each instant, of the kept rows of runs.
+-- rows: instant
+-- placed by: ended_at
+-- from: run_rows
 create or replace temp macro recovery_facts(since, from_at, to_at) as table
 with ends as (
   -- A row of failures may have begun long before what windows reach, and in another source.

@@ -1,4 +1,9 @@
--- A request as it stood at `moment`. Placed by opened_at, first_response_at, resolved_at or ended_at.
+-- A request as it stood at `moment`.
+-- rows: interval
+-- placed by: opened_at, first_response_at, resolved_at, ended_at
+-- from: request
+-- params: recontact_window longest in again_seconds, again_human_seconds
+-- changes: open_seconds = case when open then epoch(to_at - opened_at) end
 create or replace temp macro request_facts(since, from_at, to_at) as table
 with ends as (
   -- Where a platform gives both ends, its own word for the outcome decides which one counts.

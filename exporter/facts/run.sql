@@ -1,5 +1,8 @@
--- A logical run (all attempts with one root_id) as it stood at `moment`. Placed by ended_at.
+-- A logical run (all attempts with one root_id) as it stood at `moment`.
 -- One row per attempt that was the last known one for a while; earlier attempts have left their marks in it.
+-- rows: interval
+-- from: run, workflow_settings
+-- params: run_timeout general
 create or replace temp macro run_rows(since, from_at, to_at) as table
 with attempts as (
   select r.*, coalesce(root_id, r.id) as root, coalesce(least(queued_at, started_at), finished_at) as begin_at,
@@ -80,7 +83,12 @@ select source, id, url, moment, next_moment(moment, turns) as until, root as roo
   case when helped_at <= moment then helped_before_seconds else 0 end + case when finished then coalesce(human_seconds, 0) else 0 end as helped_seconds
 from stood;
 
--- The same with what a run saves. Manual time is measured over many requests, so it changes while a row holds; see MEASURED in exporter/evaluation/range.py.
+-- The same with what a run saves. Manual time is measured over many requests, so it changes while a row holds.
+-- rows: interval
+-- placed by: ended_at
+-- from: run_rows, manual_facts
+-- changes: saved_seconds, saved_seconds_high, rate_per_second, currency, claim if workflow_settings.category
+-- money: rate_per_second
 create or replace temp macro run_facts(since, from_at, to_at) as table
 select run.*,
   -- The time of people that a run took is taken off what it saves. One that had to be cleaned up saves nothing, but costs that time.

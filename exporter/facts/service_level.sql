@@ -1,11 +1,16 @@
 -- A service that is measured, from its first reading on.
+-- rows: interval
+-- from: service_level
 create or replace temp macro measured_rows(since, from_at, to_at) as table
 select service, min(measured_at) as moment, null::timestamp as until
 from service_level where measured_at <= to_at and ratio is not null and service is not null
 group by service;
 
--- A reading of how available a service was. Placed by measured_at.
+-- A reading of how available a service was.
 -- Where nothing measures a service, what its downtime left of each span of time is a reading.
+-- rows: instant
+-- placed by: measured_at
+-- from: service_level, incident, service_settings, measured_rows, downtime_facts, spans
 create or replace temp macro service_level_facts(since, from_at, to_at) as table
 with readings as (
   from service_level where measured_at > since and measured_at <= to_at and ratio is not null

@@ -1,5 +1,7 @@
 -- A workflow as it stood at `to_at`: how many of its logical runs ended without success since its last success, up to then.
 -- It is one workflow in whatever sources it runs, and its row of failures may have begun long before what windows reach.
+-- rows: instant
+-- from: run_rows
 create or replace temp macro streak_facts(since, from_at, to_at) as table
 with ends as (
   from run_rows(timestamp '0001-01-01', to_at, to_at) where ended and workflow is not null

@@ -1,4 +1,6 @@
 -- A workflow of the inventories: one, however many of them list it. Inventories have no history: it stands now as it was last told.
+-- rows: constant
+-- from: inventory
 create or replace temp macro workflow_facts(since, from_at, to_at) as table
 with most_owning as (
   -- The owner with the most enabled workflows, the first by name of several.
