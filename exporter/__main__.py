@@ -1,38 +1,23 @@
-"""The command line: run, once, check, health, kpis, explain, backfill, erase, rules, demo, render."""
+"""The command line: run, once, check, health, kpis, explain, backfill, erase, rules, demo, render.
 
-import asyncio
-import json
+A command imports what it needs when it runs: `--help` and a typing error are answered at once.
+"""
+
 import os
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-from rich.console import Console
 
 from exporter import __version__
-from exporter.app import Options, serve
-from exporter.base import logs, strict_yaml
-from exporter.base.clock import now
-from exporter.catalogue.kpi import catalogue
-from exporter.cli.ask import expected, explained, health, known, past
-from exporter.cli.preflight import probe
-from exporter.cli.terminal import bar, csv_text, every_page, explanation, kpi_table, progress
+from exporter.base.defaults import LISTEN, MOST_CONNECTIONS, SIZE
 from exporter.cli.types import Instant, Length
-from exporter.config import Config
-from exporter.explain.query import LARGEST_SIZE, SIZE, Unexplained
-from exporter.publish import backfill
-from exporter.publish.exposition import text, written
-from exporter.runtime import once, open_store, read
-from exporter.server import Refusal
-from exporter.server.listen import ListenError
-from exporter.server.places import MOST
-from exporter.server.reach import HEALTHY, READY, reach
-from exporter.store import StoreError
 
-LISTEN = "127.0.0.1:10042"
+if TYPE_CHECKING:
+    from exporter.config import Config
 
 config_file = click.option(
     "--config.file", "config_path", type=click.Path(path_type=Path), default="outcome.yaml", show_default=True,
@@ -62,8 +47,11 @@ def stopped() -> NoReturn:
     os._exit(130)
 
 
-def loaded(path: Path, level: str | None = None, style: str | None = None) -> Config:
+def loaded(path: Path, level: str | None = None, style: str | None = None) -> "Config":
     """The config; ends the program with every mistake where there are any."""
+    from exporter.base import logs, strict_yaml
+    from exporter.runtime import read
+
     try:
         config = read(path)
     except strict_yaml.Mistakes as mistakes:
@@ -81,12 +69,21 @@ def guarded(work: Callable[[], Any]) -> Any:
         return work()
     except KeyboardInterrupt:
         stopped()
-    except (StoreError, ListenError, strict_yaml.Mistakes, Refusal) as error:
-        fail(error)
     except Exception as error:
+        if isinstance(error, _known_faults()):
+            fail(error)
         if "interrupted" not in str(error).lower():  # DuckDB's word for Ctrl-C in a query
             raise
         stopped()
+
+
+def _known_faults() -> tuple[type[Exception], ...]:
+    from exporter.base.strict_yaml import Mistakes
+    from exporter.server import Refusal
+    from exporter.server.listen import ListenError
+    from exporter.store import StoreError
+
+    return StoreError, ListenError, Mistakes, Refusal
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -125,7 +122,7 @@ def main() -> None:
     "--web.max-connections",
     "connections",
     type=click.IntRange(min=1),
-    default=MOST,
+    default=MOST_CONNECTIONS,
     show_default=True,
     help="Most connections at once.",
 )
@@ -137,6 +134,12 @@ def run(
     style: str | None,
 ) -> None:  # fmt: skip
     """Poll, evaluate and publish until stopped. SIGHUP reloads the config."""
+    import asyncio
+
+    from exporter.app import Options, serve
+    from exporter.cli.terminal import progress
+    from exporter.server.reach import reach
+
     config = loaded(config_path, level, style)
     if check_only:
         _say_sound(config)
@@ -165,6 +168,13 @@ def once_command(
     config_path: Path, at: datetime | None, output: Path | None, no_poll: bool, level: str | None, style: str | None
 ) -> None:
     """Poll every source to its end, evaluate, print the exposition."""
+    import asyncio
+
+    from exporter.base.clock import now
+    from exporter.cli.terminal import progress
+    from exporter.publish.exposition import text
+    from exporter.runtime import once, open_store
+
     config = loaded(config_path, level, style)
 
     def work() -> None:
@@ -184,6 +194,8 @@ def _write(content: bytes, output: Path | None) -> None:
     if output is None:
         sys.stdout.buffer.write(content)
         return
+    from exporter.publish.exposition import written
+
     try:
         written(content, output)
     except OSError as error:
@@ -195,15 +207,29 @@ def _write(content: bytes, output: Path | None) -> None:
 @click.option("--live", is_flag=True, help="Also ask every source: credentials, clock, coverage of fields.")
 def check(config_path: Path, live: bool) -> None:
     """Check the config and say how many series it makes; with --live check the sources too."""
+    from exporter.cli.expected import expected
+
     config = loaded(config_path)
     _say_sound(config)
     for line in guarded(lambda: expected(config)):
         click.echo(line)
-    if live and not asyncio.run(probe(config.sources, now(), Console(soft_wrap=True))):
+    if live:
+        _ask_sources(config)
+
+
+def _ask_sources(config: "Config") -> None:
+    import asyncio
+
+    from rich.console import Console
+
+    from exporter.base.clock import now
+    from exporter.cli.preflight import probe
+
+    if not asyncio.run(probe(config.sources, now(), Console(soft_wrap=True))):
         fail("not every source answered as it should")
 
 
-def _say_sound(config: Config) -> None:
+def _say_sound(config: "Config") -> None:
     for warning in config.warnings:
         click.echo(warning, err=True)
     sources = f"{len(config.sources)} source{'s' if len(config.sources) != 1 else ''}"
@@ -213,13 +239,16 @@ def _say_sound(config: Config) -> None:
 
 @main.command("health")
 @config_file
-@click.option("--ready", "path", flag_value=READY, help="Whether the first figures are published, too.")
-def health_command(config_path: Path, path: str | None) -> None:
+@click.option("--ready", is_flag=True, help="Whether the first figures are published, too.")
+def health_command(config_path: Path, ready: bool) -> None:
     """Whether the exporter that runs on this config is well; exit 0 or 1, for a container's health check.
 
     It is asked on the socket beside its store: no address, no password and no certificate is needed.
     """
-    click.echo(guarded(lambda: health(config_path, path or HEALTHY)))
+    from exporter.cli.ask import health
+    from exporter.server.reach import HEALTHY, READY
+
+    click.echo(guarded(lambda: health(config_path, READY if ready else HEALTHY)))
 
 
 @main.command()
@@ -228,6 +257,12 @@ def health_command(config_path: Path, path: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="All windows, as JSON.")
 def kpis(config_path: Path, window: str, as_json: bool) -> None:
     """What is known now, with sample sizes and freshness; from the running exporter, or from the store at rest."""
+    import json
+
+    from exporter.base.clock import now
+    from exporter.cli.ask import known
+    from exporter.cli.terminal import kpi_table
+
     config = loaded(config_path)
     names = [name for name, _ in config.plan.windows]
     if window not in names:
@@ -253,6 +288,12 @@ def explain_command(
     form: str | None,
 ) -> None:  # fmt: skip
     """Where a figure comes from: the records that KPI counts, those it does not, and why."""
+    import json
+
+    from exporter.cli.ask import explained
+    from exporter.cli.terminal import csv_text, every_page, explanation
+    from exporter.explain.query import LARGEST_SIZE, Unexplained
+
     config = loaded(config_path)
     if wrong := [text for text in labels if "=" not in text]:
         fail(f"{wrong[0]!r}: write a label as name=value, as in team=it")
@@ -294,6 +335,11 @@ def backfill_command(
     style: str | None,
 ) -> None:  # fmt: skip
     """Every figure at past instants, for `promtool tsdb create-blocks-from openmetrics`. Goes on where it stopped."""
+    from exporter.base.clock import now
+    from exporter.cli.ask import past
+    from exporter.cli.terminal import bar
+    from exporter.publish import backfill
+
     config = loaded(config_path, level, style)
     if output.is_dir():
         fail(f"--output {output}: is a folder; give the name of a file")
@@ -322,7 +368,12 @@ def backfill_command(
 @log_level
 def demo(directory: Path, seed: int, level: str | None) -> None:
     """Show it all on a simulated organisation, with real Prometheus and Alertmanager where they are installed."""
-    from exporter.demo import main as show  # noqa: PLC0415 - nothing else needs the simulation
+    import asyncio
+
+    from exporter.app import Options, serve
+    from exporter.base import logs
+    from exporter.base.clock import now
+    from exporter.demo import main as show
 
     async def run_exporter(config: Path, listen: str) -> None:
         await serve(config, Options(addresses=[listen]))
@@ -346,6 +397,8 @@ def erase(config_path: Path, person: str | None, source: str | None) -> None:
     """
     if (person is None) == (source is None):
         fail("give either --person or --source: what is to be erased")
+    from exporter.runtime import open_store
+
     config = loaded(config_path)
 
     def work() -> dict[str, int]:
@@ -368,7 +421,8 @@ def erase(config_path: Path, person: str | None, source: str | None) -> None:
 @click.option("--dashboard-url", help="Where Grafana is; alerts link to it.")
 def rules_command(config_path: Path, output: Path, runbook_url: str | None, dashboard_url: str | None) -> None:
     """Alert rules for exactly the KPIs and thresholds of a config, your own KPIs too; with runbook and dashboard."""
-    from exporter.render import own, rules  # noqa: PLC0415 - not needed at run time
+    from exporter.catalogue.kpi import catalogue
+    from exporter.render import own, rules
 
     config = loaded(config_path)
     urls = rules.Urls(runbook=runbook_url or own.RUNBOOK_URL, dashboard=dashboard_url or rules.DASHBOARD_URL)
@@ -388,7 +442,7 @@ def rules_command(config_path: Path, output: Path, runbook_url: str | None, dash
 @click.option("--dashboard-url", help="Where Grafana is; alerts and panels link to it.")
 def render(check_only: bool, runbook_url: str | None, dashboard_url: str | None) -> None:
     """Make rules, dashboards and reference from the KPI declarations, in a checkout of the project."""
-    from exporter.render import render as render_all  # noqa: PLC0415 - not needed at run time
+    from exporter.render import render as render_all
 
     given = {"runbook_url": runbook_url, "dashboard_url": dashboard_url}
     stale = render_all(Path.cwd(), check=check_only, **{key: url for key, url in given.items() if url})

@@ -17,6 +17,7 @@ from typing import Any
 from exporter import __version__
 from exporter.base import strict_yaml
 from exporter.base.clock import now
+from exporter.base.defaults import MOST_CONNECTIONS, SIZE
 from exporter.baselines.lookback import Memory
 from exporter.collect.freshness import SourceFreshness
 from exporter.collect.poller import Poller, Show
@@ -24,7 +25,7 @@ from exporter.collect.selfmetrics import Health
 from exporter.config import Config
 from exporter.evaluation.figure import Evaluation
 from exporter.explain import summary
-from exporter.explain.query import LARGEST_SIZE, SIZE, Unexplained, question
+from exporter.explain.query import LARGEST_SIZE, Unexplained, question
 from exporter.explain.summary import Fed, standing
 from exporter.publish import backfill
 from exporter.publish.exposition import Publisher, own_families
@@ -34,7 +35,7 @@ from exporter.runtime import Clock, evaluated, explained, fed, open_store, past,
 from exporter.server import Refusal, Server, Surface, view
 from exporter.server.gate import Gate
 from exporter.server.page import Line
-from exporter.server.places import MOST, possible
+from exporter.server.places import possible
 from exporter.server.reach import Reach
 from exporter.store import StoreError
 from exporter.store.retention import Retention
@@ -50,7 +51,7 @@ class Options:
 
     addresses: Sequence[str]
     reach: Reach = field(default_factory=Reach)
-    most_connections: int = MOST
+    most_connections: int = MOST_CONNECTIONS
     web_file: Path | None = None
     lifecycle: bool = False
 

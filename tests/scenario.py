@@ -188,4 +188,4 @@ def expected(scenario: Mapping[str, Any]) -> dict[Sample, float]:
 
 
 def load(path: Path) -> dict[str, Any]:
-    return dict(strict_yaml.load(path).data)
+    return dict(strict_yaml.shipped(path).data)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from exporter.base import strict_yaml
 from exporter.base.strict_yaml import Mistakes
+from exporter.catalogue import kpi
 
 
 def mistakes(text: str) -> list[str]:
@@ -223,3 +224,13 @@ WORDS = st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs"))
 )
 def test_json_is_read_as_it_is(value: Any) -> None:
     assert data(json.dumps(value, ensure_ascii=False)) == value
+
+
+SHIPPED = sorted(Path(kpi.__file__).parents[1].glob("kpis/*.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_what_is_shipped_is_read_alike_by_the_quick_and_by_the_strict_loader(path: Path) -> None:
+    quick, strict = strict_yaml.shipped(path), strict_yaml.load(path)
+
+    assert (quick.data, quick.lines) == (strict.data, strict.lines)

@@ -252,7 +252,7 @@ def load(folder: Path = HERE / "kpis") -> dict[str, Kpi]:
     """Every KPI declared in a folder, by name. Raises strict.Mistakes naming file, line and fault."""
     found: dict[str, Kpi] = {}
     mistakes: list[strict_yaml.Mistake] = []
-    documents = [strict_yaml.load(path) for path in sorted(folder.glob("*.yaml"))]
+    documents = [strict_yaml.shipped(path) for path in sorted(folder.glob("*.yaml"))]
     declared: dict[str, Any] = {}
     for document in documents:
         facts = document.data["facts"]

@@ -11,17 +11,14 @@ from exporter import runtime
 from exporter.base import strict_yaml
 from exporter.base.clock import now
 from exporter.config import Config, section
-from exporter.evaluation.figure import Evaluation
-from exporter.evaluation.plan import Feed
 from exporter.evaluation.range import Instants
 from exporter.explain.query import LARGEST_SIZE, question
 from exporter.explain.summary import rows
-from exporter.publish import backfill, forecast
-from exporter.records import record_name
+from exporter.publish import backfill
 from exporter.runtime import evaluated, fed, open_store, stored_freshness
 from exporter.server import Refusal
 from exporter.server.ask import ask, asked
-from exporter.store import Store, StoreError
+from exporter.store import Store
 
 HEALTH_SECONDS = 5.0
 
@@ -61,29 +58,6 @@ def explained(config: Config, query: Mapping[str, str]) -> dict[str, Any]:
         meant = question(query, config.plan, most=LARGEST_SIZE)
         sources = fed(config, stored_freshness(config, store))
         return runtime.explained(config, store, meant.at or now(), sources, meant)
-
-
-def expected(config: Config) -> list[str]:
-    """How many series there will be and what gives way: of what is stored, else of an example."""
-    plan, limits, moment = config.plan, config.limits, now()
-    if config.store.path.exists():
-        try:
-            with open_store(config) as store:
-                sources = fed(config, stored_freshness(config, store))
-                found = evaluated(config, store, moment, sources, fresh_at=moment)
-        except StoreError as error:
-            return [*_of_example(config), f"series: what is stored was not looked at: {error}"]
-        if found.figures:
-            return [*forecast.forecast(found, plan, limits).lines("for what is stored")]
-    return _of_example(config)
-
-
-def _of_example(config: Config) -> list[str]:
-    records = frozenset(record_name(record) for source in config.sources for record in source.records)
-    made = forecast.example(config.plan, [Feed(source="example", records=records)])
-    evaluation = Evaluation(now(), tuple(made), {})
-    told = forecast.forecast(evaluation, config.plan, config.limits)
-    return [*told.lines(forecast.assumed(config.plan, made))]
 
 
 @contextmanager

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from exporter.base.defaults import SIZE
 from exporter.catalogue.kpi import BASES
 from exporter.evaluation.plan import Plan, Setting
 from exporter.records import instant
 from exporter.records.labels import LABEL_NAMES
 
-SIZE = 50
 LARGEST_SIZE = 10_000
 OLDEST_YEAR = 1970
 GROUPS = ("numerator", "denominator", "no")

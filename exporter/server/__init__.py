@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from aiohttp import web, web_response
 
+from exporter.base.defaults import MOST_CONNECTIONS
 from exporter.publish.content_negotiation import format_for, gzip_wanted
 from exporter.publish.exposition import Publisher
 from exporter.records import Json
@@ -91,7 +92,7 @@ class Surface:
 class Server:
     """Listens from start() to stop(). `most` connections at once; those beside the store are not among them."""
 
-    def __init__(self, surface: Surface, gate: Gate, most: int = places.MOST) -> None:
+    def __init__(self, surface: Surface, gate: Gate, most: int = MOST_CONNECTIONS) -> None:
         self._gate = gate
         self._places = Places(most, IDLE_SECONDS)
         self._public = _runner(application(surface, surface.routes, gate, self._places))

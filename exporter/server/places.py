@@ -18,7 +18,6 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-MOST = 512  # as Prometheus has it
 FEWEST = 8
 FIRST_SECONDS = 30.0  # for the first request to arrive, the TLS handshake included
 SWEEP_SECONDS = 5.0

@@ -1,0 +1,33 @@
+"""`check`: how many series a config will make; it asks nobody, so it loads no server."""
+
+from exporter.base.clock import now
+from exporter.config import Config
+from exporter.evaluation.figure import Evaluation
+from exporter.evaluation.plan import Feed
+from exporter.publish import forecast
+from exporter.records import record_name
+from exporter.runtime import evaluated, fed, open_store, stored_freshness
+from exporter.store import StoreError
+
+
+def expected(config: Config) -> list[str]:
+    """How many series there will be and what gives way: of what is stored, else of an example."""
+    plan, limits, moment = config.plan, config.limits, now()
+    if config.store.path.exists():
+        try:
+            with open_store(config) as store:
+                sources = fed(config, stored_freshness(config, store))
+                found = evaluated(config, store, moment, sources, fresh_at=moment)
+        except StoreError as error:
+            return [*_of_example(config), f"series: what is stored was not looked at: {error}"]
+        if found.figures:
+            return [*forecast.forecast(found, plan, limits).lines("for what is stored")]
+    return _of_example(config)
+
+
+def _of_example(config: Config) -> list[str]:
+    records = frozenset(record_name(record) for source in config.sources for record in source.records)
+    made = forecast.example(config.plan, [Feed(source="example", records=records)])
+    evaluation = Evaluation(now(), tuple(made), {})
+    told = forecast.forecast(evaluation, config.plan, config.limits)
+    return [*told.lines(forecast.assumed(config.plan, made))]

@@ -1,0 +1,49 @@
+"""What the command line loads before it answers: counted, because how long it takes is the machine's affair."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CONFIG = """
+store: {path: store.duckdb}
+sources: [{name: meetings, type: files, record: booking, path: "*.jsonl"}]
+"""
+
+
+def loaded(folder: Path, *arguments: str) -> set[str]:
+    """The modules that are neither Python's own nor the virtual environment's."""
+    command = [sys.executable, "-X", "importtime", "-m", "exporter", *arguments]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    lines = [line for line in ended.stderr.splitlines() if line.startswith("import time:")]
+    names = {line.rpartition("|")[2].strip() for line in lines[1:]}  # below the heading
+    return {name for name in names if name.partition(".")[0] not in sys.stdlib_module_names and name[:1] != "_"}
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("run", "--help"), ("explain", "--help")])
+def test_help_loads_the_command_line_and_nothing_else(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    found = loaded(tmp_path, *arguments)
+
+    assert {name for name in found if name.startswith("exporter")} == {
+        "exporter",
+        "exporter.base",
+        "exporter.base.clock",
+        "exporter.base.defaults",
+        "exporter.base.duration",
+        "exporter.cli",
+        "exporter.cli.types",
+    }
+    assert {name.partition(".")[0] for name in found} - {"sitecustomize", "distutils-precedence"} == {
+        "exporter",
+        "click",
+    }
+
+
+def test_a_check_loads_neither_the_server_nor_what_pushes(tmp_path: Path) -> None:
+    (tmp_path / "outcome.yaml").write_text(CONFIG)
+
+    found = loaded(tmp_path, "check", "--config.file", "outcome.yaml")
+
+    assert "exporter.cli.expected" in found
+    assert found & {"exporter.server", "exporter.publish.otlp", "jinja2", "opentelemetry", "requests", "rich"} == set()
