@@ -29,7 +29,7 @@ MODES = Words(  # is it work of its own? The others are tests, parts of another 
     },
 )
 DESCRIPTION = ("workflow_name", "tags", "project")  # added to every item, for the mapping of segments
-UNKNOWN: Json = {"workflow_name": None, "tags": [], "project": None}  # as long as the workflow cannot be asked about
+UNKNOWN: Json = {"workflow_name": None, "project": None}  # as long as the workflow cannot be asked about
 KINDS: dict[str, ExceptionKind] = {"business": "business", "application": "application"}
 
 

@@ -25,6 +25,7 @@ class N8n:
     workflows: dict[str, dict[str, Any]] = field(default_factory=dict)
     executions: dict[int, dict[str, Any]] = field(default_factory=dict)
     data: dict[int, dict[str, Any]] = field(default_factory=dict)  # by execution; only given with includeData
+    custom_data: dict[int, dict[str, Any]] = field(default_factory=dict)  # by execution; lists leave it out
     faults: Faults = field(default_factory=Faults)
     last_id: int = 1000
 
@@ -159,7 +160,8 @@ class N8n:
         row = self.executions.get(int(key)) if key.isdecimal() else None
         if row is None:
             return message(404, "Not Found")
-        full = {**row, "createdAt": row["startedAt"], "deletedAt": None, "customData": {}}
+        full = {**row, "createdAt": row["startedAt"], "deletedAt": None}
+        full["customData"] = self.custom_data.get(int(key), {})
         if request.query.get("includeData") == "true":
             full |= {"data": self.data.get(int(key), {"resultData": {"runData": {}}})}
         return web.json_response(full)

@@ -1,0 +1,79 @@
+"""What a few items of a platform are, column by column: the truth that a connector is compared with.
+
+`tests/connectors/<platform>/suite.py` holds `truths(folder)`; tests/test_truth.py wants every word of every table and
+every option that changes a meaning in it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from exporter.collect import mapping
+from exporter.collect.http import Auth, Client, HttpSettings, Partial
+from exporter.records import Read, Record
+from exporter.records.columns import Rule
+from tests.connectors.world import AT, SINCE
+
+HOST = "http://platform.test"
+"""Stands for the address of the server in the links of the expected records."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """A platform with a few items on it, and all the records that they are. A column nobody names is None."""
+
+    what: str
+    app: web.Application | None = None
+    auth: Auth = field(default_factory=Auth)
+    path: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Rule] = field(default_factory=dict)  # as under `fields` in the config: what it finds in items
+    records: Sequence[Record]
+    left_out: Sequence[str] = ()  # what is said of items that are none, or not wholly
+
+
+@dataclass(frozen=True)
+class Enum:
+    """The words that a platform publishes for something, and the table that must know them all."""
+
+    spec: str  # the file
+    path: str  # where it stands in there
+    table: Mapping[str, Any]
+    beyond: Mapping[str, str] = field(default_factory=dict)  # words of the table that are not published -> why
+
+
+async def found(connector: ModuleType, truth: Truth) -> tuple[list[Record], list[str]]:
+    """What a connector makes of the items, with the config's fields filled in; and what is said of the others."""
+    async with TestServer(truth.app or web.Application()) as server:
+        address = str(server.make_url("")).rstrip("/")
+        settings = HttpSettings(url=address + truth.path, auth=truth.auth, attempts=1)
+        reads: dict[tuple[type[Record], str], Read] = {}
+        async with Client(settings, at=AT, since=SINCE) as client:
+            try:
+                async for page in connector.poll(client, connector.Options(**truth.options), {}):
+                    reads |= {(type(read.record), read.record.id): read for read in page.reads}
+            except Partial:
+                pass  # what could be read came before it
+        fillers = mapping.compiled({name: [rule] for name, rule in truth.fields.items()}, connector.RECORDS)
+        made, _, odd = mapping.records(reads.values(), fillers, hashed)
+        said = [fault.text for each in (*client.left_out(), *odd) for fault in each.faults]
+        said += client.failed_details
+    made = [replace(record, url=record.url and record.url.replace(address, HOST)) for record in made]
+    return in_order(made), sorted(text.replace(address, HOST) for text in said)
+
+
+def expected(truth: Truth) -> tuple[list[Record], list[str]]:
+    return in_order(truth.records), sorted(truth.left_out)
+
+
+def in_order(records: Sequence[Record]) -> list[Record]:
+    return sorted(records, key=lambda record: (type(record).__name__, record.id))
+
+
+def hashed(person: str) -> str:
+    """What a person's name becomes."""
+    return f"hash of {person}"

@@ -1,0 +1,117 @@
+"""Every connector says what its platform means: a few items, compared column by column. See tests/connectors/truth.py.
+
+Robustness is the matter of tests/test_connectors.py; meaning is the matter here. That truth holds all of it is shown by
+taking words away: without any one of them, some record is another.
+"""
+
+import os
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter.connectors import CONNECTORS
+from tests.connectors.truth import Enum, Truth, expected, found
+from tests.mutation.anew import changed, modules
+from tests.mutation.equivalent import EQUIVALENT
+from tests.mutation.mutants import mutants
+
+NAMES = sorted(CONNECTORS)
+SPECS = Path(os.environ.get("OUTCOME_SPECS") or Path(__file__).parents[2] / "shared" / "platforms" / "specs")
+"""What platforms publish of their APIs; not part of the repository. It lies beside it, or where OUTCOME_SPECS says."""
+
+
+def folder_of(name: str) -> str:
+    return CONNECTORS[name].__name__.rpartition(".")[2]
+
+
+def told(name: str) -> ModuleType:
+    return import_module(f"tests.connectors.{folder_of(name)}.truth")
+
+
+def truths(name: str, folder: Path) -> list[Truth]:
+    made: list[Truth] = list(told(name).truths(folder))
+    return made
+
+
+async def untrue(name: str, connector: ModuleType, folder: Path) -> str | None:
+    """The first thing that a connector takes for something else."""
+    for truth in truths(name, folder):
+        try:
+            if await found(connector, truth) != expected(truth):
+                return truth.what
+        except Exception as error:  # noqa: BLE001 - a connector that was changed may do anything
+            return f"{truth.what}: {error!r}"
+    return None
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_item_is_what_it_is_said_to_be(name: str, tmp_path: Path) -> None:
+    for truth in truths(name, tmp_path):
+        records, said = await found(CONNECTORS[name], truth)
+        true, to_be_said = expected(truth)
+
+        assert true, truth.what
+        for record, real in zip(records, true, strict=False):
+            assert record == real, truth.what
+        assert [record.id for record in records] == [record.id for record in true], truth.what
+        assert said == to_be_said, truth.what
+
+
+def words(name: str) -> list[tuple[str, str]]:
+    """Every word of every table of a connector: its module, and what it is there."""
+    return [
+        (module, mutant.name)
+        for module, path in modules(folder_of(name))
+        for mutant in mutants(path.read_text(), str(path), ("entry",))
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_without_any_word_of_a_table_something_is_not_what_it_is(name: str, tmp_path: Path) -> None:
+    missed = []
+    for module, path in modules(folder_of(name)):
+        for mutant in mutants(path.read_text(), str(path), ("entry",)):
+            if mutant.name in EQUIVALENT.get(module.removeprefix("exporter.connectors."), {}):
+                continue
+            connector = changed(folder_of(name), module, mutant.code)
+            if await untrue(name, connector, tmp_path) is None:
+                missed.append(f"{path.name}:{mutant.line}: {mutant.what}")
+
+    assert words(name)
+    assert missed == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_that_changes_a_meaning_is_in_a_truth(name: str, tmp_path: Path) -> None:
+    options = {each.name for each in fields(CONNECTORS[name].Options)}
+    used = {option for truth in truths(name, tmp_path) for option in truth.options}
+    technical: set[str] = told(name).TECHNICAL
+
+    assert technical <= options
+    assert options - technical <= used
+
+
+def published(enum: Enum) -> set[str]:
+    spec = SPECS / enum.spec
+    if not spec.exists():
+        pytest.skip(f"{enum.spec} is not beside the repository")
+    at: Any = yaml.load(spec.read_text(), Loader=yaml.CSafeLoader)
+    for part in enum.path.split("/"):
+        at = at[part]
+    return set(at)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_words_are_those_that_the_platform_publishes(name: str) -> None:
+    enums: tuple[Enum, ...] | str = told(name).ENUMS
+    if isinstance(enums, str):
+        pytest.skip(enums)
+
+    for enum in enums:
+        assert set(enum.table) - set(enum.beyond) == published(enum)
+        assert set(enum.beyond) <= set(enum.table)
