@@ -4,7 +4,8 @@
 every option that changes a meaning in it.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,8 @@ from aiohttp.test_utils import TestServer
 
 from exporter.collect import mapping
 from exporter.collect.http import Auth, Client, HttpSettings, Partial
-from exporter.records import Read, Record
+from exporter.demo.fakes.fault import Handler
+from exporter.records import Json, Read, Record
 from exporter.records.columns import Rule
 from tests.connectors.world import AT, SINCE
 
@@ -77,3 +79,19 @@ def in_order(records: Sequence[Record]) -> list[Record]:
 def hashed(person: str) -> str:
     """What a person's name becomes."""
     return f"hash of {person}"
+
+
+def rewritten(app: web.Application, path: str, change: Callable[[Json], object]) -> web.Application:
+    """The app with its answers about a path (how that ends) changed, where the fake has no such thing by itself."""
+
+    @web.middleware
+    async def otherwise(request: web.Request, handler: Handler) -> web.StreamResponse:
+        answer = await handler(request)
+        if not request.path.endswith(path) or not isinstance(answer, web.Response):
+            return answer
+        body = json.loads(str(answer.text))
+        change(body)
+        return web.json_response(body)
+
+    app.middlewares.append(otherwise)
+    return app

@@ -2,5 +2,22 @@
 
 from collections.abc import Mapping
 
-EQUIVALENT: Mapping[str, Mapping[str, str]] = {}
+LESS = "asked only so that less is sent: the mapping leaves these out by itself"
+LOOKED_INTO = "`sound` looks into it anyway"
+
+EQUIVALENT: Mapping[str, Mapping[str, str]] = {
+    "prefect": {
+        "TOP_LEVEL = {\"parent_task_run_id\": {\"is_null_\": True}} | without 'parent_task_run_id'": LESS,
+        "TOP_LEVEL = {\"parent_task_run_id\": {\"is_null_\": True}} | without 'is_null_'": LESS,
+        "\"name\": {\"not_any_\": [\"Scheduled\"]}, | without 'name'": LESS,
+        "\"name\": {\"not_any_\": [\"Scheduled\"]}, | without 'not_any_'": LESS,
+        "\"name\": {\"not_any_\": [\"Scheduled\"]}, | without 'Scheduled'": LESS,
+    },
+    "prefect.mapping": {
+        "\"id\", | without 'id'": LOOKED_INTO,
+        "\"state\", | without 'state'": LOOKED_INTO,
+        "\"run_count\", | without 'run_count'": LOOKED_INTO,
+        "\"end_time\", | without 'end_time'": LOOKED_INTO,
+    },
+}
 """Module below exporter.connectors -> line and change (see `Mutant.name`) -> why nothing is another for it."""

@@ -1,0 +1,273 @@
+"""What tickets of Request Tracker are: items as its REST 2 writes them, and the records they must become."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from exporter.collect.http import Auth
+from exporter.demo.fakes.request_tracker import SYSTEM, RequestTracker
+from exporter.demo.fakes.request_tracker_rows import Ticket, Transaction
+from exporter.records import Request
+from exporter.records.columns import Rule
+from tests.connectors.truth import HOST, Truth, hashed, rewritten
+
+ENUMS = "Request Tracker publishes no description of its API, and each instance may have statuses of its own"
+TECHNICAL = {"page_size", "overlap"}
+
+NOON = datetime(2026, 3, 30, 12, tzinfo=UTC)
+ASKER = "anna@customer.test"
+Act = tuple[int, str, str, str, str]
+"""Minute, user, type of transaction, and for a change what was before and after."""
+
+
+def at(minute: int) -> datetime:
+    """A minute after a ticket was created."""
+    return NOON + timedelta(minutes=minute)
+
+
+def changed(minute: int, who: str, old: str, new: str) -> Act:
+    return minute, who, "Status", old, new
+
+
+def moved(minute: int, who: str, old: str, new: str) -> Act:
+    return minute, who, "Set", old, new
+
+
+def said(minute: int, who: str, kind: str = "Correspond") -> Act:
+    return minute, who, kind, "", ""
+
+
+def ticket(number: int, status: str, *acts: Act, **columns: Any) -> tuple[Ticket, Sequence[Act]]:
+    """A ticket of noon, with the end that RT keeps even of one that is open again, and what was done with it."""
+    usual = {"queue": "Support", "requestors": [ASKER], "creator": ASKER, "created": NOON, "updated": at(50)}
+    return Ticket(id=number, status=status, **{**usual, "resolved": at(40), **columns}), acts
+
+
+def truth(what: str, tickets: Sequence[tuple[Ticket, Sequence[Act]]], records: Sequence[Request], **others: Any) -> Truth:
+    tracker = RequestTracker(queues=["General", "Support", "IT", "Sales"])
+    for each, acts in tickets:
+        tracker.tickets[each.id] = each
+        for minute, who, kind, old, new in ((0, each.creator, "Create", "", ""), *acts):
+            tracker.last_transaction += 1
+            key, column = tracker.last_transaction, {"Status": "Status", "Set": "Queue"}.get(kind, "")
+            tracker.transactions[key] = Transaction(key, each.id, kind, who, at(minute), column, old, new)
+    app = tracker.app("/rt")
+    return Truth(what=what, app=app, auth=Auth.token(tracker.token), path="/rt", records=records, **others)
+
+
+def request(number: int, outcome: str = "resolved", **columns: Any) -> Request:
+    """A ticket that was resolved at once and by nobody, but for what is said of it."""
+    ended = outcome != "open"
+    usual = {
+        "url": f"{HOST}/rt/Ticket/Display.html?id={number}",
+        "kind": "ticket",
+        "opened_at": NOON,
+        "updated_at": at(50),
+        "resolved_at": at(40) if outcome == "resolved" else None,
+        "abandoned_at": at(40) if outcome == "abandoned" else None,
+        "closed_at": at(40) if ended else None,
+        "on_hold_seconds": 0.0 if ended else None,
+        "outcome": outcome,
+        "priority": "0",
+        "requester": hashed(ASKER),
+        "reopen_count": 0,
+        "replies": 0,
+    }
+    return Request(id=str(number), **{**usual, **columns})
+
+
+def truths(_folder: Path) -> Iterator[Truth]:
+    yield statuses()
+    yield statuses_of_another_lifecycle()
+    yield handlers()
+    yield escalations()
+    yield escalations_to_named_queues()
+    yield times_on_hold()
+    yield times_on_hold_in_other_statuses()
+    yield work_and_deadlines()
+    yield wanted_queues()
+    yield what_is_mapped()
+
+
+def statuses() -> Truth:
+    words = {"new": "open", "open": "open", "stalled": "open", "resolved": "resolved", "rejected": "abandoned"}
+    tickets = [ticket(number, word) for number, word in enumerate(words, 1)]
+    ends = [request(number, outcome) for number, outcome in enumerate(words.values(), 1)]
+    more = [
+        ticket(6, "open", changed(5, ASKER, "resolved", "open"), changed(9, ASKER, "rejected", "open")),
+        ticket(7, "resolved", changed(5, ASKER, "resolved", "rejected"), changed(9, ASKER, "open", "stalled")),
+    ]
+    again = [request(6, "open", reopen_count=2), request(7, on_hold_seconds=None)]
+    return truth("every status", [*tickets, *more], [*ends, *again])
+
+
+def statuses_of_another_lifecycle() -> Truth:
+    words = {"answered": "resolved", "left": "abandoned", "spam": "discarded", "triage": "open", "resolved": "open"}
+    tickets = [ticket(number, word) for number, word in enumerate(words, 1)]
+    tickets += [ticket(6, "triage", changed(5, ASKER, "spam", "triage"), changed(6, ASKER, "answered", "left"))]
+    ends = [request(number, outcome) for number, outcome in enumerate(words.values(), 1)]
+    return truth(
+        "statuses of another lifecycle",
+        tickets,
+        [*ends, request(6, "open", reopen_count=1)],
+        options={"statuses": words},
+    )
+
+
+def handlers() -> Truth:
+    """Who did the work: a person by any act, a bot by speaking or closing, RT itself only by closing."""
+    closed = changed(39, ASKER, "new", "resolved")
+    cases: list[tuple[list[Act], dict[str, Any]]] = [
+        ([], {}),
+        ([closed], {}),
+        ([said(5, ASKER), closed], {}),  # a customer's own reply is no answer
+        ([said(5, SYSTEM), closed], {}),
+        ([said(5, "bob"), closed], answered(5, "human", by_itself=False)),
+        ([said(5, "bob", "Comment"), closed], {"handled_by": "human"}),
+        ([moved(5, "bob", "3", "3"), closed], {"handled_by": "human", "escalated_at": at(5)}),
+        ([said(5, "bot"), said(6, "bob"), closed], answered(5, "assisted", replies=2, by_itself=True)),
+        ([said(5, "bob"), said(6, "bot"), closed], answered(5, "assisted", replies=2, by_itself=False)),
+        ([said(5, "bot", "Comment"), said(6, "bob"), closed], answered(6, "assisted", by_itself=False)),
+        ([said(5, "bob"), changed(39, "bot", "new", "resolved")], answered(5, "assisted", by_itself=False)),
+        ([said(5, "bob"), changed(6, "bot", "new", "open"), changed(39, "bob", "open", "resolved")],
+         answered(5, "human", by_itself=False)),
+        ([said(5, "bot"), closed], answered(5, "automation", by_itself=True)),
+        ([said(5, "bot", "Comment"), closed], {"handled_by": "automation", "human_seconds": 0.0, "self_service": True}),
+        ([changed(39, "bot", "new", "resolved")],
+         {"handled_by": "automation", "human_seconds": 0.0, "self_service": True}),
+        ([changed(39, SYSTEM, "new", "resolved")],
+         {"handled_by": "automation", "human_seconds": 0.0, "self_service": True}),
+        ([changed(5, "bot", "new", "open"), changed(39, ASKER, "open", "resolved")], {}),  # it only sorts
+        ([changed(5, SYSTEM, "new", "resolved"), changed(6, ASKER, "resolved", "open"),
+          changed(39, ASKER, "open", "resolved")], {"reopen_count": 1}),
+    ]  # fmt: skip
+    tickets = [ticket(number, "resolved", *acts) for number, (acts, _) in enumerate(cases, 1)]
+    records = [request(number, **columns) for number, (_, columns) in enumerate(cases, 1)]
+    return truth("who handled it", tickets, records, options={"bots": ("bot",)})
+
+
+def answered(minute: int, handler: str, *, by_itself: bool, replies: int = 1) -> dict[str, Any]:
+    work = {"human_seconds": 0.0} if handler == "automation" else {}
+    return {
+        "first_response_at": at(minute),
+        "handled_by": handler,
+        "self_service": by_itself,
+        "replies": replies,
+        **work,
+    }
+
+
+def escalations() -> Truth:
+    """Every move to another queue is one, and the first counts."""
+    acts = [moved(7, "bob", "2", "3"), moved(9, "bob", "3", "4")]
+    return truth(
+        "escalations",
+        [ticket(1, "resolved", *acts), ticket(2, "resolved")],
+        [request(1, escalated_at=at(7), handled_by="human"), request(2)],
+    )
+
+
+def escalations_to_named_queues() -> Truth:
+    acts = [moved(7, "bob", "2", "3"), moved(9, "bob", "3", "4")]
+    return truth(
+        "escalations to named queues only",
+        [ticket(1, "resolved", *acts), ticket(2, "resolved", acts[0])],
+        [request(1, escalated_at=at(9), handled_by="human"), request(2, handled_by="human")],
+        options={"escalation_queues": ("Sales",)},
+    )
+
+
+def on_hold() -> list[tuple[Ticket, Sequence[Act]]]:
+    """Stalled for five minutes and then for three more; then until after it had been resolved; a change is missing."""
+    closed = changed(40, ASKER, "open", "resolved")
+    return [
+        ticket(1, "resolved", changed(2, ASKER, "new", "stalled"), changed(7, ASKER, "stalled", "open"),
+               changed(20, ASKER, "open", "stalled"), changed(23, ASKER, "stalled", "open"), closed),
+        ticket(2, "resolved", changed(30, ASKER, "stalled", "open"), closed),
+        ticket(3, "resolved", changed(31, ASKER, "new", "stalled"), changed(45, ASKER, "stalled", "resolved")),
+        ticket(4, "resolved", changed(2, ASKER, "new", "stalled"), closed),
+        ticket(5, "resolved", changed(2, ASKER, "new", "stalled"), changed(7, ASKER, "stalled", "open")),
+        ticket(6, "resolved", changed(2, ASKER, "new", "pending"), changed(3, ASKER, "pending", "resolved")),
+        ticket(7, "resolved", changed(42, ASKER, "new", "stalled"), changed(45, ASKER, "stalled", "resolved")),
+        ticket(8, "open", changed(2, ASKER, "new", "stalled"), changed(7, ASKER, "stalled", "open")),
+        ticket(9, "resolved", changed(2, ASKER, "new", "stalled"), closed, created=None),
+    ]  # fmt: skip
+
+
+def times_on_hold() -> Truth:
+    minutes: list[float | None] = [8, 30, 9, None, None, 0, 0, None, None]
+    return truth("times on hold", on_hold(), held(minutes))
+
+
+def times_on_hold_in_other_statuses() -> Truth:
+    """In those that are named, which `stalled` then is not."""
+    minutes: list[float | None] = [0, 0, 0, None, None, 1, 0, None, None]
+    return truth("times on hold", on_hold(), held(minutes), options={"on_hold_statuses": ("pending",)})
+
+
+def held(minutes: Sequence[float | None]) -> list[Request]:
+    found = [
+        request(number, "open" if number == 8 else "resolved", on_hold_seconds=each and each * 60.0)
+        for number, each in enumerate(minutes, 1)
+    ]
+    found[8] = request(9, opened_at=None, on_hold_seconds=None)
+    return found
+
+
+def work_and_deadlines() -> Truth:
+    """Minutes booked; a deadline that was met to the minute, missed by one, or is still open."""
+    tickets = [
+        ticket(1, "resolved", said(5, "bob"), minutes=7, due=at(40), priority=50),
+        ticket(2, "rejected", minutes=7, due=at(39)),
+        ticket(3, "open", minutes=0, due=at(39)),
+        ticket(4, "resolved", minutes=0, resolved=None, due=at(39)),
+        ticket(5, "resolved", changed(39, SYSTEM, "new", "resolved"), minutes=3),
+    ]
+    seven = 7 * 60.0
+    records = [
+        request(1, **answered(5, "human", by_itself=False), human_seconds=seven, sla_breached=False, priority="50"),
+        request(2, "abandoned", human_seconds=seven, sla_breached=True),
+        request(3, "open"),
+        request(4, resolved_at=None, closed_at=None, on_hold_seconds=None),
+        request(5, handled_by="automation", self_service=True, human_seconds=180.0),
+    ]
+    return truth("work and deadlines", tickets, records)
+
+
+def wanted_queues() -> Truth:
+    tickets = [ticket(1, "resolved"), ticket(2, "resolved", queue="IT"), ticket(3, "resolved", queue="General")]
+    return truth("wanted queues", tickets, [request(1), request(2)], options={"queues": ("Support", "IT")})
+
+
+def what_is_mapped() -> Truth:
+    """What the config can find in a ticket; a requestor that is a group is nobody."""
+    given = truth(
+        "what tickets are described by",
+        [
+            ticket(1, "resolved", owner="bob", sla="gold", fields={"Channel": ["web"], "Team": ["crm", "it"]}),
+            ticket(2, "resolved", requestors=["everybody", "carl@customer.test"]),
+            ticket(3, "resolved", requestors=[]),
+        ],
+        [
+            request(1, team="crm", region="gold", business_unit="Support", cohort="bob", channel="web"),
+            request(2, business_unit="Support", cohort="Nobody", requester=hashed("carl@customer.test")),
+            request(3, business_unit="Support", cohort="Nobody", requester=None),
+        ],
+        fields={
+            "team": Rule(field="CustomFields.Team"),
+            "channel": Rule(field="CustomFields.Channel"),
+            "business_unit": Rule(field="Queue.Name"),
+            "region": Rule(field="SLA"),
+            "cohort": Rule(field="Owner.id"),
+        },
+    )
+
+    def group(body: dict[str, Any]) -> None:
+        for item in body["items"]:
+            for who in item["Requestor"]:
+                who["type"] = "group" if who["id"] == "everybody" else who["type"]
+
+    assert given.app
+    rewritten(given.app, "/tickets", group)
+    return given
