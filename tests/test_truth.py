@@ -67,7 +67,7 @@ def words(name: str) -> list[tuple[str, str]]:
     return [
         (module, mutant.name)
         for module, path in modules(folder_of(name))
-        for mutant in mutants(path.read_text(), str(path), ("entry",))
+        for mutant in mutants(path.read_text(), str(path), ["entry"])
     ]
 
 
@@ -76,7 +76,7 @@ async def test_without_any_word_of_a_table_something_is_not_what_it_is(name: str
     assert await untrue(name, CONNECTORS[name], tmp_path) is None
     missed = []
     for module, path in modules(folder_of(name)):
-        for mutant in mutants(path.read_text(), str(path), ("entry",)):
+        for mutant in mutants(path.read_text(), str(path), ["entry"]):
             if mutant.name in EQUIVALENT.get(module.removeprefix("exporter.connectors."), {}):
                 continue
             connector = changed(folder_of(name), module, mutant.code)

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from pydantic import TypeAdapter
 
 from exporter.collect import mapping
 from exporter.collect.http import Auth, Client, HttpSettings, Partial
@@ -50,13 +51,14 @@ class Enum:
 
 async def found(connector: ModuleType, truth: Truth) -> tuple[list[Record], list[str]]:
     """What a connector makes of the items, with the config's fields filled in; and what is said of the others."""
+    options = TypeAdapter(connector.Options).validate_json(json.dumps(truth.options), strict=True)
     async with TestServer(truth.app or web.Application()) as server:
         address = str(server.make_url("")).rstrip("/")
         settings = HttpSettings(url=address + truth.path, auth=truth.auth, attempts=1)
         reads: dict[tuple[type[Record], str], Read] = {}
         async with Client(settings, at=AT, since=SINCE) as client:
             try:
-                async for page in connector.poll(client, connector.Options(**truth.options), {}):
+                async for page in connector.poll(client, options, {}):
                     reads |= {(type(read.record), read.record.id): read for read in page.reads}
             except Partial:
                 pass  # what could be read came before it

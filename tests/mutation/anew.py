@@ -25,7 +25,7 @@ class Changed(MetaPathFinder, Loader):
             spec.loader = self
         return spec
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:  # noqa: ARG002 - the interface of loaders
         return None
 
     def exec_module(self, module: ModuleType) -> None:

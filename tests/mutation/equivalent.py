@@ -5,13 +5,19 @@ from collections.abc import Mapping
 LESS = "asked only so that less is sent: the mapping leaves these out by itself"
 LOOKED_INTO = "`sound` looks into it anyway"
 
+AT_ONCE = "tells only how many rows are held at once"
+
 EQUIVALENT: Mapping[str, Mapping[str, str]] = {
+    "files.parquet_file": {
+        'NESTED = ("[]", ")")  # how the types of lists, and of structs and maps, end | without \'[]\'': AT_ONCE,
+        'NESTED = ("[]", ")")  # how the types of lists, and of structs and maps, end | without \')\'': AT_ONCE,
+    },
     "prefect": {
-        "TOP_LEVEL = {\"parent_task_run_id\": {\"is_null_\": True}} | without 'parent_task_run_id'": LESS,
-        "TOP_LEVEL = {\"parent_task_run_id\": {\"is_null_\": True}} | without 'is_null_'": LESS,
-        "\"name\": {\"not_any_\": [\"Scheduled\"]}, | without 'name'": LESS,
-        "\"name\": {\"not_any_\": [\"Scheduled\"]}, | without 'not_any_'": LESS,
-        "\"name\": {\"not_any_\": [\"Scheduled\"]}, | without 'Scheduled'": LESS,
+        'TOP_LEVEL = {"parent_task_run_id": {"is_null_": True}} | without \'parent_task_run_id\'': LESS,
+        'TOP_LEVEL = {"parent_task_run_id": {"is_null_": True}} | without \'is_null_\'': LESS,
+        '"name": {"not_any_": ["Scheduled"]}, | without \'name\'': LESS,
+        '"name": {"not_any_": ["Scheduled"]}, | without \'not_any_\'': LESS,
+        '"name": {"not_any_": ["Scheduled"]}, | without \'Scheduled\'': LESS,
     },
     "prefect.mapping": {
         "\"id\", | without 'id'": LOOKED_INTO,

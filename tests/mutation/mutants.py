@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from types import CodeType
 from typing import Any, Literal, get_args
 
@@ -102,32 +102,37 @@ def changes(tree: ast.Module) -> Found:
 
 def of_table(value: ast.expr) -> Found:
     """A word taken out, and any two words given each other's meaning."""
-    lists: list[ast.Tuple | ast.List | ast.Set] = []
-    for node in ast.walk(value):
-        if isinstance(node, ast.Dict):
-            for i, key in enumerate(node.keys):
-                if key is not None:
-                    yield key, "entry", f"without {ast.unparse(key)}", dropped(node, i)
-            for i, j in combinations(range(len(node.keys)), 2):
-                one, other = node.keys[i], node.keys[j]
-                if one is not None and other is not None and ast.dump(node.values[i]) != ast.dump(node.values[j]):
-                    what = f"{ast.unparse(one)} and {ast.unparse(other)} swapped"
-                    yield one, "swap", what, swapped(node.values, i, j)
-        elif isinstance(node, ast.Tuple | ast.List | ast.Set):
-            if node.elts and all(isinstance(each, ast.Constant) for each in node.elts):
-                lists.append(node)
-                for i, each in enumerate(node.elts):
-                    yield each, "entry", f"without {ast.unparse(each)}", taken(node.elts, i)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"\w+(,\w+)+", node.value):
-            words = node.value.split(",")
-            for word in words:
-                rest = ",".join(each for each in words if each != word)
+    nodes = [*ast.walk(value)]
+    for table in (node for node in nodes if isinstance(node, ast.Dict)):
+        yield from of_meanings(table)
+    lists = [node for node in nodes if isinstance(node, ast.Tuple | ast.List | ast.Set) and are_words(node.elts)]
+    for words in lists:
+        for i, each in enumerate(words.elts):
+            yield each, "entry", f"without {ast.unparse(each)}", taken(words.elts, i)
+    for one, other in combinations(lists, 2):
+        for (i, first), (j, second) in product(enumerate(one.elts), enumerate(other.elts)):
+            what = f"{ast.unparse(first)} and {ast.unparse(second)} swapped"
+            yield first, "swap", what, exchanged(one.elts, i, other.elts, j)
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"\w+(,\w+)+", node.value):
+            for word in (told := node.value.split(",")):
+                rest = ",".join(each for each in told if each != word)
                 yield node, "entry", f"without {word}", replaced(node, "value", rest)
-    for one_list, other_list in combinations(lists, 2):
-        for i, first in enumerate(one_list.elts):
-            for j, second in enumerate(other_list.elts):
-                what = f"{ast.unparse(first)} and {ast.unparse(second)} swapped"
-                yield first, "swap", what, exchanged(one_list.elts, i, other_list.elts, j)
+
+
+def of_meanings(table: ast.Dict) -> Found:
+    keys = [(i, key) for i, key in enumerate(table.keys) if key is not None]
+    for i, key in keys:
+        yield key, "entry", f"without {ast.unparse(key)}", dropped(table, i)
+    for (i, one), (j, other) in combinations(keys, 2):
+        if ast.dump(table.values[i]) != ast.dump(table.values[j]):
+            what = f"{ast.unparse(one)} and {ast.unparse(other)} swapped"
+            yield one, "swap", what, exchanged(table.values, i, table.values, j)
+
+
+def are_words(nodes: Sequence[ast.expr]) -> bool:
+    constants = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    return 0 < len(nodes) == len(constants) and all(isinstance(each, str | bytes) for each in constants)
 
 
 def of_function(function: ast.FunctionDef) -> Found:
@@ -160,7 +165,7 @@ def of_times(nodes: Sequence[ast.AST]) -> Found:
     constants = [n for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str) and TIME.search(n.value)]
     for constant in constants:
         for other in sorted({str(each.value) for each in constants} - {constant.value}):
-            yield constant, "time", f"{constant.value} read from {other}", replaced(constant, "value", other)
+            yield constant, "time", f"{constant.value!r} read from {other!r}", replaced(constant, "value", other)
     attributes = [n for n in nodes if isinstance(n, ast.Attribute) and TIME.search(n.attr)]
     for attribute in attributes:
         for other in sorted({each.attr for each in attributes} - {attribute.attr}):
@@ -214,7 +219,12 @@ def of_units(node: ast.AST) -> Found:
             if other != node.value:
                 yield node, "unit", f"{node.value} is {other}", replaced(node, "value", other)
     if isinstance(node, ast.keyword) and node.arg in OTHER_UNITS:
-        yield node.value, "unit", f"{node.arg} are {OTHER_UNITS[node.arg]}", replaced(node, "arg", OTHER_UNITS[node.arg])
+        yield (
+            node.value,
+            "unit",
+            f"{node.arg} are {OTHER_UNITS[node.arg]}",
+            replaced(node, "arg", OTHER_UNITS[node.arg]),
+        )
     if isinstance(node, ast.BinOp) and type(node.op) in SIGNS and not isinstance(node.right, ast.Constant | ast.Dict):
         yield node, "unit", f"{brief(node)}: other sign", replaced(node, "op", SIGNS[type(node.op)]())
 
@@ -228,7 +238,7 @@ def of_columns(node: ast.AST) -> Found:
     if isinstance(node, ast.Return) and isinstance(node.value, ast.Dict):
         for i, key in enumerate(node.value.keys):
             if isinstance(key, ast.Constant):
-                yield key, "column", f"{key.value} is lost", put(node.value.values, i, ast.Constant(None))
+                yield key, "column", f"{key.value!r} is lost", put(node.value.values, i, ast.Constant(None))
 
 
 def brief(node: ast.AST) -> str:
@@ -276,14 +286,15 @@ def taken(items: list[ast.expr], i: int) -> Change:
 
 def dropped(node: ast.Dict, i: int) -> Change:
     def change() -> Callable[[], None]:
-        key, value = node.keys.pop(i), node.values.pop(i)
-        return lambda: (node.keys.insert(i, key), node.values.insert(i, value))[0]
+        keys, values = [*node.keys], [*node.values]
+        del node.keys[i], node.values[i]
+
+        def undo() -> None:
+            node.keys, node.values = keys, values
+
+        return undo
 
     return change
-
-
-def swapped(items: list[ast.expr], i: int, j: int) -> Change:
-    return exchanged(items, i, items, j)
 
 
 def exchanged(one: list[ast.expr], i: int, other: list[ast.expr], j: int) -> Change:

@@ -159,9 +159,7 @@ def modes() -> Truth:
     words = ("trigger", "webhook", "retry", "chat", "agent")
     others = ("manual", "integrated", "error", "evaluation", "internal", "cli")
     n8n = served([execution(number, "success", word) for number, word in enumerate((*words, *others), 1)])
-    return truth(
-        "every mode", n8n, [INTAKE, *(run(number, trigger=word) for number, word in enumerate(words, 1))]
-    )
+    return truth("every mode", n8n, [INTAKE, *(run(number, trigger=word) for number, word in enumerate(words, 1))])
 
 
 def failures() -> Truth:
@@ -263,7 +261,13 @@ def workflows() -> Truth:
             **my,
         ),
         Workflow(
-            id="w4", url=f"{HOST}/workflow/w4", updated_at=EDITED, name="w4", enabled=False, exportable=True, region="w4"
+            id="w4",
+            url=f"{HOST}/workflow/w4",
+            updated_at=EDITED,
+            name="w4",
+            enabled=False,
+            exportable=True,
+            region="w4",
         ),
         run(1, url=f"{HOST}/workflow/w2/executions/1", workflow="Customer sync", **synced),
         run(2, url=f"{HOST}/workflow/w3/executions/2", workflow="Mine", owner="p3", **my),
@@ -284,9 +288,11 @@ def further_modes() -> Truth:
     link = f"{web}/workflow/w1/executions/{{}}".format
     crashed: dict[str, Any] = {"status": "failed", "exception": "application", "finished_at": None}
     records: list[Record] = [
-        Workflow(id="w1", url=f"{web}/workflow/w1", **{
-            name: getattr(INTAKE, name) for name in ("updated_at", "name", "enabled", "owners", "exportable")
-        }),
+        Workflow(
+            id="w1",
+            url=f"{web}/workflow/w1",
+            **{name: getattr(INTAKE, name) for name in ("updated_at", "name", "enabled", "owners", "exportable")},
+        ),
         run(1, url=link(1), trigger="manual"),
         run(3, url=link(3), trigger="manual", **crashed),
         run(4, url=link(4), trigger="retry", root_id="3", attempt=2),

@@ -31,7 +31,7 @@ def at(number: int, second: int) -> datetime:
 
 
 def written(moment: datetime | None) -> str | None:
-    return moment and moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z") if moment else None
 
 
 def state(number: int, kind: str, name: str, second: int, message: str | None = None) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def triggers() -> Truth:
 
 def deployments() -> Truth:
     """What is enabled, and what runs are called whose deployment or flow is there no more."""
-    prod: dict[str, Any] = {"team": "invoice-sync", "business_unit": "prod", "region": "invoice-sync/prod"}
+    prod = described("invoice-sync", "prod")
     there = [
         deployment("d1", "prod", schedules=[{"active": False}, {"active": True}], work_pool_name="k8s"),
         deployment("d2", "asleep", schedules=[{"active": False}]),
@@ -254,19 +254,34 @@ def deployments() -> Truth:
     records: list[Record] = [
         workflow("d1", "invoice-sync/prod", True, dependencies=("system:k8s",), **prod),
         workflow(
-            "d2", "invoice-sync/asleep", False, team="invoice-sync", business_unit="asleep", region="invoice-sync/asleep"
+            "d2",
+            "invoice-sync/asleep",
+            False,
+            team="invoice-sync",
+            business_unit="asleep",
+            region="invoice-sync/asleep",
         ),
         workflow(
-            "d3", "invoice-sync/paused", False, team="invoice-sync", business_unit="paused", region="invoice-sync/paused"
+            "d3",
+            "invoice-sync/paused",
+            False,
+            team="invoice-sync",
+            business_unit="paused",
+            region="invoice-sync/paused",
         ),
         workflow("d4", "f9/lost", True, team="f9", business_unit="lost", region="f9/lost"),
         workflow("d5", "alone", True, business_unit="alone", region="alone"),
         run(1, **prod),
         run(2, workflow="invoice-sync", team="invoice-sync", region="invoice-sync"),
         run(3, workflow="f8", region="f8"),
-        run(4, workflow="f9/lost", team="f9", business_unit="lost", region="f9/lost"),
+        run(4, workflow="f9/lost", **described("f9", "lost")),
     ]
     return truth("deployments, and what runs are described by", items, records, deployments=there, fields=FIELDS)
+
+
+def described(flow: str, name: str) -> dict[str, Any]:
+    """What the config finds of a deployment."""
+    return {"team": flow, "business_unit": name, "region": f"{flow}/{name}"}
 
 
 def tries() -> Truth:
@@ -330,9 +345,8 @@ def tries() -> Truth:
 def first(number: int, started: int, ended: int, **columns: Any) -> Run:
     """The first try of a run: the seconds in which it began and ended, the end being when its state was entered."""
     end = at(number, ended)
-    return run(
-        number, **{"id": f"r{number}/1", "started_at": at(number, started), "finished_at": end, "updated_at": end, **columns}
-    )
+    usual = {"id": f"r{number}/1", "started_at": at(number, started), "finished_at": end, "updated_at": end}
+    return run(number, **{**usual, **columns})
 
 
 def tries_without_a_history() -> Truth:

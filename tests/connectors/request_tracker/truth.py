@@ -44,7 +44,9 @@ def ticket(number: int, status: str, *acts: Act, **columns: Any) -> tuple[Ticket
     return Ticket(id=number, status=status, **{**usual, "resolved": at(40), **columns}), acts
 
 
-def truth(what: str, tickets: Sequence[tuple[Ticket, Sequence[Act]]], records: Sequence[Request], **others: Any) -> Truth:
+def truth(
+    what: str, tickets: Sequence[tuple[Ticket, Sequence[Act]]], records: Sequence[Request], **others: Any
+) -> Truth:
     tracker = RequestTracker(queues=["General", "Support", "IT", "Sales"])
     for each, acts in tickets:
         tracker.tickets[each.id] = each
