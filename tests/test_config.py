@@ -31,7 +31,7 @@ from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Baselines, Feed, Period
 from exporter.records import RECORDS, Read, Request, Run
 from exporter.records.columns import Rule
-from exporter.records.labels import LABELS
+from exporter.records.labels import DEFAULT_LABELS, LABELS
 from exporter.store import Store
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
@@ -133,7 +133,7 @@ def test_the_least_config_has_the_defaults() -> None:
     source = found.sources[0]
 
     assert found.plan.windows == [("1d", 86400), ("7d", 604800), ("30d", 2592000), ("90d", 7776000)]
-    assert found.plan.labels == config.DEFAULT_LABELS
+    assert found.plan.labels == DEFAULT_LABELS
     assert [setting.kpi.name for setting in found.plan.settings] == list(kpi.catalogue())
     assert found.store == config.StoreSettings(
         path=CONFIGS / "valid" / "outcome.duckdb", retention_seconds=400 * 86400, threads=1, memory_limit="256MB"

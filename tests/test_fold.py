@@ -11,7 +11,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.catalogue import kpi
 from exporter.catalogue.kpi import kept_apart
-from exporter.config import DEFAULT_LABELS
 from exporter.evaluation.breach import NONE, breach, least
 from exporter.evaluation.figure import Evaluation, Figure
 from exporter.evaluation.instant import evaluate
@@ -21,6 +20,7 @@ from exporter.publish.cardinality import BY_TEAM, EVERY_WINDOW, ONE_WINDOW, Limi
 from exporter.publish.exposition import text
 from exporter.publish.families import Series, series, size
 from exporter.records import Cost, Opportunity, Record, Request, Run
+from exporter.records.labels import DEFAULT_LABELS
 from exporter.store import Store
 from tests.bench.records import AT as FULL_AT
 from tests.bench.records import INSERTS, MACROS

@@ -10,9 +10,8 @@ from operator import attrgetter
 from typing import Any
 
 from exporter.catalogue.regex import Pattern, compile_pattern, matched, pattern_fault
-from exporter.records import IDS, VITAL_COLUMNS, Json, Read, Record, person_columns, record_name, times_of
+from exporter.records import VITAL_COLUMNS, Json, Read, Record, marked, person_columns, times_of
 from exporter.records.columns import COLUMNS, UNITS, Column, Rule, Rules, Scalar, cleaned, number
-from exporter.records.labels import LABELS
 from exporter.records.unreadable import LeftOut, Unreadable, attempt, place_of, quoted, value
 from exporter.store.person import is_address, normal, without_address
 
@@ -169,9 +168,9 @@ def _filler(rules: Rules, record: type[Record]) -> Filler:
             for name, alternatives in rules.items()
             if name in known
         ),
-        labels=tuple(names.index(name) for name in LABELS[record_name(record)]),
+        labels=tuple(names.index(name) for name in record.LABELS),
         persons=tuple(names.index(name) for name in person_columns(record)),
-        ids=tuple(names.index(name) for name in names if name in IDS),
+        ids=tuple(names.index(name) for name in marked(record, "id")),
         url=names.index("url"),
     )
 

@@ -32,23 +32,8 @@ from exporter.evaluation.plan import (
 )
 from exporter.publish.cardinality import Limits
 from exporter.records import RECORDS
-from exporter.records.labels import LABELS
+from exporter.records.labels import DEFAULT_LABELS, LABELS
 from exporter.store.person import SHORTEST_KEY
-
-DEFAULT_LABELS: Mapping[str, tuple[str, ...]] = {
-    "request": ("team", "category"),
-    "incident": ("team", "service", "severity"),
-    "change": ("team", "service", "environment"),
-    "run": ("workflow", "team"),
-    "workflow": ("team",),
-    "booking": ("team", "channel"),
-    "opportunity": ("team", "channel"),
-    "account": ("tool", "team"),
-    "activity": ("tool", "team"),
-    "audit": ("team", "kind"),
-    "cost": ("team", "workflow", "kind"),
-    "service_level": ("service", "tier"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)

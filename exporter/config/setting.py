@@ -14,12 +14,9 @@ from exporter.config.section import KpiSection, Levels
 from exporter.config.shape import Checker
 from exporter.evaluation.business_time import ON_HOLD
 from exporter.evaluation.plan import Setting
-from exporter.records import RECORDS
+from exporter.records import RECORDS, marked
 from exporter.records.columns import COLUMNS
 from exporter.records.labels import LABELS
-
-FLAGS = {"request": ("self_service", "legacy_path")}
-"""Record -> the yes-or-no columns of its facts that stay as they are from the beginning to the end."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +136,7 @@ class SettingReader:
 def predicate_columns(record: str) -> dict[str, expression.Kind]:
     """What a user's condition may look at: what describes a record, never what becomes of it."""
     columns = COLUMNS[RECORDS[record]]
-    names = (*LABELS[record], *FLAGS.get(record, ()))
+    names = (*LABELS[record], *marked(RECORDS[record], "fixed"))
     return {name: "boolean" if columns[name].kind == "boolean" else "text" for name in names}
 
 

@@ -16,9 +16,9 @@ from exporter.evaluation.context import Connection, utc
 from exporter.evaluation.coverage import part_names
 from exporter.evaluation.figure import Figure, Lost
 from exporter.evaluation.plan import Feed, Plan
-from exporter.records import INVENTORIES, RECORDS, placing
+from exporter.records import RECORDS, marked, placing
 
-SUMMED = sorted({each.name for kind in RECORDS.values() for each in fields(kind) if each.metadata.get("summed")})
+SUMMED = sorted({name for record in RECORDS.values() for name in marked(record, "summed")})
 """Columns that sums are made of."""
 NOTHING = Lost()
 
@@ -134,7 +134,7 @@ def shares(plan: Plan, at: datetime, feeds: Iterable[Feed]) -> str:
 
 def begin_and_end(record: str) -> str:
     """SQL: from when to when a record is, by the times that place it; of an inventory always."""
-    if record in INVENTORIES:
+    if RECORDS[record].INVENTORY:
         return "null::timestamp as first_at, null::timestamp as last_at"
     times = ", ".join(placing(RECORDS[record]))
     return f"coalesce(least({times}), updated_at) as first_at, coalesce(greatest({times}), updated_at) as last_at"

@@ -2,13 +2,17 @@
 
 A record is keyed by (source, id); a later poll replaces it. Unknown is None: a time is never guessed.
 Instants are aware UTC datetimes; lengths are seconds; shares are 0..1.
+
+A type is declared here as a whole: its columns, what is special about some of them (the metadata below), which may be
+labels (LABELS), and which are (DEFAULT_LABELS) where a config does not say. A new type is also named in RECORDS.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, Literal
+from math import inf
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from exporter.records.unreadable import Fault, Unreadable, quoted
 
@@ -41,24 +45,54 @@ record is left out, for it would count as something else. Any other column is un
 SUMMED = {"summed": True}
 """Marks a column that sums are made of: where it cannot be read, the record is as good as left out of them."""
 
+MONEY = SUMMED | {"low": -inf}
+"""Money may be taken back; other lengths, counts and sums are never below zero."""
+
+SHARE = {"low": 0.0, "high": 1.0}
+"""Marks a column whose numbers go from 0 to 1."""
+
+ID = {"id": True}
+"""Marks a column that holds the id of a record. One that is a mail address is stored as a person is."""
+
+FIXED = {"fixed": True}
+"""Marks a yes-or-no column that stays as it is from beginning to end: conditions of a config may look at it."""
+
+SERVICE = {"published_as": "app_service"}
+"""`published_as`: what a label is called outside, where its own name would collide with one that Prometheus, its
+operator or an alert sets."""
+
+SEGMENTS = ("team", "business_unit", "region", "cohort")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
     """What every record has. `source` and the segment columns are filled in by the poller, not by connectors."""
 
-    id: str
+    LABELS: ClassVar[tuple[str, ...]] = SEGMENTS
+    """The columns that may be labels: never an id, a person, a URL, a time or what a figure counts."""
+    DEFAULT_LABELS: ClassVar[tuple[str, ...]] = ("team",)
+    """Those that are labels where the config does not say, in the order in which they are published."""
+    INVENTORY: ClassVar[bool] = False
+    """Whether it is one of what there is rather than of what happened: kept however old."""
+    ABOUT_PERSON: ClassVar[bool] = False
+    """Whether it is about a person, rather than about something that happened to one."""
+
+    id: str = field(metadata=ID)
     source: str = ""
     url: str | None = None  # deep link that a person can open
     updated_at: datetime | None = None
     team: str | None = None
     business_unit: str | None = None
-    region: str | None = None
+    region: str | None = field(default=None, metadata={"published_as": "biz_region"})
     cohort: str | None = None  # rollout wave, or "control"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request(Record):
     """Somebody asked for something: a ticket, a service request or a conversation."""
+
+    LABELS = (*SEGMENTS, "kind", "channel", "category", "request_type", "priority", "handled_by")
+    DEFAULT_LABELS = ("team", "category")
 
     kind: RequestKind | None = None
     opened_at: datetime | None = field(default=None, metadata=VITAL)
@@ -76,13 +110,13 @@ class Request(Record):
     requester: str | None = field(default=None, metadata=PERSON)
     handled_by: HandledBy | None = None
     outcome: RequestOutcome | None = field(default=None, metadata=VITAL)
-    self_service: bool | None = None  # automation answered first
+    self_service: bool | None = field(default=None, metadata=FIXED)  # automation answered first
     human_seconds: float | None = None
-    csat: float | None = None  # 0..1
-    effort: float | None = None  # 0..1
-    sentiment: float | None = None  # -1..1
+    csat: float | None = field(default=None, metadata=SHARE)
+    effort: float | None = field(default=None, metadata=SHARE)
+    sentiment: float | None = field(default=None, metadata={"low": -1.0, "high": 1.0})
     sla_breached: bool | None = None
-    legacy_path: bool | None = None
+    legacy_path: bool | None = field(default=None, metadata=FIXED)
     on_hold_seconds: float | None = None  # waiting for its requester or a third party, until it ended
     on_hold_business_seconds: float | None = None  # the same in open hours, as the platform counts them
 
@@ -91,17 +125,20 @@ class Request(Record):
 class Incident(Record):
     """A service interruption."""
 
+    LABELS = (*SEGMENTS, "severity", "service", "tier", "category")
+    DEFAULT_LABELS = ("team", "service", "severity")
+
     started_at: datetime | None = field(default=None, metadata=VITAL)
     detected_at: datetime | None = field(default=None, metadata=VITAL)
     opened_at: datetime | None = field(default=None, metadata=VITAL)
     acknowledged_at: datetime | None = None
     resolved_at: datetime | None = field(default=None, metadata=VITAL)
-    severity: IncidentSeverity | None = None
-    service: str | None = None
+    severity: IncidentSeverity | None = field(default=None, metadata={"published_as": "incident_severity"})
+    service: str | None = field(default=None, metadata=SERVICE)
     tier: str | None = None
     category: str | None = None
     recurrence_key: str | None = None
-    caused_by: str | None = None  # id of a change
+    caused_by: str | None = field(default=None, metadata=ID)  # id of a change
     auto_remediated: bool | None = None
     users_affected: int | None = None
     outage: bool | None = None  # the service was unusable
@@ -114,13 +151,16 @@ class Incident(Record):
 class Change(Record):
     """A change to a service: a deployment or a change request."""
 
+    LABELS = (*SEGMENTS, "service", "environment", "kind")
+    DEFAULT_LABELS = ("team", "service", "environment")
+
     requested_at: datetime | None = None
     first_commit_at: datetime | None = None
     approved_at: datetime | None = None
     deployed_at: datetime | None = field(default=None, metadata=VITAL)
     result: ChangeResult | None = field(default=None, metadata=VITAL)
-    service: str | None = None
-    environment: str | None = None
+    service: str | None = field(default=None, metadata=SERVICE)
+    environment: str | None = field(default=None, metadata={"published_as": "deploy_env"})
     kind: ChangeKind | None = None
     automated: bool | None = None
     unplanned: bool | None = None
@@ -132,8 +172,11 @@ class Change(Record):
 class Run(Record):
     """One attempt of an automation; all attempts with one root_id are one logical run."""
 
+    LABELS = (*SEGMENTS, "workflow", "owner")
+    DEFAULT_LABELS = ("workflow", "team")
+
     workflow: str | None = None
-    root_id: str | None = None
+    root_id: str | None = field(default=None, metadata=ID)
     attempt: int | None = None
     queued_at: datetime | None = None
     started_at: datetime | None = field(default=None, metadata=VITAL)
@@ -145,13 +188,15 @@ class Run(Record):
     rework: bool | None = None  # its result had to be cleaned up
     human_seconds: float | None = None
     trigger: str | None = None
-    owner: str | None = None
+    owner: str | None = field(default=None, metadata={"published_as": "workflow_owner"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workflow(Record):
     """Inventory: one automation. A dependency is written "kind:name", kind one of
     system, credential, api, person, plugin."""
+
+    INVENTORY = True
 
     name: str | None = None
     enabled: bool | None = None
@@ -163,6 +208,9 @@ class Workflow(Record):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Booking(Record):
     """An appointment."""
+
+    LABELS = (*SEGMENTS, "channel", "meeting_type")
+    DEFAULT_LABELS = ("team", "channel")
 
     requested_at: datetime | None = None
     first_response_at: datetime | None = None
@@ -178,14 +226,17 @@ class Booking(Record):
     automated: bool | None = None
     conflict: bool | None = None  # double-booked
     reminders: int | None = None
-    value: float | None = field(default=None, metadata=SUMMED)
+    value: float | None = field(default=None, metadata=MONEY)
     currency: str | None = None
-    opportunity_id: str | None = None
+    opportunity_id: str | None = field(default=None, metadata=ID)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opportunity(Record):
     """One entry of the sales funnel, with the time at which it reached each stage."""
+
+    LABELS = (*SEGMENTS, "channel")
+    DEFAULT_LABELS = ("team", "channel")
 
     lead_at: datetime | None = field(default=None, metadata=VITAL)
     contacted_at: datetime | None = field(default=None, metadata=VITAL)
@@ -194,7 +245,7 @@ class Opportunity(Record):
     qualified_at: datetime | None = field(default=None, metadata=VITAL)
     won_at: datetime | None = field(default=None, metadata=VITAL)
     lost_at: datetime | None = field(default=None, metadata=VITAL)
-    amount: float | None = field(default=None, metadata=SUMMED)
+    amount: float | None = field(default=None, metadata=MONEY)
     currency: str | None = None
     channel: str | None = None
     automated: bool | None = None
@@ -203,6 +254,11 @@ class Opportunity(Record):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account(Record):
     """A person's access to a rolled-out tool."""
+
+    LABELS = (*SEGMENTS, "tool")
+    DEFAULT_LABELS = ("tool", "team")
+    INVENTORY = True
+    ABOUT_PERSON = True
 
     tool: str | None = None
     person: str | None = field(default=None, metadata=PERSON)
@@ -220,6 +276,10 @@ class Account(Record):
 class Activity(Record):
     """What one person did in one tool on one day."""
 
+    LABELS = (*SEGMENTS, "tool")
+    DEFAULT_LABELS = ("tool", "team")
+    ABOUT_PERSON = True
+
     tool: str | None = None
     person: str | None = field(default=None, metadata=PERSON)
     day: datetime | None = field(default=None, metadata=VITAL)  # its first instant
@@ -232,6 +292,9 @@ class Activity(Record):
 class Audit(Record):
     """An event that matters to security."""
 
+    LABELS = (*SEGMENTS, "kind")
+    DEFAULT_LABELS = ("team", "kind")
+
     occurred_at: datetime | None = field(default=None, metadata=VITAL)
     kind: AuditKind | None = None
     attributable: bool | None = None  # user and context are known
@@ -242,13 +305,16 @@ class Audit(Record):
 class Cost(Record):
     """Money, or working time, spent over a period."""
 
+    LABELS = (*SEGMENTS, "workflow", "service", "kind")
+    DEFAULT_LABELS = ("team", "workflow", "kind")
+
     period_start: datetime | None = field(default=None, metadata=VITAL)
     period_end: datetime | None = field(default=None, metadata=VITAL)
-    amount: float | None = field(default=None, metadata=SUMMED)
+    amount: float | None = field(default=None, metadata=MONEY)
     currency: str | None = None
     kind: CostKind | None = None
     workflow: str | None = None
-    service: str | None = None
+    service: str | None = field(default=None, metadata=SERVICE)
     effort_seconds: float | None = field(default=None, metadata=SUMMED)
 
 
@@ -256,10 +322,13 @@ class Cost(Record):
 class ServiceLevel(Record):
     """A reading of how available a service was, from something that measures it."""
 
-    service: str | None = None
+    LABELS = (*SEGMENTS, "service", "tier")
+    DEFAULT_LABELS = ("service", "tier")
+
+    service: str | None = field(default=None, metadata=SERVICE)
     tier: str | None = None
     measured_at: datetime | None = field(default=None, metadata=VITAL)  # the end of the interval
-    ratio: float | None = None  # 0..1
+    ratio: float | None = field(default=None, metadata=SHARE)
     interval_seconds: float | None = None
 
 
@@ -282,25 +351,33 @@ class Read:
         return f"{type(self.record).__name__} {self.record.id}"
 
 
+def record_name(record_type: type[Record]) -> str:
+    """`ServiceLevel` -> "service_level"."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", record_type.__name__).lower()
+
+
 RECORDS: Mapping[str, type[Record]] = {
-    "request": Request,
-    "incident": Incident,
-    "change": Change,
-    "run": Run,
-    "workflow": Workflow,
-    "booking": Booking,
-    "opportunity": Opportunity,
-    "account": Account,
-    "activity": Activity,
-    "audit": Audit,
-    "cost": Cost,
-    "service_level": ServiceLevel,
+    record_name(each): each
+    for each in (
+        *(Request, Incident, Change, Run, Workflow, Booking),
+        *(Opportunity, Account, Activity, Audit, Cost, ServiceLevel),
+    )
 }
 """Record name (the table, the facts file, the KPI file) -> record type."""
 
+if TYPE_CHECKING:
+    RecordName = str
+else:
+    RecordName = Literal[tuple(RECORDS)]
+
+
+def marked(record_type: type[Record], mark: str) -> tuple[str, ...]:
+    """The columns of a record whose metadata say this of them."""
+    return tuple(each.name for each in fields(record_type) if each.metadata.get(mark))
+
+
 VITAL_COLUMNS: Mapping[type[Record], frozenset[str]] = {
-    record: frozenset({"id", *(each.name for each in fields(record) if each.metadata.get("vital"))})
-    for record in RECORDS.values()
+    record: frozenset({"id", *marked(record, "vital")}) for record in RECORDS.values()
 }
 """Record type -> the columns without which a record is left out, where they are there and cannot be read."""
 
@@ -317,26 +394,9 @@ def times_of(record: Record) -> tuple[datetime, ...]:
     return tuple(known[:-1] if len(known) > 1 and known[-1] == record.updated_at else known)
 
 
-INVENTORIES = frozenset({"workflow", "account"})
-"""Records of what there is rather than of what happened: kept however old."""
-
-ABOUT_PERSONS = frozenset({"account", "activity"})
-"""Records that are about a person, rather than about something that happened to one."""
-
-IDS = frozenset({"id", "caused_by", "root_id", "opportunity_id"})
-"""Columns that hold the id of a record. One that is a mail address is stored as a person is."""
-
-SEGMENTS = ("team", "business_unit", "region", "cohort")
-
-
-def record_name(record_type: type[Record]) -> str:
-    """`ServiceLevel` -> "service_level"."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", record_type.__name__).lower()
-
-
 def person_columns(record_type: type[Record]) -> tuple[str, ...]:
     """The columns of a record that name a person."""
-    return tuple(f.name for f in fields(record_type) if f.metadata.get("person"))
+    return marked(record_type, "person")
 
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)

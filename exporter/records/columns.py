@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -24,10 +24,8 @@ KIND_NAMES: Mapping[Kind, str] = {
 LONGEST = 100
 LARGEST = 2**63  # the store's whole numbers end below
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-BOUNDS = {"csat": (0.0, 1.0), "effort": (0.0, 1.0), "sentiment": (-1.0, 1.0), "ratio": (0.0, 1.0)}
 UNITS = {"milliseconds": 0.001, "seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
 PLAIN = frozenset({"id", "url"})  # nothing is cut off these: they are no labels
-SIGNED = frozenset({"value", "amount"})  # money may be taken back; lengths and counts are never below zero
 
 
 Scalar = str | int | float | bool
@@ -93,7 +91,7 @@ class Column:
         """What it may hold, in words."""
         if self.words:
             return f"one of {', '.join(sorted(self.words))}"
-        if self.name in BOUNDS:
+        if math.isfinite(self.high):
             return f"a number from {self.low:g} to {self.high:g}"
         return KIND_NAMES[self.kind]
 
@@ -125,18 +123,21 @@ class Column:
         return f"between {self.low:g} and {self.high:g}" if math.isfinite(self.high) else f"{self.low:g} or more"
 
 
-def _column(name: str, hint: Any) -> Column:
+def _column(name: str, hint: Any, marks: Mapping[str, Any]) -> Column:
     plain = get_args(hint)[0] if NoneType in get_args(hint) else hint
-    low, high = BOUNDS.get(name, (-math.inf if name in SIGNED else 0.0, math.inf))
+    low, high = marks.get("low", 0.0), marks.get("high", math.inf)
     if get_origin(plain) is Literal:
         return Column(name, "text", frozenset(get_args(plain)), low, high)
     kind = "texts" if get_origin(plain) is tuple else KINDS[plain]
     return Column(name, kind, frozenset(), low, high)
 
 
-COLUMNS: Mapping[type[Record], Mapping[str, Column]] = {
-    record: {name: _column(name, hint) for name, hint in get_type_hints(record).items()} for record in RECORDS.values()
-}
+def _columns(record: type[Record]) -> dict[str, Column]:
+    hints = get_type_hints(record)
+    return {each.name: _column(each.name, hints[each.name], each.metadata) for each in fields(record)}
+
+
+COLUMNS: Mapping[type[Record], Mapping[str, Column]] = {record: _columns(record) for record in RECORDS.values()}
 """Record type -> its columns by name."""
 
 

@@ -1,30 +1,20 @@
-"""Which columns may be labels, and what they are called outside."""
+"""Which columns may be labels, which are, and what they are called outside: as the record types declare it."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 
-from exporter.records import SEGMENTS
+from exporter.records import RECORDS
 
-LABELS: Mapping[str, tuple[str, ...]] = {
-    "request": (*SEGMENTS, "kind", "channel", "category", "request_type", "priority", "handled_by"),
-    "incident": (*SEGMENTS, "severity", "service", "tier", "category"),
-    "change": (*SEGMENTS, "service", "environment", "kind"),
-    "run": (*SEGMENTS, "workflow", "owner"),
-    "workflow": SEGMENTS,
-    "booking": (*SEGMENTS, "channel", "meeting_type"),
-    "opportunity": (*SEGMENTS, "channel"),
-    "account": (*SEGMENTS, "tool"),
-    "activity": (*SEGMENTS, "tool"),
-    "audit": (*SEGMENTS, "kind"),
-    "cost": (*SEGMENTS, "workflow", "service", "kind"),
-    "service_level": (*SEGMENTS, "service", "tier"),
-}
-"""Record -> the columns that may become labels: never an id, a person, a URL, a time or what a figure counts."""
+LABELS: Mapping[str, tuple[str, ...]] = {name: record.LABELS for name, record in RECORDS.items()}
+"""Record -> the columns that may become labels."""
+
+DEFAULT_LABELS: Mapping[str, tuple[str, ...]] = {name: record.DEFAULT_LABELS for name, record in RECORDS.items()}
+"""Record -> the columns that are labels where the config does not say."""
 
 LABEL_NAMES: Mapping[str, str] = {
-    "service": "app_service",
-    "environment": "deploy_env",
-    "region": "biz_region",
-    "owner": "workflow_owner",
-    "severity": "incident_severity",
+    each.name: each.metadata["published_as"]
+    for record in RECORDS.values()
+    for each in fields(record)
+    if "published_as" in each.metadata
 }
-"""Columns that would collide with labels that Prometheus, its operator or an alert sets."""
+"""Column -> what it is called outside, where that is not its own name."""

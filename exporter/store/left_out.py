@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from exporter.records import INVENTORIES, record_name
 from exporter.records.unreadable import FILE, LeftOut, Line, Summary
 from exporter.store.table import Database, naive
 
@@ -134,7 +133,7 @@ def rows_of(key: int, noted: Noted, since: Since) -> list[Row]:
     """The rows of an item, one for each of its faults."""
     what, times = noted.what, sorted(map(naive, noted.what.times))
     first, last = since
-    if what.kind and record_name(what.kind) in INVENTORIES:
+    if what.kind and what.kind.INVENTORY:
         first, last = None, FOREVER  # what there is, is of no time
     elif times:
         first, last = min(times[0], since.noted), times[-1]  # a time to come cannot hide it until then

@@ -9,7 +9,7 @@ from operator import attrgetter
 from types import NoneType
 from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
-from exporter.records import ABOUT_PERSONS, IDS, INVENTORIES, Record, person_columns, record_name
+from exporter.records import Record, marked, person_columns, record_name
 from exporter.store.person import is_address, without_address
 
 Row = tuple[Any, ...]
@@ -53,11 +53,11 @@ class Table:
 
     def __init__(self, record_type: type[Record]) -> None:
         hints = get_type_hints(record_type)
-        self.name = record_name(record_type)
+        self.record_type, self.name = record_type, record_name(record_type)
         self.columns = {f.name: SQL_TYPES[_plain(hints[f.name])] for f in fields(record_type)}
         self.times = [name for name, sql_type in self.columns.items() if sql_type == "TIMESTAMP"]
         self.persons = person_columns(record_type)
-        self.ids = [name for name in self.columns if name in IDS]
+        self.ids = marked(record_type, "id")
         self._updated = list(self.columns).index("updated_at")
         self._values = attrgetter(*self.columns)
         self._names = ", ".join(f'"{name}"' for name in self.columns)
@@ -101,7 +101,7 @@ class Table:
     @property
     def ages(self) -> bool:
         """Whether its rows are history. An inventory is not: what nobody touched for long is still there."""
-        return self.name not in INVENTORIES
+        return not self.record_type.INVENTORY
 
     @property
     def earliest(self) -> str:
@@ -125,7 +125,7 @@ class Table:
     def erase_person(self, db: Database, hashed: str) -> int:
         """Deletes the rows that are about a person, empties what names the person in others; returns how many."""
         touched = " or ".join([f"{name} = $hashed" for name in self.persons] or ["false"])
-        about = f"id = $hashed or ({touched})" if self.name in ABOUT_PERSONS else "id = $hashed"
+        about = f"id = $hashed or ({touched})" if self.record_type.ABOUT_PERSON else "id = $hashed"
         count = db.execute(f'delete from "{self.name}" where {about}', {"hashed": hashed}).fetchall()[0][0]
         for name in self.persons:
             query = f'update "{self.name}" set {name} = null where {name} = ?'

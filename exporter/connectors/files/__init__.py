@@ -30,7 +30,7 @@ from exporter.connectors.files.csv_file import csv_rows
 from exporter.connectors.files.discovery import Broken, File, State, matching, resumed, root_of
 from exporter.connectors.files.parquet_file import parquet_rows
 from exporter.connectors.files.rows import Reached, Row, json_rows
-from exporter.records import Read, Record
+from exporter.records import Read, Record, RecordName
 from exporter.records.columns import COLUMNS, Column
 from exporter.records.unreadable import FILE, ITEM, Fault, LeftOut, Unreadable, value
 
@@ -56,20 +56,7 @@ class Options:
     """Which files hold which record, and how they name its columns."""
 
     path: str  # a glob; ** is any number of folders
-    record: Literal[
-        "request",
-        "incident",
-        "change",
-        "run",
-        "workflow",
-        "booking",
-        "opportunity",
-        "account",
-        "activity",
-        "audit",
-        "cost",
-        "service_level",
-    ]
+    record: RecordName
     format: Format | None = None  # none: by the ending of the name
     columns: Mapping[str, str] = field(default_factory=dict)  # their name -> ours, or -> "" to pass the column over
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","  # of CSV
