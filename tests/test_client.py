@@ -120,7 +120,7 @@ async def test_a_post_sends_json_with_its_length() -> None:
     ("auth", "header", "value"),
     [
         (Auth.bearer(SECRET), "authorization", f"Bearer {SECRET}"),
-        (Auth.token(SECRET), "authorization", f"token {SECRET}"),
+        (Auth("Authorization", f"token {SECRET}"), "authorization", f"token {SECRET}"),
         (Auth.basic("admin", "pw"), "authorization", "Basic YWRtaW46cHc="),
         (Auth("X-N8N-API-KEY", SECRET), "x-n8n-api-key", SECRET),
     ],

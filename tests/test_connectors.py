@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -15,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from exporter.base.errors import StartOver
+from exporter.collect.contract import Connector
 from exporter.collect.http import (
     Auth,
     AuthFailed,
@@ -39,7 +39,7 @@ Key = tuple[type[Record], str]
 class Source:
     """A platform being served, what a poller would have stored of it, and the HTTP trouble in between."""
 
-    connector: ModuleType
+    connector: Connector
     world: World
     url: str
     faults: Faults
@@ -82,7 +82,7 @@ class Source:
         return came
 
 
-def connector(name: str) -> ModuleType:
+def connector(name: str) -> Connector:
     return CONNECTORS[name]
 
 

@@ -1,13 +1,11 @@
 """What can go wrong while a source is read, named by what the poller does about it."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 LONGEST_TOLD_SECONDS = 366 * 86400.0  # "not before the year 9999" is no longer than that
-RESET_HEADERS = ("X-RateLimit-Reset", "RateLimit-Reset", "X-Rate-Limit-Reset")
 LONGEST_WAIT_SECONDS = 30.0  # a longer Retry-After is not sat out inside a poll: the poller is told until when to wait
 
 
@@ -117,20 +115,6 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         return None
     # A date with the zone "-0000" comes back without one; it is UTC (RFC 5322 3.3).
     return min(max(0.0, (utc(then) - utc(now)).total_seconds()), LONGEST_TOLD_SECONDS)
-
-
-def reset_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """The wait in seconds until a rate limit begins anew, which platforms tell in seconds or as seconds since 1970."""
-    for name in RESET_HEADERS:
-        text = headers.get(name, "").strip()
-        if text.isascii() and text.isdecimal() and len(text) < 12:
-            seconds = float(text)
-            if seconds > LONGEST_TOLD_SECONDS:
-                with suppress(KeyError, ValueError):
-                    now = utc(parsedate_to_datetime(headers["Date"]))
-                seconds -= now.timestamp()
-            return min(max(0.0, seconds), LONGEST_TOLD_SECONDS)
-    return None
 
 
 def utc(moment: datetime) -> datetime:

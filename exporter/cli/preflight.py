@@ -63,7 +63,7 @@ async def ask(source: Source, at: datetime) -> Probe:
         async with (
             asyncio.timeout(SECONDS),
             client,
-            aclosing(source.connector.poll(client, source.options, {})) as pages,
+            aclosing(source.connector.poll(client, source.options, {})) as pages,  # type: ignore[type-var] # a connector's poll is an async generator
         ):
             count = 0
             async for page in pages:

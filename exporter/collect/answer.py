@@ -8,6 +8,7 @@ from urllib.parse import urljoin
 
 from exporter.base import errors
 from exporter.base.errors import BrokenOff, Forbidden, NotUnderstood, RateLimited, SourceError, Unavailable
+from exporter.collect import budget
 from exporter.collect.decode import decoded as decode
 from exporter.collect.decode import decoded_in_parts
 from exporter.records import Json
@@ -66,7 +67,7 @@ class Answer:
     def rate_limited(self) -> RateLimited:
         """Asked too often. The headers say for how long to keep away; else it is a minute."""
         told = errors.retry_after(self.headers, self.at)
-        told = errors.reset_after(self.headers, self.at) if told is None else told
+        told = budget.reset_after(self.headers, self.at) if told is None else told
         until = self.at + timedelta(seconds=UNSTATED_WAIT_SECONDS if told is None else told)
         text = f"{self.where}: HTTP {self.status}: asked too often; poll less often or set a rate"
         return RateLimited(text, until, told)

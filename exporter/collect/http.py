@@ -4,27 +4,26 @@ A `Client` is made for one poll of one source. Nothing it says (errors, repr) ho
 """
 
 import asyncio
-import base64
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from types import ModuleType
 from typing import Protocol, Self, TypeVar
+from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
 import stamina
 import stamina.instrumentation
-from aiolimiter import AsyncLimiter
 from multidict import CIMultiDict
 from yarl import URL
 
 from exporter.base import errors
 from exporter.base.errors import (
+    LONGEST_WAIT_SECONDS,
     AuthFailed,
     BrokenOff,
     Forbidden,
@@ -36,12 +35,17 @@ from exporter.base.errors import (
     TooLarge,
     Unavailable,
 )
+from exporter.collect import budget
+from exporter.collect.account import Account
 from exporter.collect.answer import WELL, Answer, decoded, explained, meaning
+from exporter.collect.auth import NOBODY, Auth, Grant, TokenRequest
+from exporter.collect.budget import Budget, Pace
 from exporter.collect.reading import ItemReader
 from exporter.records import Json
 
 __all__ = [
     "Answer",
+    "Auth",
     "AuthFailed",
     "BrokenOff",
     "Forbidden",
@@ -68,33 +72,12 @@ LARGEST_REFUSAL = 64 * 1024  # bytes that are read of the body of a refusal
 stamina.instrumentation.set_on_retry_hooks([])
 
 
-@dataclass(frozen=True, slots=True)
-class Auth:
-    """One request header that proves who asks; made by the functions below, absent by default."""
-
-    header: str = ""
-    value: str = field(default="", repr=False)
-
-    @staticmethod
-    def bearer(token: str) -> "Auth":
-        return Auth("Authorization", f"Bearer {token}")
-
-    @staticmethod
-    def basic(user: str, password: str) -> "Auth":
-        return Auth("Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
-
-    @staticmethod
-    def token(token: str) -> "Auth":
-        """Request Tracker's form."""
-        return Auth("Authorization", f"token {token}")
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpSettings:
     """How to reach one source."""
 
     url: str = field(repr=False)  # may hold a user and password
-    auth: Auth = Auth()
+    auth: Auth | Grant = NOBODY
     timeout_seconds: float = 30
     rate: float | None = None  # requests per second
     concurrency: int = 4
@@ -121,17 +104,13 @@ class Dialect:
 
     `headers` go with every question. `hosts` are others, such as "identity.example.com", that links may lead to, and so
     the credential. `judge` says what an answer means where the general rules do not know it; None: they do.
+    `budgets` are what it counts by itself when it limits how often it is asked.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     hosts: Collection[str] = ()
     judge: Callable[[Answer], SourceError | None] = lambda _: None
-
-    @classmethod
-    def of(cls, connector: ModuleType) -> Self:
-        """That of a connector: its HEADERS, HOSTS and judge(), as far as it has them."""
-        given = {name: getattr(connector, name, None) for name in ("HEADERS", "HOSTS", "judge")}
-        return cls(**{name.lower(): each for name, each in given.items() if each is not None})
+    budgets: Sequence[Budget] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +141,7 @@ class Client(ItemReader):
         observe: Observer | None = None,
         mapped: Collection[str] = (),
         dialect: Dialect | None = None,
+        account: Account | None = None,
     ) -> None:
         super().__init__(mapped)
         self.settings, self.at, self.since = settings, at, since
@@ -170,13 +150,12 @@ class Client(ItemReader):
         # What lets a question pass that is forbidden at first: headers, fetched by the connector. None: nothing does.
         self.permit: Callable[[], Awaitable[Mapping[str, str]]] | None = None
         self._dialect = dialect or Dialect()
+        self._account = account or Account(settings.auth)
         self._headers: dict[str, str] = {}
         self._observe = observe
         self._http, self._lent = http, http is not None
         self._began = asyncio.get_running_loop().time()
         self._places = asyncio.Semaphore(settings.concurrency)
-        # One request each 1/rate seconds, without the burst that a bucket of a whole second would allow.
-        self._pace = AsyncLimiter(1, 1 / settings.rate) if settings.rate else nullcontext()
         self._tls = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else True
 
     async def __aenter__(self) -> Self:
@@ -280,47 +259,104 @@ class Client(ItemReader):
         retries = stamina.retry_context(errors.worth_retrying, attempts, None, wait, 20 * wait, wait)
         async for once in retries:
             with once:
-                answer = await self._sent(question)
+                answer = await self._allowed(question)
                 fault = self._dialect.judge(answer) or meaning(answer, conditional="If-None-Match" in question.headers)
-                if isinstance(fault, RateLimited) and self._observe:
-                    self._observe.rate_limited()
+                if isinstance(fault, RateLimited):
+                    self._pace(question)[0].close(fault.delay or 0)  # every source of the account is told
+                    if self._observe:
+                        self._observe.rate_limited()
                 if fault:
                     raise fault
         return answer
 
-    async def _sent(self, question: Question) -> Answer:
-        """One request and what comes back, whatever it means."""
-        settings, where = self.settings, question.where
-        headers = CIMultiDict({"Accept": "application/json"})
+    async def _allowed(self, question: Question) -> Answer:
+        """One request under the credential; once more under a new one where it has run out."""
+        credential = self._account.credential
+        auth = await credential.header(self._token, self.now)
+        answer = await self._paced(question, auth)
+        if answer.status == 401 and (again := await credential.another(auth, self._token, self.now)):
+            answer = await self._paced(question, again)
+        return answer
+
+    async def _paced(self, question: Question, auth: Auth) -> Answer:
+        """One request when the account's budgets let it go, and what comes back, whatever it means."""
+        headers = CIMultiDict({"Accept": "application/json", **auth.headers})
+        data = None
         if question.json is not None:
-            headers["Content-Type"] = "application/json"
-        if settings.auth.header:
-            headers[settings.auth.header] = settings.auth.value
+            data, headers["Content-Type"] = msgspec.json.encode(question.json), "application/json"
         for more in (self._dialect.headers, self._headers, question.headers):
             headers.update(more)
-        self._http = self._http or aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        async with self._places, self._pace:
-            try:
-                async with self._http.request(
-                    question.method,
-                    question.url,
-                    params=repeated(question.params),
-                    data=None if question.json is None else msgspec.json.encode(question.json),
-                    headers=headers,
-                    allow_redirects=False,
-                    proxy=settings.proxy,
-                    ssl=self._tls,
-                    timeout=aiohttp.ClientTimeout(total=settings.timeout_seconds),
-                ) as response:
-                    at = self._came(response)
-                    well = response.status in WELL
-                    body = await read(response, where, settings.max_response_bytes) if well else await refusal(response)
-            except TimeoutError:
-                self._count("timeout")
-                raise Unavailable(f"{where}: no answer within {settings.timeout_seconds:g} s") from None
-            except (aiohttp.ClientError, OSError) as error:
-                self._count("error")
-                raise Unavailable(f"{where}: {fault(error)}") from None
+        self._http = self._http or session()
+        pace, gap = self._pace(question)
+        async with self._places:
+            while (wait := pace.wait()) > 0:
+                if wait > LONGEST_WAIT_SECONDS:
+                    text = f"{question.where}: not asked, because the platform allows no more requests for {wait:.0f} s"
+                    raise RateLimited(text, self.now + timedelta(seconds=wait), wait)
+                await asyncio.sleep(wait)
+            await pace.turn(gap)
+            await self._account.overall.turn(1 / self.settings.rate if self.settings.rate else 0)
+            url, params = question.url, repeated(question.params)
+            answer = await self._sent(self._http, question.method, url, question.where, headers, data, params)
+        if (left := budget.left(answer.headers, answer.at)) and left.requests == 0:
+            pace.close(left.seconds)
+        return answer
+
+    def _pace(self, question: Question) -> tuple[Pace, float]:
+        """The pace of the budget that a question belongs to, and the seconds until the next one of it."""
+        path = question.url.path.removeprefix(URL(self.settings.url.rstrip("/")).path.rstrip("/"))
+        mine = budget.of(path, self._dialect.budgets)
+        return self._account.pace(mine.name if mine else ""), mine.gap if mine else 0.0
+
+    async def _token(self, asked: TokenRequest) -> Answer:
+        """The answer to a request for a token, over a connection of its own: a poll that ends must not break it off."""
+        form = "application/x-www-form-urlencoded"
+        headers = CIMultiDict(
+            {"Accept": "application/json", "Content-Type": form if asked.form else "application/json"}
+        )
+        headers.update({**self._dialect.headers, **asked.headers})
+        data = urlencode(asked.body).encode() if asked.form else msgspec.json.encode(asked.body)
+        async with session() as http:
+            return await self._sent(http, "POST", URL(asked.url), asked.where, headers, data)
+
+    @property
+    def now(self) -> datetime:
+        """The time of day. No clock is read here: it is when the poll began plus the time it has taken."""
+        return self.at + timedelta(seconds=asyncio.get_running_loop().time() - self._began)
+
+    async def _sent(
+        self,
+        http: aiohttp.ClientSession,
+        method: str,
+        url: URL,
+        where: str,
+        headers: Mapping[str, str],
+        data: bytes | None,
+        params: list[tuple[str, Scalar]] | None = None,
+    ) -> Answer:
+        """One request and what comes back, whatever it means."""
+        settings = self.settings
+        try:
+            async with http.request(
+                method,
+                url,
+                params=params,
+                data=data,
+                headers=headers,
+                allow_redirects=False,
+                proxy=settings.proxy,
+                ssl=self._tls,
+                timeout=aiohttp.ClientTimeout(total=settings.timeout_seconds),
+            ) as response:
+                at = self._came(response)
+                well = response.status in WELL
+                body = await read(response, where, settings.max_response_bytes) if well else await refusal(response)
+        except TimeoutError:
+            self._count("timeout")
+            raise Unavailable(f"{where}: no answer within {settings.timeout_seconds:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            self._count("error")
+            raise Unavailable(f"{where}: {fault(error)}") from None
         return Answer(
             where=where,
             status=response.status,
@@ -335,8 +371,7 @@ class Client(ItemReader):
     def _came(self, response: aiohttp.ClientResponse) -> datetime:
         """Counts the answer; when it came."""
         self._count(str(response.status))
-        # No clock is read here: the time of day is when the poll began plus the time it has taken.
-        now = self.at + timedelta(seconds=asyncio.get_running_loop().time() - self._began)
+        now = self.now
         with suppress(KeyError, ValueError, TypeError):  # no date, or none that can be read
             self.clock_offset_seconds = (parsedate_to_datetime(response.headers["Date"]) - now).total_seconds()
         return now
@@ -344,6 +379,11 @@ class Client(ItemReader):
     def _count(self, code: str) -> None:
         if self._observe:
             self._observe.request(code)
+
+
+def session() -> aiohttp.ClientSession:
+    """Connections that keep no cookies."""
+    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
 
 
 def repeated(params: Query | None) -> list[tuple[str, Scalar]] | None:

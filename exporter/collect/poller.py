@@ -19,7 +19,7 @@ from typing import Any
 from exporter.base.clock import BEGINNING
 from exporter.base.errors import NotUnderstood, Partial, RateLimited, SourceError, StartOver, Unavailable
 from exporter.collect import mapping
-from exporter.collect.contract import Cursor, Page
+from exporter.collect.contract import Cursor, Page, needs
 from exporter.collect.freshness import SourceFreshness, freshness
 from exporter.collect.http import Client
 from exporter.collect.selfmetrics import Health
@@ -182,7 +182,7 @@ class _Poll:
         except TimeoutError:
             raise NotUnderstood(f"no end of the poll within {seconds:g} s") from None
         # A first sync of several polls asked from different instants on: the last of them holds for all.
-        whole_since = BEGINNING if getattr(source.connector, "READS_ALL", False) else since
+        whole_since = BEGINNING if needs(source.connector).reads_all else since
         await self._in_thread(self.store.succeeded, source.name, at, whole_since)
         if self.partial:
             raise self.partial

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import ModuleType
 from typing import Any
 
-from exporter.collect.http import Client, Dialect, HttpSettings, Observer
+from exporter.collect.account import Accounts
+from exporter.collect.contract import Connector, needs
+from exporter.collect.http import Client, HttpSettings, Observer
 from exporter.collect.mapping import Fillers
 from exporter.records import Record
 from exporter.records.unreadable import MOST_UNREAD
@@ -19,7 +20,7 @@ class Source:
 
     name: str
     type: str
-    connector: ModuleType
+    connector: Connector
     options: Any
     http: HttpSettings
     mapping: Fillers = field(repr=False, compare=False)  # the fingerprint tells of a change
@@ -38,7 +39,15 @@ class Source:
         """The columns that the config fills."""
         return frozenset(name for filler in self.mapping.values() for _, name, _, _ in filler.mapped)
 
-    def client(self, *, at: datetime, since: datetime, observe: Observer | None = None) -> Client:
-        """Who asks it, during one poll that begins at `at`; a first sync wants what was since `since`."""
-        dialect = Dialect.of(self.connector)
-        return Client(self.http, at=at, since=since, observe=observe, mapped=self.mapped, dialect=dialect)
+    def client(
+        self, *, at: datetime, since: datetime, observe: Observer | None = None, accounts: Accounts | None = None
+    ) -> Client:
+        """Who asks it, during one poll that begins at `at`; a first sync wants what was since `since`.
+
+        `accounts`: what it shares with other sources and with the polls before.
+        """
+        account = accounts.of(self.http.url, self.http.auth) if accounts else None
+        dialect = needs(self.connector).dialect
+        return Client(
+            self.http, at=at, since=since, observe=observe, mapped=self.mapped, dialect=dialect, account=account
+        )

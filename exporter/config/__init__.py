@@ -1,16 +1,16 @@
 """The config file -> frozen dataclasses. Every mistake is found in one reading, each with its line and path."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from exporter.base import duration, strict_yaml
 from exporter.base.strict_yaml import At, Mistakes
 from exporter.catalogue.kpi import Kpi
+from exporter.collect.contract import Connector
 from exporter.collect.source import Source
 from exporter.config.baselines import ComparisonReader
 from exporter.config.calendar import CalendarReader
@@ -77,7 +77,7 @@ class Config:
 def load(
     path: Path | str,
     catalogue: Mapping[str, Kpi],
-    connectors: Mapping[str, ModuleType],
+    connectors: Mapping[str, Connector],
     environ: Mapping[str, str] = os.environ,
 ) -> Config:
     """The config in a file. Raises strict.Mistakes with everything that is wrong."""
@@ -109,14 +109,14 @@ class _Loader:
         self.warnings.append(str(self.checker.document.mistake(at, message)))
 
     def config(
-        self, data: Mapping[str, Any], catalogue: Mapping[str, Kpi], connectors: Mapping[str, ModuleType]
+        self, data: Mapping[str, Any], catalogue: Mapping[str, Kpi], connectors: Mapping[str, Connector]
     ) -> Config | None:
         whole = self.checker.read(Whole, data, ())
         if whole is None:
             return None
         hours = CalendarReader(self.checker)
         calendars = hours.calendars(whole.calendars)
-        sources = self._sources(data, connectors, whole.calendars)
+        sources = self._sources(data, connectors, whole)
         labels = self._labels(whole)
         windows = self._windows(whole)
         own = DefinitionReader(self.checker, catalogue)
@@ -169,14 +169,13 @@ class _Loader:
             warnings=tuple(self.warnings),
         )
 
-    def _sources(
-        self, data: Mapping[str, Any], connectors: Mapping[str, ModuleType], calendars: Collection[str]
-    ) -> list[Source]:
+    def _sources(self, data: Mapping[str, Any], connectors: Mapping[str, Connector], whole: Whole) -> list[Source]:
         entries = data.get("sources")
         if not isinstance(entries, list) or not entries:
             self.checker.wrong(("sources",), "name at least one source: a list of name, type and what the type needs")
             return []
-        reader = Reader(checker=self.checker, credentials=self.credentials, connectors=connectors, calendars=calendars)
+        credentials = replace(self.credentials, store=self.path.parent / whole.store.path)
+        reader = Reader(checker=self.checker, credentials=credentials, connectors=connectors, calendars=whole.calendars)
         lines: dict[str, int] = {}
         for i, entry in enumerate(entries):
             name = entry.get("name") if isinstance(entry, dict) else None

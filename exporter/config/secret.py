@@ -36,19 +36,19 @@ class Secret:
         return hash(self._text)
 
 
-def from_environment(text: str, environ: Mapping[str, str]) -> Secret:
-    """The secret that `${NAME}` stands for."""
+def from_environment(text: str, environ: Mapping[str, str], *, lines: bool = False) -> Secret:
+    """The secret that `${NAME}` stands for; of several lines only where such are meant."""
     match = REFERENCE.fullmatch(text.strip())
     if not match:
         raise SecretError("a secret is not written here; name a file that holds it, or a variable like ${NAME}")
     value = environ.get(match[1], "").strip()
     if not value:
         raise SecretError(f"the environment variable {match[1]} is not set")
-    return _line(value, f"the environment variable {match[1]}")
+    return Secret(value) if lines and len(value) <= LARGEST else _line(value, f"the environment variable {match[1]}")
 
 
-def from_file(path: Path) -> Secret:
-    """The single line that a file holds."""
+def from_file(path: Path, *, lines: bool = False) -> Secret:
+    """The single line that a file holds, or all of its lines where a secret has several, as a key in PEM."""
     try:
         with path.open("rb") as opened:
             content = opened.read(LARGEST + 1)
@@ -59,7 +59,7 @@ def from_file(path: Path) -> Secret:
         raise SecretError(f"{path} cannot be read: {error.strerror}") from None
     if not text:
         raise SecretError(f"{path} is empty; write the secret into it")
-    return _line(text, str(path))
+    return Secret(text) if lines and len(text) <= LARGEST else _line(text, str(path))
 
 
 def loose(path: Path) -> bool:

@@ -238,6 +238,28 @@ class KpiSection(Section):
     baselines: Comparison | None = None  # instead of those for every KPI
 
 
+class AuthSection(Section):
+    """How tokens are had, where a source does not send its secret itself."""
+
+    method: Literal["client_credentials", "refresh_token", "login", "app"]
+    token_url: str | None = None  # a whole address, or a path below the source's url
+    client_id: Text | None = None
+    client_secret: str | None = None
+    client_secret_file: Text | None = None
+    client_in: Literal["body", "header"] | None = None  # where the two are sent; None: as the platform wants
+    private_key: str | None = None
+    private_key_file: Text | None = None
+    refresh_token: str | None = None
+    refresh_token_file: Text | None = None
+    username: Text | None = None
+    password: str | None = None
+    password_file: Text | None = None
+    app_id: Text | None = None
+    installation_id: Text | None = None
+    scope: Annotated[tuple[Text, ...], ONE_OR_MORE] = ()
+    parameters: Mapping[str, str] = {}  # sent beside the others; not for secrets
+
+
 class SourceSection(Section):
     """What every source may be told; the options of its connector stand beside these."""
 
@@ -253,6 +275,7 @@ class SourceSection(Section):
     password: str | None = None
     password_file: Text | None = None
     header: Header | None = None
+    auth: AuthSection | None = None
     interval: Pause | None = None
     initial_history: Length = 120 * 86400
     max_staleness: Length | None = None

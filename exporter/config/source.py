@@ -4,12 +4,12 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from types import ModuleType
 from typing import Any
 
 from exporter.base import duration
 from exporter.base.strict_yaml import At
-from exporter.collect.contract import LATER
+from exporter.collect.auth import Scheme
+from exporter.collect.contract import LATER, Connector, needs
 from exporter.collect.http import HttpSettings
 from exporter.collect.mapping import UNMAPPED, compiled, faults
 from exporter.collect.source import RecordTypes, Source
@@ -20,12 +20,21 @@ from exporter.config.shape import Checker
 from exporter.records import RECORDS, SEGMENTS
 from exporter.records.columns import COLUMNS, Rules
 
-WITHOUT_URL = frozenset({"files"})
 HTTP_KEYS = {
-    *("url", "api_key", "api_key_file", "token", "token_file", "username", "password", "password_file", "header"),
+    *(
+        "url",
+        "api_key",
+        "api_key_file",
+        "token",
+        "token_file",
+        "username",
+        "password",
+        "password_file",
+        "header",
+        "auth",
+    ),
     *("timeout", "rate", "concurrency", "proxy", "ca_file", "max_response_bytes"),
 }
-INTERVALS = {"files": 30}  # seconds, where not 60
 SHORTEST_STALENESS = 3600
 
 
@@ -35,7 +44,7 @@ class Reader:
 
     checker: Checker
     credentials: Credentials
-    connectors: Mapping[str, ModuleType]
+    connectors: Mapping[str, Connector]
     calendars: Collection[str] = ()
 
     def source(self, data: Any, at: At) -> Source | None:
@@ -47,7 +56,8 @@ class Reader:
         connector = self.connectors.get(kind) if isinstance(kind, str) else None
         if isinstance(kind, str) and connector is None:
             self.checker.unknown("connector", kind, list(self.connectors), (*at, "type"))
-        local = isinstance(kind, str) and kind in WITHOUT_URL
+        scheme = needs(connector).auth if connector else Scheme()
+        local = scheme is None
         if connector and not local and "url" not in data:
             self.checker.wrong((*at, "url"), "this key is missing; write the address of the platform")
         common = set(SourceSection.model_fields) - (HTTP_KEYS if local else set())
@@ -57,7 +67,7 @@ class Reader:
                 self.checker.unknown("key", key, [*common, *own], (*at, key))
         section = self.checker.read(SourceSection, {k: v for k, v in data.items() if k in common and k not in own}, at)
         reached = {} if local else data
-        http = self.credentials.http(section or SourceSection.model_construct(), reached, at)
+        http = self.credentials.http(section or SourceSection.model_construct(), reached, at, scheme or Scheme())
         if connector is None:
             return None
         options = self._options(connector, {own[k]: (k, v) for k, v in data.items() if k in own}, at)
@@ -65,7 +75,7 @@ class Reader:
             return None
         return self._source(section, connector, options, http, at)
 
-    def _options(self, connector: ModuleType, given: Mapping[str, tuple[str, Any]], at: At) -> Any:
+    def _options(self, connector: Connector, given: Mapping[str, tuple[str, Any]], at: At) -> Any:
         """The connector's own options; `given` is field -> (key, value)."""
         values = {}
         for field, (key, value) in given.items():
@@ -84,11 +94,9 @@ class Reader:
             return options
         return dataclasses.replace(options, path=str(self.credentials.folder / options.path))
 
-    def _source(
-        self, section: SourceSection, connector: ModuleType, options: Any, http: HttpSettings, at: At
-    ) -> Source:
+    def _source(self, section: SourceSection, connector: Connector, options: Any, http: HttpSettings, at: At) -> Source:
         records = _fed(connector, options)
-        interval = section.interval or INTERVALS.get(section.type, 60)
+        interval = section.interval or needs(connector).interval
         staleness = section.max_staleness or max(3 * interval, SHORTEST_STALENESS)
         if staleness < interval:
             self.checker.wrong((*at, "max_staleness"), "this is shorter than interval; write at least 3 times interval")
@@ -105,7 +113,7 @@ class Reader:
             max_staleness_seconds=staleness,
             max_data_age_seconds=section.max_data_age,
             most_unread=section.max_unreadable,
-            noun=getattr(connector, "NOUN", "item"),
+            noun=needs(connector).noun,
             calendar=CalendarReader(self.checker).chosen(section.calendar, self.calendars, at),
             fingerprint=_fingerprint(section, options, http.url),
         )
@@ -134,7 +142,7 @@ def _key(field: str) -> str:
     return field.removesuffix("_seconds")
 
 
-def _fed(connector: ModuleType, options: Any) -> RecordTypes:
+def _fed(connector: Connector, options: Any) -> RecordTypes:
     """The records a source feeds: those of its connector, or the one named by its option `record`."""
     record = getattr(options, "record", None)
     return (RECORDS[record],) if record else tuple(connector.RECORDS)

@@ -1,10 +1,9 @@
 """One module per platform. To add one: copy a neighbour, then name it here."""
 
-from types import ModuleType
-
+from exporter.collect.contract import Connector
 from exporter.connectors import files, n8n, prefect, request_tracker
 
-CONNECTORS: dict[str, ModuleType] = {
+CONNECTORS: dict[str, Connector] = {
     "files": files,
     "n8n": n8n,
     "prefect": prefect,

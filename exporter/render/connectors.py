@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import MISSING, Field, fields
-from types import ModuleType
 from typing import Any
 
+from exporter.collect.contract import Connector
 from exporter.connectors import CONNECTORS
 from exporter.records import record_name
 
@@ -30,19 +30,19 @@ def page() -> str:
     return "\n".join([INTRODUCTION, table, *(section(name, CONNECTORS[name]) for name in sorted(CONNECTORS))])
 
 
-def section(name: str, module: ModuleType) -> str:
+def section(name: str, module: Connector) -> str:
     """One connector: its five words, and its own keys in the configuration."""
     words = "\n".join(f"- **{word}**: {text}" for word, text in header(module).items())
     options = ", ".join(f"`{option.name}` ({default(option)})" for option in fields(module.Options))
     return f"## {name}\n\n{title(module)}\n\n{words}\n- **Options**: {options}\n"
 
 
-def title(module: ModuleType) -> str:
+def title(module: Connector) -> str:
     """The first line of a module's header."""
     return escaped((module.__doc__ or "").partition("\n")[0])
 
 
-def header(module: ModuleType) -> dict[str, str]:
+def header(module: Connector) -> dict[str, str]:
     """The five words -> what the module says under each, on one line."""
     text = module.__doc__ or ""
     parts = re.split(rf"^({'|'.join(WORDS)})\s", text, flags=re.MULTILINE)[1:]

@@ -35,6 +35,8 @@ from exporter.records.columns import COLUMNS, Column
 from exporter.records.unreadable import FILE, ITEM, Fault, LeftOut, Unreadable, value
 
 RECORDS = tuple(records.RECORDS.values())
+AUTH = None
+INTERVAL = 30
 READS_ALL = True
 NOUN = "row"
 Format = Literal["json_lines", "csv", "parquet"]

@@ -27,6 +27,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from exporter.collect import paging
+from exporter.collect.auth import Scheme
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.details import Details
 from exporter.collect.http import Client, Gone, NotUnderstood, TooLarge
@@ -36,6 +37,7 @@ from exporter.records import ExceptionKind, Json, Run, Workflow, instant
 from exporter.records.unreadable import ODD
 
 RECORDS = (Run, Workflow)
+AUTH = Scheme(api_key=("X-N8N-API-KEY", "{}"))
 SWEEP_EVERY = timedelta(hours=1)
 SWEEP_EXECUTIONS = 25_000  # n8n keeps 10,000 unless told otherwise
 SHORT = 2_500  # a list that is no longer is read whole at every poll

@@ -28,6 +28,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from exporter.collect.auth import Scheme
 from exporter.collect.contract import LATER, Cursor, Page
 from exporter.collect.details import Details
 from exporter.collect.http import Client, NotUnderstood
@@ -37,6 +38,7 @@ from exporter.records import Json, Read, Request, RequestOutcome
 from exporter.records.unreadable import ODD
 
 RECORDS = (Request,)
+AUTH = Scheme(token=("Authorization", "token {}"))
 FIELDS = {
     "tickets": "Status,Queue,Owner,Requestor,Priority,Created,Resolved,Due,LastUpdated,TimeWorked,SLA,CustomFields",
     "transactions": "Type,Field,OldValue,NewValue,Created,Creator,ObjectId",

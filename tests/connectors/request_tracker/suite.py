@@ -69,7 +69,7 @@ def world(_folder: Path) -> World:
     return World(
         app=tracker.app("/rt"),
         options=Options(page_size=5, overlap=20, bots=("autobot",)),
-        auth=Auth.token(tracker.token),
+        auth=Auth("Authorization", f"token {tracker.token}"),
         path="/rt",
         unknown_word=unknown_word,
         missing_time=missing_time,

@@ -112,7 +112,7 @@ async def test_a_changed_ticket_that_cannot_be_read_is_not_taken_for_deleted(des
 async def test_a_status_of_another_lifecycle_is_named(desk: Desk) -> None:
     many(desk.tracker, 5)
     desk.tracker.set_status(3, "waiting-vendor", "alice", AT)
-    settings = HttpSettings(url=desk.url, auth=Auth.token(desk.tracker.token))
+    settings = HttpSettings(url=desk.url, auth=Auth("Authorization", f"token {desk.tracker.token}"))
     async with Client(settings, at=AT, since=AT - timedelta(days=30)) as client:
         reads = [read async for page in request_tracker.poll(client, Options(), {}) for read in page.reads]
         texts = {fault.text for each in client.left_out() for fault in each.faults if each.whole}

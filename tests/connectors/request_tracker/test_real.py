@@ -51,7 +51,9 @@ class Desk:
     async def poll(self) -> int:
         """Stores everything; how many requests that took."""
         at, observe = datetime.now(UTC), Requests()
-        settings = HttpSettings(url=self.tracker.url, auth=Auth.token(self.tracker.token), attempts=1)
+        settings = HttpSettings(
+            url=self.tracker.url, auth=Auth("Authorization", f"token {self.tracker.token}"), attempts=1
+        )
         cursor = self.store.source("desk").cursor
         async with Client(settings, at=at, since=at - timedelta(days=1), observe=observe) as client:
             async for page in request_tracker.poll(client, OPTIONS, cursor):

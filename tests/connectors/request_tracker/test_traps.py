@@ -37,7 +37,7 @@ class Desk:
     async def poll(self, options: Options = BOT, *, pages: int = 1_000_000, days: int = 30) -> int:
         """Polls and stores, at most so many pages; how many requests were made."""
         before = len(self.tracker.faults.requests)
-        settings = HttpSettings(url=self.url, auth=Auth.token(self.tracker.token), attempts=1)
+        settings = HttpSettings(url=self.url, auth=Auth("Authorization", f"token {self.tracker.token}"), attempts=1)
         async with Client(settings, at=AT, since=AT - timedelta(days=days)) as client:
             async for page in request_tracker.poll(client, options, self.cursor):
                 self.stored |= {r.record.id: r.record for r in page.reads if isinstance(r.record, Request)}
@@ -234,7 +234,7 @@ async def test_empty_pages_without_end_are_not_read_for_ever() -> None:
 
 async def test_the_first_sync_says_how_many_tickets_it_will_bring(desk: Desk) -> None:
     many(desk.tracker, 12)
-    settings = HttpSettings(url=desk.url, auth=Auth.token(desk.tracker.token))
+    settings = HttpSettings(url=desk.url, auth=Auth("Authorization", f"token {desk.tracker.token}"))
     async with Client(settings, at=AT, since=AT - timedelta(days=1)) as client:
         totals = [page.total async for page in request_tracker.poll(client, Options(page_size=5, overlap=0), {})]
 
@@ -260,7 +260,7 @@ async def test_a_wrong_base_path_says_that_nothing_is_there(desk: Desk) -> None:
 
 
 async def test_a_log_in_page_is_a_refused_credential(desk: Desk) -> None:
-    settings = HttpSettings(url=desk.url, auth=Auth.token("wrong"), attempts=1)
+    settings = HttpSettings(url=desk.url, auth=Auth("Authorization", "token wrong"), attempts=1)
     async with (
         aiohttp.ClientSession(headers={"User-Agent": "Mozilla/5.0"}) as http,
         Client(settings, http=http, at=AT, since=AT) as client,
