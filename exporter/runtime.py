@@ -12,6 +12,7 @@ from exporter import __version__
 from exporter.base.clock import NEVER
 from exporter.baselines.lookback import Memory
 from exporter.catalogue import kpi
+from exporter.collect.account import Accounts
 from exporter.collect.freshness import SourceFreshness, freshness
 from exporter.collect.poller import Show, poll_once
 from exporter.collect.selfmetrics import Health
@@ -124,9 +125,9 @@ async def once(
     health.reload.succeeded(clock())
     failed: dict[str, str] = {}
     if polls:
-        began = clock()
+        began, accounts = clock(), Accounts()
         outcomes = await asyncio.gather(
-            *(poll_once(source, store, health, began, show=show) for source in config.sources)
+            *(poll_once(source, store, health, began, show=show, accounts=accounts) for source in config.sources)
         )
         pairs = zip(config.sources, outcomes, strict=True)
         failed = {source.name: outcome.text for source, outcome in pairs if outcome.reason}

@@ -2,23 +2,25 @@
 
 import asyncio
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from exporter.base.errors import AuthFailed, RateLimited, SourceError, Unavailable
+from exporter.collect import paging
 from exporter.collect.account import Accounts
 from exporter.collect.auth import App, ClientCredentials, Grant, Login, RefreshToken, Scheme
 from exporter.collect.http import Client, HttpSettings
 from exporter.collect.token_file import Kept, TokenFile
+from exporter.demo.fakes.prefect import Prefect
 from tests.fakes.oauth import AT, PEM, Identity, items
 
 SECRETS = re.compile(r"s3cret|pa55|first|refresh-|token-\d|PRIVATE KEY|eyJ")
@@ -41,8 +43,8 @@ class World:
     async def read(self, grant: Grant, at: datetime | None = None, **settings: Any) -> list[Any]:
         """All items, in one poll."""
         async with self.client(grant, at, **settings) as client:
-            pages = client.pages("/items", items="items", next_in="next", next_as="page")
-            return [item async for page in pages for item in page]
+            pages = paging.by_token(client, "/items", items="items", next_in="next", next_as="page")
+            return [item async for page in pages for item in page.items]
 
     def oauth(self, **more: Any) -> ClientCredentials:
         return ClientCredentials(
@@ -124,7 +126,9 @@ async def test_many_questions_at_once_renew_a_token_once() -> None:
 @pytest.mark.parametrize("way", ["header", "key"])
 async def test_a_client_proves_who_it_is_as_the_platform_wants_it(way: str, status: int) -> None:
     async with world(basic=way == "header", status=status) as there:
-        shown = {"header": {"scheme": Scheme(client_in="header")}, "key": {"secret": "", "key": PEM}}[way]
+        shown: dict[str, Any] = (
+            {"scheme": Scheme(client_in="header")} if way == "header" else {"secret": "", "key": PEM}
+        )
 
         assert await there.read(there.oauth(**shown)) == [0, 1, 2, 3, 4]
 
@@ -162,6 +166,10 @@ def refreshing(there: World, folder: Path, first: str = "first") -> RefreshToken
     )
 
 
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
 async def test_refresh_tokens_that_rotate_are_kept_for_the_next_start(tmp_path: Path) -> None:
     async with world() as there:
         grant = refreshing(there, tmp_path)
@@ -171,8 +179,7 @@ async def test_refresh_tokens_that_rotate_are_kept_for_the_next_start(tmp_path: 
             there.accounts = Accounts()  # as after a restart
 
         assert [said["refresh_token"] for said in there.identity.asked] == ["first", "refresh-1", "refresh-2"]
-        assert grant.file.stat().st_mode & 0o777 == 0o600
-        assert sorted(path.name for path in tmp_path.iterdir()) == [grant.file.name, f"{grant.file.name}.lock"]
+        assert modes(tmp_path) == {grant.file.name: 0o600, f"{grant.file.name}.lock": 0o600}
 
 
 async def test_an_access_token_that_still_holds_is_used_after_a_restart(tmp_path: Path) -> None:
@@ -217,14 +224,14 @@ async def test_two_processes_with_one_refresh_token_do_not_take_it_from_each_oth
 async def test_a_poll_that_is_broken_off_does_not_lose_the_token_it_was_waiting_for(tmp_path: Path) -> None:
     async with world() as there:
         poll = asyncio.create_task(there.read(refreshing(there, tmp_path)))
-        there.identity.meanwhile = lambda: poll.cancel() and None
+        there.identity.meanwhile = lambda: (poll.cancel(), None)[1]
         with pytest.raises(asyncio.CancelledError):
             await poll
         there.identity.meanwhile = lambda: None
         await there.accounts.settle()
 
         kept = TokenFile(refreshing(there, tmp_path).file).read()
-        assert kept and (kept.refresh, kept.asking) == ("refresh-1", False)
+        assert kept == replace(kept or Kept(), refresh="refresh-1", asking=False)
         assert await there.read(refreshing(there, tmp_path)) == [0, 1, 2, 3, 4]
 
 
@@ -270,7 +277,7 @@ async def test_a_new_authorization_in_the_config_is_used_at_once(tmp_path: Path)
         ((200, {"welcome": 1}), SourceError, "is this the address for tokens"),
         ((302, {}), AuthFailed, "sent elsewhere"),
         ((503, {}), Unavailable, "HTTP 503"),
-        ((429, {}), RateLimited, "asked for too often"),
+        ((429, {}), RateLimited, "asked too often"),
     ],
 )
 async def test_what_is_wrong_with_a_token_is_said_where_and_what_would_be_right(
@@ -301,3 +308,84 @@ async def test_a_place_for_tokens_that_does_not_answer_is_unavailable_and_not_a_
         grant = there.oauth(url=f"http://127.0.0.1:{unused_tcp_port}/oauth/token")
         with pytest.raises(Unavailable, match=re.escape("POST 127.0.0.1/oauth/token: cannot connect")):
             await there.read(grant, attempts=1)
+
+
+# The program itself, ended at the worst moments
+
+
+@dataclass
+class Killed:
+    """The program on a config whose refresh tokens rotate, and what its platform does to it."""
+
+    identity: Identity
+    folder: Path
+    process: asyncio.subprocess.Process | None = None
+
+    def kill(self) -> None:
+        """At once, with SIGKILL; the first time only."""
+        process, self.process = self.process, None
+        if process:
+            process.kill()
+
+    async def once(self) -> tuple[int, str]:
+        """`once` to its end, however it ends: status and what it said."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "exporter", "once", "--config.file", "outcome.yaml", cwd=self.folder,
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        self.process = process if self.process is None and not self.identity.asked else None
+        _, said = await process.communicate()
+        return process.returncode or 0, said.decode()
+
+
+@asynccontextmanager
+async def killed(folder: Path, **more: Any) -> AsyncIterator[Killed]:
+    there = Killed(Identity(at=datetime.now(UTC), **more), folder)
+    prefect = Prefect()
+    prefect.add_deployment("etl", "nightly", AT)
+    app = prefect.app()
+    app.middlewares.insert(0, there.identity.guard)
+    async with TestServer(app) as api, TestServer(there.identity.app()) as tokens:
+        (folder / "secret").write_text("s3cret/+")
+        (folder / "refresh").write_text("first")
+        (folder / "outcome.yaml").write_text(
+            f"sources:\n  - name: flows\n    type: prefect\n    url: {api.make_url('/api')}\n    auth:\n"
+            f"      method: refresh_token\n      token_url: {tokens.make_url('/oauth/token')}\n"
+            "      client_id: exporter\n      client_secret_file: secret\n      refresh_token_file: refresh\n"
+        )
+        yield there
+
+
+async def test_after_a_kill_between_use_and_storing_a_forgiving_platform_is_asked_as_before(tmp_path: Path) -> None:
+    async with killed(tmp_path, forgiving=True) as there:
+        there.identity.meanwhile = there.kill
+        died, _ = await there.once()
+        status, said = await there.once()
+
+        assert (died, status, said) == (-signal.SIGKILL, 0, said)
+        assert [form["refresh_token"] for form in there.identity.asked] == ["first", "first"]
+
+
+async def test_after_a_kill_between_use_and_storing_a_strict_platform_s_user_is_told_what_to_do(tmp_path: Path) -> None:
+    async with killed(tmp_path) as there:
+        there.identity.meanwhile = there.kill
+        died, _ = await there.once()
+        status, said = await there.once()
+        there.identity.refresh = "anew"  # as somebody authorizes again
+        await asyncio.to_thread((tmp_path / "refresh").write_text, "anew")
+        healed, _ = await there.once()
+
+        assert (died, status, healed) == (-signal.SIGKILL, 1, 0)
+        assert "source flows: POST 127.0.0.1/oauth/token: HTTP 400, invalid_grant: the exporter was ended while" in said
+        assert f"authorize the client again and write the new refresh token to {tmp_path / 'refresh'}" in said
+        assert SECRETS.search(said.replace("refresh_token", "")) is None
+
+
+async def test_after_a_kill_between_storing_and_use_the_stored_token_is_used(tmp_path: Path) -> None:
+    async with killed(tmp_path) as there:
+        there.identity.arrived = there.kill
+        died, _ = await there.once()
+        status, said = await there.once()
+
+        assert (died, status, said) == (-signal.SIGKILL, 0, said)
+        assert [form["refresh_token"] for form in there.identity.asked] == ["first"]

@@ -19,10 +19,11 @@ from exporter.base import duration, strict_yaml
 from exporter.base.strict_yaml import Mistakes
 from exporter.catalogue import kpi
 from exporter.catalogue.kpi import Threshold
+from exporter.collect.auth import App, ClientCredentials, Grant, Login, RefreshToken, Scheme
 from exporter.collect.mapping import apply
 from exporter.config import Config
 from exporter.config.secret import Secret
-from exporter.config.section import KpiSection, SourceSection, Whole
+from exporter.config.section import AuthSection, KpiSection, SourceSection, Whole
 from exporter.config.setting import predicate_columns
 from exporter.connectors import CONNECTORS
 from exporter.evaluation.breach import resolve
@@ -33,6 +34,7 @@ from exporter.records import RECORDS, Read, Request, Run
 from exporter.records.columns import Rule
 from exporter.records.labels import DEFAULT_LABELS, LABELS
 from exporter.store import Store
+from tests.fakes.oauth import PEM
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 CONFIGS = Path(__file__).parent / "configs"
@@ -207,6 +209,142 @@ def test_credentials_become_the_header_the_platform_wants(
 
     assert (found.sources[0].http.auth.header, found.sources[0].http.auth.value) == (header, value)
     assert found.warnings == ()
+
+
+OAUTH = "https://id.example.com/token"
+CLIENT = f"token_url: {OAUTH}, client_id: me"
+
+
+@pytest.fixture
+def secret_files(tmp_path: Path) -> None:
+    for name, text in (("key", "sesame"), ("app.pem", PEM)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+
+
+@pytest.mark.usefixtures("secret_files")
+@pytest.mark.parametrize(
+    ("auth", "expected"),
+    [
+        (
+            f"method: client_credentials, {CLIENT}, client_secret: '${{KNOWN}}', scope: [a, b], parameters: {{x: y}}",
+            ClientCredentials(
+                url=OAUTH, client_id="me", secret="abracadabra", parameters=(("scope", "a b"), ("x", "y"))
+            ),
+        ),
+        (
+            f"method: client_credentials, {CLIENT}, client_secret_file: key, client_in: header, scope: a",
+            ClientCredentials(
+                url=OAUTH,
+                client_id="me",
+                secret="sesame",
+                parameters=(("scope", "a"),),
+                scheme=Scheme(client_in="header"),
+            ),
+        ),
+        (
+            f"method: client_credentials, {CLIENT}, private_key_file: app.pem",
+            ClientCredentials(url=OAUTH, client_id="me", key=PEM.strip()),
+        ),
+        (
+            "method: login, token_url: /auth/token, username: me, password_file: key",
+            Login(url="https://n8n.example.com/auth/token", username="me", password="sesame"),
+        ),
+        (
+            "method: app, token_url: '/i/{installation_id}/t', app_id: '1', installation_id: '9', private_key: "
+            "'${PEM}'",
+            App(url="https://n8n.example.com/i/9/t", app_id="1", key=PEM.strip()),
+        ),
+    ],
+)
+def test_an_auth_section_says_how_tokens_are_had(written: Any, auth: str, expected: Grant) -> None:
+    found = written(N8N.replace("n8n\n", "prefect\n") + f"    auth: {{{auth}}}\n", {"KNOWN": "abracadabra", "PEM": PEM})
+
+    assert found.sources[0].http.auth == expected
+    assert found.warnings == ()
+    assert re.findall("sesame|abracadabra|PRIVATE", f"{found!r}") == []
+
+
+@pytest.mark.usefixtures("secret_files")
+def test_refresh_tokens_are_kept_beside_the_store_for_each_authorization(written: Any, tmp_path: Path) -> None:
+    def grant(first: str) -> RefreshToken:
+        (tmp_path / "key").write_text(first)
+        auth = f"auth: {{method: refresh_token, {CLIENT}, refresh_token_file: key}}"
+        found = written(f"store: {{path: kept.duckdb}}\n{N8N}    {auth}\n").sources[0].http.auth
+        assert isinstance(found, RefreshToken)
+        return found
+
+    first, second = grant("sesame"), grant("another")
+
+    assert (first.first, first.secret, first.named) == ("sesame", "", str(tmp_path / "key"))
+    assert re.fullmatch(r"kept\.duckdb\.token-[0-9a-f]{12}", first.file.name)
+    assert first.file.parent == tmp_path
+    assert first.file != second.file
+    assert first == grant("sesame")
+
+
+@pytest.mark.usefixtures("secret_files")
+@pytest.mark.parametrize(
+    ("auth", "expected"),
+    [
+        ("method: oauth", ".method: this word is not known here; known: client_credentials, refresh_token, login, app"),
+        (
+            f"method: client_credentials, {CLIENT}",
+            ": client_secret_file is missing, and private_key_file too; name one",
+        ),
+        (
+            f"method: client_credentials, {CLIENT}, client_secret_file: key, private_key_file: app.pem",
+            ": client_secret and private_key are both given; keep one",
+        ),
+        (
+            "method: client_credentials, client_id: me, client_secret_file: key",
+            ".token_url: this key is missing; write the address where tokens are had, or its path below url",
+        ),
+        (
+            f"method: client_credentials, {CLIENT}, private_key_file: key",
+            ".private_key_file: the private key cannot be used; it is to be RSA in PEM, without a passphrase",
+        ),
+        (
+            f"method: client_credentials, {CLIENT}, client_secret: sesame-0x5",
+            ".client_secret: a secret is not written here; name a file that holds it, or a variable like ${NAME}",
+        ),
+        (f"method: refresh_token, {CLIENT}", ": refresh_token_file is missing; method refresh_token needs it"),
+        (
+            "method: login, token_url: /t, username: me, password_file: key, refresh_token_file: key",
+            ".refresh_token_file: method login does not use this; it belongs to refresh_token",
+        ),
+        (
+            "method: app, token_url: '/i/{installation_id}/t', app_id: '1', private_key_file: app.pem",
+            ": installation_id is missing; it is the number in the address of its settings",
+        ),
+        ("method: login, token_url: t, username: me, password_file: key", ".token_url: this is not an address; write"),
+        ("method: login, token_rul: /t", ".token_rul: there is no key 'token_rul'; did you mean 'token_url'?"),
+    ],
+)
+def test_a_mistake_in_an_auth_section_is_told_where_and_what_would_be_right(
+    tmp_path: Path, auth: str, expected: str
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(N8N + f"    auth: {{{auth}}}\n")
+    found = mistakes(path)
+
+    assert [text for text in found if f"{path}:5: sources[0].auth{expected}" in text], found
+    assert "sesame" not in "".join(found)
+
+
+def test_one_kind_of_credentials_is_enough(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(N8N + f"    api_key: '${{KNOWN}}'\n    auth: {{method: login, {CLIENT}}}\n")
+
+    assert any("api_key and auth are both given; keep one kind of credentials" in text for text in mistakes(path))
+
+
+def test_credentials_to_a_place_for_tokens_over_plain_http_are_warned_of(written: Any) -> None:
+    auth = "auth: {method: login, token_url: 'http://id.example.com/t', username: me, password: '${KNOWN}'}"
+
+    assert [text.partition(": ")[2] for text in written(f"{N8N}    {auth}\n").warnings] == [
+        "sources[0].auth.token_url: the credentials go over the network unencrypted; use https"
+    ]
 
 
 PERSON_KEYS = {"KEY": "5f" * 32}
@@ -582,6 +720,12 @@ def test_the_example_has_every_key_of_every_source() -> None:
 
     assert {kind: keys & has[kind] for kind, keys in own.items()} == own
     assert set().union(*has.values()) == set(SourceSection.model_fields).union(*own.values())
+
+
+def test_the_example_has_every_key_of_an_auth_section() -> None:
+    text = EXAMPLE.read_text()
+
+    assert [key for key in AuthSection.model_fields if not re.search(rf"\b{key}: ", text)] == []
 
 
 def test_the_example_has_every_key_of_a_mapping() -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from exporter.base.errors import SourceError
 from exporter.collect import mapping
+from exporter.collect.account import Accounts
 from exporter.collect.source import Source
 from exporter.records import SEGMENTS, Record, record_name
 from exporter.records.unreadable import LeftOut, Summary, summarized
@@ -55,10 +56,10 @@ class Probe:
         self.newest = max([*past, *([self.newest] if self.newest else [])], default=None)
 
 
-async def ask(source: Source, at: datetime) -> Probe:
+async def ask(source: Source, at: datetime, accounts: Accounts) -> Probe:
     """The first pages of a source, as one poll from nothing would get them."""
     found, left_out = Probe(source.name, noun=source.noun), list[LeftOut]()
-    client = source.client(at=at, since=at - HISTORY)
+    client = source.client(at=at, since=at - HISTORY, accounts=accounts)
     try:
         async with (
             asyncio.timeout(SECONDS),
@@ -87,7 +88,8 @@ async def ask(source: Source, at: datetime) -> Probe:
 
 async def probe(sources: Sequence[Source], at: datetime, console: Console) -> bool:
     """Asks all sources at once and prints a report; whether all is well."""
-    found = await asyncio.gather(*(ask(source, at) for source in sources))
+    accounts = Accounts()
+    found = await asyncio.gather(*(ask(source, at, accounts) for source in sources))
     for each in found:
         tell(each, console)
     return all(each.well for each in found)

@@ -9,7 +9,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -19,6 +19,7 @@ from typing import Any
 from exporter.base.clock import BEGINNING
 from exporter.base.errors import NotUnderstood, Partial, RateLimited, SourceError, StartOver, Unavailable
 from exporter.collect import mapping
+from exporter.collect.account import Accounts
 from exporter.collect.contract import Cursor, Page, needs
 from exporter.collect.freshness import SourceFreshness, freshness
 from exporter.collect.http import Client
@@ -83,12 +84,16 @@ async def poll_once(
     show: Show | None = None,
     writer: Executor | None = None,
     limits: Limits = LIMITS,
+    accounts: Accounts | None = None,
 ) -> Outcome:
-    """One poll that begins at `at`. What goes wrong is told in the outcome; nothing but cancellation is raised."""
+    """One poll that begins at `at`. What goes wrong is told in the outcome; nothing but cancellation is raised.
+
+    `accounts`: what the sources of one account share, and their polls.
+    """
     watch(health, source)
     clock = asyncio.get_running_loop().time
     began = clock()
-    poll = _Poll(source, store, health, at, show=show, writer=writer, limits=limits)
+    poll = _Poll(source, store, health, at, show=show, writer=writer, limits=limits, accounts=accounts)
     errors = [await _caught(poll.run()), await _caught(poll.tell())]  # what could not be read is told in any case
     error = errors[0] or errors[1]
     took = clock() - began
@@ -154,9 +159,10 @@ class _Poll:
         show: Show | None,
         writer: Executor | None,
         limits: Limits,
+        accounts: Accounts | None,
     ) -> None:
         self.source, self.store, self.metrics, self.at = source, store, health.sources, at
-        self.show, self.writer, self.limits = show, writer, limits
+        self.show, self.writer, self.limits, self.accounts = show, writer, limits, accounts
         self.partial: Partial | None = None
         self.observer = health.sources.observer(source.name)
         self.records = self.changed = 0
@@ -174,7 +180,7 @@ class _Poll:
             self.watermarks |= await self._in_thread(self.store.newest, source.name, at)
         self.metrics.read(source.name, {}, self.watermarks)
         since = at - timedelta(seconds=source.initial_history_seconds)
-        client = source.client(at=at, since=since, observe=self.observer)
+        client = source.client(at=at, since=since, observe=self.observer, accounts=self.accounts)
         seconds = self.limits.first_seconds if self.first else self.limits.seconds
         try:
             async with client, asyncio.timeout(seconds):
@@ -298,12 +304,14 @@ class Poller:
         self._clock, self._sleep, self._jitter, self._show = clock, sleep, jitter, show
         self._tasks: dict[str, tuple[Source, asyncio.Task[None]]] = {}
         self._writer = ThreadPoolExecutor(1, "store-writer")
+        self._accounts = Accounts()
 
     async def apply(self, sources: Sequence[Source]) -> None:
         """Polls these sources from now on. One that is configured as before goes on undisturbed."""
         wanted = {source.name: source for source in sources}
         ending = [name for name, (source, _) in self._tasks.items() if wanted.get(name) != source]
         await self._end([self._tasks.pop(name)[1] for name in ending])
+        self._accounts.keep([(source.http.url, source.http.auth) for source in sources])
         for name in set(ending) - set(wanted):
             self._health.sources.forget(name)
         for name, source in wanted.items():
@@ -315,6 +323,8 @@ class Poller:
         """Breaks off; a page that is being stored is stored. What was not fetched is fetched after the next start."""
         await self._end([task for _, task in self._tasks.values()])
         self._tasks.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._accounts.settle(), STOP_SECONDS)
         self._writer.shutdown(wait=False, cancel_futures=True)
 
     def freshness(self) -> list[SourceFreshness]:
@@ -333,7 +343,13 @@ class Poller:
         while True:
             began = clock()
             outcome = await poll_once(
-                source, self._store, self._health, self._clock(), show=self._show, writer=self._writer
+                source,
+                self._store,
+                self._health,
+                self._clock(),
+                show=self._show,
+                writer=self._writer,
+                accounts=self._accounts,
             )
             failures = failures + 1 if outcome.reason else _well_again(source, failures)
             wait = self._wait(source, outcome, failures, clock() - began)

@@ -5,11 +5,11 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from exporter.base.clock import BEGINNING
 from exporter.base.errors import AuthFailed
 from exporter.base.strict_yaml import At
 from exporter.collect.auth import NOBODY, App, Auth, ClientCredentials, Grant, Login, RefreshToken, Scheme, signed
@@ -207,7 +207,7 @@ class GrantReader:
         found = self.of.secret(data, key, at, lines=key == "private_key")
         if found and key == "private_key":
             try:
-                signed({}, found.reveal(), BEGINNING)
+                signed({}, found.reveal(), datetime.fromtimestamp(0, UTC))
             except AuthFailed as error:
                 self.of.checker.wrong((*at, key if key in data else f"{key}_file"), str(error))
         return found.reveal() if found else ""

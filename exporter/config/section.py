@@ -256,7 +256,7 @@ class AuthSection(Section):
     password_file: Text | None = None
     app_id: Text | None = None
     installation_id: Text | None = None
-    scope: Annotated[tuple[Text, ...], ONE_OR_MORE] = ()
+    scope: Annotated[tuple[Text, ...], ONE_OR_MORE] | None = None
     parameters: Mapping[str, str] = {}  # sent beside the others; not for secrets
 
 

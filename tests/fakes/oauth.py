@@ -1,7 +1,6 @@
 """Where tokens are had, and an API behind them: as strict as the platforms that rotate tokens and let them run out."""
 
 import base64
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -33,6 +32,7 @@ class Identity:
     status: int = 200
     trouble: tuple[int, Any] | None = None  # what it answers instead
     meanwhile: Callable[[], None] = lambda: None  # happens when a token has been given, before it is said
+    arrived: Callable[[], None] = lambda: None  # happens when a token is first shown to the API
     tokens: dict[str, datetime] = field(default_factory=dict)  # until when each holds
     before: str = ""
     asked: list[dict[str, str]] = field(default_factory=list)
@@ -56,6 +56,7 @@ class Identity:
             if self.tokens.get(token, datetime.min.replace(tzinfo=UTC)) <= self.at:
                 self.refused += 1
                 return web.json_response({"error": "invalid_token", "error_description": f"no {token}"}, status=401)
+            self.arrived()
             return await handler(request)
 
         return guard
@@ -73,11 +74,14 @@ class Identity:
             return web.json_response(self.trouble[1], status=self.trouble[0])
         if not self._known(request, form):
             return refusal("invalid_client", 401)
-        if form["grant_type"] == "client_credentials":
-            return self._given({"scope": form.get("scope", "")})
-        if form["grant_type"] != "refresh_token":
-            return refusal("unsupported_grant_type", 400)
-        used = form["refresh_token"]
+        match form["grant_type"]:
+            case "client_credentials":
+                return self._given({"scope": form.get("scope", "")})
+            case "refresh_token":
+                return self._refreshed(form["refresh_token"])
+        return refusal("unsupported_grant_type", 400)
+
+    def _refreshed(self, used: str) -> web.Response:
         if used != self.refresh and not (self.forgiving and used == self.before):
             return refusal("invalid_grant", 400)
         if not self.rotates:
@@ -156,5 +160,3 @@ def items(identity: Identity, pages: int, before: Callable[[int], None] = lambda
     app = web.Application(middlewares=[first, identity.guard])
     app.router.add_get("/items", listed)
     return app
-
-
