@@ -8,12 +8,12 @@ import os
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
+from exporter.collect.contract import Connector
 from exporter.connectors import CONNECTORS
 from tests.connectors.truth import Enum, Truth, expected, found
 from tests.mutation.anew import changed, modules
@@ -29,7 +29,7 @@ def folder_of(name: str) -> str:
     return CONNECTORS[name].__name__.rpartition(".")[2]
 
 
-def told(name: str) -> ModuleType:
+def told(name: str) -> Connector:
     return import_module(f"tests.connectors.{folder_of(name)}.truth")
 
 
@@ -38,7 +38,7 @@ def truths(name: str, folder: Path) -> list[Truth]:
     return made
 
 
-async def untrue(name: str, connector: ModuleType, folder: Path) -> str | None:
+async def untrue(name: str, connector: Connector, folder: Path) -> str | None:
     """The first thing that a connector takes for something else."""
     for truth in truths(name, folder):
         try:

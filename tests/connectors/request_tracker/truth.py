@@ -55,7 +55,9 @@ def truth(
             key, column = tracker.last_transaction, {"Status": "Status", "Set": "Queue"}.get(kind, "")
             tracker.transactions[key] = Transaction(key, each.id, kind, who, at(minute), column, old, new)
     app = tracker.app("/rt")
-    return Truth(what=what, app=app, auth=Auth.token(tracker.token), path="/rt", records=records, **others)
+    return Truth(
+        what=what, app=app, auth=Auth("Authorization", f"token {tracker.token}"), path="/rt", records=records, **others
+    )
 
 
 def request(number: int, outcome: str = "resolved", **columns: Any) -> Request:
