@@ -8,6 +8,7 @@ import os
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ def folder_of(name: str) -> str:
     return CONNECTORS[name].__name__.rpartition(".")[2]
 
 
-def told(name: str) -> Connector:
+def told(name: str) -> ModuleType:
     return import_module(f"tests.connectors.{folder_of(name)}.truth")
 
 

@@ -7,7 +7,6 @@ every option that changes a meaning in it.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import ModuleType
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +14,7 @@ from aiohttp.test_utils import TestServer
 from pydantic import TypeAdapter
 
 from exporter.collect import mapping
+from exporter.collect.contract import Connector
 from exporter.collect.http import Auth, Client, HttpSettings, Partial
 from exporter.demo.fakes.fault import Handler
 from exporter.records import Json, Read, Record
@@ -49,7 +49,7 @@ class Enum:
     beyond: Mapping[str, str] = field(default_factory=dict)  # words of the table that are not published -> why
 
 
-async def found(connector: ModuleType, truth: Truth) -> tuple[list[Record], list[str]]:
+async def found(connector: Connector, truth: Truth) -> tuple[list[Record], list[str]]:
     """What a connector makes of the items, with the config's fields filled in; and what is said of the others."""
     options = TypeAdapter(connector.Options).validate_json(json.dumps(truth.options), strict=True)
     async with TestServer(truth.app or web.Application()) as server:
