@@ -13,14 +13,15 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from exporter.base.errors import Partial, StartOver
+from exporter.base.errors import Forbidden, Partial, StartOver
 from exporter.collect.contract import Cursor, Page
-from exporter.collect.freshness import SourceFreshness
+from exporter.collect.freshness import SourceFreshness, freshness
 from exporter.collect.http import AuthFailed, Client, Gone, HttpSettings, NotUnderstood, RateLimited, Unavailable
 from exporter.collect.mapping import compiled
 from exporter.collect.poller import MOST_WAITING, Limits, Outcome, Poller, Progress, poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
+from exporter.explain.summary import standing
 from exporter.records import Read, Request, Run, RunStatus
 from exporter.records.columns import Rule
 from exporter.store import Store
@@ -203,6 +204,134 @@ async def test_a_platform_that_begins_anew_twice_in_a_poll_is_not_read_for_ever(
             yield Page([], {})
 
     assert (await poll_once(source(Mad()), store, health, AT)).reason == "not_understood"
+
+
+class Corrected(Platform):
+    """A platform whose connector has learnt that a run was a failure; what broke off in between may be asked for."""
+
+    async def poll(self, _client: Client, _options: Any, cursor: Cursor) -> AsyncIterator[Page]:
+        self.polls.append(dict(cursor))
+        if self.trouble:
+            raise self.trouble
+        if not cursor:
+            record = Run(
+                id="1", status="failed", started_at=AT - timedelta(hours=1), updated_at=AT - timedelta(hours=1)
+            )
+            yield Page([Read(record, {})], {"mark": 1})
+
+
+async def test_a_corrected_mapping_reaches_old_records_while_the_figures_before_stay_marked(
+    store: Store, health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, corrected = Corrected(), Corrected()
+    await poll_once(source(old), store, health, AT)
+    await poll_once(source(old), store, health, AT)
+    now = source(corrected)
+    now.connector.REVISION = 2  # type: ignore[attr-defined] # a module made on the spot
+    before = freshness(now, store)
+    corrected.trouble = Unavailable("down")
+    await poll_once(now, store, health, AT)
+    during = freshness(now, store)
+    marked = value(health, "outcome_source_rereading", source="flows")
+    corrected.trouble = None
+    await poll_once(now, store, health, AT)
+    after = freshness(now, store)
+
+    assert old.polls == [{}, {"mark": 1}]  # as long as nothing is corrected
+    assert corrected.polls == [{}, {}]
+    assert [(each.complete, each.rereading) for each in (before, during, after)] == [
+        (True, True),
+        (True, True),
+        (True, False),
+    ]
+    assert standing(during, AT) == "fresh; its items are read again, for a release corrected what they mean"
+    assert (marked, value(health, "outcome_source_rereading", source="flows")) == (1, 0)
+    assert [record.message for record in caplog.records if "corrected" in record.message] == [
+        "source flows: what its items mean was corrected; all is read again, the figures before stay until then"
+    ]
+
+
+async def test_a_source_read_by_the_first_release_is_not_read_again_for_its_revision(store: Store) -> None:
+    store.begin("flows", "print")
+    store.write("flows", [], {"page": 3})
+    with store.reader() as db:
+        db.execute("update source_state set revision = null, memory = null, rereading = null")  # as it was
+
+    assert store.begin("flows", "print", revision=1).cursor == {"page": 3}
+
+
+class Remembering(Platform):
+    """A platform with a list that is slow to read."""
+
+    asked: int = 0
+
+    async def poll(self, client: Client, _options: Any, cursor: Cursor) -> AsyncIterator[Page]:
+        async def priorities() -> list[str]:
+            self.asked += 1
+            return [f"P{self.asked}"]
+
+        self.polls.append({"priorities": await client.memory.remembered("priorities", timedelta(hours=1), priorities)})
+        if self.trouble:
+            raise self.trouble
+        yield Page([self.read(0, 0)], cursor)
+
+
+async def test_what_is_slow_to_read_is_remembered_for_a_while_over_restarts(store: Store, health: Health) -> None:
+    platform = Remembering()
+    for minutes in (0, 30, 59, 60, 61):
+        await poll_once(source(platform), store, health, AT + timedelta(minutes=minutes))
+
+    assert [each["priorities"] for each in platform.polls] == [["P1"], ["P1"], ["P1"], ["P2"], ["P2"]]
+    assert store.source("flows").cursor == {}
+
+
+async def test_what_is_remembered_of_the_time_to_come_is_asked_for_again(store: Store, health: Health) -> None:
+    platform = Remembering()
+    for hours in (5, 0):
+        await poll_once(source(platform), store, health, AT + timedelta(hours=hours))
+
+    assert platform.asked == 2
+
+
+async def test_a_memory_is_stored_with_a_page_or_not_at_all_and_goes_with_the_cursor(
+    store: Store, health: Health
+) -> None:
+    platform = Remembering(trouble=Unavailable("down"))
+    await poll_once(source(platform), store, health, AT)
+    broken_off = dict(store.source("flows").memory)
+    platform.trouble = None
+    await poll_once(source(platform), store, health, AT)
+    stored = store.source("flows").memory["priorities"]["value"]
+
+    assert (broken_off, stored) == ({}, ["P2"])
+    assert store.begin("flows", "other").memory == {}
+
+
+async def test_a_part_that_the_plan_does_not_allow_to_read_is_said_once_and_shown(
+    store: Store, health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Poor(Platform):
+        plan = "starter"
+
+        async def poll(self, client: Client, _options: Any, _cursor: Cursor) -> AsyncIterator[Page]:
+            with client.optional("priorities"):
+                if self.plan == "starter":
+                    raise Forbidden("GET /priorities: HTTP 402: the platform's plan does not have this")
+            yield Page([self.read(0, 0)], {})
+
+    platform = Poor()
+    outcomes = [await poll_once(source(platform), store, health, AT) for _ in range(2)]
+    shown = value(health, "outcome_source_resources_forbidden", source="flows", resource="priorities")
+    platform.plan = "business"
+    await poll_once(source(platform), store, health, AT)
+
+    assert [(each.records, each.reason) for each in outcomes] == [(1, None), (1, None)]
+    assert shown == 1
+    assert value(health, "outcome_source_resources_forbidden", source="flows", resource="priorities") is None
+    assert [record.message for record in caplog.records] == [
+        "source flows: priorities cannot be read, its values are unknown: "
+        "GET /priorities: HTTP 402: the platform's plan does not have this"
+    ]
 
 
 async def test_details_that_fail_are_said_once_and_counted(

@@ -1,28 +1,59 @@
-"""What a connector is: a module that the type checker holds to `Connector`, and the test suite to all the rest.
+"""What a connector is: a module that tells how to ask a platform, and what an answer means. Read this to write one.
 
-    RECORDS: tuple[type[Record], ...]        the record types it yields
+    RECORDS = (Run, Workflow)                the record types it yields
     Options: a frozen dataclass              its own config keys, validated by pydantic; a default for each
     async def poll(client, options, cursor) -> AsyncIterator[Page]
 
 What its platform needs beside stands in its folder too, where it is not the default (see `Needs`):
 
     AUTH = Scheme(...)                       how credentials are sent, where tokens are had; None: there is no network
-    HEADERS, HOSTS, def judge(answer)        how it speaks HTTP; see `Dialect` in exporter.collect.http
+    HEADERS = {"Accept": "..."}              go with every question
+    HOSTS = ("identity.example.com",)        other hosts that links may lead to, and with them the credential
+    def judge(answer) -> SourceError | None  what an answer means that the general rules do not know
     BUDGETS = (Budget(...), ...)             what the platform counts by itself when it limits how often it is asked
     INTERVAL = 30                            seconds between two polls, unless the config says otherwise
+    REVISION = 2                             counts the corrections of its mapping: all is read again after one
     READS_ALL = True                         the first poll reads everything there is, however old
     NOUN = "row"                             what one thing is called that it brings
     async def check(client, options) -> Sequence[Finding]
                                              for `check --live`: version, time zone, the first page of each resource,
                                              and what the credential may not read; see exporter.collect.finding
 
-A connector keeps no state, reads no clock, logs nothing and retries nothing. It tells only how to ask and what an
-answer means. Its module docstring has five words, each beginning a line: API, Polls, Cursor, Blind, Checked.
+The type checker holds a connector to `Connector`, and the test suite holds it to all the rest.
 
-What cannot be read has one way: a mapping, called by `client.each`, reads every value with `value(column, read, given)`
-of exporter.records.unreadable, and words with a table `Words(column, {theirs: ours})`. `each` decides what that costs:
-the record where the column is vital (see exporter.records), else the value. What is asked beside items is read by
-`client.learnt`.
+A connector keeps no state, reads no clock, logs nothing and retries nothing. Its module docstring has five words, each
+beginning a line: API, Polls, Cursor, Blind, Checked. `<platform>/mapping.py` holds what items mean, and asks nothing.
+
+**Ask** with `client.ask(path, params)`, a GET, or with `json=`, a POST that only reads. `params` may hold lists, which
+are repeated; `headers=` and `etag=` are of one question. The `Answer` has status, headers, body, links, and
+`find("meta.after")`. `client.get` and `client.post` give the body alone. A path follows the configured url; a whole
+address is asked where it leads to the same host, or one of HOSTS. `client.at` is when the poll began, `client.since`
+the oldest instant that a first poll wants.
+
+**Lists** come in pages: exporter.collect.paging has by_token, by_offset, by_link, by_key and windows.
+
+**Refusals** are raised, and a connector lets them pass: AuthFailed, RateLimited, Unavailable, NotUnderstood, Gone (of
+one item: it is deleted), Forbidden. `judge` tells them apart where a status does not, with the words of `Answer`:
+
+    def judge(answer):
+        if answer.status == 403 and answer.headers.get("X-RateLimit-Remaining") == "0":
+            return answer.rate_limited()
+        return answer.broken_off("it took too long") if answer.status == 200 and answer.find("error") else None
+
+What the plan or the credential may not allow is asked `with client.optional("priorities"):`; it is unknown then, and
+told of. Questions about single items go through exporter.collect.details: one that fails costs its item's details only,
+and is put again later. `client.some(items, f, most)` asks about a few, and gives back what is left for another poll.
+
+**Read** items with `await client.mapped(items, function)`: the function makes a record of one, a `Read` (a record and
+the item in which the config's mapping looks), several of either, or None for what is no work. It reads each value with
+`value(column, read, given)` of exporter.records.unreadable, words with a table `Words(column, {theirs: ours})`, times
+with `instant`. What cannot be read costs the record where the column is vital (see exporter.records), else the value;
+both are counted and told of. What is asked beside items is read by `client.learnt`.
+
+**Remember** in the cursor where to go on, and nothing that grows without bound. What is large, or slow to read, goes
+into `client.memory`: `await client.memory.remembered("schema", timedelta(hours=1), ask)`. Yield a page as soon as it
+is read; its cursor must be right once the page is stored. Where what the cursor tells of is gone, as after a restore,
+raise StartOver: exporter.collect.recent sees that. A cursor that the platform calls expired is such a case, too.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -101,6 +132,7 @@ class Needs:
     interval: int = 60
     reads_all: bool = False
     noun: str = "item"
+    revision: int = 1
     judge: Callable[[Answer], SourceError | None] = lambda _: None
     check: Check | None = None
 

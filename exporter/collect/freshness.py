@@ -20,6 +20,7 @@ class SourceFreshness:
     unread: Summary = field(default_factory=Summary)  # what is left out
     most_unread: float = MOST_UNREAD
     noun: str = "item"
+    rereading: bool = False  # its mapping was corrected, and not all has been read again
 
     @property
     def unreadable(self) -> bool:
@@ -44,4 +45,5 @@ def freshness(source: Source, store: Store) -> SourceFreshness:
         unread=store.unread(source.name),
         most_unread=source.most_unread,
         noun=source.noun,
+        rereading=state.complete and (state.rereading or state.revision != source.revision),
     )

@@ -6,8 +6,8 @@ A `Client` is made for one poll of one source. Nothing it says (errors, repr) ho
 import asyncio
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -40,6 +40,7 @@ from exporter.collect.account import Account
 from exporter.collect.answer import WELL, Answer, decoded, explained, meaning
 from exporter.collect.auth import NOBODY, Auth, Grant, TokenRequest
 from exporter.collect.budget import Budget, Pace
+from exporter.collect.memory import Memory
 from exporter.collect.reading import ItemReader
 from exporter.records import Json
 
@@ -142,8 +143,11 @@ class Client(ItemReader):
         mapped: Collection[str] = (),
         dialect: Dialect | None = None,
         account: Account | None = None,
+        memory: Mapping[str, Json] | None = None,
     ) -> None:
         super().__init__(mapped)
+        self.memory = Memory(at, memory or {})
+        self.lacking: dict[str, str] = {}  # resources that may not be read, why
         self.settings, self.at, self.since = settings, at, since
         self.clock_offset_seconds: float | None = None  # the platform's clock minus ours, as far as it tells
         self.failed_details: list[str] = []  # questions about single items that had no answer, why; the first few
@@ -245,6 +249,23 @@ class Client(ItemReader):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def some(
+        self, items: Sequence[T], function: Callable[[T], Awaitable[R]], most: int
+    ) -> tuple[list[R], Sequence[T]]:
+        """`function` of the first `most` items, in order, and the items that are left for another poll."""
+        return await self.gather(items[:most], function), items[most:]
+
+    @contextmanager
+    def optional(self, resource: str) -> Iterator[None]:
+        """What is asked inside may be more than the plan or the credential allows: it is unknown then, and told of.
+
+        `resource`: its name, a word of the connector's, which becomes a label value.
+        """
+        try:
+            yield
+        except Forbidden as error:
+            self.lacking[resource] = str(error)
 
     def detail_failed(self, text: str) -> None:
         """Counts a question about one item that had no answer; `text` says which and why."""

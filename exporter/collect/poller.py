@@ -7,14 +7,15 @@ import asyncio
 import logging
 import traceback
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain
 from random import random
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter.base.clock import BEGINNING
 from exporter.base.errors import NotUnderstood, Partial, RateLimited, SourceError, StartOver, Unavailable
@@ -23,9 +24,10 @@ from exporter.collect.account import Accounts
 from exporter.collect.contract import Cursor, Page, needs
 from exporter.collect.freshness import SourceFreshness, freshness
 from exporter.collect.http import Client
+from exporter.collect.memory import Memory
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
-from exporter.records import record_name
+from exporter.records import Json, record_name
 from exporter.records.unreadable import LeftOut, key_of
 from exporter.store import Store, StoreError
 from exporter.store.left_out import Noted
@@ -146,6 +148,14 @@ def _until(error: Exception, now: datetime) -> datetime | None:
     return now + timedelta(seconds=error.delay) if isinstance(error, Unavailable) and error.delay else None
 
 
+class _Waiting(NamedTuple):
+    """A page that is fetched and not yet stored, with what was left out of it and what changed in the memory."""
+
+    page: Page
+    left_out: list[LeftOut]
+    memory: Mapping[str, Json] | None
+
+
 class _Poll:
     """One poll under way: a page is stored while the next is fetched."""
 
@@ -168,23 +178,30 @@ class _Poll:
         self.records = self.changed = 0
         self.first, self.anew = True, False
         self.expected: int | None = None
-        self.waiting: deque[tuple[Page, list[LeftOut]]] = deque()
+        self.waiting: deque[_Waiting] = deque()
         self.watermarks = health.sources.watermarks(source.name)
 
     async def run(self) -> None:
         source, at = self.source, self.at
-        state = await self._in_thread(self.store.begin, source.name, source.fingerprint, at)
-        self.first, self.anew = not state.complete, state.anew
-        self.metrics.stood(source.name, complete=state.complete, last_success=state.last_success)
+        begin = partial(self.store.begin, revision=source.revision)
+        state = await self._in_thread(begin, source.name, source.fingerprint, at)
+        self.first, self.anew = not state.complete or state.rereading, state.anew
+        if state.rereading and self.metrics.first_rereading(source.name):
+            text = "source %s: what its items mean was corrected; all is read again, the figures before stay until then"
+            logger.warning(text, source.name)
+        self.metrics.stood(
+            source.name, complete=state.complete, rereading=state.rereading, last_success=state.last_success
+        )
         if not self.watermarks:  # after a start; later they are kept in step page by page
             self.watermarks |= await self._in_thread(self.store.newest, source.name, at)
         self.metrics.read(source.name, {}, self.watermarks)
         since = at - timedelta(seconds=source.initial_history_seconds)
-        client = source.client(at=at, since=since, observe=self.observer, accounts=self.accounts)
+        client = source.client(at=at, since=since, observe=self.observer, accounts=self.accounts, memory=state.memory)
         seconds = self.limits.first_seconds if self.first else self.limits.seconds
         try:
             async with client, asyncio.timeout(seconds):
                 await self._ask(client, state.cursor)
+                self._tell_lacking(client)
         except TimeoutError:
             raise NotUnderstood(f"no end of the poll within {seconds:g} s") from None
         # A first sync of several polls asked from different instants on: the last of them holds for all.
@@ -207,6 +224,7 @@ class _Poll:
         except StartOver as why:
             self.anew = True
             await self._in_thread(self.store.start_over, source.name, why.cursor)
+            client.memory = Memory(self.at, {})
             logger.warning("source %s: %s", source.name, why)
             self.metrics.started_over(source.name)
             await self._store_all(source.connector.poll(client, source.options, why.cursor), client)
@@ -214,13 +232,19 @@ class _Poll:
             text = "source %s: details of some items are unknown, and asked for again later: %s"
             logger.warning(text, source.name, client.failed_details[0])
 
+    def _tell_lacking(self, client: Client) -> None:
+        """Says once which resources may not be read."""
+        for resource in self.metrics.lacking(self.source.name, client.lacking):
+            why = client.lacking[resource]
+            logger.warning("source %s: %s cannot be read, its values are unknown: %s", self.source.name, resource, why)
+
     async def _store_all(self, pages: AsyncIterator[Page], client: Client) -> None:
         storing: asyncio.Task[None] | None = None
         async with aclosing(pages):  # type: ignore[type-var] # a connector's poll is an async generator
             try:
                 async for page in self._bounded(pages):
-                    self.waiting.append((page, client.left_out()))
-                    if storing and sum(len(page.reads) for page, _ in self.waiting) > MOST_WAITING:
+                    self.waiting.append(_Waiting(page, client.left_out(), client.memory.changes()))
+                    if storing and sum(len(each.page.reads) for each in self.waiting) > MOST_WAITING:
                         await asyncio.shield(storing)
                     if storing is None or storing.done():
                         if storing:
@@ -248,10 +272,12 @@ class _Poll:
         """All pages that came while others were being stored go into one transaction: storing never falls behind."""
         while self.waiting:
             taken = [self.waiting.popleft()]
-            while self.waiting and not taken[-1][0].gone:  # what follows may bring back what is gone
+            while self.waiting and not taken[-1].page.gone:  # what follows may bring back what is gone
                 taken.append(self.waiting.popleft())
-            pages = [page for page, _ in taken]
-            counts, changed = await self._in_thread(self._write, pages, [each for _, left in taken for each in left])
+            pages = [each.page for each in taken]
+            memory = next((each.memory for each in reversed(taken) if each.memory is not None), None)
+            left_out = [what for each in taken for what in each.left_out]
+            counts, changed = await self._in_thread(self._write, pages, left_out, memory)
             self.records += counts.total()
             self.changed += changed
             self.metrics.read(self.source.name, counts, self.watermarks)
@@ -262,7 +288,9 @@ class _Poll:
                 if self.show:
                     self.show(Progress(self.source.name, self.records, self.expected))
 
-    def _write(self, pages: Sequence[Page], left_out: list[LeftOut]) -> tuple[Counter[str], int]:
+    def _write(
+        self, pages: Sequence[Page], left_out: list[LeftOut], memory: Mapping[str, Json] | None
+    ) -> tuple[Counter[str], int]:
         """In the writer's thread."""
         source = self.source
         reads = (read for page in pages for read in page.reads)
@@ -278,7 +306,7 @@ class _Poll:
         # Of a platform that is not what it was, what is read replaces what is stored, were that updated later.
         at = BEGINNING if self.anew else self.at
         gone = [(kind, mapping.id_of(id_, self.store.person)) for kind, id_ in pages[-1].gone]
-        changed = self.store.write(source.name, records, pages[-1].cursor, gone=gone, at=at)
+        changed = self.store.write(source.name, records, pages[-1].cursor, gone=gone, at=at, memory=memory)
         for name, moment in self.store.newest_of(records, self.at).items():
             self.watermarks[name] = max(moment, self.watermarks.get(name, moment))
         return Counter(record_name(type(record)) for record in records), changed

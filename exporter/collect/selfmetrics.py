@@ -59,6 +59,8 @@ class SourceMetrics:
         self._watched: dict[str, Watched] = {}
         self._newest: dict[str, dict[str, datetime]] = {}
         self._without_details: set[str] = set()
+        self._reread: set[str] = set()
+        self._forbidden: dict[str, set[str]] = {}
         self._unread_kinds: dict[str, set[tuple[str, Reason, bool]]] = {}
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
@@ -109,12 +111,21 @@ class SourceMetrics:
             "column",
             "reason",
         )
+        self._lacking = gauge(
+            "resources_forbidden",
+            "1 for each part of the platform that the plan or the credential does not allow to read.",
+            "resource",
+        )
         self._watermark = gauge(
             "watermark_timestamp_seconds",
             "Newest time in the records that is not in the future; 0 if there is none.",
             "record",
         )
         self._complete = gauge("backfill_complete", "Whether the first full sync is done.")
+        self._rereading = gauge(
+            "rereading",
+            "1 while all is read again because a release corrected what the items mean; published are the old values.",
+        )
         self._synced = gauge("first_sync_items", "Records read so far by the first full sync; stays when it is done.")
         self._expected = gauge("first_sync_items_expected", "Items the first full sync will bring; 0 if not known.")
 
@@ -141,7 +152,8 @@ class SourceMetrics:
         self._watched[source] = now
         self._interval.labels(source).set(interval_seconds)
         self._max_data_age.labels(source).set(max_data_age_seconds)
-        for metric in (self._last_success, self._duration, self._complete, self._synced, self._expected):
+        standing = (self._last_success, self._duration, self._complete, self._rereading, self._synced, self._expected)
+        for metric in standing:
             metric.labels(source)
         self._polls.labels(source)
         for counted in (self._rate_limited, self._details, self._anew):
@@ -164,6 +176,8 @@ class SourceMetrics:
             self._newest.pop(source, None)
             self._unread_kinds.pop(source, None)
             self._without_details.discard(source)
+            self._reread.discard(source)
+            self._forbidden.pop(source, None)
             for metric in vars(self).values():
                 if isinstance(metric, Gauge | Counter):
                     metric.remove_by_labels({"source": source})
@@ -176,8 +190,9 @@ class SourceMetrics:
         """Record -> the newest time known, to be kept up by whoever reads the records; empty after a start."""
         return self._newest.setdefault(source, {})
 
-    def stood(self, source: str, *, complete: bool, last_success: datetime | None) -> None:
+    def stood(self, source: str, *, complete: bool, last_success: datetime | None, rereading: bool = False) -> None:
         """How the source stood in the store when its polling began."""
+        self._rereading.labels(source).set(rereading)
         self._complete.labels(source).set(complete)
         self._last_success.labels(source).set(last_success.timestamp() if last_success else 0)
 
@@ -191,6 +206,22 @@ class SourceMetrics:
     def started_over(self, source: str) -> None:
         """What was read last is gone from the platform, and all is read again."""
         self._anew.labels(source).inc()
+
+    def first_rereading(self, source: str) -> bool:
+        """Whether this is the first poll since the start that reads all of the source again."""
+        first = source not in self._reread
+        self._reread.add(source)
+        return first
+
+    def lacking(self, source: str, resources: Iterable[str]) -> set[str]:
+        """What of the source may not be read now; those of it that could be, or were not asked for, before."""
+        now, before = set(resources), self._forbidden.get(source, set())
+        for resource in before - now:
+            self._lacking.remove(source, resource)
+        for resource in now:
+            self._lacking.labels(source, resource).set(1)
+        self._forbidden[source] = now
+        return now - before
 
     def first_failed_details(self, source: str) -> bool:
         """Whether this is the first time since the start that details of the source's items could not be read."""

@@ -1,5 +1,6 @@
 """A source as configured: all that polling it needs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ from exporter.collect.account import Accounts
 from exporter.collect.contract import Connector, needs
 from exporter.collect.http import Client, HttpSettings, Observer
 from exporter.collect.mapping import Fillers
-from exporter.records import Record
+from exporter.records import Json, Record
 from exporter.records.unreadable import MOST_UNREAD
 
 RecordTypes = tuple[type[Record], ...]
@@ -39,15 +40,31 @@ class Source:
         """The columns that the config fills."""
         return frozenset(name for filler in self.mapping.values() for _, name, _, _ in filler.mapped)
 
+    @property
+    def revision(self) -> int:
+        """That of its connector's mapping. With another one all is read again."""
+        return needs(self.connector).revision
+
     def client(
-        self, *, at: datetime, since: datetime, observe: Observer | None = None, accounts: Accounts | None = None
+        self,
+        *,
+        at: datetime,
+        since: datetime,
+        observe: Observer | None = None,
+        accounts: Accounts | None = None,
+        memory: Mapping[str, Json] | None = None,
     ) -> Client:
         """Who asks it, during one poll that begins at `at`; a first sync wants what was since `since`.
 
-        `accounts`: what it shares with other sources and with the polls before.
+        `accounts`: what it shares with other sources and with the polls before. `memory`: what its connector remembers.
         """
-        account = accounts.of(self.http.url, self.http.auth) if accounts else None
-        dialect = needs(self.connector).dialect
         return Client(
-            self.http, at=at, since=since, observe=observe, mapped=self.mapped, dialect=dialect, account=account
+            self.http,
+            at=at,
+            since=since,
+            observe=observe,
+            mapped=self.mapped,
+            dialect=needs(self.connector).dialect,
+            account=accounts.of(self.http.url, self.http.auth) if accounts else None,
+            memory=memory,
         )

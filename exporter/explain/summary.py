@@ -117,5 +117,7 @@ def standing(freshness: SourceFreshness, at: datetime) -> str:
     if not freshness.complete:
         return "first sync under way"
     state = "stale" if freshness.stale(at) else "fresh"
+    if freshness.rereading:
+        state += "; its items are read again, for a release corrected what they mean"
     left_out = freshness.unread.told(freshness.noun)
     return f"{state}; {left_out}" if left_out else state

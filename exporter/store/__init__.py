@@ -100,12 +100,14 @@ class Store:
         *,
         gone: Sequence[tuple[type[Record], str]] = (),
         at: datetime | None = None,
+        memory: Mapping[str, Any] | None = None,
     ) -> int:
         """Stores a page and its cursor in one transaction; returns how many rows were new or different.
 
         Of two records with one id the one with the later `updated_at` wins, where that is the same or unknown the
         one read later. `at`: now, where it is known; what was updated long after it is not believed. A row that would
-        not change is not touched, so that asking the same question again does not grow the file.
+        not change is not touched, so that asking the same question again does not grow the file. `memory`: what the
+        connector remembers now, where that has changed.
         """
         latest = at and at + AHEAD
         pages: dict[type[Record], dict[str, Record]] = {}
@@ -124,10 +126,14 @@ class Store:
                 ids = [id_ for its_type, id_ in gone if its_type is record_type]
                 self._tables[record_type].delete(db, source, ids)
             state.go_on(db, source, cursor)
+            if memory is not None:
+                state.remember(db, source, memory)
         return changed
 
-    def begin(self, source: str, fingerprint: str, at: datetime | None = None) -> SourceState:
+    def begin(self, source: str, fingerprint: str, at: datetime | None = None, *, revision: int = 1) -> SourceState:
         """Where to go on. Under another fingerprint the source counts as never synced; its records stay.
+
+        So they do with another `revision` of its mapping: all is read again, and they are good until then.
 
         So it does where it was read long after `at`, which is now: the clock was wrong then, and its cursor is too.
         """
@@ -138,9 +144,8 @@ class Store:
                     "source %s: was last read in the future, by a clock that was wrong; it is read anew", source
                 )
                 state.never_read(db, source)
-            if before.fingerprint != fingerprint:
+            if state.configured(db, source, fingerprint, revision):
                 self._left_out.forget(db, source)  # all is read anew, and perhaps read otherwise
-            state.configured(db, source, fingerprint)
             return state.of(db, source)
 
     def start_over(self, source: str, cursor: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,9 @@ class SourceState:
     fingerprint: str | None
     whole_since: datetime | None = None  # from when on its records are all there; None where that is not known
     anew: bool = False  # the platform is not what it was, and is being read from the beginning
+    memory: Mapping[str, Any] = field(default_factory=dict)  # what its connector remembers beside the cursor
+    revision: int = 1  # of the mapping that its connector read it with
+    rereading: bool = False  # that was corrected, and not all has been read again
 
     def ahead(self, at: datetime) -> bool:
         """Whether the source was read long after this instant."""
@@ -34,21 +37,25 @@ def make(db: Database) -> None:
         " complete BOOLEAN not null, last_success TIMESTAMP, fingerprint VARCHAR)"
     )
     db.execute("alter table source_state add column if not exists whole_since TIMESTAMP")
-    db.execute("alter table source_state add column if not exists anew BOOLEAN")
+    for column in ("anew BOOLEAN", "memory VARCHAR", "revision INTEGER", "rereading BOOLEAN"):
+        db.execute(f"alter table source_state add column if not exists {column}")
 
 
 def of(db: Database, source: str) -> SourceState:
     """How a source stands; as one that was never read where it is not known."""
     rows = db.execute(
-        "select cursor, complete, fingerprint, last_success, whole_since, coalesce(anew, false)"
-        " from source_state where source = ?",
+        "select cursor, complete, fingerprint, last_success, whole_since, coalesce(anew, false),"
+        " coalesce(memory, '{}'), coalesce(revision, 1), coalesce(rereading, false) from source_state where source = ?",
         [source],
     ).fetchall()
     if not rows:
         return SourceState({}, False, None, None)
-    cursor, complete, fingerprint, *times, anew = rows[0]
+    cursor, complete, fingerprint, *times, anew, memory, revision, rereading = rows[0]
     last_success, whole_since = (moment and moment.replace(tzinfo=UTC) for moment in times)
-    return SourceState(json.loads(cursor), complete, last_success, fingerprint, whole_since, anew)
+    told = json.loads(memory)
+    return SourceState(
+        json.loads(cursor), complete, last_success, fingerprint, whole_since, anew, told, revision, rereading
+    )
 
 
 def go_on(db: Database, source: str, cursor: Mapping[str, Any]) -> None:
@@ -63,26 +70,42 @@ def go_on(db: Database, source: str, cursor: Mapping[str, Any]) -> None:
 def never_read(db: Database, source: str) -> None:
     """Nothing that was remembered of a source's reading holds."""
     db.execute(
-        "update source_state set cursor = '{}', complete = false, last_success = null, whole_since = null"
-        " where source = ?",
+        "update source_state set cursor = '{}', memory = null, complete = false, last_success = null,"
+        " whole_since = null where source = ?",
         [source],
     )
 
 
-def configured(db: Database, source: str, fingerprint: str) -> None:
-    """A source as it is configured now. Under another fingerprint it counts as never synced."""
-    db.execute(
-        """insert into source_state (source, cursor, complete, fingerprint) values (?, '{}', false, ?)
-        on conflict (source) do update set cursor = '{}', complete = false, fingerprint = excluded.fingerprint
-        where fingerprint is distinct from excluded.fingerprint""",
-        [source, fingerprint],
-    )
+def configured(db: Database, source: str, fingerprint: str, revision: int) -> bool:
+    """A source as it is configured now; whether it is to be read anew.
+
+    Under another fingerprint it counts as never synced. With another revision of its mapping alone what is stored is
+    still what is configured: it stands until all is read again.
+    """
+    inserted = db.execute(
+        """insert into source_state (source, cursor, complete, fingerprint, revision) values (?, '{}', false, ?, ?)
+        on conflict (source) do update set cursor = '{}', memory = null, complete = false, rereading = false,
+        fingerprint = excluded.fingerprint, revision = excluded.revision
+        where fingerprint is distinct from excluded.fingerprint returning source""",
+        [source, fingerprint, revision],
+    ).fetchall()
+    corrected = db.execute(
+        """update source_state set cursor = '{}', memory = null, rereading = complete, revision = $revision
+        where source = $source and coalesce(revision, 1) <> $revision returning source""",
+        {"source": source, "revision": revision},
+    ).fetchall()
+    return bool(inserted or corrected)
+
+
+def remember(db: Database, source: str, memory: Mapping[str, Any]) -> None:
+    """What the connector of a source remembers beside its cursor."""
+    db.execute("update source_state set memory = ? where source = ?", [json.dumps(memory, sort_keys=True), source])
 
 
 def start_over(db: Database, source: str, cursor: Mapping[str, Any]) -> None:
     """A source is read anew from there on."""
     db.execute(
-        "update source_state set cursor = ?, anew = true where source = ?",
+        "update source_state set cursor = ?, memory = null, anew = true where source = ?",
         [json.dumps(cursor, sort_keys=True), source],
     )
 
@@ -90,7 +113,7 @@ def start_over(db: Database, source: str, cursor: Mapping[str, Any]) -> None:
 def succeeded(db: Database, source: str, at: datetime, since: datetime | None) -> None:
     """A poll that began at `at` has brought everything; the first one everything from `since` on."""
     db.execute(
-        "update source_state set complete = true, anew = false, last_success = ?,"
+        "update source_state set complete = true, anew = false, rereading = false, last_success = ?,"
         " whole_since = coalesce(whole_since, ?) where source = ?",
         [naive(at), since and naive(since), source],
     )
