@@ -19,19 +19,18 @@ from exporter.base import strict_yaml
 from exporter.base.clock import now
 from exporter.base.defaults import MOST_CONNECTIONS, SIZE
 from exporter.baselines.lookback import Memory
-from exporter.collect.freshness import SourceFreshness
 from exporter.collect.poller import Poller, Show
 from exporter.collect.selfmetrics import Health
 from exporter.config import Config
 from exporter.evaluation.figure import Evaluation
 from exporter.explain import summary
 from exporter.explain.query import LARGEST_SIZE, Unexplained, question
-from exporter.explain.summary import Fed, standing
+from exporter.explain.summary import standing
 from exporter.publish import backfill
 from exporter.publish.exposition import Publisher, own_families
 from exporter.publish.families import Series, series
 from exporter.publish.otlp import Otlp, OtlpSettings, address
-from exporter.runtime import Clock, evaluated, explained, fed, open_store, past, read
+from exporter.runtime import Clock, evaluated, explained, open_store, past, read
 from exporter.server import Refusal, Server, Surface, view
 from exporter.server.gate import Gate
 from exporter.server.page import Line
@@ -39,6 +38,7 @@ from exporter.server.places import possible
 from exporter.server.reach import Reach
 from exporter.store import StoreError
 from exporter.store.retention import Retention
+from exporter.store.status import SourceStatus
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class App:
         self._changed = asyncio.Event()
         self._retention = Retention(self.store)
         self._trouble: StoreError | None = None
-        self._standing: list[SourceFreshness] = []  # as it was last known
+        self._statuses: list[SourceStatus] = []  # as it was last known
         self._memory = Memory()
         self._reloading = asyncio.Lock()
         # One at a time of each: they take memory and a core. A chunk of history takes minutes; nobody waits for that.
@@ -165,7 +165,7 @@ class App:
                 if self.otlp:
                     await self.otlp.swap(made.snapshot.families)
             await asyncio.to_thread(self._keep_house, at)
-            return not all(each.freshness.complete for each in sources)
+            return not all(each.complete for each in sources)
         except Exception as error:
             self.health.evaluation.failed(time.monotonic() - began)
             if isinstance(error, StoreError):
@@ -176,10 +176,10 @@ class App:
         finally:
             self._tell_trouble(trouble)
 
-    def _figures(self, at: datetime) -> tuple[list[Fed], Evaluation, Series]:
+    def _figures(self, at: datetime) -> tuple[list[SourceStatus], Evaluation, Series]:
         config = self.config
-        sources = fed(config, self.poller.freshness())
-        evaluation = evaluated(config, self.store, at, sources, fresh_at=at, memory=self._memory)
+        sources = self.poller.statuses(at)
+        evaluation = evaluated(config, self.store, at, sources, memory=self._memory)
         return sources, evaluation, series(evaluation, config.plan, config.limits)
 
     def _tell_trouble(self, trouble: StoreError | None) -> None:
@@ -242,23 +242,23 @@ class App:
 
     def _lines(self) -> list[Line]:
         kinds = {source.name: source.type for source in self.config.sources}
-        at = self.clock()
         return [
             Line(
                 name=each.source,
                 kind=kinds.get(each.source, ""),
-                state=standing(each, at),
-                healthy=each.complete and not each.stale(at) and not each.unread.lost,
+                state=standing(each),
+                healthy=each.complete and not each.stale and not each.unread.lost,
                 last_success_at=each.last_success,
             )
-            for each in self._freshness()
+            for each in self._sources()
         ]
 
-    def _freshness(self) -> list[SourceFreshness]:
+    def _sources(self) -> list[SourceStatus]:
         """How the sources stand; as it was last known where the store does not say."""
+        at = self.clock()
         with suppress(StoreError):
-            self._standing = self.poller.freshness()
-        return self._standing
+            self._statuses = self.poller.statuses(at)
+        return [each.as_of(at) for each in self._statuses]
 
     async def _explain(self, query: Mapping[str, str], most: int) -> dict[str, Any]:
         config = self.config
@@ -268,7 +268,7 @@ class App:
             if at > self.clock():
                 raise Unexplained("at: lies in the future; nothing is known of it yet")
             async with self._explaining:
-                sources = fed(config, await asyncio.to_thread(self.poller.freshness))
+                sources = await asyncio.to_thread(self.poller.statuses, at)
                 return await asyncio.to_thread(explained, config, self.store, at, sources, asked)
         except Unexplained as error:
             raise Refusal(400, str(error)) from None
@@ -281,7 +281,7 @@ class App:
         except ValueError as error:
             raise Refusal(400, str(error)) from None
         async with self._recounting:
-            sources = fed(self.config, await asyncio.to_thread(self.poller.freshness))
+            sources = await asyncio.to_thread(self.poller.statuses, self.clock())
             return await asyncio.to_thread(past, self.config, self.store, sources, chunk)
 
     async def _explain_page(self, query: Mapping[str, str]) -> dict[str, Any]:
@@ -291,7 +291,7 @@ class App:
     def _kpis(self) -> list[dict[str, Any]]:
         if self.evaluation is None:
             return []
-        return summary.rows(self.evaluation, self.config.plan, fed(self.config, self._freshness()))
+        return summary.rows(self.evaluation, self.config.plan, self._sources())
 
 
 def otlp_settings(config: Config) -> OtlpSettings:

@@ -9,27 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from exporter import __version__
-from exporter.base.clock import NEVER
 from exporter.baselines.lookback import Memory
 from exporter.catalogue import kpi
 from exporter.collect.account import Accounts
-from exporter.collect.freshness import SourceFreshness, freshness
 from exporter.collect.poller import Show, poll_once
 from exporter.collect.selfmetrics import Health
+from exporter.collect.status import status
 from exporter.config import Config, load
 from exporter.connectors import CONNECTORS
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Feed
 from exporter.evaluation.range import Instants
 from exporter.explain.baselines import comparisons
 from exporter.explain.explain import explain
 from exporter.explain.query import Question
-from exporter.explain.summary import Fed
 from exporter.publish import backfill
 from exporter.publish.families import Series, series
-from exporter.records import record_name
 from exporter.store import Store
+from exporter.store.status import SourceStatus
 
 Clock = Callable[[], datetime]
 """Gives the present instant, aware; made in app.py."""
@@ -47,63 +44,37 @@ def open_store(config: Config) -> Store:
     return Store.open(settings.path, threads=settings.threads, memory_limit=settings.memory_limit, person_key=key)
 
 
-def fed(config: Config, freshness: Sequence[SourceFreshness]) -> list[Fed]:
-    """Each source with the records it feeds."""
-    records = {source.name: frozenset(map(record_name, source.records)) for source in config.sources}
-    return [Fed(each, records[each.source]) for each in freshness if each.source in records]
-
-
-def stored_freshness(config: Config, store: Store) -> list[SourceFreshness]:
-    """How the sources stand in a store that nobody is polling into."""
-    return [freshness(source, store) for source in config.sources]
+def statuses(config: Config, store: Store, at: datetime) -> list[SourceStatus]:
+    """How the sources stand at an instant, in a store that nobody is polling into."""
+    return [status(source, store, at) for source in config.sources]
 
 
 def evaluated(
-    config: Config,
-    store: Store,
-    at: datetime,
-    sources: Sequence[Fed],
-    *,
-    fresh_at: datetime,
-    memory: Memory | None = None,
+    config: Config, store: Store, at: datetime, sources: Sequence[SourceStatus], *, memory: Memory | None = None
 ) -> Evaluation:
-    """All figures at an instant, and what they are compared with.
-
-    `fresh_at`: the instant at which sources are judged to be stale or not. `memory`: of the evaluations before.
-    """
-    fed_by = feeds(sources, fresh_at)
+    """All figures at an instant, and what they are compared with. `memory`: of the evaluations before."""
     with store.reading() as reader:
-        found = evaluate(reader, config.plan, at, fed_by)
-        return replace(found, baselines=(memory or Memory()).past(reader, store, config.plan, at, fed_by))
+        found = evaluate(reader, config.plan, at, sources)
+        return replace(found, baselines=(memory or Memory()).past(reader, store, config.plan, at, sources))
 
 
-def feeds(sources: Sequence[Fed], fresh_at: datetime) -> list[Feed]:
-    """Sources as evaluation sees them."""
-    return [
-        Feed(
-            source=each.freshness.source,
-            records=each.records,
-            complete=each.freshness.complete,
-            stale=each.freshness.stale(fresh_at),
-            since=each.freshness.whole_since or NEVER,
-            unread=bool(each.freshness.unread.lines),
-            most_unread=each.freshness.most_unread,
-        )
-        for each in sources
-    ]
-
-
-def explained(config: Config, store: Store, at: datetime, sources: Sequence[Fed], asked: Question) -> dict[str, Any]:
+def explained(
+    config: Config, store: Store, at: datetime, sources: Sequence[SourceStatus], asked: Question
+) -> dict[str, Any]:
     """Where a figure comes from. Raises explain.Unexplained."""
     with store.reading() as reader:
-        told = explain(reader, config.plan, at, sources, feeds(sources, at), asked)
-        return told | {"baselines": comparisons(reader, store, config.plan, at, feeds(sources, at), asked)}
+        answer = explain(reader, config.plan, at, sources, sources, asked)
+        return answer | {"baselines": comparisons(reader, store, config.plan, at, sources, asked)}
 
 
-def past(config: Config, store: Store, sources: Sequence[Fed], chunk: Instants) -> list[backfill.Line]:
+def past(config: Config, store: Store, sources: Sequence[SourceStatus], chunk: Instants) -> list[backfill.Line]:
     """The figures of past instants, each as `once --no-poll --at` gives them, as lines of a part."""
+
+    def sources_at(at: datetime) -> list[SourceStatus]:
+        return [each.as_of(at) for each in sources]
+
     with store.reading() as reader:
-        return backfill.part(reader, config.plan, config.limits, chunk, lambda at: feeds(sources, at))
+        return backfill.part(reader, config.plan, config.limits, chunk, sources_at)
 
 
 @dataclass(frozen=True)
@@ -132,17 +103,16 @@ async def once(
         pairs = zip(config.sources, outcomes, strict=True)
         failed = {source.name: outcome.text for source, outcome in pairs if outcome.reason}
     moment = at or clock()
-    standing = stored_freshness(config, store)
-    sources = fed(config, standing)
+    sources = statuses(config, store, clock() if polls or at is None else moment)
     began_at = time.monotonic()
-    evaluation = evaluated(config, store, moment, sources, fresh_at=clock() if polls or at is None else moment)
+    evaluation = evaluated(config, store, moment, sources)
     made = series(evaluation, config.plan, config.limits)
     health.evaluation.succeeded(
         moment, time.monotonic() - began_at, series=made.count, folded=made.folded, shortened=made.spread_levels
     )
     health.store.stands(store.counts(), store.size())
-    unread = {each.source: each.unread.told(each.noun) for each in standing if each.unread.lines}
+    unread = {each.source: each.unread.told(each.noun) for each in sources if each.unread.lines}
     withdrawn = {name for name, lost in evaluation.sources.items() if lost.of_all}
-    withdrawn |= {each.source for each in standing if each.unreadable}
+    withdrawn |= {each.source for each in sources if each.unreadable}
     failed |= {name: unread[name] for name in sorted(withdrawn & unread.keys()) if name not in failed}
     return Once(evaluation, made, health, failed, unread)

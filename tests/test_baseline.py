@@ -136,13 +136,15 @@ def test_within_the_hour_nothing_is_computed_again_and_the_next_hour_sees_what_c
 def test_history_that_does_not_reach_back_is_no_baseline_and_says_so(store: Store) -> None:
     made = plan("requests", previous=True)
     store.write("s", [ended("a", HOUR - timedelta(hours=3)), ended("b", HOUR - 10 * DAY)], {})
-    young = replace(FEED, since=HOUR - 20 * DAY)
+    young = replace(FEED, whole_since=HOUR - 20 * DAY)
 
     found = evaluated(store, made, feeds=[young])
 
     assert {window for _, window, _ in compared(found, made)} == {"1d", "7d"}
     assert reasons(found, made) == {("previous", "no_history")}
-    assert reasons(evaluated(store, made, feeds=[replace(FEED, since=NEVER)]), made) == {("previous", "no_history")}
+    assert reasons(evaluated(store, made, feeds=[replace(FEED, whole_since=NEVER)]), made) == {
+        ("previous", "no_history")
+    }
 
 
 def test_a_baseline_of_other_segments_only_is_none(store: Store) -> None:
@@ -239,7 +241,7 @@ def test_three_weeks_within_reach_are_enough_and_two_are_not(store: Store) -> No
     made = plan("requests", weekday_median=True)
     days = [ended(f"{week}", HOUR - 7 * week * DAY - timedelta(hours=1)) for week in range(5)]
     store.write("s", days, {})
-    three, two = (replace(FEED, since=HOUR - (7 * weeks + 1) * DAY) for weeks in (3, 2))
+    three, two = (replace(FEED, whole_since=HOUR - (7 * weeks + 1) * DAY) for weeks in (3, 2))
 
     assert reasons(evaluated(store, made, feeds=[three]), made) == set()
     assert reasons(evaluated(store, made, feeds=[two]), made) == {("weekday_median", "no_history")}
@@ -289,7 +291,7 @@ def test_a_period_is_frozen_and_survives_its_records_and_a_restart(tmp_path: Pat
         first = compared(evaluated(opened, made), made)["fixed", "7d", "it"]
         assert opened.retain(JANUARY.ends_at + DAY)
     with Store.open(tmp_path / "store.duckdb") as opened:
-        again = compared(evaluated(opened, made, feeds=[replace(FEED, since=JANUARY.ends_at)]), made)
+        again = compared(evaluated(opened, made, feeds=[replace(FEED, whole_since=JANUARY.ends_at)]), made)
 
     assert (first.value, first.numerator, first.denominator) == (10 / 31, 10, 31)
     assert again["fixed", "7d", "it"] == first
@@ -325,7 +327,7 @@ def test_a_changed_definition_without_its_records_is_withdrawn_and_said_once(
     changed = replace(made, settings=[replace(s, params={**s.params, "eligible": "escalated"}) for s in made.settings])
     store.write("s", [*OLD, *NEW, ended("n", HOUR - DAY / 2, escalated=True)], {})
     evaluated(store, made, memory=memory)
-    young = [replace(FEED, since=JANUARY.ends_at)]
+    young = [replace(FEED, whole_since=JANUARY.ends_at)]
     with caplog.at_level(logging.WARNING):
         for hours in range(3):
             found = evaluated(store, changed, AT + timedelta(hours=hours), young, memory)
@@ -339,7 +341,7 @@ def test_a_changed_definition_without_its_records_is_withdrawn_and_said_once(
     ("feed", "at", "reason"),
     [
         (FEED, JANUARY.ends_at + timedelta(hours=23), "period_not_over"),
-        (replace(FEED, since=JANUARY.begins_at + timedelta(seconds=1)), AT, "no_history"),
+        (replace(FEED, whole_since=JANUARY.begins_at + timedelta(seconds=1)), AT, "no_history"),
         (replace(FEED, complete=False), AT, "initial_sync"),
         (replace(FEED, stale=True), AT, "stale_source"),
     ],
@@ -401,7 +403,9 @@ def test_every_baseline_that_is_missing_is_published_with_its_reason(store: Stor
     made = plan("escalation_ratio", fixed=JANUARY, previous=True)
     store.write("s", NEW, {})
 
-    told = published(evaluated(store, made, feeds=[replace(FEED, since=HOUR - DAY)]), made)["outcome_baseline_absent"]
+    told = published(evaluated(store, made, feeds=[replace(FEED, whole_since=HOUR - DAY)]), made)[
+        "outcome_baseline_absent"
+    ]
 
     assert dict(told.samples) == {
         ("escalation_ratio", "fixed", "no_history"): 1.0,

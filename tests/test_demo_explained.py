@@ -10,7 +10,7 @@ from exporter.catalogue.kpi import Kpi, catalogue, kept_apart
 from exporter.cli.terminal import every_page
 from exporter.config import Config
 from exporter.explain.query import LARGEST_SIZE, question
-from exporter.runtime import Once, explained, fed, open_store, read, stored_freshness
+from exporter.runtime import Once, explained, open_store, read, statuses
 from exporter.store import Store
 from tests.demo import END, found_in
 
@@ -24,7 +24,7 @@ class Explained:
     def __init__(self, path: Path, store: Store) -> None:
         self.config: Config = read(path)
         self.store = store
-        self.sources = fed(self.config, stored_freshness(self.config, store))
+        self.sources = statuses(self.config, store, END)
         self.found: Once = found_in(self.config, store, END)
         self.samples = {family.name: family for family in self.found.made.snapshot.families}
 

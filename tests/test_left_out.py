@@ -36,7 +36,7 @@ def records(count: int, team: str | None = None) -> list[Request]:
 
 def evaluated(store: Store) -> Evaluation:
     """What is published of the requests of a store, as sources are judged by default."""
-    feed = Feed(source="desk", records=frozenset({"request"}), unread=bool(store.unread("desk").lines))
+    feed = Feed(source="desk", records=frozenset({"request"}), unread=store.unread("desk"))
     chosen = [kpi.catalogue()[name] for name in ("requests", "backlog")]
     plan = Plan(
         settings=[Setting(kpi=each, params=params(each, {}), min_coverage=0) for each in chosen],

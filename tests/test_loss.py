@@ -17,7 +17,7 @@ from exporter.evaluation.instant import evaluate
 from exporter.evaluation.range import Instants, evaluations
 from exporter.explain import summary
 from exporter.explain.query import Question
-from exporter.runtime import Once, explained, fed, feeds, once, open_store, read, stored_freshness
+from exporter.runtime import Once, explained, once, open_store, read, statuses
 from exporter.server import view
 
 AT = datetime(2026, 3, 12, 6, tzinfo=UTC)
@@ -74,12 +74,12 @@ class Desk:
 
     def kpis(self, found: Once) -> list[dict[str, Any]]:
         with open_store(self.config) as store:
-            sources = fed(self.config, stored_freshness(self.config, store))
+            sources = statuses(self.config, store, AT)
             return summary.rows(found.evaluation, self.config.plan, sources)
 
     def explain(self, window: str, segment: Mapping[str, str] = {}) -> dict[str, Any]:
         with open_store(self.config) as store:
-            sources = fed(self.config, stored_freshness(self.config, store))
+            sources = statuses(self.config, store, AT)
             asked = Question(kpi="requests", window=window, segment=dict(segment), at=None)
             return explained(self.config, store, AT, sources, asked)
 
@@ -236,7 +236,7 @@ async def test_history_withdraws_what_each_instant_alone_does(desk: Desk) -> Non
     await desk.once()
     instants = Instants(first=AT - 6 * DAY, step=12 * HOUR, count=20)
     with open_store(desk.config) as store:
-        fed_by = feeds(fed(desk.config, stored_freshness(desk.config, store)), AT)
+        fed_by = statuses(desk.config, store, AT)
         with store.reading() as reader:
             past = [
                 (found.lost, sorted(map(str, found.figures)), found.absent)

@@ -13,18 +13,20 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from exporter.base.clock import NEVER
 from exporter.base.errors import Forbidden, Partial, StartOver
 from exporter.collect.contract import Cursor, Page
-from exporter.collect.freshness import SourceFreshness, freshness
 from exporter.collect.http import AuthFailed, Client, Gone, HttpSettings, NotUnderstood, RateLimited, Unavailable
 from exporter.collect.mapping import compiled
 from exporter.collect.poller import MOST_WAITING, Limits, Outcome, Poller, Progress, poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
+from exporter.collect.status import status
 from exporter.explain.summary import standing
 from exporter.records import Read, Request, Run, RunStatus
 from exporter.records.columns import Rule
 from exporter.store import Store
+from exporter.store.status import SourceStatus
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 DEADLINE_SECONDS = 20
@@ -228,14 +230,14 @@ async def test_a_corrected_mapping_reaches_old_records_while_the_figures_before_
     await poll_once(source(old), store, health, AT)
     now = source(corrected)
     now.connector.REVISION = 2  # type: ignore[attr-defined] # a module made on the spot
-    before = freshness(now, store)
+    before = status(now, store, AT)
     corrected.trouble = Unavailable("down")
     await poll_once(now, store, health, AT)
-    during = freshness(now, store)
+    during = status(now, store, AT)
     marked = value(health, "outcome_source_rereading", source="flows")
     corrected.trouble = None
     await poll_once(now, store, health, AT)
-    after = freshness(now, store)
+    after = status(now, store, AT)
 
     assert old.polls == [{}, {"mark": 1}]  # as long as nothing is corrected
     assert corrected.polls == [{}, {}]
@@ -244,7 +246,7 @@ async def test_a_corrected_mapping_reaches_old_records_while_the_figures_before_
         (True, True),
         (True, False),
     ]
-    assert standing(during, AT) == "fresh; its items are read again, for a release corrected what they mean"
+    assert standing(during) == "fresh; its items are read again, for a release corrected what they mean"
     assert (marked, value(health, "outcome_source_rereading", source="flows")) == (1, 0)
     assert [record.message for record in caplog.records if "corrected" in record.message] == [
         "source flows: what its items mean was corrected; all is read again, the figures before stay until then"
@@ -675,19 +677,16 @@ async def test_freshness_tells_what_evaluation_may_build_on(make: Make) -> None:
     poller, time = make()
     await poller.apply([source(platform)])
     _, over = await time.asleep()
-    before = poller.freshness()
+    before = poller.statuses(AT)
     platform.trouble = None
     over.set()
     await time.asleep()
 
-    assert before == [SourceFreshness("flows", False, None, 3600)]
-    (after,) = poller.freshness()
-    assert after == SourceFreshness("flows", True, AT, 3600, whole_since=AT - timedelta(days=1))
-    assert [before[0].stale(AT), after.stale(AT + timedelta(hours=1)), after.stale(AT + timedelta(seconds=3601))] == [
-        True,
-        False,
-        True,
-    ]
+    flows = SourceStatus(source="flows", records=frozenset({"run"}), max_staleness_seconds=3600)
+    assert before == [replace(flows, complete=False, stale=True, whole_since=NEVER)]
+    (after,) = poller.statuses(AT + timedelta(hours=1))
+    assert (after, after.last_success) == (replace(flows, whole_since=AT - timedelta(days=1)), AT)
+    assert after.as_of(AT + timedelta(seconds=3601)).stale
 
 
 async def test_a_source_configured_otherwise_is_incomplete_at_once(make: Make) -> None:
@@ -698,7 +697,7 @@ async def test_a_source_configured_otherwise_is_incomplete_at_once(make: Make) -
     platform.held = asyncio.Event()
     await poller.apply([source(platform, fingerprint="another")])
 
-    assert [each.complete for each in poller.freshness()] == [False]
+    assert [each.complete for each in poller.statuses(AT)] == [False]
 
 
 # Reload and stop
@@ -722,7 +721,7 @@ async def test_a_reload_leaves_unchanged_sources_alone(make: Make, health: Healt
     assert value(health, "outcome_source_polls_total", source="changed") == 2
     assert value(health, "outcome_source_up", source="removed", kind="n8n") is None
     assert value(health, "outcome_source_up", source="added", kind="n8n") == 1
-    assert [each.source for each in poller.freshness()] == ["kept", "changed", "added"]
+    assert [each.source for each in poller.statuses(AT)] == ["kept", "changed", "added"]
 
 
 async def test_a_new_source_has_its_series_before_its_first_answer(make: Make, health: Health) -> None:
@@ -760,7 +759,7 @@ async def test_stopping_while_sources_sleep_is_immediate(make: Make) -> None:
     await poller.stop()
 
     assert asyncio.get_running_loop().time() - began < 2
-    assert poller.freshness() == []
+    assert poller.statuses(AT) == []
 
 
 async def test_records_that_a_platform_no_longer_has_go(store: Store, health: Health) -> None:

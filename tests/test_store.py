@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.records import RECORDS, Account, Booking, Record, Request, Run, Workflow, record_name
-from exporter.store import SourceState, Store
+from exporter.store import Store, SyncState
 from exporter.store.fault import CannotWrite, Damaged, DiskFull, InUse, NewerFormat, NotAStore, StoreError, fault
 from exporter.store.table import Table
 
@@ -242,7 +242,7 @@ def test_a_cursor_comes_back_as_it_was(store: Store) -> None:
     store.write("s", [], cursor)
 
     assert cursor == store.source("s").cursor
-    assert SourceState({}, False, None, None) == store.source("never seen")
+    assert SyncState({}, False, None, None) == store.source("never seen")
 
 
 def test_state_outlives_a_restart(path: Path) -> None:
@@ -252,7 +252,7 @@ def test_state_outlives_a_restart(path: Path) -> None:
         store.succeeded("s", AT)
         hashed = store.person("anna@example.org")
     with Store.open(path) as store:
-        assert SourceState({"page": 1}, True, AT, "print") == store.begin("s", "print")
+        assert SyncState({"page": 1}, True, AT, "print") == store.begin("s", "print")
         assert hashed == store.person("anna@example.org")
         assert {"run": AT + timedelta(seconds=1)} == store.newest("s", AT + timedelta(days=1))
 
@@ -262,7 +262,7 @@ def test_another_fingerprint_forgets_the_cursor_and_keeps_the_records(store: Sto
     store.write("s", [run(1)], {"page": 1})
     store.succeeded("s", AT)
 
-    assert SourceState({}, False, AT, "two") == store.begin("s", "two")
+    assert SyncState({}, False, AT, "two") == store.begin("s", "two")
     assert store.counts()["run"] == 1
 
 

@@ -101,7 +101,7 @@ def obstacle(plan: Plan, setting: Setting, period: Period, feeds: Sequence[Feed]
 def reach(plan: Plan, name: str, feeds: Sequence[Feed]) -> datetime:
     """From when on all records behind a KPI are whole."""
     records = {record for setting in narrowed(plan, {name}).settings for record in setting.kpi.fed_by}
-    return max((feed.since for feed in feeds if feed.records & records), default=BEGINNING)
+    return max((feed.whole_since for feed in feeds if feed.records & records), default=BEGINNING)
 
 
 def computed(

@@ -37,7 +37,7 @@ class Memory:
     """What was found at the last full hour. Nothing it meets stops an evaluation: then there is no comparison."""
 
     def __init__(self) -> None:
-        self._asked: tuple[datetime, Plan, Sequence[Feed]] | None = None
+        self._asked: tuple[datetime, Plan, list[tuple[Feed, bool]]] | None = None
         self._past = Past()
         self._fixed = Fixed()
 
@@ -52,7 +52,7 @@ class Memory:
     ) -> Past:
         """What the figures at an instant are compared with, as of the last full hour; of these windows, or of all."""
         hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        asked = hour, plan, feeds
+        asked = hour, plan, [(feed, bool(feed.unread.lines)) for feed in feeds]
         if asked != self._asked:
             try:
                 self._past = together(connection, store, plan, hour, feeds, self._fixed, windows)

@@ -15,7 +15,7 @@ from exporter.evaluation.range import Instants
 from exporter.explain.query import LARGEST_SIZE, question
 from exporter.explain.summary import rows
 from exporter.publish import backfill
-from exporter.runtime import evaluated, fed, open_store, stored_freshness
+from exporter.runtime import evaluated, open_store, statuses
 from exporter.server import Refusal
 from exporter.server.ask import ask, asked
 from exporter.store import Store
@@ -29,9 +29,9 @@ def known(config: Config) -> Any:
     if found is not None:
         return found
     with open_store(config) as store:
-        sources = fed(config, stored_freshness(config, store))
         moment = now()
-        return rows(evaluated(config, store, moment, sources, fresh_at=moment), config.plan, sources)
+        sources = statuses(config, store, moment)
+        return rows(evaluated(config, store, moment, sources), config.plan, sources)
 
 
 def health(config_path: Path, path: str) -> str:
@@ -56,8 +56,8 @@ def explained(config: Config, query: Mapping[str, str]) -> dict[str, Any]:
         return found
     with open_store(config) as store:
         meant = question(query, config.plan, most=LARGEST_SIZE)
-        sources = fed(config, stored_freshness(config, store))
-        return runtime.explained(config, store, meant.at or now(), sources, meant)
+        at = meant.at or now()
+        return runtime.explained(config, store, at, statuses(config, store, at), meant)
 
 
 @contextmanager
@@ -74,6 +74,6 @@ def past(config: Config) -> Iterator[Callable[[Instants], Sequence[Sequence[str]
                 if isinstance(found, list):
                     return found
                 store = opened.enter_context(open_store(config))
-            return runtime.past(config, store, fed(config, stored_freshness(config, store)), chunk)
+            return runtime.past(config, store, statuses(config, store, now()), chunk)
 
         yield lines_of

@@ -3,11 +3,11 @@
 from exporter.base.clock import now
 from exporter.config import Config
 from exporter.evaluation.figure import Evaluation
-from exporter.evaluation.plan import Feed
 from exporter.publish import forecast
 from exporter.records import record_name
-from exporter.runtime import evaluated, fed, open_store, stored_freshness
+from exporter.runtime import evaluated, open_store, statuses
 from exporter.store import StoreError
+from exporter.store.status import SourceStatus
 
 
 def expected(config: Config) -> list[str]:
@@ -16,8 +16,7 @@ def expected(config: Config) -> list[str]:
     if config.store.path.exists():
         try:
             with open_store(config) as store:
-                sources = fed(config, stored_freshness(config, store))
-                found = evaluated(config, store, moment, sources, fresh_at=moment)
+                found = evaluated(config, store, moment, statuses(config, store, moment))
         except StoreError as error:
             return [*_of_example(config), f"series: what is stored was not looked at: {error}"]
         if found.figures:
@@ -27,7 +26,7 @@ def expected(config: Config) -> list[str]:
 
 def _of_example(config: Config) -> list[str]:
     records = frozenset(record_name(record) for source in config.sources for record in source.records)
-    made = forecast.example(config.plan, [Feed(source="example", records=records)])
+    made = forecast.example(config.plan, [SourceStatus(source="example", records=records)])
     evaluation = Evaluation(now(), tuple(made), {})
     told = forecast.forecast(evaluation, config.plan, config.limits)
     return [*told.lines(forecast.assumed(config.plan, made))]

@@ -22,15 +22,16 @@ from exporter.base.errors import NotUnderstood, Partial, RateLimited, SourceErro
 from exporter.collect import mapping
 from exporter.collect.account import Accounts
 from exporter.collect.contract import Cursor, Page, needs
-from exporter.collect.freshness import SourceFreshness, freshness
 from exporter.collect.http import Client
 from exporter.collect.memory import Memory
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
+from exporter.collect.status import status
 from exporter.records import Json, record_name
 from exporter.records.unreadable import LeftOut, key_of
 from exporter.store import Store, StoreError
 from exporter.store.left_out import Noted
+from exporter.store.status import SourceStatus
 
 logger = logging.getLogger("exporter.poll")
 
@@ -355,9 +356,9 @@ class Poller:
             await asyncio.wait_for(self._accounts.settle(), STOP_SECONDS)
         self._writer.shutdown(wait=False, cancel_futures=True)
 
-    def freshness(self) -> list[SourceFreshness]:
-        """How every source stands, as the store knows it. May be called from any thread."""
-        return [freshness(source, self._store) for source, _ in list(self._tasks.values())]
+    def statuses(self, at: datetime) -> list[SourceStatus]:
+        """How every source stands at an instant. May be called from any thread."""
+        return [status(source, self._store, at) for source, _ in list(self._tasks.values())]
 
     async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         for task in tasks:

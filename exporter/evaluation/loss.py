@@ -62,7 +62,7 @@ class Share:
 
 def losses(connection: Connection, plan: Plan, at: datetime, feeds: Sequence[Feed]) -> dict[str, Lost]:
     """What too much is lost of at an instant, by source. What `prepare` makes must be there."""
-    concerned = {feed.source: feed for feed in feeds if feed.unread}
+    concerned = {feed.source: feed for feed in feeds if feed.unread.lines}
     if not concerned:
         return {}
     found: dict[str, dict[str | None, Share]] = defaultdict(dict)

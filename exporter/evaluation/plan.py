@@ -6,12 +6,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
-from exporter.base.clock import BEGINNING
 from exporter.catalogue.kpi import BASELINES, MIN_COVERAGE, Basis, Kpi, Threshold, parts
 from exporter.evaluation.calendar import Calendar
 from exporter.evaluation.figure import Key
 from exporter.records import CostKind
-from exporter.records.unreadable import MOST_UNREAD
+from exporter.store.status import SourceStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,21 +153,7 @@ class Plan:
         return {setting.kpi.name: setting.kpi for setting in self.settings}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Feed:
-    """A source as evaluation sees it: which records it feeds, and whether what it fed is whole and fresh.
-
-    `since`: from when on its history is whole. `unread`: whether something of it could not be read; `most_unread`: the
-    share of its records in a window that may be lost that way before figures are withdrawn.
-    """
-
-    source: str
-    records: frozenset[str]
-    complete: bool = True
-    stale: bool = False
-    since: datetime = BEGINNING
-    unread: bool = False
-    most_unread: float = MOST_UNREAD
+Feed = SourceStatus
 
 
 def narrowed(plan: Plan, names: Collection[str]) -> Plan:

@@ -81,10 +81,10 @@ def explain(
         "absent": unfits(plan, with_configured(plan, feeds)).get(kpi.name),
         "sources": [
             {
-                "source": fed.freshness.source,
+                "source": fed.source,
                 "records": sorted(fed.records & kpi.fed_by),
-                "last_success": _plain(fed.freshness.last_success),
-                "state": standing(fed.freshness, at),
+                "last_success": _plain(fed.last_success),
+                "state": standing(fed),
             }
             for fed in sources
             if fed.records & kpi.fed_by

@@ -1,13 +1,11 @@
 """What is known now, for people and programs: one row per KPI and window, segments added up, with n and freshness."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from exporter.baselines.compare import Total, reduced, totals
 from exporter.catalogue.kpi import Kpi, kept_apart
-from exporter.collect.freshness import SourceFreshness
 from exporter.evaluation import loss
 from exporter.evaluation.add import merge, value_of
 from exporter.evaluation.breach import told
@@ -17,17 +15,13 @@ from exporter.evaluation.figure import Evaluation, Figure, Lost, summable
 from exporter.evaluation.plan import Plan, Setting
 from exporter.evaluation.stats import wilson
 from exporter.publish.families import unit
+from exporter.store.status import SourceStatus
 
 COMPARED = ("handled_by", "kind")
 """Labels whose values are there to be compared: their sum says less."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fed:
-    """A source beside the records it feeds."""
-
-    freshness: SourceFreshness
-    records: frozenset[str]
+Fed = SourceStatus
 
 
 def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[Fed]) -> list[dict[str, Any]]:
@@ -80,9 +74,9 @@ def beside(total: Total) -> dict[str, Any]:
 
 def _common(setting: Setting, at: datetime, sources: Sequence[Fed]) -> dict[str, Any]:
     kpi = setting.kpi
-    concerned = [fed.freshness.last_success for fed in sources if fed.records & kpi.fed_by]
+    concerned = [each.last_success for each in sources if each.records & kpi.fed_by]
     known = [moment for moment in concerned if moment]
-    files = {fed.freshness.source: fed.freshness.unread.files for fed in sources if fed.records & kpi.fed_by}
+    files = {each.source: each.unread.files for each in sources if each.records & kpi.fed_by}
     return {
         "kpi": kpi.name,
         "title": kpi.title,
@@ -112,12 +106,12 @@ def valued(kpi: Kpi, figure: Figure) -> dict[str, Any]:
     return told | ({"median": figure.median} if figure.values else {})
 
 
-def standing(freshness: SourceFreshness, at: datetime) -> str:
+def standing(status: SourceStatus) -> str:
     """How a source stands, in words."""
-    if not freshness.complete:
+    if not status.complete:
         return "first sync under way"
-    state = "stale" if freshness.stale(at) else "fresh"
-    if freshness.rereading:
+    state = "stale" if status.stale else "fresh"
+    if status.rereading:
         state += "; its items are read again, for a release corrected what they mean"
-    left_out = freshness.unread.told(freshness.noun)
+    left_out = status.unread.told(status.noun)
     return f"{state}; {left_out}" if left_out else state

@@ -22,10 +22,10 @@ from exporter.store import file, frozen, left_out, person, rewrite, state
 from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, fault
 from exporter.store.frozen import Frozen
 from exporter.store.left_out import Books, Noted
-from exporter.store.state import AHEAD, SourceState
+from exporter.store.state import AHEAD, SyncState
 from exporter.store.table import Table, goes_back
 
-__all__ = ["CannotWrite", "Damaged", "Frozen", "NewerFormat", "NotAStore", "SourceState", "Store", "StoreError"]
+__all__ = ["CannotWrite", "Damaged", "Frozen", "NewerFormat", "NotAStore", "Store", "StoreError", "SyncState"]
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class Store:
                 state.remember(db, source, memory)
         return changed
 
-    def begin(self, source: str, fingerprint: str, at: datetime | None = None, *, revision: int = 1) -> SourceState:
+    def begin(self, source: str, fingerprint: str, at: datetime | None = None, *, revision: int = 1) -> SyncState:
         """Where to go on. Under another fingerprint the source counts as never synced; its records stay.
 
         So they do with another `revision` of its mapping: all is read again, and they are good until then.
@@ -234,7 +234,7 @@ class Store:
         with self._connection() as db:
             return frozen.kept(db)
 
-    def source(self, source: str) -> SourceState:
+    def source(self, source: str) -> SyncState:
         with self._connection() as db:
             return state.of(db, source)
 

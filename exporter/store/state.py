@@ -12,8 +12,8 @@ AHEAD = timedelta(days=1)  # how far the clock of a platform may be ahead of our
 
 
 @dataclass(frozen=True, slots=True)
-class SourceState:
-    """What is remembered of a source between polls, and over a restart."""
+class SyncState:
+    """What is remembered of the reading of a source between polls, and over a restart."""
 
     cursor: Mapping[str, Any]
     complete: bool  # the first full sync is done
@@ -41,7 +41,7 @@ def make(db: Database) -> None:
         db.execute(f"alter table source_state add column if not exists {column}")
 
 
-def of(db: Database, source: str) -> SourceState:
+def of(db: Database, source: str) -> SyncState:
     """How a source stands; as one that was never read where it is not known."""
     rows = db.execute(
         "select cursor, complete, fingerprint, last_success, whole_since, coalesce(anew, false),"
@@ -49,11 +49,11 @@ def of(db: Database, source: str) -> SourceState:
         [source],
     ).fetchall()
     if not rows:
-        return SourceState({}, False, None, None)
+        return SyncState({}, False, None, None)
     cursor, complete, fingerprint, *times, anew, memory, revision, rereading = rows[0]
     last_success, whole_since = (moment and moment.replace(tzinfo=UTC) for moment in times)
     told = json.loads(memory)
-    return SourceState(
+    return SyncState(
         json.loads(cursor), complete, last_success, fingerprint, whole_since, anew, told, revision, rereading
     )
 

@@ -1,0 +1,27 @@
+"""The status of a source: what the store remembers of it, held against how it is configured."""
+
+from datetime import datetime
+
+from exporter.base.clock import NEVER
+from exporter.collect.source import Source
+from exporter.records import record_name
+from exporter.store import Store
+from exporter.store.status import SourceStatus
+
+
+def status(source: Source, store: Store, at: datetime) -> SourceStatus:
+    """How a source stands at an instant, as the store knows it now."""
+    state = store.source(source.name)
+    return SourceStatus(
+        source=source.name,
+        records=frozenset(map(record_name, source.records)),
+        # Under another fingerprint what is stored is not yet what is configured.
+        complete=state.complete and state.fingerprint == source.fingerprint,
+        whole_since=state.whole_since or NEVER,
+        most_unread=source.most_unread,
+        max_staleness_seconds=source.max_staleness_seconds,
+        noun=source.noun,
+        last_success=state.last_success,
+        unread=store.unread(source.name),
+        rereading=state.complete and (state.rereading or state.revision != source.revision),
+    ).as_of(at)

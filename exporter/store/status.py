@@ -1,0 +1,43 @@
+"""How a source stands: what evaluation, explanations, pages and health read of it. Made in collect.status."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from math import inf
+from typing import Self
+
+from exporter.base.clock import BEGINNING
+from exporter.records.unreadable import MOST_UNREAD, Summary
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceStatus:
+    """Which records a source feeds, and whether what it has brought is complete, fresh and readable.
+
+    `stale`: it had not answered for too long, at the instant for which this was made (see `as_of`). `whole_since`: from
+    when on its history is whole. `most_unread`: the share of its records in a window that may be lost, because they
+    cannot be read, before values are withdrawn.
+
+    Two are equal where the same can be built on them: that a source has answered once more changes nothing.
+    """
+
+    source: str
+    records: frozenset[str]
+    complete: bool = True
+    stale: bool = False
+    whole_since: datetime = BEGINNING
+    most_unread: float = MOST_UNREAD
+    max_staleness_seconds: float = inf
+    noun: str = "item"  # what one thing is called that it brings
+    last_success: datetime | None = field(default=None, compare=False)
+    unread: Summary = field(default_factory=Summary, compare=False)  # what is left out
+    rereading: bool = field(default=False, compare=False)  # its mapping was corrected, and not all has been read again
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether more of its records are lost than may be."""
+        return self.unread.share > self.most_unread
+
+    def as_of(self, at: datetime) -> Self:
+        """The same, stale or not at another instant."""
+        longest = timedelta(seconds=min(self.max_staleness_seconds, timedelta.max.total_seconds() / 2))
+        return replace(self, stale=self.last_success is None or at - self.last_success > longest)
