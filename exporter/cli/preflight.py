@@ -13,6 +13,9 @@ from rich.table import Table
 from exporter.base.errors import SourceError
 from exporter.collect import mapping
 from exporter.collect.account import Accounts
+from exporter.collect.contract import needs
+from exporter.collect.finding import Finding
+from exporter.collect.http import Client
 from exporter.collect.source import Source
 from exporter.records import SEGMENTS, Record, record_name
 from exporter.records.unreadable import LeftOut, Summary, summarized
@@ -30,6 +33,7 @@ class Probe:
 
     source: str
     fault: str | None = None
+    findings: Sequence[Finding] = ()  # of the connector's own check
     records: Counter[str] = field(default_factory=Counter)
     filled: dict[str, Counter[str]] = field(default_factory=dict)
     unread: Summary = field(default_factory=Summary)  # what could not be read
@@ -42,7 +46,8 @@ class Probe:
     def well(self) -> bool:
         """Whether there is nothing that somebody should look at before going live."""
         right = abs(self.clock_offset_seconds or 0.0) <= TOLERATED_OFFSET
-        return self.fault is None and right and not self.unread.lost
+        wrong = any(finding.wrong for finding in self.findings)
+        return self.fault is None and right and not wrong and not self.unread.lost
 
     def add(self, record: Record, at: datetime) -> None:
         """Counts one record."""
@@ -61,20 +66,11 @@ async def ask(source: Source, at: datetime, accounts: Accounts) -> Probe:
     found, left_out = Probe(source.name, noun=source.noun), list[LeftOut]()
     client = source.client(at=at, since=at - HISTORY, accounts=accounts)
     try:
-        async with (
-            asyncio.timeout(SECONDS),
-            client,
-            aclosing(source.connector.poll(client, source.options, {})) as pages,  # type: ignore[type-var] # a connector's poll is an async generator
-        ):
-            count = 0
-            async for page in pages:
-                records, _, more = mapping.records(page.reads, source.mapping, lambda text: text)
-                for record in records:
-                    found.add(record, at)
-                left_out += more
-                count += 1
-                if count == PAGES:
-                    break
+        async with asyncio.timeout(SECONDS), client:
+            check = needs(source.connector).check
+            if check:
+                found.findings = await check(client, source.options)
+            await first_pages(source, client, found, left_out)
     except SourceError as error:
         found.fault = str(error)
     except TimeoutError:
@@ -84,6 +80,21 @@ async def ask(source: Source, at: datetime, accounts: Accounts) -> Probe:
     found.unread = summarized(found.records.total(), [*client.left_out(), *left_out])
     found.clock_offset_seconds = client.clock_offset_seconds
     return found
+
+
+async def first_pages(source: Source, client: Client, found: Probe, left_out: list[LeftOut]) -> None:
+    """Reads them and counts what their records have."""
+    pages = source.connector.poll(client, source.options, {})
+    async with aclosing(pages):  # type: ignore[type-var] # a connector's poll is an async generator
+        count = 0
+        async for page in pages:
+            records, _, more = mapping.records(page.reads, source.mapping, lambda text: text)
+            for record in records:
+                found.add(record, client.at)
+            left_out += more
+            count += 1
+            if count == PAGES:
+                break
 
 
 async def probe(sources: Sequence[Source], at: datetime, console: Console) -> bool:
@@ -98,7 +109,10 @@ async def probe(sources: Sequence[Source], at: datetime, console: Console) -> bo
 def tell(found: Probe, console: Console) -> None:
     """A few lines for each source, and a table of how well its records are filled."""
     answers = "answers" if not found.unread.lost else "answers, but not all that it says can be read"
+    answers = "answers, but not all that is needed is there" if any(each.wrong for each in found.findings) else answers
     console.print(f"{found.source}: {found.fault or answers}", style="bold", markup=False)
+    for finding in found.findings:
+        console.print(f"  {finding.what}: {finding.text}", style="red" if finding.wrong else None, markup=False)
     if found.clock_offset_seconds is not None:
         far = abs(found.clock_offset_seconds) > TOLERATED_OFFSET
         note = "; set the clocks right, or fresh records look old or lie in the future" if far else ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from exporter.base.errors import AuthFailed, Forbidden, Gone, RateLimited, SourceError
 
@@ -18,32 +18,25 @@ class Finding:
     wrong: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Look(Generic[T]):
-    """What a question brought: its answer, or a finding that says why there is none."""
+async def look(what: str, question: Awaitable[T], *, needs: str) -> tuple[T | None, list[Finding]]:
+    """What a question brings, or what is found where it brings nothing.
 
-    answer: T | None
-    finding: Finding | None = None
-
-
-async def look(what: str, question: Awaitable[T], *, needs: str) -> Look[T]:
-    """Puts a question. `needs`: what the credential has to be allowed for it, in the platform's own words.
-
-    Raises what concerns the whole source: a refused credential, too many questions.
+    `needs`: what the credential has to be allowed for it, in the platform's own words. What concerns the source as a
+    whole is raised: a credential that is refused, too many questions.
     """
     try:
-        return Look(await question)
+        return await question, []
     except Forbidden as error:
-        return Look(None, Finding(what, f"not allowed ({place(error)}); the credential needs {needs}", wrong=True))
+        text = f"not allowed ({said(error)}); the credential needs {needs}"
     except Gone as error:
-        text = f"not there ({place(error)}); is the url right, and may the credential see it: {needs}?"
-        return Look(None, Finding(what, text, wrong=True))
+        text = f"not there ({said(error)}); is it named rightly, and may the credential see it? It needs {needs}"
     except (AuthFailed, RateLimited):
         raise
     except SourceError as error:
-        return Look(None, Finding(what, str(error), wrong=True))
+        text = str(error)
+    return None, [Finding(what, text, wrong=True)]
 
 
-def place(error: SourceError) -> str:
-    """Which question was refused, and how, without what it means in general."""
+def said(error: SourceError) -> str:
+    """Which question was refused and with which status, without what that means in general."""
     return ": ".join(str(error).split(": ")[:2])

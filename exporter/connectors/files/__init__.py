@@ -25,9 +25,10 @@ from pydantic import Field
 
 from exporter import records
 from exporter.collect.contract import Cursor, Page
+from exporter.collect.finding import Finding
 from exporter.collect.http import Client, NotUnderstood, Partial, SourceError, Unavailable
 from exporter.connectors.files.csv_file import csv_rows
-from exporter.connectors.files.discovery import Broken, File, State, matching, resumed, root_of
+from exporter.connectors.files.discovery import Broken, File, State, looked_at, matching, resumed, root_of
 from exporter.connectors.files.parquet_file import parquet_rows
 from exporter.connectors.files.rows import Reached, Row, json_rows
 from exporter.records import Read, Record, RecordName
@@ -81,6 +82,11 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     finally:
         with suppress(ValueError):  # cancelled while a thread is in it: it ends by itself
             pages.close()
+
+
+async def check(client: Client, options: Options) -> list[Finding]:
+    """The files there are. What is in them is read, and told of, as in any poll."""
+    return await asyncio.to_thread(looked_at, options.path, client.at)
 
 
 class Like(NamedTuple):

@@ -14,11 +14,13 @@ from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+from exporter.collect.finding import Finding
 from exporter.collect.http import NotUnderstood
 
 MAGIC = re.compile(r"[*?[]")
 STILL = timedelta(seconds=60)  # a file not written to for so long is taken to be finished
 MOST_NAMES = 1_000_000
+MOST_TOLD = 5
 UNPACKED_BYTES = 256 * 1024 * 1024  # what gzip or Parquet may always hold,
 UNPACKED_TIMES = 200  # and beyond that to so many times its size: real exports reach 80, bombs 1,000
 OTHER_THINGS = {
@@ -84,6 +86,23 @@ def matching(pattern: str, at: datetime) -> tuple[list[File], list[str]]:
             still = at - datetime.fromtimestamp(status.st_mtime, UTC) >= STILL
             found[key_of(status)] = File(status.st_mtime_ns, name, status.st_size, key_of(status), still)
     return sorted(found.values()), faults
+
+
+def looked_at(pattern: str, at: datetime) -> list[Finding]:
+    """How many files there are, and which of them may not be read."""
+    files, faults = matching(pattern, at)
+    closed = [str(file.path) for file in files if not os.access(file.path, os.R_OK)]
+    findings = [Finding("files", fault, wrong=True) for fault in faults[:MOST_TOLD]]
+    if closed:
+        more = f" and {len(closed) - MOST_TOLD:,} more" if len(closed) > MOST_TOLD else ""
+        text = f"{', '.join(closed[:MOST_TOLD])}{more}: no permission; let the user that the exporter runs as read it"
+        findings.append(Finding("files", text, wrong=True))
+    if not files:
+        findings.append(Finding("files", f"no file matches {pattern}", wrong=True))
+        return findings
+    size, newest = sum(file.size for file in files), max(files).written
+    written = f", the newest written {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
+    return [Finding("files", f"{len(files):,} match, {size / 1e6:,.1f} MB{written}"), *findings]
 
 
 def key_of(status: os.stat_result) -> str:

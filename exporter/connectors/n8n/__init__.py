@@ -30,7 +30,8 @@ from exporter.collect import paging
 from exporter.collect.auth import Scheme
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.details import Details
-from exporter.collect.http import Client, Gone, NotUnderstood, TooLarge
+from exporter.collect.finding import Finding, look
+from exporter.collect.http import Client, Forbidden, Gone, NotUnderstood, TooLarge
 from exporter.collect.recent import Recent
 from exporter.connectors.n8n.mapping import DESCRIPTION, MODES, OPEN, description, kind, project, run, team, workflow
 from exporter.records import ExceptionKind, Json, Run, Workflow, instant
@@ -89,6 +90,36 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     facts = {key: fact for key, fact in facts.items() if int(key) >= lowest or key in still}
     places |= {"open": sorted(still, key=int), "facts": facts, "owed": details.told()}
     yield Page([], {**places, "workflows": about, "read_at": read_at.isoformat()})
+
+
+async def check(client: Client, options: Options) -> list[Finding]:
+    """The first page of each resource, one item of each, and whether the release is an old one."""
+    findings = list[Finding]()
+    for what, one_ in (("executions", "execution"), ("workflows", "workflow")):
+        path = f"{options.api_path}/{what}"
+        page, found = await look(what, client.ask(path, {"limit": 1}), needs=f"the scope {one_}:list")
+        items = page.listed("data") if page else []
+        few = "none is shown; a key shows only what its user may see, so use that of an owner or admin"
+        findings += found or [Finding(what, "the first page is read" if items else few)]
+        for item in items:
+            findings += (await look(f"one {one_}", client.ask(f"{path}/{item['id']}"), needs=f"the scope {one_}:read"))[
+                1
+            ]
+    if not findings[0].wrong:
+        with suppress(Gone, Forbidden):
+            findings.append(Finding("release", await release(client, options)))
+    return findings
+
+
+async def release(client: Client, options: Options) -> str:
+    """n8n tells its version to nobody who asks with a key; what it understands tells how old it is."""
+    try:
+        await client.get(f"{options.api_path}/executions", {"limit": 1, "status": "running"})
+    except NotUnderstood as error:
+        if error.status != 400:
+            raise
+        return "older than 1.112: runs that are under way are unknown until they end"
+    return "1.112 or later"
 
 
 async def name_projects(

@@ -29,7 +29,8 @@ from pydantic import Field
 from exporter.collect import paging
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.details import Details
-from exporter.collect.http import Client, Gone, NotUnderstood
+from exporter.collect.finding import Finding, look
+from exporter.collect.http import Client, Forbidden, Gone, NotUnderstood
 from exporter.collect.recent import WITNESSES, still_there
 from exporter.connectors.prefect.mapping import (
     ENDED,
@@ -99,6 +100,25 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     tried = {key: fact for key, fact in tried.items() if key in still or (fact["end_time"] or "") >= floor}
     marks = {"ended": ended, "recent": recent, "open": sorted(still), "tried": tried, "owed": details.told()}
     yield Page([], {**marks, "deployments": there})
+
+
+async def check(client: Client, _options: Options) -> list[Finding]:
+    """The version of a server, the first page of each resource, and the states of one run."""
+    client.permit = partial(csrf_headers, client)
+    findings = list[Finding]()
+    with suppress(Gone, Forbidden):  # Cloud does not tell it
+        version = str(await client.get("/admin/version"))[:40]
+        old = "" if version.startswith("3.") else "; Prefect 3 is needed"
+        findings.append(Finding("version", version + old, wrong=bool(old)))
+    for what in ("flows", "deployments", "flow_runs"):
+        role = f"the right to read {what.replace('_', ' ')}: in Prefect Cloud a role such as Viewer in this workspace"
+        page, found = await look(what, client.ask(f"/{what}/filter", json={"limit": 1}), needs=role)
+        items = page.listed() if page else []
+        findings += found or [Finding(what, "the first page is read" if items else "there is none yet")]
+        for item in items if what == "flow_runs" else ():
+            states = client.get("/flow_run_states/", {"flow_run_id": item["id"]})
+            findings += (await look("states of a run", states, needs=role))[1]
+    return findings
 
 
 async def csrf_headers(client: Client) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ Blind    A ticket moved out of the user's sight, or shredded, stays as last seen
 Checked  Recorded answers of 5.0.3; a running 5.0.3. 5.0.8: a fake that pages as it does.
 """
 
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from pydantic import Field
 from exporter.collect.auth import Scheme
 from exporter.collect.contract import LATER, Cursor, Page
 from exporter.collect.details import Details
+from exporter.collect.finding import Finding, look
 from exporter.collect.http import Client, NotUnderstood
 from exporter.collect.recent import Recent
 from exporter.connectors.request_tracker.mapping import Words, read
@@ -45,6 +47,7 @@ FIELDS = {
 }
 CHANGES = "ObjectType = 'RT::Ticket' AND Type != 'EmailRecord' AND Type != 'CommentEmailRecord'"
 HISTORY = "Type = 'Correspond' OR Type = 'Comment' OR Type = 'Status' OR (Type = 'Set' AND Field = 'Queue')"
+OLDEST = (5, 0, 2)
 EMPTY_PAGES = 100  # in a row; rows that the user may not see make some
 
 
@@ -65,17 +68,14 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     words = Words(
         url=client.url, bots=options.bots, statuses=options.statuses, tiers=tiers, waiting=options.on_hold_statuses
     )
-    wanted = "Type = 'ticket'"
-    if options.queues:
-        wanted += f" AND {any_of('Queue', map(quoted, options.queues))}"
-    tickets = Tickets(client, words, wanted, Details(client, cursor.get("owed", {})))
+    tickets = Tickets(client, words, wanted(options), Details(client, cursor.get("owed", {})))
     details = tickets.details
     # Taken before the tickets are read: what happens meanwhile is looked at again.
     known = cursor["recent"] if "recent" in cursor else await newest_transactions(client, options.overlap)
     if "recent" not in cursor or "after" in cursor:
         # RT reads a date in the user's own time zone; a day more covers every zone.
         since = f"{client.since - timedelta(days=1):%Y-%m-%d %H:%M:%S}"
-        query = f"{wanted} AND (LastUpdated >= '{since}' OR Status = '__Active__')"
+        query = f"{wanted(options)} AND (LastUpdated >= '{since}' OR Status = '__Active__')"
         expected = None
         async for found, left in search(client, "tickets", query, options.page_size, cursor.get("after", 0)):
             expected = expected or left
@@ -95,6 +95,45 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     recent.check("transactions", {})
     reads, gone = await tickets.named(int(key) for key in details.again if key in details.owed)
     yield Page(reads, {"recent": recent.told(), "owed": details.told()}, gone)
+
+
+async def check(client: Client, options: Options) -> list[Finding]:
+    """The version, the queues that are named, and what the user sees of a ticket and of its history."""
+    told, findings = await look("version", client.get("/REST/2.0/rt"), needs="to be a privileged user")
+    if told:
+        version = str(told.get("Version"))[:40]
+        old = tuple(int(part) for part in re.findall(r"\d+", version)[:3]) < OLDEST
+        findings.append(Finding("version", version + ("; RT 5.0.2 or later is needed" if old else ""), wrong=old))
+    for name in dict.fromkeys((*options.queues, *options.escalation_queues)):
+        findings += (await look(f"queue {name}", client.get(f"/REST/2.0/queue/{quote(name)}"), needs="SeeQueue"))[1]
+    ticket, found = await first(client, "tickets", wanted(options), needs="ShowTicket on the queues")
+    findings += found
+    if ticket:
+        if not ticket["Queue"].get("Name"):
+            findings.append(Finding("queues", "are shown without their names; the user needs SeeQueue", wrong=True))
+        if not ticket["CustomFields"]:
+            findings.append(
+                Finding("custom fields", "none is shown; where there are some, the user needs SeeCustomField")
+            )
+        change = f"({CHANGES}) AND ObjectId = {int(ticket['id'])}"
+        findings += (await first(client, "transactions", change, needs="ShowTicket and ShowTicketComments"))[1]
+    return findings
+
+
+async def first(client: Client, what: str, query: str, *, needs: str) -> tuple[Json, list[Finding]]:
+    """One of the things that a query finds. RT leaves out what a user may not see, and does not say so."""
+    question: dict[str, str | int] = {"query": query, "orderby": "id", "order": "DESC", "per_page": 1}
+    question |= {"fields": FIELDS[what], "fields[Queue]": "Name"}
+    page, found = await look(what, client.ask(f"/REST/2.0/{what}", question), needs=needs)
+    items = page.listed("items") if page else []
+    none = Finding(what, f"none is shown; if there are any, the user needs {needs}", wrong=True)
+    return (items[0] if items else None), found or [Finding(what, "the first page is read") if items else none]
+
+
+def wanted(options: Options) -> str:
+    """What finds the tickets of the queues that are named."""
+    queues = f" AND {any_of('Queue', map(quoted, options.queues))}" if options.queues else ""
+    return f"Type = 'ticket'{queues}"
 
 
 async def newest_transactions(client: Client, depth: int) -> dict[str, str]:

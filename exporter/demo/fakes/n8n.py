@@ -22,6 +22,7 @@ class N8n:
 
     key: str = "n8n-key"
     old: bool = False
+    scopes: frozenset[str] | None = None  # of the key, such as execution:list; None: all
     workflows: dict[str, dict[str, Any]] = field(default_factory=dict)
     executions: dict[int, dict[str, Any]] = field(default_factory=dict)
     data: dict[int, dict[str, Any]] = field(default_factory=dict)  # by execution; only given with includeData
@@ -112,6 +113,10 @@ class N8n:
         async def authenticated(request: web.Request, handler: Handler) -> web.StreamResponse:
             if request.headers.get("X-N8N-API-KEY") != self.key:
                 return message(401, "unauthorized")
+            *_, what = request.match_info.route.resource.canonical.removesuffix("/{id}").split("/")  # type: ignore[union-attr] # every route has one
+            scope = f"{what.removesuffix('s')}:{'read' if 'id' in request.match_info else 'list'}"
+            if self.scopes is not None and scope not in self.scopes:
+                return message(403, "Forbidden")
             return await handler(request)
 
         return authenticated

@@ -37,6 +37,7 @@ class Prefect:
     password: str = ""
     release: Literal["3.4.0", "3.8.8"] = "3.8.8"
     csrf: bool = False
+    forbidden: frozenset[str] = frozenset()  # what the workspace does not let one read, such as deployments
     csrf_tokens: dict[str, str] = field(default_factory=dict)  # by client
     flows: dict[str, dict[str, Any]] = field(default_factory=dict)
     deployments: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -131,6 +132,8 @@ class Prefect:
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self.faults.middleware(), self._authenticated, self._protected])
         app.router.add_get(f"{self.path}/csrf-token", self._csrf_token)
+        if not self.token:  # Cloud does not tell
+            app.router.add_get(f"{self.path}/admin/version", self._version)
         app.router.add_post(f"{self.path}/flow_runs/filter", self._filter_runs)
         app.router.add_post(f"{self.path}/flows/filter", self._filter_flows)
         app.router.add_post(f"{self.path}/deployments/filter", self._filter_deployments)
@@ -148,6 +151,8 @@ class Prefect:
                 return web.json_response({"exception_message": "Unauthorized"}, status=401)
             if self.token and request.method == "POST" and request.content_length is None:
                 return web.json_response({"exception_message": "Length Required"}, status=411)
+            if self.forbidden & set(request.path.split("/")):
+                return web.json_response({"detail": "Forbidden"}, status=403)
             return await handler(request)
 
         return authenticated
@@ -167,6 +172,9 @@ class Prefect:
             return await handler(request)
 
         return protected
+
+    async def _version(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.release)
 
     async def _csrf_token(self, request: web.Request) -> web.Response:
         if not self.csrf:

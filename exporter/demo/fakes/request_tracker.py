@@ -39,6 +39,7 @@ class RequestTracker:
     superuser: bool = False  # only such a user gets the total of transactions
     sees: set[str] | None = None  # queues; None: all
     sees_comments: bool = True
+    sees_queues: bool = True  # their names
     zone: tzinfo = UTC  # of the API user: how dates in a query are read
     queues: list[str] = field(default_factory=lambda: ["General"])
     tickets: dict[int, Ticket] = field(default_factory=dict)
@@ -215,7 +216,7 @@ class RequestTracker:
         return self.sees_comments or not isinstance(row, Transaction) or row.kind != "Comment"
 
     def _ticket_item(self, ticket: Ticket, request: web.Request) -> dict[str, Any]:
-        queue = {"Name": ticket.queue, "Lifecycle": "default"}
+        queue = {"Name": ticket.queue if self.sees_queues else "", "Lifecycle": "default"}
         wanted = request.query.get("fields[Queue]", "").split(",")
         queue = {name: queue.get(name, "") for name in wanted if name}
         item = linked(base(request), "ticket", str(ticket.id))

@@ -1,0 +1,228 @@
+"""What `check --live` finds: each connector asks its platform and names what the credential may not read."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from exporter.base.errors import AuthFailed
+from exporter.collect.auth import NOBODY, Auth
+from exporter.collect.contract import needs
+from exporter.collect.finding import Finding
+from exporter.collect.http import Client, HttpSettings
+from exporter.connectors import CONNECTORS, n8n, prefect, request_tracker
+from exporter.demo.fakes.n8n import N8n
+from exporter.demo.fakes.prefect import Prefect
+from exporter.demo.fakes.request_tracker import RequestTracker
+from tests.connectors.n8n.suite import instance
+from tests.connectors.world import AT, SINCE
+from tests.program import command
+from tests.test_connectors import speaks_http, world
+
+CHECKED = sorted(name for name, connector in CONNECTORS.items() if needs(connector).check)
+ASKED = [name for name in CHECKED if speaks_http(name)]
+READ = "the first page is read"
+
+
+@asynccontextmanager
+async def client(app: web.Application | None, path: str = "", auth: Auth = NOBODY) -> AsyncIterator[Client]:
+    async with TestServer(app or web.Application()) as server:
+        http = HttpSettings(url=str(server.make_url(path or "/")), auth=auth, attempts=1)
+        async with Client(http, at=AT, since=SINCE) as client:
+            yield client
+
+
+@pytest.mark.parametrize("name", CHECKED)
+async def test_on_a_platform_that_is_well_nothing_is_wrong(name: str, tmp_path: Path) -> None:
+    there, check = world(name, tmp_path), needs(CONNECTORS[name]).check
+    assert check
+    async with client(there.app, there.path, there.auth) as asked:
+        findings = await check(asked, there.options)
+
+    assert findings
+    assert [finding for finding in findings if finding.wrong] == []
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_a_credential_that_is_refused_is_said_of_the_whole_source(name: str, tmp_path: Path) -> None:
+    there, check = world(name, tmp_path), needs(CONNECTORS[name]).check
+    assert check
+    async with client(there.app, there.path) as asked:
+        with pytest.raises(AuthFailed, match="the credential is refused"):
+            await check(asked, there.options)
+
+
+async def n8n_findings(platform: N8n) -> list[Finding]:
+    async with client(platform.app(), auth=Auth("X-N8N-API-KEY", platform.key)) as asked:
+        return await n8n.check(asked, n8n.Options())
+
+
+async def test_n8n_names_the_scope_that_a_key_lacks() -> None:
+    platform = instance()
+    platform.scopes = frozenset({"execution:list", "workflow:list"})
+
+    assert await n8n_findings(platform) == [
+        Finding("executions", READ),
+        Finding("one execution", lacks("/api/v1/executions/1026", "the scope execution:read"), wrong=True),
+        Finding("workflows", READ),
+        Finding("one workflow", lacks("/api/v1/workflows/wf0001", "the scope workflow:read"), wrong=True),
+        Finding("release", "1.112 or later"),
+    ]
+
+
+async def test_n8n_names_the_list_that_a_key_may_not_read() -> None:
+    platform = replace(instance(), scopes=frozenset({"workflow:list", "workflow:read"}))
+
+    assert await n8n_findings(platform) == [
+        Finding("executions", lacks("/api/v1/executions", "the scope execution:list"), wrong=True),
+        Finding("workflows", READ),
+    ]
+
+
+async def test_n8n_tells_of_an_old_release_and_of_an_empty_list() -> None:
+    text = "none is shown; a key shows only what its user may see, so use that of an owner or admin"
+
+    assert await n8n_findings(N8n(old=True)) == [
+        Finding("executions", text),
+        Finding("workflows", text),
+        Finding("release", "older than 1.112: runs that are under way are unknown until they end"),
+    ]
+
+
+def lacks(path: str, permission: str) -> str:
+    return f"not allowed (GET {path}: HTTP 403); the credential needs {permission}"
+
+
+async def prefect_findings(platform: Prefect, path: str = "/api") -> list[Finding]:
+    auth = Auth.bearer(platform.token) if platform.token else NOBODY
+    async with client(platform.app(), path, auth) as asked:
+        return await prefect.check(asked, prefect.Options())
+
+
+async def test_prefect_names_the_resource_that_may_not_be_read_and_the_version() -> None:
+    platform = Prefect(csrf=True, forbidden=frozenset({"deployments"}))
+
+    assert await prefect_findings(platform) == [
+        Finding("version", "3.8.8"),
+        Finding("flows", "there is none yet"),
+        Finding(
+            "deployments",
+            "not allowed (POST /deployments/filter: HTTP 403); the credential needs the right to read deployments: in "
+            "Prefect Cloud a role such as Viewer in this workspace",
+            wrong=True,
+        ),
+        Finding("flow_runs", "there is none yet"),
+    ]
+
+
+async def test_prefect_cloud_is_not_asked_for_a_version_that_it_does_not_tell() -> None:
+    platform = Prefect(token="pnu")
+    platform.add_deployment("etl", "nightly", AT)
+    found = await prefect_findings(platform, platform.path)
+
+    assert [(finding.what, finding.wrong) for finding in found] == [
+        ("flows", False), ("deployments", False), ("flow_runs", False),
+    ]  # fmt: skip
+
+
+async def tracker_findings(platform: RequestTracker, **options: Any) -> list[Finding]:
+    async with client(platform.app(), auth=Auth("Authorization", f"token {platform.token}")) as asked:
+        return await request_tracker.check(asked, request_tracker.Options(**options))
+
+
+def tracker(**more: Any) -> RequestTracker:
+    platform = RequestTracker(queues=["General", "IT"], **more)
+    platform.create("General", "ann@example.test", AT)
+    return platform
+
+
+async def test_request_tracker_names_queues_that_the_user_does_not_see() -> None:
+    found = await tracker_findings(tracker(sees={"General"}), queues=("General", "IT"), escalation_queues=("Typo",))
+
+    assert [(finding.what, finding.text) for finding in found if finding.wrong] == [
+        ("queue IT", lacks("/REST/2.0/queue/IT", "SeeQueue")),
+        (
+            "queue Typo",
+            "not there (GET /REST/2.0/queue/Typo: HTTP 404); is it named rightly, and may the credential see it? "
+            "It needs SeeQueue",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"sees": set()}, ("tickets", "none is shown; if there are any, the user needs ShowTicket on the queues")),
+        ({"sees_queues": False}, ("queues", "are shown without their names; the user needs SeeQueue")),
+    ],
+)
+async def test_request_tracker_names_the_right_that_hides_things_in_silence(
+    more: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    found = await tracker_findings(tracker(**more))
+
+    assert [(finding.what, finding.text) for finding in found if finding.wrong] == [expected]
+
+
+async def test_request_tracker_tells_of_a_version_that_is_too_old() -> None:
+    platform = tracker()
+    platform.release = "4.4.6"  # type: ignore[assignment] # none that it behaves like
+    found = await tracker_findings(platform)
+
+    assert Finding("version", "4.4.6; RT 5.0.2 or later is needed", wrong=True) in found
+
+
+async def live(folder: Path, platform: N8n) -> tuple[int, str]:
+    """`check --live` of the program, on one source."""
+    async with TestServer(platform.app()) as server:
+        (folder / "key").write_text(platform.key)
+        (folder / "outcome.yaml").write_text(
+            f"sources:\n  - {{name: flows, type: n8n, url: '{server.make_url('')}', api_key_file: key}}\n"
+        )
+        status, said, _ = await command("check", "--live", "--config.file", "outcome.yaml", folder=folder)
+    return status, said
+
+
+async def test_the_program_says_what_is_missing_and_fails(tmp_path: Path) -> None:
+    platform = instance()
+    platform.scopes = frozenset({"execution:list", "workflow:list", "workflow:read"})
+    status, said = await live(tmp_path, platform)
+
+    assert status == 1
+    assert "flows: answers, but not all that is needed is there" in said
+    assert f"  one execution: {lacks('/api/v1/executions/1026', 'the scope execution:read')}" in said
+    assert "  workflows: the first page is read" in said
+
+
+def files_findings(folder: Path, closed: Callable[[Path], None]) -> Path:
+    path = folder / "rows.jsonl"
+    path.write_text('{"id": "1"}\n')
+    closed(path)
+    return path
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+async def test_files_that_may_not_be_read_are_named(tmp_path: Path) -> None:
+    path = files_findings(tmp_path, lambda path: path.chmod(0))
+    check = needs(CONNECTORS["files"]).check
+    assert check
+    async with client(None) as asked:
+        found = await check(asked, CONNECTORS["files"].Options(path=str(path), record="request"))
+
+    assert [finding.wrong for finding in found] == [False, True]
+    assert str(path) in found[1].text
+
+
+async def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
+    check = needs(CONNECTORS["files"]).check
+    assert check
+    async with client(None) as asked:
+        found = await check(asked, CONNECTORS["files"].Options(path=str(tmp_path / "*.csv"), record="request"))
+
+    assert found == [Finding("files", f"no file matches {tmp_path}/*.csv", wrong=True)]
