@@ -204,7 +204,7 @@ def _write(content: bytes, output: Path | None) -> None:
 
 @main.command()
 @config_file
-@click.option("--live", is_flag=True, help="Also ask every source: credentials and what they may read, clock, coverage of fields.")
+@click.option("--live", is_flag=True, help="Also ask every source: credential and rights, clock, coverage of fields.")
 def check(config_path: Path, live: bool) -> None:
     """Check the config and say how many series it makes; with --live check the sources too."""
     from exporter.cli.expected import expected

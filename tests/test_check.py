@@ -1,10 +1,11 @@
 """What `check --live` finds: each connector asks its platform and names what the credential may not read."""
 
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -200,23 +201,39 @@ async def test_the_program_says_what_is_missing_and_fails(tmp_path: Path) -> Non
     assert "  workflows: the first page is read" in said
 
 
-def files_findings(folder: Path, closed: Callable[[Path], None]) -> Path:
-    path = folder / "rows.jsonl"
-    path.write_text('{"id": "1"}\n')
-    closed(path)
-    return path
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Not as root, who may read everything."""
+    own = os.geteuid()
+    if own == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(own)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-async def test_files_that_may_not_be_read_are_named(tmp_path: Path) -> None:
-    path = files_findings(tmp_path, lambda path: path.chmod(0))
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that everybody may look into, with a file that nobody may read."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for file, mode in (("open.jsonl", 0o644), ("shut.jsonl", 0o000)):
+            (folder / file).write_text("{}\n")
+            (folder / file).chmod(mode)
+        yield folder
+
+
+async def test_files_that_may_not_be_read_are_named(shared: Path) -> None:
     check = needs(CONNECTORS["files"]).check
     assert check
     async with client(None) as asked:
-        found = await check(asked, CONNECTORS["files"].Options(path=str(path), record="request"))
+        with as_nobody():
+            found = await check(asked, CONNECTORS["files"].Options(path=f"{shared}/*.jsonl", record="request"))
 
     assert [finding.wrong for finding in found] == [False, True]
-    assert str(path) in found[1].text
+    assert found[1].text == f"{shared}/shut.jsonl: no permission; let the user that the exporter runs as read it"
 
 
 async def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from exporter.base.errors import StartOver
-from exporter.collect.contract import Connector
+from exporter.collect.auth import Scheme
+from exporter.collect.contract import Connector, Needs, needs
 from exporter.collect.http import (
     Auth,
     AuthFailed,
@@ -398,3 +400,17 @@ def instants(record: Record) -> list[datetime]:
 
 def without(records: Mapping[Key, Record], spoiled: str) -> dict[Key, Record]:
     return {key: record for key, record in records.items() if key[1].partition("/")[0] != spoiled}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_connector_says_of_its_platform_is_of_its_kind_and_rightly_named(name: str) -> None:
+    module = connector(name)
+    said = needs(module)
+    known = {each.name.upper() for each in fields(Needs)} | {"RECORDS"}
+    almost = {
+        word: get_close_matches(word, known, n=1) for word in vars(module) if word.isupper() and word not in known
+    }
+
+    assert said.auth is None or isinstance(said.auth, Scheme)
+    assert said.interval >= 5
+    assert {word: near for word, near in almost.items() if near} == {}

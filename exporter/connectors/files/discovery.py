@@ -91,7 +91,7 @@ def matching(pattern: str, at: datetime) -> tuple[list[File], list[str]]:
 def looked_at(pattern: str, at: datetime) -> list[Finding]:
     """How many files there are, and which of them may not be read."""
     files, faults = matching(pattern, at)
-    closed = [str(file.path) for file in files if not os.access(file.path, os.R_OK)]
+    closed = [str(file.path) for file in files if not os.access(file.path, os.R_OK, effective_ids=True)]
     findings = [Finding("files", fault, wrong=True) for fault in faults[:MOST_TOLD]]
     if closed:
         more = f" and {len(closed) - MOST_TOLD:,} more" if len(closed) > MOST_TOLD else ""
