@@ -23,7 +23,7 @@ BUCKETS = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0
 """Upper bounds of duration distributions, in seconds: a minute to 30 days."""
 
 APART = ("currency", "claim", "basis", "from", "to", "week")
-"""Labels over which no KPI is added up."""
+"""The labels over which no KPI is added up."""
 COUNTED = "{counted}"
 """Stands for the rows that a KPI counts."""
 MIN_COVERAGE = 0.5
@@ -109,6 +109,7 @@ class Kpi(Frozen):
     uses: tuple[str, ...] = ()  # records that make the figure better where they are fed
     instead: tuple[str, ...] = ()  # records any of which does where those it needs are not fed
     title: str
+    alert_says: str = ""  # how its alert begins, where the title does not do: {value}, and labels by name
     help: str  # what it is, in one or two sentences
     details: str = ""  # the exact definition: what is counted, what is left out, how late data counts
     kind: Kind

@@ -14,7 +14,7 @@ from exporter.config.shape import Checker
 from exporter.evaluation import facts_schema
 from exporter.records.labels import LABELS
 
-BY_US = frozenset({"name", "needs", "uses", "instead", "written", "segmented", "several", "unattributed"})
+BY_US = frozenset({"name", "needs", "uses", "instead", "written", "segmented", "several", "unattributed", "alert_says"})
 """What a user does not say: it follows from the facts, or is for shipped KPIs only."""
 KEYS = {each.alias or name for name, each in Kpi.model_fields.items()} - KpiSection.model_fields.keys() - BY_US
 """The keys of a definition; those of KpiSection stand beside them, as with our own KPIs."""

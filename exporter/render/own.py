@@ -19,8 +19,9 @@ RUNBOOK_URL = "https://runbooks.example.com/outcome-exporter/RUNBOOK.md"
 RUNBOOK = """\
 # Runbook
 
-Made by `outcome-exporter rules` for the thresholds of a config; made anew with it. How such an alert decides, and the
-alerts about the exporter itself, are explained in the runbook shipped with the exporter (alerts/README.md).
+Written by `outcome-exporter rules` for the thresholds of a config; run it again when the config changes. The runbook
+shipped with the exporter (alerts/README.md) explains how such an alert decides and describes the alerts about the
+exporter itself.
 """
 
 
@@ -32,7 +33,7 @@ def files(
     ruled = {setting.kpi.name: setting for setting in settings if setting.limited or kpis[setting.kpi.name].spike}
     of_any = Urls(runbook=urls.runbook, dashboard=urls.dashboard, view=ANY_KPI)
     head = HEAD.format(min_records=MIN_RECORDS).replace("render` from exporter/kpis/*.yaml", "rules` from a config")
-    head = head.replace("change the KPI, render, commit both", "change the config and make them anew")
+    head = head.replace("change the KPI, render, commit both", "change the config and run it again")
     rules = rule_file([kpis[name] for name in ruled], kpis, of_any)
     alerts = [rule for group in yaml.safe_load(rules)["groups"] for rule in group["rules"] if "alert" in rule]
     return {
@@ -51,23 +52,23 @@ def levelled(setting: Setting, windows: Sequence[str]) -> Kpi:
 def section(alert: Mapping[str, Any], setting: Setting, kpis: Mapping[str, Kpi]) -> str:
     """The heading of one alert, and what to do."""
     kpi = kpis[setting.kpi.name]
-    beside = "".join(f" Beside it: {kpis[guard].title} (`{guard}`)." for guard in kpi.guard)
+    beside = "".join(f" Read beside it: {kpis[guard].title} (`{guard}`)." for guard in kpi.guard)
     beyond = f"; where that does not help, {setting.escalation}" if setting.escalation != "none" else ""
     window, looked_at = (f" --window {kpi.window}", f"over {kpi.window}") if kpi.windowed else ("", "as it is now")
     by_segment = "; some segments have their own" if setting.thresholds_by else ""
-    limits = f" It is looked at {looked_at}. Thresholds: {thresholds(kpi)}{by_segment}."
+    limits = f" It is evaluated {looked_at}. Thresholds: {thresholds(kpi)}{by_segment}."
     against = limits if alert["alert"] == alert_name(kpi) else ""  # else it is compared with what is usual
     return f"""\
 ## {alert["alert"]}
 
-**Means** {kpi.help} {alert["annotations"]["summary"]} It has been so for {alert["for"]}.{against}
+**Means** {alert["annotations"]["summary"].removesuffix(".")} for {alert["for"]}. {kpi.title}: {kpi.help}{against}
 
-**Look first** The dashboard "Any KPI" with `{kpi.name}` and the team of the alert: one segment or all?{beside}
-Then the records themselves: `outcome-exporter explain {kpi.name} team=...{window}`.
+**Look first** Open the dashboard "Any KPI" with `{kpi.name}` and the alert's team: is it one segment or all?{beside}
+Then look at the records themselves: `outcome-exporter explain {kpi.name} team=...{window}`.
 
 **Do** Tell the owner, {setting.owner}{beyond}.
 If the records are wrong rather than the work, correct them at their source.
 
-**Silence** For the days of a known event, by `team`. If it fires every week, the threshold is not the one you work by:
+**Silence** By `team`, for the days of a known event. If it fires every week, the threshold is not the one you work by:
 change it in the config.
 """

@@ -149,7 +149,7 @@ def spike_group(kpi: Kpi, spike: Spike, kpis: Mapping[str, Kpi], urls: Urls) -> 
         "keep_firing_for": "1h",
         "labels": {"kpi": kpi.name, "severity": "warning"},
         "annotations": {
-            "summary": f"{kpi.title} is far above what is usual on this weekday.",
+            "summary": f"{kpi.title} far above what is usual on this weekday.",
             "description": rules.description(", ".join(kpis[guard].title for guard in kpi.guard)),
             "runbook_url": urls.of(name),
             "dashboard_url": urls.panel(kpi),
@@ -202,7 +202,7 @@ def alert(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
         "keep_firing_for": "1h",
         "labels": {"kpi": kpi.name},
         "annotations": {
-            "summary": f"{kpi.title} is {'above' if kpi.better == 'lower' else 'below'} its threshold.",
+            "summary": f"{kpi.title} {side(kpi)} the threshold.",
             "description": description(kpi, kpis),
             "runbook_url": urls.of(name),
             "dashboard_url": urls.panel(kpi),
@@ -236,33 +236,50 @@ def shape(kpi: Kpi) -> tuple[str, str]:
     return "humanize", " {{ $labels.currency }}" if kpi.unit == "currency" else f" {kpi.unit}"
 
 
+def side(kpi: Kpi) -> str:
+    """On which side of its threshold a KPI is bad."""
+    return "above" if kpi.better == "lower" else "below"
+
+
 def description(kpi: Kpi, kpis: Mapping[str, Kpi]) -> str:
     """Team, value, number of records, threshold, and what to look at: all a woken person needs to decide."""
     names, (form, unit) = Names(kpi, kpis), shape(kpi)
-    segment = names.labels
-    told = {"basis", *(["currency"] if kpi.unit == "currency" else [])}  # said elsewhere in the sentence
-    which = "".join(f", {each.replace('_', ' ')} {{{{ $labels.{each} }}}}" for each in names.kept if each not in told)
-    when = ("in {{ $labels.basis }} time " if kpi.business else "") + (
-        "over {{ $labels.window }}" if kpi.windowed else "now"
-    )
-    threshold = looked_up(names.threshold, (*segment, "severity"), form)
+    limit = looked_up(names.threshold, (*names.labels, "severity"), form)
+    if kpi.alert_says:
+        labels = {label: f"{{{{ $labels.{label} }}}}" for label in names.labels}
+        says, unit = kpi.alert_says.format(value=f"{{{{ $value | {form} }}}}", **labels), ""
+    else:
+        says = f"{segment(names)} is {{{{ $value | {form} }}}}{unit}{when(kpi)}{records(names)}"
     guards = ", ".join(kpis[guard].title for guard in kpi.guard)
-    beside = f", and beside it at: {guards}." if guards else "."
+    where = "the runs of this workflow" if "workflow" in names.kept else "the segments of this team"
+    beside = f"; read beside it: {guards}." if guards else "."
     return (
-        f"{kpi.title} of team {{{{ $labels.team }}}}{which} is {{{{ $value | {form} }}}}{unit} {when}"
-        f"{records(names)}; the {{{{ $labels.severity }}}} threshold is {threshold}{unit}. "
-        f"Look first at the segments of that team on the dashboard{beside}"
+        f"{says}; {{{{ $labels.severity }}}} {side(kpi)} {limit}{unit}. Look first at {where} on the dashboard{beside}"
+    )
+
+
+def segment(names: Names) -> str:
+    """The KPI, its team, and the other labels that it always has; a currency and a basis are said elsewhere."""
+    elsewhere = {"basis", *(["currency"] if names.kpi.unit == "currency" else [])}
+    others = [each for each in names.kept if each not in elsewhere]
+    which = "".join(f", {each.replace('_', ' ')} {{{{ $labels.{each} }}}}" for each in others)
+    return f"{names.kpi.title} of team {{{{ $labels.team }}}}{which}"
+
+
+def when(kpi: Kpi) -> str:
+    """Over which time a value is taken, and in what time a duration is measured."""
+    return (" in {{ $labels.basis }} time" if kpi.business else "") + (
+        " over {{ $labels.window }}" if kpi.windowed else " now"
     )
 
 
 def records(names: Names) -> str:
-    """How many records a figure is taken over, where it is over records."""
+    """How many records a value is taken over, where it is taken over records."""
     kpi = names.kpi
     if kpi.kind != "ratio" and least(kpi, names.kpis) is None:
         return ""
-    what = {"ratio": "of", "derived": "over"}.get(kpi.kind, "mean of")
     scaled = f" in {kpi.per}s" if kpi.per and kpi.kind == "derived" else ""
-    return f" ({what} {looked_up(names.denominator, names.labels, 'humanize')} records{scaled})"
+    return f" ({looked_up(names.denominator, names.labels, 'humanize')} records{scaled})"
 
 
 class Readable(yaml.SafeDumper):

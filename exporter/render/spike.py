@@ -58,8 +58,8 @@ class SpikeRules:
         usual = looked_up(self._name("usual:ratio"), self.labels, "humanizePercentage")
         return (
             f"{self.kpi.title} of team {{{{ $labels.team }}}} is {{{{ $value | humanizePercentage }}}} over the last "
-            f"day (of {count} records); on this weekday {usual} is usual. "
-            f"Look first at the segments of that team on the dashboard, and beside it at: {guards}."
+            f"day ({count} records); on this weekday {usual} is usual. "
+            f"Look first at the segments of this team on the dashboard; read beside it: {guards}."
         )
 
     def _name(self, name: str) -> str:
