@@ -71,37 +71,37 @@ class SourceMetrics:
 
         self._up = gauge(
             "up",
-            "1 where the last poll of the source brought everything, 0 where it failed or brought only a part.",
+            "1 if the last poll of the source read everything, 0 if it failed or read only a part.",
             "kind",
         )
         self._last_success = gauge(
             "last_success_timestamp_seconds",
-            "When the last poll began that read all there was, parts that cannot be read excepted; 0 if none did.",
+            "Start of the last poll that read everything, except for parts that cannot be read; 0 if there was none.",
         )
-        self._interval = gauge("poll_interval_seconds", "How often the source is to be polled.")
+        self._interval = gauge("poll_interval_seconds", "Configured time between two polls of the source.")
         self._max_data_age = gauge(
-            "max_data_age_seconds", "How old the newest record may be before an alert says so: max_data_age."
+            "max_data_age_seconds", "Configured age of the newest record above which an alert fires (max_data_age)."
         )
-        self._duration = gauge("poll_duration_seconds", "How long the last poll took.")
-        self._polls = counter("polls", "Polls that have ended, well or badly.")
+        self._duration = gauge("poll_duration_seconds", "Duration of the last poll.")
+        self._polls = counter("polls", "Polls that have ended, successful or not.")
         self._failures = counter(
-            "poll_failures", "Polls that failed, or brought only a part (partial), by reason.", "reason"
+            "poll_failures", "Polls that failed or read only a part (reason partial), by reason.", "reason"
         )
-        self._requests = counter("requests", "HTTP requests by status, or timeout or error.", "code")
-        self._rate_limited = counter("rate_limited", "Answers that told the exporter to slow down.")
-        self._records = counter("records", "Records read, unchanged ones included.", "record")
+        self._requests = counter("requests", "HTTP requests, by status code, timeout or error.", "code")
+        self._rate_limited = counter("rate_limited", "Responses that asked the exporter to slow down.")
+        self._records = counter("records", "Records read, including unchanged ones.", "record")
         self._skipped = counter("items_skipped", "Items left out because they could not be read.", "reason")
         self._unread = counter("values_unread", "Values of mapped columns that could not be read.", "column")
         self._details = counter(
-            "details_failed", "Questions about single items that failed; they are asked again later."
+            "details_failed", "Requests for the details of single items that failed; they are repeated later."
         )
         self._anew = counter(
             "starts_over",
-            "Times all was read again because what was read last was gone, as after a restore or a clean-up.",
+            "Number of times that everything was read again because the last item read was gone, as after a restore.",
         )
         self._items_left_out = gauge(
             "items_left_out",
-            "Items that have no record now because this column cannot be read, by reason.",
+            "Items without a record now because a column cannot be read, by column and reason.",
             "column",
             "reason",
         )
@@ -121,13 +121,17 @@ class SourceMetrics:
             "Newest time in the records that is not in the future; 0 if there is none.",
             "record",
         )
-        self._complete = gauge("backfill_complete", "Whether the first full sync is done.")
+        self._complete = gauge("backfill_complete", "1 if the first full sync is complete, 0 otherwise.")
         self._rereading = gauge(
             "rereading",
-            "1 while all is read again because a release corrected what the items mean; published are the old values.",
+            "1 while everything is read again because a release corrected the mapping; the old values stay published.",
         )
-        self._synced = gauge("first_sync_items", "Records read so far by the first full sync; stays when it is done.")
-        self._expected = gauge("first_sync_items_expected", "Items the first full sync will bring; 0 if not known.")
+        self._synced = gauge(
+            "first_sync_items", "Records read by the first full sync so far; it stays after the sync is complete."
+        )
+        self._expected = gauge(
+            "first_sync_items_expected", "Items that the first full sync is expected to read; 0 if unknown."
+        )
 
     def watch(
         self,
@@ -295,31 +299,31 @@ class EvaluationMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._duration = Gauge(
-            "outcome_evaluation_duration_seconds", "How long the last evaluation took.", registry=registry
+            "outcome_evaluation_duration_seconds", "Duration of the last evaluation.", registry=registry
         )
         self._last = Gauge(
             "outcome_evaluation_last_timestamp_seconds",
-            "The instant that the published figures stand for.",
+            "Time at which the published values were computed.",
             registry=registry,
         )
         self._interval = Gauge(
-            "outcome_evaluation_interval_seconds", "How often the figures are to be computed.", registry=registry
+            "outcome_evaluation_interval_seconds", "Configured time between two evaluations.", registry=registry
         )
         self._failures = Counter(
             "outcome_evaluation_failures",
-            "Evaluations that failed; the figures before stay published.",
+            "Evaluations that failed; the previous values stay published.",
             registry=registry,
         )
-        self._series = Gauge("outcome_series", "KPI series that are published.", registry=registry)
+        self._series = Gauge("outcome_series", "Number of KPI series that are published.", registry=registry)
         self._folded = Gauge(
             "outcome_series_folded",
-            "Values of a label that are published together as other, to keep within the limits.",
+            "Values of a label that are combined in other to keep within the limits.",
             ["kpi", "label"],
             registry=registry,
         )
         self._short = Gauge(
             "outcome_distribution_shortened",
-            "How far a distribution was cut down to keep within the limits: "
+            "How far a distribution was reduced to keep within the limits: "
             "1 to the window of its alert, 2 to that window and by team only.",
             ["kpi"],
             registry=registry,
@@ -356,18 +360,22 @@ class EvaluationMetrics:
 
 class StoreMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._records = Gauge("outcome_store_records", "Records in the store.", ["record"], registry=registry)
-        self._size = Gauge("outcome_store_size_bytes", "Bytes of the store on disk.", registry=registry)
+        self._records = Gauge("outcome_store_records", "Number of records in the store.", ["record"], registry=registry)
+        self._size = Gauge("outcome_store_size_bytes", "Size of the store on disk.", registry=registry)
         self._deleted = Counter(
-            "outcome_store_records_deleted", "Records deleted because they were too old.", registry=registry
+            "outcome_store_records_deleted",
+            "Records deleted because they were older than the retention.",
+            registry=registry,
         )
         self._usable = Gauge(
-            "outcome_store_usable", "Whether the store's file was usable at the last evaluation.", registry=registry
+            "outcome_store_usable",
+            "1 if the store's file was usable at the last evaluation, 0 otherwise.",
+            registry=registry,
         )
         self._usable.set(1)  # whoever publishes has opened it
         self._faults = Counter(
             "outcome_store_faults",
-            "Evaluations that found the store's file unusable, by what was wrong.",
+            "Evaluations that found the store's file unusable, by fault.",
             ["fault"],
             registry=registry,
         )
@@ -392,11 +400,13 @@ class StoreMetrics:
 class ReloadMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._well = Gauge(
-            "outcome_config_last_reload_successful", "Whether the last load of the config succeeded.", registry=registry
+            "outcome_config_last_reload_successful",
+            "1 if the last load of the config succeeded, 0 otherwise.",
+            registry=registry,
         )
         self._last = Gauge(
             "outcome_config_last_reload_success_timestamp_seconds",
-            "When the config was last loaded successfully.",
+            "Time at which the config was last loaded successfully.",
             registry=registry,
         )
 
@@ -410,11 +420,11 @@ class ReloadMetrics:
 
 class OtlpMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._exports = Counter("outcome_otlp_exports", "Exports over OTLP that were tried.", registry=registry)
+        self._exports = Counter("outcome_otlp_exports", "Exports over OTLP that were attempted.", registry=registry)
         self._failures = Counter("outcome_otlp_export_failures", "Exports over OTLP that failed.", registry=registry)
         self._rejected = Counter(
             "outcome_otlp_rejected_points",
-            "Points that the receiver refused out of exports that it accepted.",
+            "Data points that the receiver rejected in exports that it accepted.",
             registry=registry,
         )
 

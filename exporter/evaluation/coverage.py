@@ -16,10 +16,10 @@ from exporter.evaluation.stats import Family
 COVERAGE = "coverage_ratio"
 UNATTRIBUTED = "unattributed_ratio"
 HELP = {
-    COVERAGE: "Share of the records of the window that have a field that KPIs need, by source; a field that is no "
-    "matter of time is given in every window as it is now.",
-    UNATTRIBUTED: "Share of what a KPI attributes that no rule of attribution reached, such as failed changes without "
-    "an incident.",
+    COVERAGE: "Share of the records of the window that have a field that KPIs need, by source. A field of records that "
+    "are not tied to a window has its present share in every window.",
+    UNATTRIBUTED: "Share of what a KPI attributes to something that no rule could attribute, such as failed changes "
+    "without an incident.",
 }
 Shares = dict[tuple[Key, str | None], tuple[float, float]]
 """(what, window) -> (records that have it, records that should)."""
@@ -57,7 +57,7 @@ def coverage(field: Needed) -> Setting:
         facts=field.record,
         needs=(field.record,),
         title="Coverage",
-        help="Share of the records of the window that have a field that KPIs need; label field names it.",
+        help="Share of the records of the window that have a field that KPIs need; the label field names it.",
         kind="ratio",
         placed_by=field.placed_by,
         numerator=field.filled,
@@ -83,7 +83,7 @@ def unattributed(setting: Setting, rule: Unattributed) -> Setting:
         facts=kpi.facts,
         needs=kpi.needs,
         title="Unattributed",
-        help="Share of what a KPI attributes that no rule of attribution reached.",
+        help="Share of what a KPI attributes to something that no rule could attribute.",
         kind="ratio",
         placed_by=rule.placed_by or kpi.placed_by,
         numerator=rule.where,

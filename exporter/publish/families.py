@@ -16,32 +16,30 @@ from exporter.records.labels import LABEL_NAMES
 
 SUFFIX_HELP: Mapping[str, str] = {
     "numerator": "Numerator of {metric}. {help}",
-    "denominator": "Denominator of {metric}: what it is taken over. {help}",
+    "denominator": "Denominator of {metric}. {help}",
     "lower": "Lower end of the 95 % Wilson interval of {metric}. {help}",
     "upper": "Upper end of the 95 % Wilson interval of {metric}. {help}",
-    "overall": "{title}, each record counted once; {metric} counts one of several services under each of them. There "
-    "only where that makes a difference. {help}",
-    "median": "Median of the values behind {metric}: half of them are no larger. Exact, and of one series: medians are "
-    "never added up or averaged. {help}",
+    "overall": "{title}, with each record counted once; {metric} counts a record of several services under each of "
+    "them. Published only where that makes a difference. {help}",
+    "median": "Exact median of the values behind {metric}. It belongs to one series: medians are never added up or "
+    "averaged. {help}",
     "distribution": (
-        "How the values behind {metric} spread; where there would be too many series only in the window of its alert, "
-        "then only by team. {help}"
+        "Distribution of the values behind {metric}. Where there would be too many series, it is published only for "
+        "the window of its alert, and then only by team. {help}"
     ),
 }
 
-WHOLE_HELP = "Each record counted once, where some count under several services. "
+WHOLE_HELP = "With each record counted once, where some count under several services. "
 
 BASELINE_HELP: Mapping[str, str] = {
     "baseline": (
-        "What {metric} is compared with, in segments that have both. previous: one window earlier. weekday_median: the "
-        "same day of the last four weeks. control: cohort control, now. fixed: a period of days, counts and sums "
-        "scaled to the window. Totals: sum(N and ignoring (baseline) N_baseline), likewise D, against N_baseline. "
-        "{title}."
+        "Value that {metric} is compared with, in segments that have both. previous: one window earlier. "
+        "weekday_median: the same weekday of the last four weeks. control: the cohort control, now. fixed: a period of "
+        "days, counts and sums scaled to the window. For totals, compare sum(N and ignoring (baseline) N_baseline) "
+        "with sum(N_baseline), and likewise the denominators. {title}."
     ),
-    "numerator": "Numerator of {metric}_baseline; what it is compared with has it too: add only those. {title}.",
-    "denominator": (
-        "Denominator of {metric}_baseline: what it is taken over (of weekday_median, in all its days). {title}."
-    ),
+    "numerator": "Numerator of {metric}_baseline. Add up only segments that have both sides. {title}.",
+    "denominator": ("Denominator of {metric}_baseline (for weekday_median, of all its days together). {title}."),
 }
 
 
@@ -178,8 +176,10 @@ def family(metric: str, kpi: Kpi, found: Mapping[Key, float | Distribution]) -> 
     elif kpi.several and metric in kpi.wholes:
         label = LABEL_NAMES.get(kpi.several, kpi.several)
         text += f" Do not add up over {label}: a record of several counts under each, and once in {kpi.wholes[metric]}."
+    if kpi.business and "basis" in dict(next(iter(found))):
+        text += " Label basis: in calendar time or business time; never add them up."
     if suffix == "threshold":
-        text = "Configured threshold of {metric}, by severity of the alert. {title}."
+        text = "Configured threshold of {metric}, by the severity of the alert. {title}."
     labels = next(iter(found))
     return Family(
         metric,
@@ -200,7 +200,7 @@ def info(settings: Sequence[Setting]) -> Family:
     rows = ((s.kpi.name, s.kpi.unit or unit(s.kpi), s.kpi.better, s.owner, s.escalation, s.cadence) for s in settings)
     return Family(
         "outcome_kpi_info",
-        "The KPIs that are configured: unit, which way is better, owner, where to escalate, how often to look at it.",
+        "Configured KPIs: unit, which direction is better, owner, escalation and review cadence. Always 1.",
         "gauge",
         ("kpi", "unit", "better", "kpi_owner", "escalation", "cadence"),
         tuple(sorted((row, 1.0) for row in rows)),
@@ -216,9 +216,9 @@ def absent(reasons: Mapping[str, str]) -> Family:
     """Which KPIs have no figures, and why."""
     return Family(
         "outcome_kpi_absent",
-        "1 where a KPI has no figures: no_source, initial_sync, stale_source, no_records, field_missing, "
-        "unreadable (too many records of a source could not be read), "
-        "switched_off (a KPI it is made of), no_team_label (it is by team, and team is no label of its record).",
+        "1 where a KPI has no values, by reason: no_source, initial_sync, stale_source, no_records, field_missing, "
+        "unreadable (too many records of a source could not be read), switched_off (a KPI that it is computed from), "
+        "no_team_label (it is computed by team, and team is not a label of its record).",
         "gauge",
         ("kpi", "reason"),
         tuple(sorted(((kpi, reason), 1.0) for kpi, reason in reasons.items())),
@@ -229,9 +229,9 @@ def baseline_absent(reasons: Iterable[tuple[str, str, str]]) -> Family:
     """Which baselines that are asked for are missing, and why."""
     return Family(
         "outcome_baseline_absent",
-        "1 where a baseline is missing, in all windows or in some: no_history (records do not reach back that far), "
-        "period_not_over, definition_changed (and its records are gone), no_records, no_match (only other segments "
-        "have it), failed (see the log), or what outcome_kpi_absent says of the KPI.",
+        "1 where a baseline is missing in all windows or in some, by reason: no_history (records do not reach back "
+        "that far), period_not_over, definition_changed (and its records are gone), no_records, no_match (no segment "
+        "has both sides), failed (see the log), or a reason of outcome_kpi_absent.",
         "gauge",
         ("kpi", "baseline", "reason"),
         tuple(sorted((reason, 1.0) for reason in reasons)),
