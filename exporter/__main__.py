@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 config_file = click.option(
     "--config.file", "config_path", type=click.Path(path_type=Path), default="outcome.yaml", show_default=True,
-    envvar="OUTCOME_CONFIG_FILE", help="The config file.",
+    envvar="OUTCOME_CONFIG_FILE", help="Path of the config file.",
 )  # fmt: skip
 log_level = click.option(
-    "--log.level", "level", type=click.Choice(["debug", "info", "warn", "error"]), help="Least important level to log."
+    "--log.level", "level", type=click.Choice(["debug", "info", "warn", "error"]), help="Lowest level to log."
 )
-log_format = click.option("--log.format", "style", type=click.Choice(["logfmt", "json"]), help="Form of log lines.")
+log_format = click.option("--log.format", "style", type=click.Choice(["logfmt", "json"]), help="Format of log lines.")
 
 
 def fail(message: object, status: int = 1) -> NoReturn:
@@ -89,34 +89,51 @@ def _known_faults() -> tuple[type[Exception], ...]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="outcome-exporter")
 def main() -> None:
-    """Is our automation paying off? Outcomes of automation and service tools as Prometheus and OTLP metrics."""
+    """Is our automation paying off? Publish outcomes of automation and service tools as Prometheus and OTLP metrics."""
 
 
 @main.command()
 @config_file
-@click.option("--config.check", "check_only", is_flag=True, help="Only check the config; exit 1 with all its mistakes.")
 @click.option(
-    "--web.listen-address", "addresses", multiple=True, help=f"host:port to listen on; repeatable. [{LISTEN}]"
+    "--config.check",
+    "check_only",
+    is_flag=True,
+    help="Check the config and exit; list all its mistakes and exit with 1 if there are any.",
 )
 @click.option(
-    "--web.telemetry-path", "telemetry_path", default="/metrics", show_default=True, help="Path of the metrics."
+    "--web.listen-address",
+    "addresses",
+    multiple=True,
+    help=f"Address (host:port) to listen on; may be repeated. [{LISTEN}]",
 )
 @click.option(
-    "--web.config.file", "web_file", type=click.Path(path_type=Path), help="TLS and users, exporter-toolkit form."
+    "--web.telemetry-path",
+    "telemetry_path",
+    default="/metrics",
+    show_default=True,
+    help="Path under which metrics are served.",
 )
-@click.option("--web.enable-lifecycle", "lifecycle", is_flag=True, help="Allow a reload by POST to /-/reload.")
+@click.option(
+    "--web.config.file",
+    "web_file",
+    type=click.Path(path_type=Path),
+    help="File with TLS settings and users, in the format of exporter-toolkit.",
+)
+@click.option(
+    "--web.enable-lifecycle", "lifecycle", is_flag=True, help="Allow a reload by a POST request to /-/reload."
+)
 @click.option(
     "--web.external-url",
     "external_url",
     default="",
     metavar="URL",
-    help="Where people reach it, through a proxy for example; its path, if it has one, comes before every route.",
+    help="URL under which people reach the exporter, for example through a proxy. Its path prefixes every route.",
 )
 @click.option(
     "--web.route-prefix",
     "route_prefix",
     metavar="PATH",
-    help="What comes before every route, health too. [the path of --web.external-url; / where the proxy cuts it off]",
+    help="Prefix of every route, including health. [the path of --web.external-url; use / if the proxy strips it]",
 )
 @click.option(
     "--web.max-connections",
@@ -124,7 +141,7 @@ def main() -> None:
     type=click.IntRange(min=1),
     default=MOST_CONNECTIONS,
     show_default=True,
-    help="Most connections at once.",
+    help="Maximum number of simultaneous connections.",
 )
 @log_level
 @log_format
@@ -133,7 +150,7 @@ def run(
     lifecycle: bool, external_url: str, route_prefix: str | None, connections: int, level: str | None,
     style: str | None,
 ) -> None:  # fmt: skip
-    """Poll, evaluate and publish until stopped. SIGHUP reloads the config."""
+    """Poll the sources, evaluate the KPIs and publish them until stopped. SIGHUP reloads the config."""
     import asyncio
 
     from exporter.app import Options, serve
@@ -157,17 +174,17 @@ def run(
 
 @main.command("once")
 @config_file
-@click.option("--at", "at", type=Instant(), help="Evaluate at this instant instead of now.")
+@click.option("--at", "at", type=Instant(), help="Evaluate at this time instead of now.")
 @click.option(
-    "--output", "output", type=click.Path(path_type=Path), help="Write here, atomically, instead of printing."
+    "--output", "output", type=click.Path(path_type=Path), help="Write to this file, atomically, instead of printing."
 )
-@click.option("--no-poll", "no_poll", is_flag=True, help="Ask no source; evaluate what is stored.")
+@click.option("--no-poll", "no_poll", is_flag=True, help="Do not poll any source; evaluate what is stored.")
 @log_level
 @log_format
 def once_command(
     config_path: Path, at: datetime | None, output: Path | None, no_poll: bool, level: str | None, style: str | None
 ) -> None:
-    """Poll every source to its end, evaluate, print the exposition."""
+    """Poll every source completely, evaluate the KPIs and print the metrics."""
     import asyncio
 
     from exporter.base.clock import now
@@ -204,9 +221,11 @@ def _write(content: bytes, output: Path | None) -> None:
 
 @main.command()
 @config_file
-@click.option("--live", is_flag=True, help="Also ask every source: credential and rights, clock, coverage of fields.")
+@click.option(
+    "--live", is_flag=True, help="Also query every source: check its credential and rights, clock and field coverage."
+)
 def check(config_path: Path, live: bool) -> None:
-    """Check the config and say how many series it makes; with --live check the sources too."""
+    """Check the config and report how many series it produces; with --live, check the sources too."""
     from exporter.cli.expected import expected
 
     config = loaded(config_path)
@@ -226,7 +245,7 @@ def _ask_sources(config: "Config") -> None:
     from exporter.cli.preflight import probe
 
     if not asyncio.run(probe(config.sources, now(), Console(soft_wrap=True))):
-        fail("not every source answered as it should")
+        fail("not every source answered as expected")
 
 
 def _say_sound(config: "Config") -> None:
@@ -234,12 +253,12 @@ def _say_sound(config: "Config") -> None:
         click.echo(warning, err=True)
     sources = f"{len(config.sources)} source{'s' if len(config.sources) != 1 else ''}"
     own = f", {len(config.own)} of your own: {', '.join(config.own)}" if config.own else ""
-    click.echo(f"{config.file}: sound: {sources}, {len(config.plan.settings)} KPIs{own}")
+    click.echo(f"{config.file} is valid: {sources}, {len(config.plan.settings)} KPIs{own}")
 
 
 @main.command("health")
 @config_file
-@click.option("--ready", is_flag=True, help="Whether the first figures are published, too.")
+@click.option("--ready", is_flag=True, help="Also check whether the first values have been published.")
 def health_command(config_path: Path, ready: bool) -> None:
     """Whether the exporter that runs on this config is well; exit 0 or 1, for a container's health check.
 
@@ -253,10 +272,10 @@ def health_command(config_path: Path, ready: bool) -> None:
 
 @main.command()
 @config_file
-@click.option("--window", default="7d", show_default=True, help="The window to show.")
-@click.option("--json", "as_json", is_flag=True, help="All windows, as JSON.")
+@click.option("--window", default="7d", show_default=True, help="Window to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print all windows as JSON.")
 def kpis(config_path: Path, window: str, as_json: bool) -> None:
-    """What is known now, with sample sizes and freshness; from the running exporter, or from the store at rest."""
+    """Show the present values with sample sizes and freshness, from the running exporter or else from the store."""
     import json
 
     from exporter.base.clock import now
@@ -266,7 +285,7 @@ def kpis(config_path: Path, window: str, as_json: bool) -> None:
     config = loaded(config_path)
     names = [name for name, _ in config.plan.windows]
     if window not in names:
-        fail(f"--window {window}: not a window of the config; choose of {', '.join(names)}")
+        fail(f"--window {window}: this window is not configured; choose one of {', '.join(names)}")
     found = guarded(lambda: known(config))
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -278,16 +297,16 @@ def kpis(config_path: Path, window: str, as_json: bool) -> None:
 @config_file
 @click.argument("kpi")
 @click.argument("labels", nargs=-1, metavar="[LABEL=VALUE]...")
-@click.option("--window", help="The window; without one that which alerts look at.")
-@click.option("--at", "at", type=Instant(), help="At this instant instead of the last evaluation.")
-@click.option("--page", default=1, show_default=True, help=f"{SIZE} records are on one.")
-@click.option("--csv", "form", flag_value="csv", help="All records, as CSV.")
-@click.option("--json", "form", flag_value="json", help="Everything, as JSON.")
+@click.option("--window", help="Window to explain; by default, the window that alerts use.")
+@click.option("--at", "at", type=Instant(), help="Explain the value at this time instead of at the last evaluation.")
+@click.option("--page", default=1, show_default=True, help=f"Page of records to show; a page has {SIZE} records.")
+@click.option("--csv", "form", flag_value="csv", help="Print all records as CSV.")
+@click.option("--json", "form", flag_value="json", help="Print everything as JSON.")
 def explain_command(
     config_path: Path, kpi: str, labels: tuple[str, ...], window: str | None, at: datetime | None, page: int,
     form: str | None,
 ) -> None:  # fmt: skip
-    """Where a figure comes from: the records that KPI counts, those it does not, and why."""
+    """Explain a value: list the records that KPI counts, those that it does not count, and why."""
     import json
 
     from exporter.cli.ask import explained
@@ -299,9 +318,9 @@ def explain_command(
         fail(f"{wrong[0]!r}: write a label as name=value, as in team=it")
     query = dict(text.split("=", 1) for text in labels)
     if len(query) < len(labels):
-        fail("a label is given twice; a figure is of one value of it, or of all")
+        fail("a label is given twice; give it one value, or leave it out for all of them")
     if taken := sorted(query.keys() & {"kpi", "page", "size", "window", "at", "counted"}):
-        fail(f"{taken[0]}= is no label; see --help for the options")
+        fail(f"{taken[0]}= is not a label; see --help for the options")
     query |= {"kpi": kpi, "page": str(page), "size": str(SIZE)}
     query |= {"window": window} if window else {}
     query |= {"at": at.isoformat()} if at else {}
@@ -322,11 +341,11 @@ def explain_command(
 
 @main.command("backfill")
 @config_file
-@click.option("--from", "length", type=Length(), default="90d", show_default=True, help="How far to go back.")
-@click.option("--step", type=Length(), default="1h", show_default=True, help="From one instant to the next.")
-@click.option("--to", "to", type=Instant(), help="The last instant instead of now.")
+@click.option("--from", "length", type=Length(), default="90d", show_default=True, help="How far back to go.")
+@click.option("--step", type=Length(), default="1h", show_default=True, help="Time from one sample to the next.")
+@click.option("--to", "to", type=Instant(), help="End at this time instead of now.")
 @click.option(
-    "--output", type=click.Path(path_type=Path), default="history.om", show_default=True, help="The file to write."
+    "--output", type=click.Path(path_type=Path), default="history.om", show_default=True, help="File to write."
 )
 @log_level
 @log_format
@@ -334,7 +353,7 @@ def backfill_command(
     config_path: Path, length: timedelta, step: timedelta, to: datetime | None, output: Path, level: str | None,
     style: str | None,
 ) -> None:  # fmt: skip
-    """Every figure at past instants, for `promtool tsdb create-blocks-from openmetrics`. Goes on where it stopped."""
+    """Write past values for `promtool tsdb create-blocks-from openmetrics`; an interrupted run can be continued."""
     from exporter.base.clock import now
     from exporter.cli.ask import past
     from exporter.cli.terminal import bar
@@ -342,7 +361,7 @@ def backfill_command(
 
     config = loaded(config_path, level, style)
     if output.is_dir():
-        fail(f"--output {output}: is a folder; give the name of a file")
+        fail(f"--output {output} is a folder; give the name of a file")
     if length < step:
         fail(f"--from {length} is shorter than --step {step}")
     job = backfill.Job(instants=backfill.instants(length, step, to or now()), output=output)
@@ -352,7 +371,7 @@ def backfill_command(
         with past(config) as lines_of, bar("history") as show:
             backfill.fill(begun, lines_of, show)
         first, last = begun.instants.first.isoformat(), begun.instants.last.isoformat()
-        click.echo(f"{output}: {begun.instants.count} instants from {first} to {last}", err=True)
+        click.echo(f"{output}: {begun.instants.count} times from {first} to {last}", err=True)
 
     try:
         guarded(work)
@@ -362,12 +381,18 @@ def backfill_command(
 
 @main.command()
 @click.option(
-    "--directory", type=click.Path(path_type=Path), default="var/demo", show_default=True, help="Its own folder."
+    "--directory",
+    type=click.Path(path_type=Path),
+    default="var/demo",
+    show_default=True,
+    help="Folder for the files of the demo.",
 )
-@click.option("--seed", default=1, show_default=True, help="Another seed makes another organisation.")
+@click.option(
+    "--seed", default=1, show_default=True, help="Seed of the simulation; another seed simulates another organisation."
+)
 @log_level
 def demo(directory: Path, seed: int, level: str | None) -> None:
-    """Show it all on a simulated organisation, with real Prometheus and Alertmanager where they are installed."""
+    """Run a demo on a simulated organisation, with Prometheus and Alertmanager if they are installed."""
     import asyncio
 
     from exporter.app import Options, serve
@@ -387,8 +412,8 @@ def demo(directory: Path, seed: int, level: str | None) -> None:
 
 @main.command()
 @config_file
-@click.option("--person", help="A person, written as the sources write it: a mail address or an id.")
-@click.option("--source", "source", metavar="NAME", help="A source; also one that is no longer configured.")
+@click.option("--person", help="Person to remove, written as in the sources: an e-mail address or an id.")
+@click.option("--source", "source", metavar="NAME", help="Source to remove; it need not be configured any more.")
 def erase(config_path: Path, person: str | None, source: str | None) -> None:
     """Remove a person, or all that a source has brought, from a store at rest, so that it cannot be read in the file.
 
@@ -396,7 +421,7 @@ def erase(config_path: Path, person: str | None, source: str | None) -> None:
     nobody. What a source still has comes again with the next poll: erase it there first, or take the source away.
     """
     if (person is None) == (source is None):
-        fail("give either --person or --source: what is to be erased")
+        fail("give either --person or --source to say what to erase")
     from exporter.runtime import open_store
 
     config = loaded(config_path)
@@ -407,20 +432,18 @@ def erase(config_path: Path, person: str | None, source: str | None) -> None:
 
     found = guarded(work)
     told = ", ".join(f"{name} {count:,}" for name, count in sorted(found.items()))
-    click.echo(f"erased: {told}" if told else "nothing to erase: no record names it")
+    click.echo(f"erased: {told}" if told else "nothing to erase: no record matches")
     if source in {each.name for each in config.sources}:
-        click.echo(f"source {source} is still configured: the next poll brings its records again", err=True)
+        click.echo(f"source {source} is still configured, so the next poll reads its records again", err=True)
 
 
 @main.command("rules")
 @config_file
-@click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write to."
-)
-@click.option("--runbook-url", help="Where RUNBOOK.md can be read; alerts link to their heading there.")
-@click.option("--dashboard-url", help="Where Grafana is; alerts link to it.")
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
+@click.option("--runbook-url", help="URL of RUNBOOK.md; each alert links to its heading there.")
+@click.option("--dashboard-url", help="URL of Grafana; alerts link to it.")
 def rules_command(config_path: Path, output: Path, runbook_url: str | None, dashboard_url: str | None) -> None:
-    """Alert rules for exactly the KPIs and thresholds of a config, your own KPIs too; with runbook and dashboard."""
+    """Write alert rules, a runbook and a dashboard for the KPIs and thresholds of a config, including your own KPIs."""
     from exporter.catalogue.kpi import catalogue
     from exporter.render import own, rules
 
@@ -437,11 +460,13 @@ def rules_command(config_path: Path, output: Path, runbook_url: str | None, dash
 
 
 @main.command()
-@click.option("--check", "check_only", is_flag=True, help="Change nothing; exit 1 where a made file is out of date.")
-@click.option("--runbook-url", help="Where alerts/README.md can be read; alerts link to their heading there.")
-@click.option("--dashboard-url", help="Where Grafana is; alerts and panels link to it.")
+@click.option(
+    "--check", "check_only", is_flag=True, help="Write nothing; exit with 1 if a generated file is out of date."
+)
+@click.option("--runbook-url", help="URL of alerts/README.md; each alert links to its heading there.")
+@click.option("--dashboard-url", help="URL of Grafana; alerts and panels link to it.")
 def render(check_only: bool, runbook_url: str | None, dashboard_url: str | None) -> None:
-    """Make rules, dashboards and reference from the KPI declarations, in a checkout of the project."""
+    """Generate rules, dashboards and reference from the KPI declarations, in a checkout of the project."""
     from exporter.render import render as render_all
 
     given = {"runbook_url": runbook_url, "dashboard_url": dashboard_url}

@@ -351,11 +351,11 @@ async def test_the_program_erases_a_person_and_a_source(config: Path, path: Path
 
     assert polled == 0
     assert not beside(path).exists()
-    assert neither == (1, "", "outcome-exporter: give either --person or --source: what is to be erased\n")
+    assert neither == (1, "", "outcome-exporter: give either --person or --source to say what to erase\n")
     assert person == (0, "erased: account 1\n", "")
-    assert again == (0, "nothing to erase: no record names it\n", "")
+    assert again == (0, "nothing to erase: no record matches\n", "")
     assert source == (
-        0, "erased: account 1\n", "source crm is still configured: the next poll brings its records again\n"
+        0, "erased: account 1\n", "source crm is still configured, so the next poll reads its records again\n"
     )  # fmt: skip
     assert traces(path, "anna", "crm") == []
 

@@ -234,7 +234,10 @@ async def test_a_question_that_cannot_be_meant_is_refused(tmp_path: Path) -> Non
         assert status == 1
         return said.strip().removeprefix("outcome-exporter: ")
 
-    assert await refused("team=it", "team=hr") == "a label is given twice; a figure is of one value of it, or of all"
+    assert (
+        await refused("team=it", "team=hr")
+        == "a label is given twice; give it one value, or leave it out for all of them"
+    )
     assert await refused("size=2") == "size= is no label; see --help for the options"
     assert await refused("--page", "9") == "page 9: there is 1"
 
