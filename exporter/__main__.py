@@ -260,9 +260,10 @@ def _say_sound(config: "Config") -> None:
 @config_file
 @click.option("--ready", is_flag=True, help="Also check whether the first values have been published.")
 def health_command(config_path: Path, ready: bool) -> None:
-    """Whether the exporter that runs on this config is well; exit 0 or 1, for a container's health check.
+    """Check whether the exporter that runs on this config is healthy; exit with 0 or 1.
 
-    It is asked on the socket beside its store: no address, no password and no certificate is needed.
+    For a container's health check. It asks on the socket beside the store, so it needs no address, password or
+    certificate.
     """
     from exporter.cli.ask import health
     from exporter.server.reach import HEALTHY, READY
@@ -415,10 +416,11 @@ def demo(directory: Path, seed: int, level: str | None) -> None:
 @click.option("--person", help="Person to remove, written as in the sources: an e-mail address or an id.")
 @click.option("--source", "source", metavar="NAME", help="Source to remove; it need not be configured any more.")
 def erase(config_path: Path, person: str | None, source: str | None) -> None:
-    """Remove a person, or all that a source has brought, from a store at rest, so that it cannot be read in the file.
+    """Erase a person, or everything read from a source, from the store.
 
-    Stop the exporter before. Of a person, accounts and activity are deleted; requests and bookings stay, and name
-    nobody. What a source still has comes again with the next poll: erase it there first, or take the source away.
+    Stop the exporter first. Afterwards the data can no longer be read in the store's file. For a person, accounts and
+    activity are deleted; requests and bookings stay, but no longer name anybody. What a source still has comes back
+    with the next poll: erase it there first, or remove the source from the config.
     """
     if (person is None) == (source is None):
         fail("give either --person or --source to say what to erase")

@@ -96,7 +96,7 @@ class App:
             for warning in self.config.warnings:
                 log.warning("%s", warning)
             if os.geteuid() == 0:
-                log.warning("running as root; nothing here needs that: run it as a user of its own")
+                log.warning("running as root, which nothing here needs: run it as a user of its own")
             log.info("listening on %s", ", ".join(self.urls))
             await self.poller.apply(self.config.sources)
             evaluating = asyncio.create_task(self._keep_evaluated(ready))
@@ -118,10 +118,10 @@ class App:
             try:
                 config = await asyncio.to_thread(read, self.path)
                 if config.store != self.config.store:
-                    raise ValueError("store: a change of the store needs a restart")
+                    raise ValueError("store: changes of this section need a restart")
             except (strict_yaml.Mistakes, ValueError) as error:
                 self.health.reload.failed()
-                log.error("the config is not reloaded, the old one stays: %s", error)
+                log.error("the config is not reloaded; the previous one stays in use: %s", error)
                 return str(error)
             await self.poller.apply(config.sources)
             pushes_elsewhere = config.otlp != self.config.otlp
@@ -186,9 +186,9 @@ class App:
         """What is wrong with the store is counted each time, and said once; what is known is served on."""
         self.health.store.looked_at(trouble.kind if trouble else None)
         if trouble and str(trouble) != str(self._trouble):
-            log.error("%s; the figures known are still served", trouble)
+            log.error("%s; the values known so far are still served", trouble)
         elif self._trouble and not trouble:
-            log.info("the store's file is well again")
+            log.info("the store's file is usable again")
         self._trouble = trouble
 
     def _keep_house(self, at: datetime) -> None:
@@ -266,7 +266,7 @@ class App:
             asked = question(query, config.plan, most=most)
             at = asked.at or (self.evaluation.at if self.evaluation else self.clock())
             if at > self.clock():
-                raise Unexplained("at: lies in the future; nothing is known of it yet")
+                raise Unexplained("at: this time is in the future; give a past one")
             async with self._explaining:
                 sources = await asyncio.to_thread(self.poller.statuses, at)
                 return await asyncio.to_thread(explained, config, self.store, at, sources, asked)

@@ -196,7 +196,7 @@ async def test_the_program_says_what_is_missing_and_fails(tmp_path: Path) -> Non
     status, said = await live(tmp_path, platform)
 
     assert status == 1
-    assert "flows: answers, but not all that is needed is there" in said
+    assert "flows: answers, but something that is needed is missing" in said
     assert f"  one execution: {lacks('/api/v1/executions/1026', 'the scope execution:read')}" in said
     assert "  workflows: the first page is read" in said
 

@@ -268,8 +268,8 @@ async def test_a_connection_that_fails_is_told_in_words_and_without_the_address(
 
     assert told == [
         "cannot connect: Connection refused",
-        "cannot connect: the host's name is not known; is the url right?",
-        "cannot connect by TLS; is the url right, and is it https there?",
+        "cannot connect: the host name is unknown; check the url",
+        "cannot connect by TLS; check the url, and whether the server speaks https",
     ]
 
 

@@ -306,7 +306,7 @@ def test_refresh_tokens_are_kept_beside_the_store_for_each_authorization(written
         ),
         (
             f"method: client_credentials, {CLIENT}, client_secret: sesame-0x5",
-            ".client_secret: a secret is not written here; name a file that holds it, or a variable like ${NAME}",
+            ".client_secret: do not write a secret here; name a file that holds it, or a variable like ${NAME}",
         ),
         (f"method: refresh_token, {CLIENT}", ": refresh_token_file is missing; method refresh_token needs it"),
         (
@@ -343,7 +343,7 @@ def test_credentials_to_a_place_for_tokens_over_plain_http_are_warned_of(written
     auth = "auth: {method: login, token_url: 'http://id.example.com/t', username: me, password: '${KNOWN}'}"
 
     assert [text.partition(": ")[2] for text in written(f"{N8N}    {auth}\n").warnings] == [
-        "sources[0].auth.token_url: the credentials go over the network unencrypted; use https"
+        "sources[0].auth.token_url: the credentials would go over the network unencrypted; use https"
     ]
 
 
@@ -374,7 +374,7 @@ def test_the_person_key_is_a_secret(written: Any, store: str, expected: str | No
     [
         ("{ person_key_file: short }", "store.person_key_file: this key is too short; make one with: openssl rand"),
         ('{ person_key: "${KEY}", person_key_file: key }', "person_key and person_key_file are both given; keep one"),
-        ("{ person_key: sesame }", "store.person_key: a secret is not written here"),
+        ("{ person_key: sesame }", "store.person_key: do not write a secret here"),
     ],
 )
 def test_a_person_key_that_is_none_is_refused(written: Any, store: str, expected: str) -> None:
@@ -407,7 +407,7 @@ def test_a_written_secret_is_refused_and_not_repeated(tmp_path: Path, word: str)
     [
         (b"", "is empty; write the secret into it"),
         (b" \n", "is empty; write the secret into it"),
-        (b"one\ntwo\n", "holds more than one line of text; a secret is one line"),
+        (b"one\ntwo\n", "contains more than one line of text; a secret is one line"),
         (b"\xff\xfe", "is not text"),
     ],
 )
@@ -424,8 +424,8 @@ def test_a_secret_file_that_everybody_may_read_is_only_warned_of(written: Any, t
     (tmp_path / "key").chmod(0o644)
 
     assert written(N8N + "    api_key_file: key\n").warnings == (
-        f"{tmp_path / 'config.yaml'}:5: sources[0].api_key_file: everybody on this machine may read "
-        f"{tmp_path / 'key'}; chmod 600 it",
+        f"{tmp_path / 'config.yaml'}:5: sources[0].api_key_file: every user of this machine may read "
+        f"{tmp_path / 'key'}; run chmod 600 on it",
     )
 
 
@@ -488,8 +488,8 @@ def test_a_window_that_alerts_look_at_and_a_short_history_are_warned_of(written:
     found = written(N8N + "    initial_history: 7d\nwindows: [30d]\n")
 
     assert [warning.partition("config.yaml:")[2] for warning in found.warnings] == [
-        "6: windows: without 1d and 7d, which alerts look at; those will stay silent",
-        "5: sources[0].initial_history: shorter than the longest window: figures over 30d will be too small at first",
+        "6: windows: without 1d and 7d, which alerts use; those alerts will stay silent",
+        "5: sources[0].initial_history: shorter than the longest window: values over 30d will be too small at first",
     ]
 
 
@@ -499,8 +499,8 @@ def test_teams_that_nothing_can_be_matched_with_are_warned_of(written: Any) -> N
     assert written(N8N + teams).warnings == ()
     found = written(N8N + teams + "labels: {request: [category]}\n").warnings
     assert [warning.partition("config.yaml:")[2].partition(",")[0] for warning in found] == [
-        "6: teams.it: what is by team is absent",
-        "7: teams.hr: what is by team is absent",
+        "6: teams.it: KPIs by team are absent",
+        "7: teams.hr: KPIs by team are absent",
     ]
 
 
@@ -520,7 +520,7 @@ def test_a_threshold_that_no_shipped_rule_looks_at_is_warned_of(
     found = written(f"{FILES}kpis:\n  {name}:\n    {threshold}\n").warnings
 
     assert [":5: " in text or ":4: " in text for text in found] == [True] * warned
-    assert all("no shipped rule looks at this; `outcome-exporter rules" in text for text in found)
+    assert all("no shipped alert rule uses this threshold; `outcome-exporter rules" in text for text in found)
 
 
 def test_a_url_may_come_from_the_environment(written: Any) -> None:
@@ -664,8 +664,8 @@ def example_environ() -> dict[str, str]:
 def test_the_example_is_sound(example: Path) -> None:
     assert mistakes(example, example_environ()) == []
     assert [warning.partition(": ")[2] for warning in load(example, example_environ()).warnings] == [
-        "kpis.vip_escalation_ratio.threshold: no shipped rule looks at this; "
-        f"`outcome-exporter rules --config.file {example} --output DIR` makes those of this config"
+        "kpis.vip_escalation_ratio.threshold: no shipped alert rule uses this threshold; "
+        f"`outcome-exporter rules --config.file {example} --output DIR` writes the rules of this config"
     ]
 
 

@@ -212,7 +212,7 @@ def test_no_kpi_of_ours_can_be_given_another_meaning(
 ) -> None:
     folder = tmp_path_factory.mktemp("own")
 
-    with pytest.raises(Mistakes, match="never changes its meaning"):
+    with pytest.raises(Mistakes, match="meaning cannot be changed"):
         own(folder, name, {key: "x"})
 
 

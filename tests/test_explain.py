@@ -368,7 +368,7 @@ async def test_without_users_what_came_through_a_proxy_gets_no_records_and_words
         status, told = response.status, await response.text()
 
     assert status == 403
-    assert "behind a proxy records are shown only to users with a password: configure basic_auth_users" in told
+    assert "behind a proxy, records are shown only to users with a password: configure basic_auth_users" in told
 
 
 @pytest.mark.parametrize(
@@ -454,7 +454,7 @@ def test_with_users_records_are_shown_anywhere(tmp_path: Path) -> None:
     [
         (0.4, 0.3, {"warning": 0.2, "critical": 0.35}, "warning"),
         (0.4, 0.36, {"warning": 0.2, "critical": 0.35}, "critical"),
-        (0.4, 0.1, {"warning": 0.2}, "beyond, not surely"),
+        (0.4, 0.1, {"warning": 0.2}, "beyond, but few records"),
         (0.1, 0.0, {"warning": 0.2, "critical": None}, "within"),
         (0.4, 0.1, {"warning": None}, ""),
         (None, None, {"warning": 0.2}, "within"),

@@ -277,23 +277,23 @@ def test_no_item_stops_a_poll(item: Json, column: str, path: str, match: str | N
     [
         ("team", Rule(field="a"), []),
         ("team", Rule(), [((), "give either field (where to look in the platform's item) or value (a constant)")]),
-        ("team", Rule(field="a."), [(("field",), "this path has an empty part; write it like CustomFields.Team")]),
+        ("team", Rule(field="a."), [(("field",), "part of this path is empty; write it like CustomFields.Team")]),
         ("team", Rule(field="a", scale=(1, 5)), [(("scale",), "team is not a number")]),
         (
             "csat",
             Rule(field="a", scale=(5, 5)),
-            [(("scale",), "a scale goes from the worst to the best value, and only for csat, effort and sentiment")],
+            [(("scale",), "write the scale from the worst to the best value, and only for csat, effort and sentiment")],
         ),
-        ("csat", Rule(value=5), [(("value",), "csat cannot be this; it is a number from 0 to 1")]),
+        ("csat", Rule(value=5), [(("value",), "csat cannot have this value; it is a number from 0 to 1")]),
         (
             "csat",
             Rule(field="a", map={"good": 7}),
-            [(("map", "good"), "csat cannot be this; it is a number from 0 to 1")],
+            [(("map", "good"), "csat cannot have this value; it is a number from 0 to 1")],
         ),
         (
             "handled_by",
             Rule(field="a", default="bot"),
-            [(("default",), "handled_by cannot be this; it is one of assisted, automation, human")],
+            [(("default",), "handled_by cannot have this value; it is one of assisted, automation, human")],
         ),
         (
             "team",

@@ -252,7 +252,7 @@ async def test_reload_works_only_where_it_is_switched_on_and_tells_what_went_wro
     foreign = await fetch(http, base + "/-/reload", "POST", headers={"Sec-Fetch-Site": "cross-site"})
     ours = await fetch(http, base + "/-/reload", "POST", headers={"Origin": base})
 
-    assert (good[0], good[2]) == (200, b"the new configuration is in use\n")
+    assert (good[0], good[2]) == (200, b"the new config is in use\n")
     assert (500, f"the old configuration stays: {stage.fault}\n".encode()) == (bad[0], bad[2])
     assert (foreign[0], ours[0], stage.reloads) == (403, 500, 3)
 
@@ -263,7 +263,7 @@ async def test_another_web_site_cannot_make_a_browser_reload(stage: Stage, http:
     headers = CIMultiDict([("Origin", base), ("Origin", origin)])
     status, _, body = await fetch(http, base + "/-/reload", "POST", headers=headers)
 
-    assert (status, body, stage.reloads) == (403, b"another web site may not do that\n", 0)
+    assert (status, body, stage.reloads) == (403, b"requests from another web site are refused\n", 0)
 
 
 async def test_a_reload_from_the_page_behind_a_proxy_is_one_of_ours(stage: Stage, http: ClientSession) -> None:

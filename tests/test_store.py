@@ -602,7 +602,8 @@ def test_after_a_full_disk_writing_goes_on_once_there_is_room(path: Path, limit:
     assert found.stderr == ""
     *errors, last = found.stdout.strip().splitlines()
     assert [
-        f"DiskFull store {path}: the disk is full; nothing that was stored is lost, make room and the next poll goes on"
+        f"DiskFull store {path}: the disk is full; nothing that was stored is lost; "
+        "free some space and the next poll continues"
     ] == errors
     assert last == "went on"
 

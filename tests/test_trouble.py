@@ -71,8 +71,8 @@ async def seen(program: Program, kind: str) -> Samples:
 
 
 @pytest.mark.parametrize(("do", "kind", "words"), [
-    (remove, "deleted", "its file was deleted or moved away while it is in use"),
-    (replace, "replaced", "another file was put in the place of the one in use"),
+    (remove, "deleted", "its file was deleted or moved away while in use"),
+    (replace, "replaced", "its file was replaced by another while in use"),
 ])  # fmt: skip
 async def test_the_program_says_once_what_became_of_its_store_and_serves_on(
     config: Path, do: object, kind: str, words: str

@@ -137,7 +137,10 @@ async def status(url: str, context: ssl.SSLContext | bool = True, authorization:
         (TLS.replace("}", ", client_ca_file: server.crt}"), "tls_server_config: client_auth_type: "),
         ("basic_auth_users: {me: plain}", "web.yaml:1: basic_auth_users: the password of 'me' is not a bcrypt hash"),
         (f"basic_auth_users: {{me: $2b$17${'a' * 53}}}", "is not a bcrypt hash of cost 4 to 16"),
-        (f'basic_auth_users: {{"a:b": $2b$10${"a" * 53}}}', "a user name is not empty and holds no colon"),
+        (
+            f'basic_auth_users: {{"a:b": $2b$10${"a" * 53}}}',
+            "a user name must not be empty and must not contain a colon",
+        ),
         ("[]", "web.yaml:1: "),
         ("tls_server_config: {", "web.yaml:"),
     ],
@@ -350,7 +353,7 @@ async def test_settings_of_tls_change_without_a_restart_and_tls_itself_does_not(
 
     written(folder, "basic_auth_users: {}")
     assert await status(f"{base}/metrics", trusting(folder, client="client")) == 200
-    assert "TLS on or off takes a restart" in caplog.text
+    assert "turning TLS on or off needs a restart" in caplog.text
 
 
 @pytest.mark.real

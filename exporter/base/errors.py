@@ -90,17 +90,17 @@ class StartOver(NotUnderstood):
 def refusal(status: int, text: str, delay: float | None) -> SourceError:
     """The error that a status deserves."""
     if status == 402:
-        return Forbidden(f"{text}: the platform's plan does not have this")
+        return Forbidden(f"{text}: the platform's plan does not include this")
     if status in (401, 403, 407):
         kind = Forbidden if status == 403 else AuthFailed
-        return kind(f"{text}: the credential is refused; is it right, not expired, and allowed to read this?")
+        return kind(f"{text}: the credential is refused; check that it is right, has not expired and may read this")
     if 300 <= status < 400:
-        return AuthFailed(f"{text}: sent elsewhere, as to a log-in page; are address and credential right?")
+        return AuthFailed(f"{text}: redirected, for example to a log-in page; check the address and the credential")
     if status in (404, 410):
         return Gone(f"{text}: nothing is there")
     if status in (408, 425) or status >= 500:
         return Unavailable(text, delay)
-    return NotUnderstood(f"{text}: the platform does not accept the question", status)
+    return NotUnderstood(f"{text}: the platform rejects the request", status)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

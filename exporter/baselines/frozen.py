@@ -58,11 +58,11 @@ class Fixed:
                 changed = old is not None and why == "no_history"
                 reasons[name, "fixed"].add("definition_changed" if changed else why)
                 if changed:
-                    self._say(name, period, "is withdrawn: its definition changed, and its records are gone")
+                    self._say(name, period, "is withdrawn, because its definition changed and its records are gone")
             else:
                 due.setdefault(period, []).append(setting)
                 if old:
-                    self._say(name, period, "is computed anew: its definition changed")
+                    self._say(name, period, "is computed again, because its definition changed")
         for period, settings in due.items():
             made = computed(connection, plan, period, settings, feeds, at, reasons)
             # A clock that is ahead says too early that a period is over: records from after its end say it, too.

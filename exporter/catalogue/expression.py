@@ -87,7 +87,7 @@ def _read(text: str, columns: Mapping[str, Kind]) -> tuple[Expression, str]:
 
 def _parsed(text: str) -> Node:
     if len(text) > LONGEST or "\0" in text:
-        raise ExpressionError(f"this is longer than {LONGEST} characters, or has a zero character in it")
+        raise ExpressionError(f"this is longer than {LONGEST} characters, or contains a zero character")
     try:
         tokens = sqlglot.tokenize(text, dialect="duckdb")
         refused = _refused(tokens)
@@ -97,7 +97,7 @@ def _parsed(text: str) -> Node:
     if refused:
         raise ExpressionError(refused)
     if len(statements) != 1 or statements[0] is None:
-        raise ExpressionError(f"one expression is wanted; {EXAMPLE}")
+        raise ExpressionError(f"this is not a single expression; {EXAMPLE}")
     return statements[0]
 
 
@@ -116,7 +116,7 @@ def _refused(tokens: Iterable[Any]) -> str | None:
 def _fault(error: Exception) -> str:
     found = getattr(error, "errors", None)
     if not found:  # the tokenizer, or the parser stumbling over nonsense
-        return "a quote or bracket is not closed, or a sign is out of place"
+        return "a quote or bracket is not closed, or a character is out of place"
     words = str(found[0]["description"]).partition(". Line")[0]
     if "<class" in words:
         return f"something is missing before column {found[0]['col']}"
@@ -139,7 +139,7 @@ class _Scope:
         term = reader(self, node)
         if wanted and term.kind not in (*wanted, "null"):
             words = " or ".join(KIND_NAMES[kind] for kind in wanted)
-            raise ExpressionError(f"{_source(node)} is {KIND_NAMES[term.kind]} where {words} is wanted")
+            raise ExpressionError(f"{_source(node)} is {KIND_NAMES[term.kind]} where {words} is needed")
         return term
 
     def alike(self, nodes: Iterable[Node]) -> list[Term]:
@@ -191,7 +191,7 @@ def _literal(_: _Scope, node: Node) -> Term:
     try:
         value = float(node.this)
     except ValueError:
-        raise ExpressionError("a number is written like 5 or 0.25") from None
+        raise ExpressionError("write a number like 5 or 0.25") from None
     if value in (float("inf"), float("-inf")):
         raise ExpressionError("this number is too large")
     return Term(f"CAST({value!r} AS DOUBLE)", "number")
@@ -248,12 +248,12 @@ def _is(scope: _Scope, node: Node) -> Term:
     if type(node.expression) is exp.Boolean:
         word = "TRUE" if node.expression.this else "FALSE"
         return Term(f"({scope.term(node.this, 'boolean').sql} IS {word})", "boolean")
-    raise ExpressionError("after 'is' comes null, true or false")
+    raise ExpressionError("write null, true or false after 'is'")
 
 
 def _in(scope: _Scope, node: Node) -> Term:
     if not node.expressions:
-        raise ExpressionError("after 'in' comes a list of values, such as in ('password', 'access')")
+        raise ExpressionError("write a list of values after 'in', such as in ('password', 'access')")
     first, *rest = scope.alike((node.this, *node.expressions))
     return Term(f"({first.sql} IN ({', '.join(term.sql for term in rest)}))", "boolean")
 
@@ -293,7 +293,7 @@ def _text_function(name: str, kind: Kind) -> Reader:
 def _regexp_matches(scope: _Scope, node: Node) -> Term:
     pattern = node.expression
     if type(pattern) is not exp.Literal or not pattern.is_string:
-        raise ExpressionError("the pattern of regexp_matches is a text in quotes")
+        raise ExpressionError("the pattern of regexp_matches must be a text in quotes")
     fault = pattern_fault(pattern.this)
     if fault:
         raise ExpressionError(fault)

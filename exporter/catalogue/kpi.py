@@ -291,7 +291,7 @@ def _loose_ends(folder: Path, found: Mapping[str, Kpi]) -> list[strict_yaml.Mist
     bare = [strict_yaml.Mistake(str(folder), 0, name, "has no guard") for name, kpi in found.items() if not kpi.guard]
     named = {name: (*kpi.guard, *made_of(kpi)) for name, kpi in found.items()}
     return bare + [
-        strict_yaml.Mistake(str(folder), 0, name, f"names {other!r}, which is no KPI")
+        strict_yaml.Mistake(str(folder), 0, name, f"names {other!r}, which is not a KPI")
         for name, others in named.items()
         for other in others
         if other not in found

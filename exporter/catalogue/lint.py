@@ -61,7 +61,7 @@ class Judge:
         """Everything that is wrong with it."""
         kpi = self.kpi
         if kpi.facts not in self.columns:
-            yield ("facts",), f"there are no facts {kpi.facts!r}; {did_you_mean(kpi.facts, self.columns)}"
+            yield ("facts",), f"there are no rows called {kpi.facts!r}; {did_you_mean(kpi.facts, self.columns)}"
             return
         yield from self._words()
         named = list(self._name())
@@ -89,7 +89,7 @@ class Judge:
             if (text or key != "unit") and not (len(text) <= longest and TEXT.fullmatch(text)):
                 yield (key,), f'write one line of at most {longest} characters, without {{ }} " and \\'
         if not any(sign.isalpha() for sign in self.kpi.title):
-            yield ("title",), "this has no letters; alerts are named after it"
+            yield ("title",), "this has no letters, but alerts are named after it; use some"
         for key, text in (("for", self.kpi.for_), ("window", self.kpi.window)):
             try:
                 duration.seconds(text)
@@ -99,21 +99,23 @@ class Judge:
     def _name(self) -> Iterator[Fault]:
         name, kind = self.kpi.name, self.kpi.kind
         if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
-            fault = f"a name is small letters, digits and single _, at most {LONGEST_NAME} in all: vip_escalation_ratio"
+            fault = f"write lower-case letters, digits and single _, {LONGEST_NAME} at most, as in vip_escalation_ratio"
         elif name.startswith("outcome_"):
-            fault = "leave out outcome_; every series gets it by itself"
+            fault = "leave out outcome_; it is added to every series"
         elif OURS.match(name):
-            fault = f"{name.partition('_')[0]}... is what the exporter says of itself; choose another name"
+            fault = (
+                f"{name.partition('_')[0]}... is reserved for metrics about the exporter itself; choose another name"
+            )
         elif found := RESERVED.search(name):
-            fault = f"the ending {found[0]} is reserved for series made of a KPI; choose another name"
+            fault = f"the ending {found[0]} is reserved for series derived from a KPI; choose another name"
         elif found := OTHER_UNIT.search(name):
-            fault = f"the ending {found[0]} is no base unit; publish _seconds for time, _ratio (0 to 1) for a share"
+            fault = f"the ending {found[0]} is not a base unit; publish _seconds for time, _ratio (0 to 1) for a share"
         elif kind == "ratio" and not name.endswith("_ratio"):
             fault = "the name of a ratio ends in _ratio"
         elif kind == "duration" and not name.endswith("_seconds"):
             fault = "the name of a duration ends in _seconds"
         elif name.endswith("_ratio") and kind not in ("ratio", "mean") and not self.kpi.denominator:
-            fault = f"a {kind} has nothing it is divided by; its name cannot end in _ratio"
+            fault = f"a {kind} has no denominator, so its name cannot end in _ratio"
         else:
             return
         yield (), fault
@@ -123,20 +125,20 @@ class Judge:
         every, known = frozenset().union(*SHAPE.values()), ", ".join(sorted(SHAPE[kpi.kind]))
         for key in sorted((every - SHAPE[kpi.kind]) & kpi.model_fields_set):
             if getattr(kpi, key) != type(kpi).model_fields[key].default:
-                yield (key,), f"a KPI of kind {kpi.kind} has no {key}; its own keys: {known}"
+                yield (key,), f"a KPI of kind {kpi.kind} does not take {key}; its keys: {known}"
         yield from self._placed()
         yield from self._business()
         if kpi.per and (kpi.per == "day") != (kpi.kind == "count"):
-            yield ("per",), "a count may be per: day, what is divided per: 100"
+            yield ("per",), "per: day is for a count, per: 100 for a derived KPI with a denominator"
         if kpi.kind == "state" and not kpi.value and kpi.aggregate == "max":
-            yield ("aggregate",), "there is no value of which one could be the largest; name one, or leave the key out"
+            yield ("aggregate",), "aggregate: max needs a value; give one, or leave the key out"
         yield from self._written()
         for name, param in kpi.params.items():
             if param.default is None and kpi.name not in self.shipped:
                 yield ("params", name), "give it a default, such as default: 72h"
             if name in shared() and kpi.name not in self.shipped:
                 owner = next((each.name for each in self.shipped.values() if name in each.params), "a shipped KPI")
-                yield ("params", name), f"there is only one {name}, that of {owner}; set it there"
+                yield ("params", name), f"{name} belongs to {owner}; set it there"
             elif param.type == "duration" and not isinstance(param.default, str | None):
                 yield ("params", name, "default"), "write a length of time like 72h"
         for key, read in expressions(kpi, self.columns[kpi.facts]):
@@ -148,7 +150,7 @@ class Judge:
             for column in sorted(read.columns & needs.keys()):
                 needed = needs[column]
                 if needed not in kpi.params:
-                    yield (key,), f"{column} is worked out with the parameter {needed}, {_advice(needed)}"
+                    yield (key,), f"{column} is computed with the parameter {needed}, {_advice(needed)}"
 
     def _written(self) -> Iterator[Fault]:
         """What expressions() passes over, or takes for something else."""
@@ -158,7 +160,7 @@ class Judge:
                 yield (key,), "this is empty; write a condition or an amount, or leave the key out"
             inside = " ".join(QUOTED.findall(text or ""))
             for name in (name for name in self.kpi.params if f"{{{name}}}" in inside):
-                yield (key,), f"{{{name}}} stands in quotes, so it is a text like any other; take the quotes away"
+                yield (key,), f"{{{name}}} is in quotes, so it is read as plain text; remove the quotes"
 
     def _words_of(self, read: Expression) -> Iterator[str]:
         """Words that a column never has."""
@@ -173,27 +175,30 @@ class Judge:
         if kpi.kind == "derived":
             return
         if kpi.placed_by and kpi.numerator_placed_by:
-            message = "its numerator would count what its denominator does not; leave this out, or placed_by"
+            message = "the numerator would count rows that the denominator does not; leave out this key or placed_by"
             yield ("numerator_placed_by",), message
         times = sorted(self.facts.main.placed_by)
         for key in ("placed_by", "numerator_placed_by"):
             time = getattr(kpi, key)
             if time and time not in times:
-                yield (key,), f"{kpi.facts} cannot be placed by {time!r}; {did_you_mean(time, times)}"
+                yield (key,), f"rows of {kpi.facts} have no time {time!r}; {did_you_mean(time, times)}"
         timeless = kpi.kind == "state" or any(not each.placed_by and each.kind == kpi.kind for each in self.siblings)
         if not kpi.placed_by and not timeless and times:
-            yield ("placed_by",), f"say which time puts a record into a window; known: {', '.join(times)}"
+            yield ("placed_by",), f"say which time puts a row into a window; known: {', '.join(times)}"
 
     def _business(self) -> Iterator[Fault]:
         columns = self.columns[self.kpi.facts]
         times = [*sorted(name for name, kind in columns.items() if kind == "time"), "moment"]
         if self.kpi.on_hold and "on_hold_seconds" not in columns:
-            yield ("on_hold",), f"{self.kpi.facts} have no time on hold; leave the key out"
+            yield ("on_hold",), f"rows of {self.kpi.facts} have no time on hold; leave the key out"
         for i, time in enumerate(self.kpi.business or ()):
             if not columns.keys() >= {"source", "team"}:
-                yield ("business",), f"{self.kpi.facts} have no team and no source, so no calendar; leave the key out"
+                yield (
+                    ("business",),
+                    f"rows of {self.kpi.facts} have no team and no source, so no calendar; leave the key out",
+                )
             elif time not in times:
-                yield ("business", i), f"{self.kpi.facts} has no time {time!r}; {did_you_mean(time, times)}"
+                yield ("business", i), f"rows of {self.kpi.facts} have no time {time!r}; {did_you_mean(time, times)}"
 
     def _labels(self) -> Iterator[Fault]:
         kpi = self.kpi
@@ -204,7 +209,7 @@ class Judge:
         for key in ("labels", "numerator_labels"):
             for i, label in enumerate(getattr(kpi, key)):
                 if label in person_columns(RECORDS[kpi.record]):
-                    yield (key, i), "people are never labels; they are counted, not shown"
+                    yield (key, i), "people cannot be labels; they are counted, never shown"
                 elif label not in known:
                     yield (key, i), f"{label!r} cannot be a label of {kpi.facts}; {did_you_mean(label, known)}"
 
@@ -219,30 +224,36 @@ class Judge:
         kpi = self.kpi
         ending = next((end for end in ("ratio", "seconds") if kpi.name.endswith(f"_{end}")), "")
         if ending and kpi.unit not in ("", ending):
-            yield ("unit",), f"the name says {ending}; leave unit out, or choose another name"
+            yield ("unit",), f"the name already says {ending}; leave unit out, or choose another name"
         if not ending and not kpi.unit:
             yield (
                 ("unit",),
-                "say in which unit it is, such as requests or currency; a name in _seconds needs none",
+                "give a unit, such as requests or currency; a name that ends in _seconds needs none",
             )
         if not ending and NO_UNIT.fullmatch(kpi.unit):
-            yield ("unit",), "figures are in base units: seconds for time, ratio (0 to 1) for a share"
+            yield ("unit",), "values are in base units: seconds for time, ratio (0 to 1) for a share"
         whole = lint_derived.whole(kpi, self.kpis)
         if whole and kpi.unit == "currency" and "currency" not in labels_made(kpi, self.kpis):
-            yield ("labels",), "an amount of money needs the label currency: two currencies make no sum"
+            yield ("labels",), "an amount of money needs the label currency, because two currencies cannot be added up"
         read = dict(expressions(kpi, self.columns[kpi.facts]))
         used = {column for key in AMOUNTS if isinstance(found := read.get(key), Expression) for column in found.columns}
         money = sorted(used & {*self.facts.main.money})
         if money and "currency" not in kpi.labels:
-            yield ("labels",), f"{money[0]} is an amount of money: add the label currency, two currencies make no sum"
+            yield (
+                ("labels",),
+                f"{money[0]} is an amount of money: add the label currency, because two currencies cannot be added up",
+            )
 
     def _clashes(self) -> Iterator[Fault]:
         mine = self.kpi.all_series
         for other in self.kpis.values():
             if other.name != self.kpi.name and (shared := sorted(mine & other.all_series)):
-                yield (), f"{shared[0]} is a series of {other.name} already; choose another name"
+                yield (), f"{shared[0]} is already a series of {other.name}; choose another name"
             elif other.name != self.kpi.name and _alert(other.title) == _alert(self.kpi.title):
-                yield ("title",), f"{other.name} has this title already; alerts and panels are named after it"
+                yield (
+                    ("title",),
+                    f"{other.name} already has this title, after which alerts and panels are named; choose another",
+                )
 
 
 def expressions(kpi: Kpi, columns: Mapping[str, Kind]) -> Iterator[tuple[str, Expression | ExpressionError]]:

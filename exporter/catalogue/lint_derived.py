@@ -17,7 +17,7 @@ NO_SUM = {"currency", "from", "to"}
 def faults(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
     """Everything that is wrong with what it is made of."""
     if kpi.labels:
-        yield ("labels",), "what is derived has the labels of its parts; leave the key out"
+        yield ("labels",), "a derived KPI has the labels of its parts; leave the key out"
     wrong = [((key,), fault) for key in PARTS if (part := getattr(kpi, key)) and (fault := _of(part, kpis))]
     yield from wrong
     if not wrong and whole(kpi, kpis):
@@ -36,9 +36,9 @@ def _of(part: str, kpis: Mapping[str, Kpi]) -> str | None:
     if other is None:
         return f"there is no KPI {name!r}; {did_you_mean(name, kpis)}"
     if other.aggregate == "max":
-        return f"{name} is the largest of its segments; it cannot be added up"
+        return f"{name} is the largest value of its segments, which cannot be added up; choose another KPI"
     if which not in ("", "numerator", "denominator"):
-        return f"after the dot comes numerator or denominator: {name}.denominator"
+        return f"write numerator or denominator after the dot: {name}.denominator"
     if which and len(other.series) == 1:
         return f"{name} is a {other.kind}, which has no {which}; write {name}"
     return None
@@ -50,9 +50,9 @@ def _times(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
     first, *others = now
     for other in others:
         if now[first] and not now[other]:
-            yield ("numerator",), f"{first} is as it is now, and {other} of a window; take parts that are alike"
+            yield ("numerator",), f"{first} is a present state and {other} covers a window; choose parts of one kind"
         elif other == kpi.minus and now[other] and not now[first]:
-            yield ("minus",), f"{other} is as it is now, and {first} of a window; take parts that are alike"
+            yield ("minus",), f"{other} is a present state and {first} covers a window; choose parts of one kind"
 
 
 def _of_now(part: str, kpis: Mapping[str, Kpi]) -> bool:
@@ -70,9 +70,9 @@ def _labels(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
             yield ("drop", i), f"no part has the label {label!r}; {did_you_mean(label, sorted(every))}"
     for label in sorted(every & NO_SUM - made):
         bare = [key for key, labels in of_parts.items() if label not in (*labels, *kpi.drop)]
-        why = f"{getattr(kpi, bare[0])} is not by it" if bare else "leave it out of drop"
-        yield (bare[0] if bare else "drop",), f"its parts are by {label}, over which nothing is added up; {why}"
+        why = f"{getattr(kpi, bare[0])} does not have this label" if bare else "remove it from drop"
+        yield (bare[0] if bare else "drop",), f"its parts have the label {label}, which must never be added up; {why}"
     many = sorted(made - of_parts.get("denominator", made) - {*APART})
     if many:
-        why = f"{kpi.denominator} is not by {', '.join(many)}, and would count once for each"
+        why = f"{kpi.denominator} does not have the label {', '.join(many)} and would count once for each of its values"
         yield ("drop",), f"{why}; write drop: [{', '.join((*kpi.drop, *many))}]"

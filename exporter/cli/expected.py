@@ -18,7 +18,7 @@ def expected(config: Config) -> list[str]:
             with open_store(config) as store:
                 found = evaluated(config, store, moment, statuses(config, store, moment))
         except StoreError as error:
-            return [*_of_example(config), f"series: what is stored was not looked at: {error}"]
+            return [*_of_example(config), f"series: the store could not be opened, so this is for an example: {error}"]
         if found.figures:
             return [*forecast.forecast(found, plan, limits).lines("for what is stored")]
     return _of_example(config)

@@ -74,9 +74,9 @@ async def ask(source: Source, at: datetime, accounts: Accounts) -> Probe:
     except SourceError as error:
         found.fault = str(error)
     except TimeoutError:
-        found.fault = f"no end of the first {PAGES} pages within {SECONDS:.0f} s"
+        found.fault = f"the first {PAGES} pages did not arrive within {SECONDS:.0f} s"
     except Exception as error:  # noqa: BLE001 - told, like any other finding
-        found.fault = f"unexpected {type(error).__name__}: this is a fault of the exporter"
+        found.fault = f"unexpected {type(error).__name__}: this is a bug in the exporter"
     found.unread = summarized(found.records.total(), [*client.left_out(), *left_out])
     found.clock_offset_seconds = client.clock_offset_seconds
     return found
@@ -108,15 +108,15 @@ async def probe(sources: Sequence[Source], at: datetime, console: Console) -> bo
 
 def tell(found: Probe, console: Console) -> None:
     """A few lines for each source, and a table of how well its records are filled."""
-    answers = "answers" if not found.unread.lost else "answers, but not all that it says can be read"
-    answers = "answers, but not all that is needed is there" if any(each.wrong for each in found.findings) else answers
+    answers = "answers" if not found.unread.lost else "answers, but some of it cannot be read"
+    answers = "answers, but something that is needed is missing" if any(each.wrong for each in found.findings) else answers
     console.print(f"{found.source}: {found.fault or answers}", style="bold", markup=False)
     for finding in found.findings:
         console.print(f"  {finding.what}: {finding.text}", style="red" if finding.wrong else None, markup=False)
     if found.clock_offset_seconds is not None:
         far = abs(found.clock_offset_seconds) > TOLERATED_OFFSET
-        note = "; set the clocks right, or fresh records look old or lie in the future" if far else ""
-        console.print(f"  clock: {found.clock_offset_seconds:+.0f} s against this machine{note}", markup=False)
+        note = "; correct the clocks, or new records look old or lie in the future" if far else ""
+        console.print(f"  clock: {found.clock_offset_seconds:+.0f} s relative to this machine{note}", markup=False)
     if found.newest:
         console.print(f"  newest time: {found.newest:%Y-%m-%d %H:%M:%S} UTC", markup=False)
     if found.future:
@@ -124,7 +124,9 @@ def tell(found: Probe, console: Console) -> None:
     if told := found.unread.told(found.noun):
         console.print(f"  {told}", markup=False)
     for name, count in sorted(found.records.items()):
-        table = Table(box=None, title=f"  {name}: of {count} records, have", title_justify="left", show_header=False)
+        table = Table(
+            box=None, title=f"  {name}: share of {count} records that have", title_justify="left", show_header=False
+        )
         for column, share in shares(found, name):
             table.add_row("   ", column, f"{share:.0%}")
         console.print(table)

@@ -84,7 +84,7 @@ def explanation(found: dict[str, Any], console: Console | None = None) -> None:
     """Prints where a figure comes from: definition, numbers, freshness, then the records."""
     out = console or Console(soft_wrap=True)
     segment = " ".join(f"{label}={chosen}" for label, chosen in found["segment"].items())
-    at = f" as it stood at {cell(found['at'][:19] + 'Z')} UTC" if found["pinned"] else ""
+    at = f" at {cell(found['at'][:19] + 'Z')} UTC" if found["pinned"] else ""
     out.print(f"[bold]{escape(found['title'])}[/] {found['kpi']} {found['window'] or 'now'}{at} {escape(segment)}")
     out.print(escape(found["help"]))
     if found["details"]:

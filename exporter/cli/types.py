@@ -18,13 +18,13 @@ class Instant(click.ParamType[datetime]):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no instant; write it like 2026-03-31T12:00:00Z or 2026-03-31", param, ctx)
+            self.fail(f"{value!r} is not a time; write it like 2026-03-31T12:00:00Z or 2026-03-31", param, ctx)
         if moment.tzinfo is None:
             if len(value) > 10:
                 self.fail(f"{value!r} has no offset from UTC; end it with Z or +01:00", param, ctx)
             moment = moment.replace(tzinfo=UTC)
         if moment > now():
-            self.fail(f"{value!r} is in the future; nothing is known of it yet", param, ctx)
+            self.fail(f"{value!r} is in the future; write a past time", param, ctx)
         return moment.astimezone(UTC)
 
 

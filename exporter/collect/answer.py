@@ -55,7 +55,7 @@ class Answer:
         """The items: the body itself, or what it holds at a dotted path. NotUnderstood where that is no list."""
         page = self.body if path is None else self.find(path)
         if not isinstance(page, list):
-            raise NotUnderstood(f"{self.where}: the answer holds no list; is this the address of the API?")
+            raise NotUnderstood(f"{self.where}: the answer contains no list; check that this is the address of the API")
         return page
 
     def link(self, given: Json) -> str | None:
@@ -69,7 +69,7 @@ class Answer:
         told = errors.retry_after(self.headers, self.at)
         told = budget.reset_after(self.headers, self.at) if told is None else told
         until = self.at + timedelta(seconds=UNSTATED_WAIT_SECONDS if told is None else told)
-        text = f"{self.where}: HTTP {self.status}: asked too often; poll less often or set a rate"
+        text = f"{self.where}: HTTP {self.status}: too many requests; poll less often or set a rate"
         return RateLimited(text, until, told)
 
     def forbidden(self, why: str) -> Forbidden:
@@ -106,8 +106,8 @@ def decoded(body: bytes, where: str) -> Json:
     except (ValueError, RecursionError):  # without the cause: it may quote the answer
         pass
     if body.lstrip()[:1] in (b"{", b"["):
-        raise BrokenOff(f"{where}: the answer is not JSON to its end")
-    raise NotUnderstood(f"{where}: the answer is not JSON; is this the address of the API?")
+        raise BrokenOff(f"{where}: the answer is cut off in the middle of its JSON")
+    raise NotUnderstood(f"{where}: the answer is not JSON; check that this is the address of the API")
 
 
 def explained(body: bytes) -> Json:

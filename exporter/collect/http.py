@@ -231,7 +231,7 @@ class Client(ItemReader):
         if link.authority in self._dialect.hosts and link.scheme == own.scheme:
             return link
         if link.host != own.host:
-            raise NotUnderstood(f"{link.path}: the platform sends on to another host; is the url right?")
+            raise NotUnderstood(f"{link.path}: the platform redirects to another host; check the url")
         return URL.build(
             scheme=own.scheme,
             authority=own.raw_authority,
@@ -446,13 +446,13 @@ async def read(response: aiohttp.ClientResponse, where: str, largest: int) -> by
 def fault(error: Exception) -> str:
     """What went wrong with a connection, in words without addresses."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
-        return "the server's certificate is not trusted; name its authority in ca_file"
+        return "the server's certificate is not trusted; name its certificate authority in ca_file"
     if isinstance(error, aiohttp.ClientPayloadError):
         return "the answer broke off"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "cannot connect: the host's name is not known; is the url right?"
+        return "cannot connect: the host name is unknown; check the url"
     if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return "cannot connect by TLS; is the url right, and is it https there?"
+        return "cannot connect by TLS; check the url, and whether the server speaks https"
     cause = getattr(error, "os_error", error)  # its text may hold the address; its number does not
     number = cause.errno if isinstance(cause, OSError) else None
     what = "cannot connect" if isinstance(error, aiohttp.ClientConnectorError) else type(error).__name__

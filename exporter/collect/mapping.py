@@ -131,13 +131,13 @@ def faults(rule: Rule, column: Column) -> Iterator[tuple[tuple[str, ...], str]]:
     if (rule.field is None) == (rule.value is None):
         yield (), "give either field (where to look in the platform's item) or value (a constant)"
     if rule.field is not None and not all(rule.field.split(".")):
-        yield ("field",), "this path has an empty part; write it like CustomFields.Team"
+        yield ("field",), "part of this path is empty; write it like CustomFields.Team"
     if rule.match is not None and (fault := pattern_fault(rule.match)):
         yield ("match",), fault
     if (rule.scale or rule.unit) and column.kind not in ("number", "integer", "instant"):
         yield ("scale" if rule.scale else "unit",), f"{column.name} is not a number"
     elif rule.scale and (rule.scale[0] == rule.scale[1] or column.high == float("inf")):
-        yield ("scale",), "a scale goes from the worst to the best value, and only for csat, effort and sentiment"
+        yield ("scale",), "write the scale from the worst to the best value, and only for csat, effort and sentiment"
     constants = [
         (("value",), rule.value),
         (("default",), rule.default),
@@ -148,7 +148,7 @@ def faults(rule: Rule, column: Column) -> Iterator[tuple[tuple[str, ...], str]]:
             try:
                 column.read(constant)
             except Unreadable:
-                yield keys, f"{column.name} cannot be this; it is {column.holds}"
+                yield keys, f"{column.name} cannot have this value; it is {column.holds}"
 
 
 def _filler(rules: Rules, record: type[Record]) -> Filler:

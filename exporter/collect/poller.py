@@ -204,7 +204,7 @@ class _Poll:
                 await self._ask(client, state.cursor)
                 self._tell_lacking(client)
         except TimeoutError:
-            raise NotUnderstood(f"no end of the poll within {seconds:g} s") from None
+            raise NotUnderstood(f"the poll did not end within {seconds:g} s") from None
         # A first sync of several polls asked from different instants on: the last of them holds for all.
         whole_since = BEGINNING if needs(source.connector).reads_all else since
         await self._in_thread(self.store.succeeded, source.name, at, whole_since)
@@ -230,7 +230,7 @@ class _Poll:
             self.metrics.started_over(source.name)
             await self._store_all(source.connector.poll(client, source.options, why.cursor), client)
         if client.failed_details and self.metrics.first_failed_details(source.name):
-            text = "source %s: details of some items are unknown, and asked for again later: %s"
+            text = "source %s: details of some items are unknown and will be requested again later: %s"
             logger.warning(text, source.name, client.failed_details[0])
 
     def _tell_lacking(self, client: Client) -> None:
@@ -266,7 +266,7 @@ class _Poll:
         async for page in pages:
             count, items = count + 1, items + len(page.reads)
             if count > self.limits.pages or items > self.limits.items:
-                raise NotUnderstood(f"no end of the poll after {count:,} pages and {items:,} items")
+                raise NotUnderstood(f"the poll did not end after {count:,} pages and {items:,} items")
             yield page
 
     async def _store_waiting(self) -> None:
@@ -384,7 +384,7 @@ class Poller:
             wait = self._wait(source, outcome, failures, clock() - began)
             if failures == 1 or (outcome.reason == Partial.reason and outcome.text != told):
                 logger.warning(
-                    "source %s: %s: %s; asking again in %.0f s", source.name, outcome.reason, outcome.text, wait
+                    "source %s: %s: %s; trying again in %.0f s", source.name, outcome.reason, outcome.text, wait
                 )
             told = outcome.text
             await self._sleep(wait)
@@ -410,5 +410,5 @@ class Poller:
 
 def _well_again(source: Source, failures: int) -> int:
     if failures:
-        logger.info("source %s: well again after %d failed polls", source.name, failures)
+        logger.info("source %s: healthy again after %d failed polls", source.name, failures)
     return 0

@@ -20,8 +20,8 @@ def still_there(known: Stamps, found: Stamps, what: str, cursor: Mapping[str, ob
     left = sum(key in found and found[key] == stamp for key, stamp in known.items())
     if 2 * left < len(known):
         raise StartOver(
-            f"of the {len(known)} newest {what} read before, {len(known) - left} are gone or others now, as after a"
-            " restore, a new installation or a clean-up; all is read again, and what is stored is kept",
+            f"of the {len(known)} newest {what} read before, {len(known) - left} are gone or changed, as after a"
+            " restore, a new installation or a clean-up; everything is read again, and what is stored is kept",
             cursor,
         )
 

@@ -172,7 +172,9 @@ class _Loader:
     def _sources(self, data: Mapping[str, Any], connectors: Mapping[str, Connector], whole: Whole) -> list[Source]:
         entries = data.get("sources")
         if not isinstance(entries, list) or not entries:
-            self.checker.wrong(("sources",), "name at least one source: a list of name, type and what the type needs")
+            self.checker.wrong(
+                ("sources",), "write at least one source, with its name, its type and what the type needs"
+            )
             return []
         credentials = replace(self.credentials, store=self.path.parent / whole.store.path)
         reader = Reader(checker=self.checker, credentials=credentials, connectors=connectors, calendars=whole.calendars)
@@ -180,7 +182,9 @@ class _Loader:
         for i, entry in enumerate(entries):
             name = entry.get("name") if isinstance(entry, dict) else None
             if isinstance(name, str) and name in lines:
-                self.checker.wrong(("sources", i, "name"), f"line {lines[name]} has a source of this name already")
+                self.checker.wrong(
+                    ("sources", i, "name"), f"line {lines[name]} already has a source of this name; choose another name"
+                )
             elif isinstance(name, str):
                 lines[name] = self.checker.document.line(("sources", i, "name"))
         found = [reader.source(entry, ("sources", i)) for i, entry in enumerate(entries)]
@@ -189,7 +193,7 @@ class _Loader:
     def _workflow(self, given: Workflow, at: At) -> WorkflowSetting:
         times = given.manual_time or ()
         if times and not given.manual_origin:
-            self.checker.wrong((*at, "manual_time"), "say in manual_origin where this is from; finance will ask")
+            self.checker.wrong((*at, "manual_time"), "say in manual_origin where this comes from; finance will ask")
         if times and times[-1] < times[0]:
             self.checker.wrong((*at, "manual_time"), "the range ends before it begins; write the shorter time first")
         if (given.rate is None) != (given.claim is None):
@@ -227,7 +231,7 @@ class _Loader:
                         at, f"{name!r} cannot be a label; labels of {record}: {', '.join(LABELS[record])}"
                     )
                 elif name in names[:i]:
-                    self.checker.wrong(at, f"{name} is already there; keep it once")
+                    self.checker.wrong(at, f"{name} is given twice; keep one of the two")
         return {**DEFAULT_LABELS, **{record: names for record, names in whole.labels.items() if record in RECORDS}}
 
     def _windows(self, whole: Whole) -> list[tuple[str, int]]:
@@ -239,7 +243,9 @@ class _Loader:
             if length % 3600:
                 self.checker.wrong(at, "a window is a number of whole hours; write it like 12h or 7d")
             elif length in lengths[:i]:
-                self.checker.wrong(at, f"{whole.windows[lengths.index(length)]} is already there; keep it once")
+                self.checker.wrong(
+                    at, f"this is the same length as {whole.windows[lengths.index(length)]}; keep one of the two"
+                )
             elif length > kept:
                 at = at if at in self.checker.document.lines else ("store", "retention")
                 message = f"the window {name} is longer than the {duration.text(kept)} that records are kept"
@@ -255,23 +261,25 @@ class _Loader:
         spikes = {"1d" for setting in settings if setting.kpi.spike}
         missing = sorted(({setting.kpi.window for setting in limited} | spikes) - names, key=duration.seconds)
         if missing:
-            self.warn(("windows",), f"without {' and '.join(missing)}, which alerts look at; those will stay silent")
+            self.warn(("windows",), f"without {' and '.join(missing)}, which alerts use; those alerts will stay silent")
         used = {source.calendar for source in sources} | {team.calendar for team in whole.teams.values()}
         for name in whole.calendars:
             if name not in used:
-                self.warn(("calendars", name), "no source and no team has this calendar, so nothing is measured by it")
+                self.warn(("calendars", name), "no source and no team has this calendar, so it is not used")
         if "team" not in whole.labels.get("request", ("team",)):
             for name in (name for name, team in whole.teams.items() if team.capacity or team.people):
-                message = "what is by team is absent, for team is not among labels.request; add it there"
+                message = "KPIs by team are absent, because team is not among labels.request; add it there"
                 self.warn(("teams", name), message)
         for i, source in enumerate(sources):
             if source.initial_history_seconds < longest[1]:
-                message = f"shorter than the longest window: figures over {longest[0]} will be too small at first"
+                message = f"shorter than the longest window: values over {longest[0]} will be too small at first"
                 self.warn(("sources", i, "initial_history"), message)
         for setting in limited:
             if not setting.kpi.alerts:
-                made = f"`outcome-exporter rules --config.file {self.path} --output DIR` makes those of this config"
-                self.warn(("kpis", setting.kpi.name, "threshold"), f"no shipped rule looks at this; {made}")
+                made = (
+                    f"`outcome-exporter rules --config.file {self.path} --output DIR` writes the rules of this config"
+                )
+                self.warn(("kpis", setting.kpi.name, "threshold"), f"no shipped alert rule uses this threshold; {made}")
 
     def _otlp(self, whole: Whole, data: Any) -> OtlpSettings | None:
         """As written, even where the rest of the section is wrong: every mistake is to be found."""
@@ -290,7 +298,7 @@ class _Loader:
         if otlp is None:
             return None
         if isinstance(data, dict) and not {"endpoint", "metrics_endpoint"} & data.keys():
-            self.checker.wrong(("otlp",), "endpoint is missing; write the address like https://collector:4318")
+            self.checker.wrong(("otlp",), "endpoint is missing; write it like https://collector:4318")
         return OtlpSettings(
             endpoint=otlp.endpoint or "",
             metrics_endpoint=otlp.metrics_endpoint or "",

@@ -52,13 +52,11 @@ class ComparisonReader:
     def _own(self, kpi: Kpi, own: Comparison, at: At) -> None:
         self._sound(own.fixed, at)
         if own.control and not self._has_cohort(kpi):
-            self.checker.wrong((*at, "control"), f"{kpi.name} has no label cohort; name it in labels")
+            self.checker.wrong((*at, "control"), f"{kpi.name} has no label cohort; add it under labels")
         elif own.control:
             self._match(own, [label for label in self._labels(kpi) if label != "cohort"], f"label of {kpi.name}", at)
         if own.weekday_median and not self._has_days(kpi):
-            self.checker.wrong(
-                (*at, "weekday_median"), "the shortest window must be a day for this; name 1d in windows"
-            )
+            self.checker.wrong((*at, "weekday_median"), "the shortest window must be a day for this; add 1d to windows")
 
     def _sound(self, given: Fixed | None, at: At) -> None:
         if given and given.to < given.from_:

@@ -42,7 +42,7 @@ class CalendarReader:
             self._place(section.holidays, (*at, "holidays"))
         for day in section.open:
             if day in section.closed:
-                self.checker.wrong((*at, "open", day), "this day is in closed too; keep it in one of the two")
+                self.checker.wrong((*at, "open", day), "this day is also in closed; keep it in one of the two")
         return Calendar(
             time_zone=section.time_zone,
             week=self._week(section, (*at, "hours")),
@@ -60,7 +60,7 @@ class CalendarReader:
             spans = self._spans(texts, (*at, key))
             for day in self._days(key, (*at, key)):
                 if day in taken:
-                    self.checker.wrong((*at, key), f"{day} has its hours in {taken[day]}; keep them in one place")
+                    self.checker.wrong((*at, key), f"{day} already has hours in {taken[day]}; keep them in one place")
                 week[day], taken[day] = spans, key
         if self.checker.clean(at) and not any(week.values()):
             self.checker.wrong(at, 'no day has hours, so no time would ever pass; write mon-fri: "09:00-17:00"')
@@ -70,7 +70,7 @@ class CalendarReader:
         """The days that a key such as mon, mon-fri or sat-mon stands for."""
         first, _, last = key.partition("-")
         if first not in DAYS or (last or first) not in DAYS:
-            self.checker.wrong(at, f"this is no day; write one of {', '.join(DAYS)}, or several like mon-fri")
+            self.checker.wrong(at, f"this is not a day; write one of {', '.join(DAYS)}, or several like mon-fri")
             return []
         begin = DAYS.index(first)
         return [DAYS[(begin + i) % 7] for i in range((DAYS.index(last or first) - begin) % 7 + 1)]
@@ -88,21 +88,21 @@ class CalendarReader:
         spans = sorted(span for text in texts if (span := self._span(text, at)))
         for (_, before), (begin, _) in pairwise(spans):
             if begin < before:
-                self.checker.wrong(at, f"the hours overlap at {clock(begin)}; write each hour once")
+                self.checker.wrong(at, f"the hours overlap at {clock(begin)}; correct one of the two")
         return tuple(spans)
 
     def _span(self, text: str, at: At) -> Span | None:
         """One span, in minutes since midnight."""
         match = SPAN.fullmatch(text)
         if not match:
-            self.checker.wrong(at, "these are no hours; write them like 09:00-17:00")
+            self.checker.wrong(at, "these are not hours; write them like 09:00-17:00")
             return None
         begin, end = int(match[1]) * 60 + int(match[2]), int(match[3]) * 60 + int(match[4])
         if max(begin, end) > MIDNIGHT:
-            self.checker.wrong(at, "a day ends at 24:00; what is later belongs to the next day, from 00:00")
+            self.checker.wrong(at, "a day ends at 24:00; write later hours on the next day, from 00:00")
             return None
         if end <= begin:
-            over_midnight = "over midnight write 22:00-24:00, and 00:00-06:00 on the next day"
+            over_midnight = "for a shift over midnight write 22:00-24:00, and 00:00-06:00 on the next day"
             self.checker.wrong(at, f"the hours end before they begin; {over_midnight}")
             return None
         return begin, end
@@ -113,7 +113,7 @@ class CalendarReader:
 
         places = holidays.list_supported_countries(include_aliases=False)
         if given.country not in places:
-            self._none_such("country", given.country, places, "DE, two letters in capitals", (*at, "country"))
+            self._none_such("country", given.country, places, "DE, two capital letters", (*at, "country"))
         elif given.subdivision is not None and given.subdivision not in places[given.country]:
             known = ", ".join(places[given.country])
             advice = f"known: {known}" if known else "leave the key out: its holidays are the same everywhere"

@@ -38,10 +38,10 @@ class Credentials:
         url = self.address(data, "url", at)
         auth = self._auth(data, at, scheme, section, url)
         if auth != NOBODY and not PROTECTED.match(url):
-            self.warn((*at, "url"), "the credentials go over the network unencrypted; use https")
+            self.warn((*at, "url"), "the credentials would go over the network unencrypted; use https")
         if auth != NOBODY and "@" in url.partition("://")[2].partition("/")[0]:
             self.checker.wrong(
-                (*at, "url"), "the address holds a user already, and credentials are given too; keep one"
+                (*at, "url"), "the address contains a user and credentials are given too; keep one of the two"
             )
         return HttpSettings(
             url=url,
@@ -69,9 +69,7 @@ class Credentials:
                 (*at, key), "this is not an address; write it like https://host or https://host:8443/path"
             )
         elif "@" in text.partition("://")[2].partition("/")[0] and text == data[key]:
-            self.checker.wrong(
-                (*at, key), "a password does not stand in the config; write the whole address as ${NAME}"
-            )
+            self.checker.wrong((*at, key), "do not write a password in the config; write the whole address as ${NAME}")
         return text
 
     def _file(self, data: Mapping[str, Any], key: str, at: At) -> str | None:
@@ -88,9 +86,11 @@ class Credentials:
         kinds = [each for each in ("api_key", "token", "password") if each in data or f"{each}_file" in data]
         kinds += ["auth"] if "auth" in data else []
         if len(kinds) > 1:
-            self.checker.wrong(at, f"{' and '.join(kinds)} are both given; keep one kind of credentials")
+            self.checker.wrong(at, f"{' and '.join(kinds)} are both given; keep one kind of credential")
         if "header" in data and "api_key" not in kinds:
-            self.checker.wrong((*at, "header"), "a header without api_key_file; it names the header the key goes into")
+            self.checker.wrong(
+                (*at, "header"), "header is given without api_key_file; it names the header in which the key is sent"
+            )
         if ("username" in data) != ("password" in kinds):
             self.checker.wrong(at, "username and password_file belong together; give both")
         if section.auth:
@@ -121,7 +121,7 @@ class Credentials:
         path = self.folder / name
         found = secret.from_file(path, lines=lines)
         if secret.loose(path):
-            self.warn(at, f"everybody on this machine may read {path}; chmod 600 it")
+            self.warn(at, f"every user of this machine may read {path}; run chmod 600 on it")
         return found
 
 

@@ -40,7 +40,8 @@ class DefinitionReader:
         for name in [name for name, body in given.items() if "facts" not in body]:
             known = sorted({each.facts for each in self.shipped.values()})
             self.checker.wrong(
-                ("kpis", name), f"say which rows it counts, as in facts: request; known: {', '.join(known)}"
+                ("kpis", name),
+                f"facts is missing; say which rows the KPI counts, as in facts: request; known: {', '.join(known)}",
             )
             del given[name]
         if not given:
@@ -63,7 +64,7 @@ class DefinitionReader:
     def _unchanged(self, name: str, body: Mapping[str, Any]) -> None:
         for key in body:
             if key in KEYS and key not in self.shipped[name].params:
-                message = f"{name} is defined already, and a name never changes its meaning; choose another name"
+                message = f"{name} is a shipped KPI, whose meaning cannot be changed; choose another name"
                 self.checker.wrong(("kpis", name, key), message)
                 return
 
@@ -71,13 +72,13 @@ class DefinitionReader:
         at: At = ("kpis", name)
         for key in body:
             if key in BY_US:
-                self.checker.wrong((*at, key), f"{key} follows from the facts and the name; leave it out")
+                self.checker.wrong((*at, key), f"{key} is set by the exporter; leave it out")
             elif key not in KEYS and key not in KpiSection.model_fields:
                 self.checker.unknown("key", key, [*KEYS, *KpiSection.model_fields], (*at, key))
         counted = siblings(str(body["facts"]), self.shipped)
         if not counted:
             known = {each.facts for each in self.shipped.values()}
-            self.checker.wrong((*at, "facts"), f"there are no such facts; {did_you_mean(body['facts'], known)}")
+            self.checker.wrong((*at, "facts"), f"there are no rows of this name; {did_you_mean(body['facts'], known)}")
             return None
         said = {key: value for key, value in body.items() if key in KEYS}
         first = {"name": name, "needs": counted[0].needs, "instead": counted[0].instead, **said}
@@ -106,7 +107,9 @@ class DefinitionReader:
             return [found[name] for name in TopologicalSorter(below).static_order()]
         except CycleError as error:
             circle = error.args[1]
-            self.checker.wrong(("kpis", circle[0], "numerator"), f"this is made of itself: {' of '.join(circle)}")
+            self.checker.wrong(
+                ("kpis", circle[0], "numerator"), f"this KPI is computed from itself: {' of '.join(circle)}"
+            )
             return []
 
 

@@ -40,7 +40,7 @@ def from_environment(text: str, environ: Mapping[str, str], *, lines: bool = Fal
     """The secret that `${NAME}` stands for; of several lines only where such are meant."""
     match = REFERENCE.fullmatch(text.strip())
     if not match:
-        raise SecretError("a secret is not written here; name a file that holds it, or a variable like ${NAME}")
+        raise SecretError("do not write a secret here; name a file that contains it, or a variable like ${NAME}")
     value = environ.get(match[1], "").strip()
     if not value:
         raise SecretError(f"the environment variable {match[1]} is not set")
@@ -69,5 +69,5 @@ def loose(path: Path) -> bool:
 
 def _line(text: str, where: str) -> Secret:
     if len(text) > LARGEST or not text.isprintable():
-        raise SecretError(f"{where} holds more than one line of text; a secret is one line")
+        raise SecretError(f"{where} contains more than one line of text; a secret is one line")
     return Secret(text)

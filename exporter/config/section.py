@@ -61,7 +61,7 @@ def day_text(value: str) -> str:
             return value
     except ValueError:
         pass
-    raise ValueError('this is no day of the calendar; write it like "2026-01-31", in quotes')
+    raise ValueError('this is not a date; write it like "2026-01-31", in quotes')
 
 
 def _amount(value: Any) -> Any:
@@ -88,12 +88,12 @@ Text = Annotated[str, Field(min_length=1)]
 Level = Annotated[float, BeforeValidator(_amount)]
 Columns = Mapping[str, Annotated[tuple[Rule, ...], ONE_OR_MORE, Field(min_length=1)]]
 Name = Annotated[
-    str, _matching(r"[a-z0-9][a-z0-9_-]{0,62}", "a name has only a to z, 0 to 9, _ and -, at most 63 of them")
+    str, _matching(r"[a-z0-9][a-z0-9_-]{0,62}", "a name consists of a to z, 0 to 9, _ and -, 63 characters at most")
 ]
-Currency = Annotated[str, _matching(r"[A-Z]{3}", "write a currency in three capitals, like EUR")]
+Currency = Annotated[str, _matching(r"[A-Z]{3}", "write a currency in three capital letters, like EUR")]
 Day = Annotated[str, AfterValidator(day_text)]
 Spans = Annotated[tuple[Text, ...], ONE_OR_MORE]  # each like 09:00-17:00
-Header = Annotated[str, _matching(r"[A-Za-z0-9-]{1,100}", "this is not the name of a header, such as X-Api-Key")]
+Header = Annotated[str, _matching(r"[A-Za-z0-9-]{1,100}", "this is not the name of a header; write one like X-Api-Key")]
 Memory = Annotated[str, _matching(r"[1-9][0-9]*(MB|GB)", "write the size like 256MB or 1GB")]
 Address = Annotated[str, _matching(r"https?://[^\s/@?#]+(/[^\s?#]*)?", "write the address like https://collector:4318")]
 

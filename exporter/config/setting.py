@@ -76,11 +76,11 @@ class SettingReader:
     def _basis(self, kpi: Kpi, section: KpiSection, at: At) -> None:
         """Whether thresholds can be on the basis that is written."""
         if "basis" in section.model_fields_set and not kpi.business:
-            self.checker.wrong(at, f"{kpi.name} is not measured in business time; leave the key out")
+            self.checker.wrong(at, f"{kpi.name} is not computed in business time; leave the key out")
         elif section.basis in ON_HOLD and not kpi.on_hold:
-            self.checker.wrong(at, f"{kpi.name} is not measured without time on hold; write calendar or business")
+            self.checker.wrong(at, f"{kpi.name} is not computed without time on hold; write calendar or business")
         elif "business" in section.basis and not self.calendars:
-            message = "there is no business time yet; write calendars, and calendar: NAME in a source or a team"
+            message = "no calendar is configured; add calendars, and calendar: NAME to a source or a team"
             self.checker.wrong(at, message)
 
     def _param(self, kpi: Kpi, name: str, param: Param, data: Mapping[str, Any], at: At) -> str | None:
@@ -107,7 +107,7 @@ class SettingReader:
                 if label not in known:
                     self.checker.unknown(f"label of {kpi.name}", label, known, (*place, "match", label))
             if entry.match in seen:
-                self.checker.wrong((*place, "match"), "this segment has thresholds already; keep them in one place")
+                self.checker.wrong((*place, "match"), "this segment already has thresholds; keep them in one place")
             if not entry.model_fields_set & {"warning", "critical"}:
                 self.checker.wrong(place, "give warning, critical or both")
             seen.append(entry.match)
@@ -118,7 +118,9 @@ class SettingReader:
         """Whether thresholds can be of this KPI, and critical is worse than warning."""
         warning, critical = threshold.warning, threshold.critical
         if kpi.better == "none" and (warning is not None or critical is not None):
-            self.checker.wrong(at, f"{kpi.name} is neither good nor bad by itself, so it has no thresholds")
+            self.checker.wrong(
+                at, f"{kpi.name} is neither good nor bad by itself, so it cannot have thresholds; leave the key out"
+            )
             return
         for key in ("warning", "critical"):
             level = getattr(written, key)

@@ -33,8 +33,8 @@ WORDS = {
     "greater_than_equal": "this must be at least {ge:g}",
     "less_than": "this must be less than {lt:g}",
     "less_than_equal": "this must be at most {le:g}",
-    "too_short": "too few: at least {min_length} wanted",
-    "too_long": "too many: at most {max_length} allowed",
+    "too_short": "too few; at least {min_length} are needed",
+    "too_long": "too many; at most {max_length} are allowed",
     "string_too_short": "this is empty",
     "value_error": "{error}",
 }
@@ -89,7 +89,7 @@ class Checker:
         context: dict[str, Any] = dict(item.get("ctx", {}))
         if item["type"] in ("literal_error", "enum"):
             allowed = context["expected"].replace(" or ", ", ").replace("'", "")
-            self.wrong(at, f"this word is not known here; known: {allowed}")
+            self.wrong(at, f"this is not one of the known words: {allowed}")
             return
         words = WORDS.get(item["type"])
         self.wrong(at, words.format_map(context) if words else item["msg"].lower())

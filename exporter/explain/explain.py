@@ -119,8 +119,8 @@ def _on_basis(setting: Setting, asked: Question, plan: Plan) -> Setting:
     bases = {dict(each.fixed).get("basis"): each for each in on_each_basis(setting, plan)}
     if setting.kpi.business and asked_for not in bases:
         lacks_calendar = "business" in asked_for and not plan.calendars
-        why = "no calendar is configured" if lacks_calendar else "its time on hold is not taken off"
-        raise Unexplained(f"{setting.kpi.name} is not measured on the basis {asked_for}: {why}")
+        why = "no calendar is configured" if lacks_calendar else "its time on hold is not subtracted"
+        raise Unexplained(f"{setting.kpi.name} is not computed on the basis {asked_for}: {why}")
     return bases[asked_for] if setting.kpi.business else setting
 
 
@@ -149,11 +149,11 @@ def _notes(asked: Question) -> list[str]:
         published = LABEL_NAMES.get(label, label)
         if value == OTHER:
             notes.append(
-                f"{published}=other holds every value that was folded to keep the number of series down, and cannot be "
-                f"explained exactly: shown are only records whose own {published} is `other`."
+                f"{published}=other combines the values beyond the series limit and cannot be "
+                f"explained exactly: only records whose own {published} is `other` are shown."
             )
         if value == UNASSIGNED:
-            notes.append(f"{published}=unassigned: records that have no {published}.")
+            notes.append(f"{published}=unassigned: records without a {published}.")
     return notes
 
 

@@ -43,16 +43,16 @@ def question(query: Mapping[str, str], plan: Plan, *, most: int = SIZE) -> Quest
     if not window:
         window = setting.kpi.window if setting.kpi.window in windows else windows[0]
     if window not in windows:
-        raise Unexplained(f"window {window!r} is not configured; choose of {', '.join(windows)}")
+        raise Unexplained(f"window {window!r} is not configured; choose one of {', '.join(windows)}")
     counted = labels.pop("counted", None) or None
     if counted not in (None, *GROUPS):
-        raise Unexplained(f"counted {counted!r}: choose of {', '.join(GROUPS)}")
+        raise Unexplained(f"counted {counted!r}: choose one of {', '.join(GROUPS)}")
     try:
         at = instant(labels.pop("at", None))
         if at is not None and at.year < OLDEST_YEAR:
             raise ValueError("many systems' word for never")
     except (ValueError, OverflowError):
-        raise Unexplained("at: write an instant like 2026-03-31T12:00:00Z") from None
+        raise Unexplained("at: write a time like 2026-03-31T12:00:00Z") from None
     page, size = _whole(labels, "page", 1, 1_000_000), _whole(labels, "size", min(SIZE, most), most)
     segment = {COLUMNS.get(label, label): value for label, value in labels.items()}
     if setting.kpi.business:
@@ -62,7 +62,7 @@ def question(query: Mapping[str, str], plan: Plan, *, most: int = SIZE) -> Quest
 
 def _basis(given: str) -> None:
     if given not in BASES:
-        raise Unexplained(f"basis {given!r}: choose of {', '.join(BASES)}")
+        raise Unexplained(f"basis {given!r}: choose one of {', '.join(BASES)}")
 
 
 def _whole(labels: dict[str, str], name: str, default: int, most: int) -> int:
@@ -78,5 +78,5 @@ def setting_of(plan: Plan, name: str) -> Setting:
     for setting in plan.settings:
         if setting.kpi.name == name.removeprefix("outcome_"):
             return setting
-    known = "/kpis and the command kpis list them"
-    raise Unexplained(f"kpi {name!r} is not configured; {known}" if name else f"name a kpi; {known}")
+    known = "/kpis and the command kpis list all KPIs"
+    raise Unexplained(f"kpi {name!r} is not configured; {known}" if name else f"give a kpi; {known}")

@@ -109,9 +109,9 @@ def valued(kpi: Kpi, figure: Figure) -> dict[str, Any]:
 def standing(status: SourceStatus) -> str:
     """How a source stands, in words."""
     if not status.complete:
-        return "first sync under way"
+        return "first sync in progress"
     state = "stale" if status.stale else "fresh"
     if status.rereading:
-        state += "; its items are read again, for a release corrected what they mean"
+        state += "; its items are being read again, because a release corrected their mapping"
     left_out = status.unread.told(status.noun)
     return f"{state}; {left_out}" if left_out else state

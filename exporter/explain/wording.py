@@ -14,26 +14,26 @@ WHY = {
     "no_records": "no records",
     "unreadable": "too many records of a source could not be read",
     "field_missing": "field missing",
-    "switched_off": "made of a KPI that is switched off",
-    "no_team_label": "by team, and team is not among the labels of its record",
+    "switched_off": "computed from a KPI that is switched off",
+    "no_team_label": "computed by team, and team is not a label of its record",
     "no_history": "records do not reach back that far",
     "period_not_over": "the period is not over",
     "definition_changed": "the definition changed and its records are gone",
-    "no_match": "no segment has both",
+    "no_match": "no segment has both sides",
     "failed": "failed, see the log",
 }
 
 TERMS = {
     "facts": "Rows",
-    "placed_by": "Placed in windows by",
-    "numerator_placed_by": "Numerator placed in windows by",
+    "placed_by": "Window by",
+    "numerator_placed_by": "Numerator: window by",
     "numerator": "Numerator",
     "minus": "Less",
     "denominator": "Denominator",
     "where": "Counted where",
     "value": "Value of a record",
     "weight": "Weight",
-    "aggregate": "Added up as",
+    "aggregate": "Combined by",
     "per": "Per",
 }
 """The parts of a definition, in words."""
@@ -148,7 +148,7 @@ def against(row: dict[str, Any]) -> str:
     if found := broken(row["value"] if bound is None else bound):
         return found
     # The value is, but of too few records to be sure: no alert fires.
-    return "beyond, not surely" if broken(row["value"]) else "within" if levels else ""
+    return "beyond, but few records" if broken(row["value"]) else "within" if levels else ""
 
 
 def numbers(found: dict[str, Any]) -> dict[str, str]:
@@ -179,7 +179,7 @@ def trust(found: Mapping[str, Any]) -> list[tuple[str, str]]:
             if each["ratio"] is None
             else f"filled on {each['ratio']:.1%}"
             + "".join(f", {source} {ratio:.1%}" for source, ratio in each["by_source"].items() if each["ratio"] < 1)
-            + (f"; else {each['instead']} stands in" if each["instead"] and each["ratio"] < 1 else ""),
+            + (f"; otherwise {each['instead']} is used" if each["instead"] and each["ratio"] < 1 else ""),
         )
         for each in found["coverage"]
     ]
@@ -212,7 +212,7 @@ def notes(found: dict[str, Any]) -> list[str]:
         for (column, record), ratio in rare.items()
     ]
     if elsewhere := found.get("counts", {}).get("elsewhere"):
-        told.append(f"{elsewhere:,} more records of this segment have their time outside this window, or none at all.")
+        told.append(f"{elsewhere:,} more records of this segment lie outside this window or have no time.")
     return told
 
 

@@ -44,10 +44,10 @@ class Forecast:
         if not self.folded and not self.shortened:
             yield f"series: up to {self.whole:,} {of}; limits.series is {self.limits.series:,}, so nothing gives way"
             return
-        yield f"series: {self.whole:,} with every name and distribution {of}; the limits leave up to {self.published:,}"
+        yield f"series: {self.whole:,} with all values and distributions {of}; the limits allow {self.published:,}"
         if self.shortened:
             by_team = sum(level == BY_TEAM for level in self.shortened.values())
-            many = f"distributions of {len(self.shortened)} KPIs, of which only the window of the alert is published"
+            many = f"distributions of {len(self.shortened)} KPIs, published only for the window of their alert"
             yield f"series: gives way: {many}" + (f", and of {by_team} of them only by team" if by_team else "")
         for (record, label), count in self.folded.items():
             yield f"series: gives way: {count} values of {label} of {record} become `other`"

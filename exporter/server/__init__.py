@@ -229,7 +229,7 @@ async def _faults(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise
     except Exception:
         log.exception("%s %s could not be answered", request.method, request.path)
-        return web.Response(status=500, text="something went wrong here; the exporter's log says what\n")
+        return web.Response(status=500, text="something went wrong; see the exporter's log\n")
 
 
 def _gone(request: web.Request) -> bool:
@@ -246,7 +246,7 @@ def _guard(gate: Gate, open_health: Reach | None) -> Any:
             given = request.headers.get("Authorization", "")
             allowed = request.path in free or await gate.allows(given, asker(request), lambda: _gone(request))
         except Busy:
-            raise Refusal(429, "too many passwords wait to be checked; try again later") from None
+            raise Refusal(429, "too many passwords are waiting to be checked; try again later") from None
         if not allowed:
             raise web.HTTPUnauthorized(
                 headers={"WWW-Authenticate": 'Basic realm="outcome-exporter", charset="UTF-8"'}, text="Unauthorized\n"
@@ -278,11 +278,11 @@ class Handlers:
         self._turns = Turns(MOST_WAITING)
         self._listing = asyncio.Lock()  # threads are few: those who ask for / wait with one of them
         self._links = [
-            (reach.telemetry, "the figures, for Prometheus"),
-            (CARDS, "what each figure means, how it stands, and which records are behind it"),
-            (KPIS, "how each figure stands, as JSON"),
-            (HEALTHY, "200 while the process works"),
-            (READY, "200 once the first figures are published"),
+            (reach.telemetry, "the metrics, for Prometheus"),
+            (CARDS, "what each KPI means, its present value, and the records behind it"),
+            (KPIS, "the present value of each KPI, as JSON"),
+            (HEALTHY, "200 while the process is working"),
+            (READY, "200 once the first values are published"),
             *((path, "JSON") for path in extra),
         ]
 
@@ -300,10 +300,10 @@ class Handlers:
         if not self._surface.lifecycle:
             raise Refusal(403, "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP")
         if foreign(request, self._reach):
-            raise Refusal(403, "another web site may not do that")
+            raise Refusal(403, "requests from another web site are refused")
         if (reason := await self._surface.reload()) is not None:
-            raise Refusal(500, f"the old configuration stays: {reason}")
-        return web.Response(text="the new configuration is in use\n")
+            raise Refusal(500, f"the previous config stays in use: {reason}")
+        return web.Response(text="the new config is in use\n")
 
     async def kpis(self, request: web.Request) -> web.Response:
         async with self._turn(request):
@@ -320,14 +320,14 @@ class Handlers:
         try:
             async with self._turns.turn(asker(request), lambda: _gone(request)):
                 if _gone(request):
-                    raise ConnectionResetError("nobody waits for this page any more")
+                    raise ConnectionResetError("nobody is waiting for this page any more")
                 yield
         except Busy:
-            raise Refusal(429, "too many pages are asked for at once; try again later") from None
+            raise Refusal(429, "too many pages are being requested at once; try again later") from None
 
     async def explain(self, request: web.Request) -> web.Response:
         if self._surface.explain is None:
-            raise Refusal(404, "nothing is explained here")
+            raise Refusal(404, "explanations are not available here")
         if self._gate is not None:
             here = request.transport.get_extra_info("sockname") if request.transport else None
             host, through = hostname(request.host), self._reach.away or passed_on(request)
@@ -382,4 +382,4 @@ async def _send(request: web.Request, response: web.StreamResponse, content: byt
     except TimeoutError:
         if request.transport is not None:
             request.transport.abort()
-        raise ConnectionResetError("the scraper did not read its answer") from None
+        raise ConnectionResetError("the scraper did not read the response") from None

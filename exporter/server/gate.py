@@ -41,9 +41,7 @@ ELSEWHERE = {"http_server_config", "rate_limit", "cert", "key", "client_ca", "cl
 ELSEWHERE |= {"curve_preferences", "max_version", "prefer_server_cipher_suites"}
 REMEMBERED = 128
 MOST_WAITING = 512  # as many as there are connections: one who waits for an answer is not turned away
-WITHOUT_USERS = (
-    "configure basic_auth_users in the file of --web.config.file, or use the command explain beside the store"
-)
+WITHOUT_USERS = "configure basic_auth_users in the file of --web.config.file, or run the command explain"
 
 Stamps = Mapping[Path, tuple[int, int, int] | None]
 """What tells that files have changed: inode, size and time of change of each, None where there is none."""
@@ -65,7 +63,9 @@ class TlsServerConfig(_Section):
     @model_validator(mode="after")
     def _client_certificates(self) -> "TlsServerConfig":
         if (self.client_auth_type == "RequireAndVerifyClientCert") != (self.client_ca_file is not None):
-            raise ValueError("client_auth_type: RequireAndVerifyClientCert and client_ca_file go together")
+            raise ValueError(
+                "client_auth_type: RequireAndVerifyClientCert and client_ca_file need each other; give both"
+            )
         return self
 
 
@@ -80,7 +80,7 @@ class WebFile(_Section):
     def _hashed(cls, users: dict[str, str]) -> dict[str, str]:
         for user, hashed in users.items():
             if not user or ":" in user:
-                raise ValueError("a user name is not empty and holds no colon")
+                raise ValueError("a user name must not be empty and must not contain a colon")
             if not BCRYPT.fullmatch(hashed):
                 raise ValueError(f"the password of {user!r} is not a bcrypt hash of cost 4 to 16, as htpasswd -B makes")
         return users
@@ -210,12 +210,12 @@ class Gate:
         if self._web.users or (context is not None and context.verify_mode == ssl.CERT_REQUIRED):
             return None  # whoever came in has proved who they are
         if not is_loopback(address):
-            return f"records are shown only to users with a password, or on a loopback address: {WITHOUT_USERS}"
+            return f"records are shown only to users with a password or on a loopback address: {WITHOUT_USERS}"
         if passed_on:
-            return f"behind a proxy records are shown only to users with a password: {WITHOUT_USERS}"
+            return f"behind a proxy, records are shown only to users with a password: {WITHOUT_USERS}"
         # A foreign web site could make a browser ask, under a name of its own for this address.
         if not is_loopback(host):
-            return "without passwords records are shown only under a loopback name, such as http://localhost"
+            return "without passwords, records are shown only under a loopback name, such as http://localhost"
         return None
 
     def refresh(self) -> None:
@@ -227,13 +227,13 @@ class Gate:
             web = load(self._path)
             if (web.context is None) != (self._web.context is None):
                 raise strict_yaml.Mistakes(
-                    [strict_yaml.Mistake(str(self._path), 0, "", "TLS on or off takes a restart")]
+                    [strict_yaml.Mistake(str(self._path), 0, "", "turning TLS on or off needs a restart")]
                 )
         except strict_yaml.Mistakes as mistakes:
-            log.error("the changed web configuration is not used, the one before stays: %s", mistakes)
+            log.error("the changed web config is not used; the previous one stays: %s", mistakes)
             return
         self._web = web
-        log.info("web configuration read again")
+        log.info("web config read again")
 
     async def allows(self, authorization: str, who: str = "", gone: Callable[[], bool] = bool) -> bool:
         """Whether a request with this Authorization header may pass; Busy where too many wait for an answer.

@@ -13,7 +13,7 @@ from typing import Any
 
 LONGEST_UNIX_PATH = 107  # bytes: sockaddr_un has room for 108, with a NUL
 ADVICE = {
-    errno.EADDRINUSE: "another program listens there; stop it, or choose another --web.listen-address",
+    errno.EADDRINUSE: "another program is listening there; stop it, or choose another --web.listen-address",
     errno.EACCES: "ports below 1024 are for root; choose a higher one in --web.listen-address",
     errno.EADDRNOTAVAIL: "this machine does not have that address; choose another --web.listen-address",
 }
@@ -31,7 +31,7 @@ def address(text: str) -> tuple[str, int]:
     elif ":" in host:
         raise ListenError(f"{text!r} is not an address: put [ ] around an IPv6 host, as in [::1]:{port}")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ListenError(f"{text!r} is not an address: write host:port or :port, with a port of 0 to 65535")
+        raise ListenError(f"{text!r} is not an address: write host:port or :port, with a port from 0 to 65535")
     return host, int(port)
 
 
@@ -72,7 +72,7 @@ def _bound(text: str, places: list[tuple[int, Any]]) -> list[socket.socket]:
                 each.close()
             raise ListenError(_refused(text, error)) from None
     if not sockets:
-        raise ListenError(_refused(text, OSError(errno.EADDRNOTAVAIL, "none of its addresses is on this machine")))
+        raise ListenError(_refused(text, OSError(errno.EADDRNOTAVAIL, "this machine has none of its addresses")))
     return sockets
 
 
@@ -146,7 +146,7 @@ def unix(path: Path) -> socket.socket:
 def _remove_dead(path: Path, name: str) -> None:
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise ListenError(f"cannot listen on {path}: something else has that name; move it away")
+            raise ListenError(f"cannot listen on {path}: another file has that name; move it away")
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(1)
             try:
@@ -154,4 +154,4 @@ def _remove_dead(path: Path, name: str) -> None:
             except ConnectionRefusedError:
                 path.unlink()
                 return
-        raise ListenError(f"cannot listen on {path}: another exporter answers there; stop it first")
+        raise ListenError(f"cannot listen on {path}: another exporter is running on this store; stop it first")

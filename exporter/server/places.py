@@ -157,7 +157,9 @@ class Places:
         """The process, or the machine, can open nothing more."""
         if idle := self._idle():
             self._evict(self._greediest(idle))
-        self._tell("files", "connections wait, since no more files can be opened (%s); raise ulimit -n", error.strerror)
+        self._tell(
+            "files", "connections are waiting because no more files can be opened (%s); raise ulimit -n", error.strerror
+        )
 
     def sweep(self) -> None:
         """Ends connections that have waited too long: for a first request, for a next one, or to be read from."""
@@ -167,7 +169,7 @@ class Places:
                 self._evict(each)
 
     def _made_room(self, origin: str) -> bool:
-        self._tell("places", "all %d connections are taken; those that wait for nothing make room", self.most)
+        self._tell("places", "all %d connections are in use; idle ones are closed to make room", self.most)
         held = Counter(each.origin for each in self._taken.values())
         idle = self._idle()
         victim = self._greediest(idle or list(self._taken.values()))

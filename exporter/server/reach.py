@@ -45,7 +45,9 @@ def reach(external_url: str = "", route_prefix: str | None = None, telemetry_pat
     prefix = path if route_prefix is None else _path("--web.route-prefix", route_prefix)
     telemetry = _path("--web.telemetry-path", telemetry_path) or "/"
     if telemetry in OURS:
-        raise ListenError(f"--web.telemetry-path {telemetry}: something else is there; choose another, as in /metrics")
+        raise ListenError(
+            f"--web.telemetry-path {telemetry}: this path is already in use; choose another, such as /metrics"
+        )
     return Reach(prefix=prefix, base=path or ".", authority=authority, telemetry=telemetry)
 
 

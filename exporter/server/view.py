@@ -145,7 +145,7 @@ def _part(part: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": part["title"],
         "part": part["part"],
-        "amount": "no figure" if which is None else amount(part, which, summed=True),
+        "amount": "no value" if which is None else amount(part, which, summed=True),
         "href": link(part["kpi"], **part["segment"], window=found["window"]),
     }
 

@@ -141,7 +141,8 @@ class Store:
             before = state.of(db, source)
             if at and before.ahead(at):
                 log.warning(
-                    "source %s: was last read in the future, by a clock that was wrong; it is read anew", source
+                    "source %s: was last read in the future, by a wrong clock; it is read again from the beginning",
+                    source,
                 )
                 state.never_read(db, source)
             if state.configured(db, source, fingerprint, revision):

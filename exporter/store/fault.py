@@ -25,31 +25,31 @@ class CannotWrite(StoreError):  # noqa: N818 - named by what is wrong
 
 
 class DiskFull(StoreError):  # noqa: N818 - named by what is wrong
-    remedy = "nothing that was stored is lost, make room and the next poll goes on"
+    remedy = "nothing that was stored is lost; free some space and the next poll continues"
 
 
 class NewerFormat(StoreError):  # noqa: N818 - named by what is wrong
-    remedy = "run the newer version again, or move the file away and let this version read everything anew"
+    remedy = "run the newer version again, or move the file away so that this version reads everything again"
 
 
 class Damaged(StoreError):  # noqa: N818 - named by what is wrong
     kind = "damaged"
-    remedy = "it was left as it is: restore it from a backup, or move it away and let everything be read anew"
+    remedy = "it was not changed: restore it from a backup, or move it away so that everything is read again"
 
 
 class Deleted(StoreError):  # noqa: N818 - named by what is wrong
     kind = "deleted"
-    remedy = "stop this program and put the file back, or start it again and it reads everything anew"
+    remedy = "stop this program and put the file back, or restart it to read everything again"
 
 
 class Replaced(StoreError):  # noqa: N818 - named by what is wrong
     kind = "replaced"
-    remedy = "start this program again to go on with the new file; what is stored until then is not in it"
+    remedy = "restart this program to use the new file; what is stored until then is not in it"
 
 
 class CutOff(StoreError):  # noqa: N818 - named by what is wrong
     kind = "truncated"
-    remedy = "stop this program and restore the file from a backup, or move it away and let everything be read anew"
+    remedy = "stop this program and restore the file from a backup, or move it away so that everything is read again"
 
 
 KINDS = tuple(sorted(each.kind for each in (StoreError, Damaged, Deleted, Replaced, CutOff)))
@@ -57,7 +57,7 @@ KINDS = tuple(sorted(each.kind for each in (StoreError, Damaged, Deleted, Replac
 
 
 class NotAStore(StoreError):  # noqa: N818 - named by what is wrong
-    remedy = "it was left as it is: choose another path, or move the file away"
+    remedy = "it was not changed: choose another path, or move the file away"
 
 
 class NeedsMemory(StoreError):  # noqa: N818 - named by what is wrong
@@ -77,8 +77,8 @@ FAULTS: tuple[tuple[str, type[StoreError], str], ...] = (
     ),
     (r"not a valid DuckDB database", NotAStore, "not a database file"),
     (r"Could not read enough bytes|[Cc]orrupt|checksum|Serialization Error|INTERNAL Error", Damaged, "damaged"),
-    (r"replaying WAL", Damaged, "damaged: what was written last cannot be read"),
-    (r"Out of Memory", NeedsMemory, "does not get by with its memory"),
+    (r"replaying WAL", Damaged, "damaged: the last data written cannot be read"),
+    (r"Out of Memory", NeedsMemory, "needs more memory than it may use"),
     (r"^IO Error: (?P<more>[^\n]*)", StoreError, "cannot be used:"),
 )
 """DuckDB tells its faults apart only by text. The first that fits counts."""

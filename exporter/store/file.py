@@ -59,11 +59,11 @@ def trouble(db: duckdb.DuckDBPyConnection, path: Path, identity: tuple[int, int]
     """What became of the file while it is open; None where it is as it should be."""
     now = rewrite.identity_of(path)
     if now is None:
-        return Deleted(path, "its file was deleted or moved away while it is in use")
+        return Deleted(path, "its file was deleted or moved away while in use")
     if now != identity:
-        return Replaced(path, "another file was put in the place of the one in use")
+        return Replaced(path, "its file was replaced by another while in use")
     if path.stat().st_size < used_bytes(db):
-        return CutOff(path, "its file was cut off while it is in use")
+        return CutOff(path, "its file was cut off while in use")
     return None
 
 
@@ -107,12 +107,12 @@ def _check(db: duckdb.DuckDBPyConnection, path: Path) -> None:
     if path.stat().st_size < used_bytes(db):
         raise Damaged(path, "damaged: its end is missing")
     if not db.execute("select 1 from duckdb_tables() where table_name = 'meta'").fetchall():
-        raise NotAStore(path, "a database of another program")
+        raise NotAStore(path, "it is the database of another program")
     version = _meta(db).get("format", "")
     if not version.isdigit():
-        raise NotAStore(path, "a database of another program")
+        raise NotAStore(path, "it is the database of another program")
     if int(version) > FORMAT:
-        raise NewerFormat(path, f"has format {version}, this version knows formats up to {FORMAT}")
+        raise NewerFormat(path, f"has format {version}, but this version knows formats up to {FORMAT} only")
 
 
 def _own_key(db: duckdb.DuckDBPyConnection, path: Path, key: str | None, tables: Iterable[Table]) -> str:
@@ -130,7 +130,7 @@ def _own_key(db: duckdb.DuckDBPyConnection, path: Path, key: str | None, tables:
     elif key is None:
         raise person.KeyMissing(path, f"its person key is missing: there is no file {person.beside(path)}")
     elif meta.get(PRINT) != person.fingerprint(key):
-        raise person.OtherKey(path, "its persons were hashed under another person key")
+        raise person.OtherKey(path, "its people were hashed with another person key")
     return key
 
 

@@ -41,7 +41,7 @@ def found(store: Path, configured: str | None) -> str | None:
     try:
         key = path.read_text().strip() if configured is None else configured
     except (OSError, UnicodeDecodeError):
-        raise CannotWrite(store, f"its person key in {path} cannot be read") from None
+        raise CannotWrite(store, f"its person key cannot be read from {path}") from None
     if len(key) < SHORTEST_KEY:
         where = f"in {path}" if configured is None else "of store.person_key"
         raise OtherKey(store, f"the person key {where} has fewer than {SHORTEST_KEY} characters")

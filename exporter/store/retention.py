@@ -55,7 +55,7 @@ class Retention:
         try:
             if self._store.rewrite():
                 self._cleaned = passed
-                log.info("wrote the store's file anew, without what was deleted")
+                log.info("rewrote the store's file without what was deleted")
         except StoreError as error:
             self._cleaned = passed  # a full disk is not tried every minute
             log.warning("what was deleted can still be read in the store's file: %s", error)

@@ -53,10 +53,10 @@ def rewrite(db: Database, path: Path, identity: tuple[int, int]) -> None:
         _copy(db, draft_of(path))
         db.execute("checkpoint")  # afterwards there is no log that could be taken for the new file's
         if log_of(draft_of(path)).exists() or log_of(path).exists() or identity_of(path) != identity:
-            raise StoreError(path, "its file could not be written anew: somebody else has changed it")
+            raise StoreError(path, "its file could not be rewritten: another program has changed it")
         _put_in_place(draft_of(path), path)
     except OSError as error:
-        raise StoreError(path, f"its file could not be written anew: {error.strerror}") from None
+        raise StoreError(path, f"its file could not be rewritten: {error.strerror}") from None
     finally:
         clear(path)
 

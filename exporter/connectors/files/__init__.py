@@ -69,7 +69,7 @@ class Options:
         known = sorted(COLUMNS[records.RECORDS[self.record]].keys() - {"source"})
         for theirs, ours in self.columns.items():
             if ours and ours not in known:
-                turned = f"; their name comes first: write {ours}: {theirs}" if theirs in known else ""
+                turned = f"; write the name in the file first: {ours}: {theirs}" if theirs in known else ""
                 raise ValueError(f"columns: {theirs}: {self.record} has no {ours!r}{turned}; it has {', '.join(known)}")
 
 
@@ -260,8 +260,8 @@ class Reading(NamedTuple):
         """A name nobody knows is a mistake of the whole file: a figure would silently be missing."""
         if unknown := [name for name in given if name not in self.columns]:
             raise Broken(
-                f"{where}: unknown column {unknown[0]!r}; say under columns which field it fills, or pass it over with "
-                f'"" (fields and segments read it all the same); known: {", ".join(self.columns)}'
+                f"{where}: unknown column {unknown[0]!r}; say under columns which field it fills, or ignore it with "
+                f'"" (fields and segments can still read it); known: {", ".join(self.columns)}'
             )
 
     def called(self, ours: str) -> Collection[str]:
@@ -274,7 +274,9 @@ def format_of(path: Path) -> Format:
     for suffix in reversed(path.suffixes):
         if suffix.lower() in FORMATS:
             return FORMATS[suffix.lower()]
-    raise NotUnderstood(f"{path}: which format is it? Endings known: {', '.join(FORMATS)}; or set `format`")
+    raise NotUnderstood(
+        f"{path}: the format is not known from the file name; known endings: {', '.join(FORMATS)}; or set `format`"
+    )
 
 
 def meaning(options: Options) -> Reading:

@@ -77,7 +77,7 @@ def header_of(cells: Sequence[str], where: str, check: Check, passed_over: Colle
         if name in repeated and name not in passed_over:
             *others, last = places[name]
             at = f"{', '.join(map(str, others))} and {last}"
-            raise Broken(f"{where}: columns {at} are all called {name!r}; pass it over, or give each a name of its own")
+            raise Broken(f"{where}: columns {at} are all called {name!r}; ignore it, or give each its own name")
     return Header(names, repeated, len(cells))
 
 
@@ -154,7 +154,7 @@ class Records:
         inner, signs = held[1:-1], len(self.header.names) - 1
         delimiter = self.delimiter.encode()
         if len(inner) >= LIKE_ROWS and signs > 1 and all((line.raw or b"").count(delimiter) == signs for line in inner):
-            return "a quote that is not closed takes in the rows behind it"
+            return "a quote that is not closed swallows the rows after it"
         return ""
 
 

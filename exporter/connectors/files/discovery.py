@@ -227,7 +227,9 @@ def most_unpacked(file: File) -> int:
 
 
 def too_packed(file: File) -> Broken:
-    return Broken(f"{file.path}: holds more than {UNPACKED_TIMES} times its size, more than any export; is it meant?")
+    return Broken(
+        f"{file.path}: unpacks to more than {UNPACKED_TIMES} times its size, more than any export does; check the file"
+    )
 
 
 def resumed(file: File, state: State | None) -> State:

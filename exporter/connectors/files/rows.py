@@ -127,7 +127,7 @@ def json_row(file: File, number: int, raw: bytes, check: Check) -> Row:
     except (ValueError, RecursionError):
         return Row(number, None, len(raw), "is not JSON")
     if not isinstance(values, dict):
-        return Row(number, None, len(raw), "is no JSON object")
+        return Row(number, None, len(raw), "is not a JSON object")
     check(values.keys(), f"{file.path}:{number}")
     return Row(number, values, len(raw))
 
@@ -155,12 +155,12 @@ def document(file: File, ids: Collection[str]) -> list[msgspec.Raw] | None:
         if first[:1] == b"{" and first.strip() != b"{":
             return None  # a bad first line
     if len(body) > DOCUMENT_BYTES:
-        raise Broken(f"{file.path}: one JSON value of more than {DOCUMENT_BYTES} bytes; write one object a line")
+        raise Broken(f"{file.path}: one JSON value of more than {DOCUMENT_BYTES} bytes; write one object per line")
     if not file.still:
         raise Unfinished
     if first[:1] == b"{":
         return None  # bad lines
-    raise Broken(f"{file.path}: neither JSON Lines (one object a line) nor one JSON list of objects")
+    raise Broken(f"{file.path}: neither JSON Lines (one object per line) nor a single JSON list of objects")
 
 
 def beginning(binary: BinaryIO) -> bytes:

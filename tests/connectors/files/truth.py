@@ -183,7 +183,7 @@ def rows_that_are_none(folder: Path) -> Truth:
     table = "id,outcome\nd\ne,open\nf,open,much\n"
     made: list[Record] = [Request(id="a"), Request(id="c"), Request(id="e", outcome="open")]
     said = [
-        "is no JSON object",
+        "is not a JSON object",
         "is not JSON",
         "there is no id",
         "'pondering' is none of abandoned, discarded, open, resolved",

@@ -49,7 +49,7 @@ async def test_a_restored_instance_that_passed_the_old_mark_unseen_is_read_anew(
     busy(n8n, flow, 60, begin=100)
     why = await anew(poller)
 
-    assert why.startswith("of the 10 newest executions read before, 10 are gone or others now")
+    assert why.startswith("of the 10 newest executions read before, 10 are gone or changed")
     assert {run.started_at for run in poller.records.values() if isinstance(run, Run)} == {
         BEGAN + MINUTE * number for number in [*range(10), *range(100, 160)]
     }

@@ -49,7 +49,7 @@ async def test_tickets_opened_after_a_restore_are_read_though_their_transactions
         desk.tracker.create("Support", "new@customer.test", AT)
     why = await anew(desk, options)
 
-    assert why.startswith("of the 10 newest transactions read before, 10 are gone or others now")
+    assert why.startswith("of the 10 newest transactions read before, 10 are gone or changed")
     assert {key for key, each in desk.stored.items() if each.requester == "new@customer.test"} == {
         str(number) for number in range(21, 41)
     }
@@ -65,7 +65,7 @@ async def test_a_restored_tracker_that_passed_the_old_mark_unseen_is_read_anew(d
         desk.tracker.create("Support", "new@customer.test", AT)
     why = await anew(desk, options)
 
-    assert "10 are gone or others now" in why
+    assert "10 are gone or changed" in why
     assert sum(each.requester == "new@customer.test" for each in desk.stored.values()) == 90
 
 
