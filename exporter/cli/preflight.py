@@ -109,7 +109,9 @@ async def probe(sources: Sequence[Source], at: datetime, console: Console) -> bo
 def tell(found: Probe, console: Console) -> None:
     """A few lines for each source, and a table of how well its records are filled."""
     answers = "answers" if not found.unread.lost else "answers, but some of it cannot be read"
-    answers = "answers, but something that is needed is missing" if any(each.wrong for each in found.findings) else answers
+    answers = (
+        "answers, but something that is needed is missing" if any(each.wrong for each in found.findings) else answers
+    )
     console.print(f"{found.source}: {found.fault or answers}", style="bold", markup=False)
     for finding in found.findings:
         console.print(f"  {finding.what}: {finding.text}", style="red" if finding.wrong else None, markup=False)
