@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import os
-import platform
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,7 +28,7 @@ from exporter.explain.summary import standing
 from exporter.publish import backfill
 from exporter.publish.exposition import Publisher, own_families
 from exporter.publish.families import Series, series
-from exporter.publish.otlp import Otlp, OtlpSettings, address
+from exporter.publish.otlp import Otlp
 from exporter.runtime import Clock, evaluated, explained, open_store, past, read
 from exporter.server import Refusal, Server, Surface, view
 from exporter.server.gate import Gate
@@ -202,7 +201,7 @@ class App:
     def _start_otlp(self) -> None:
         if self.config.otlp:
             self.otlp = Otlp(
-                otlp_settings(self.config),
+                self.config.otlp,
                 attempted=self.health.otlp.attempted,
                 failed=self.health.otlp.failed,
                 rejected=self.health.otlp.rejected,
@@ -292,21 +291,6 @@ class App:
         if self.evaluation is None:
             return []
         return summary.rows(self.evaluation, self.config.plan, self._sources())
-
-
-def otlp_settings(config: Config) -> OtlpSettings:
-    """The config's section otlp as the pusher takes it."""
-    otlp = config.otlp
-    if otlp is None:
-        raise ValueError("otlp is not configured")
-    return OtlpSettings(
-        endpoint=otlp.metrics_endpoint or address(otlp.endpoint),
-        instance=platform.node() or "host",
-        version=__version__,
-        headers={name: secret.reveal() for name, secret in otlp.headers.items()},
-        interval_seconds=float(otlp.interval_seconds),
-        compression="gzip" if otlp.compression == "gzip" else "none",
-    )
 
 
 async def serve(path: Path, options: Options, *, show: Show | None = None) -> None:

@@ -22,8 +22,9 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from exporter.evaluation.stats import Distribution, Family, Snapshot
 from exporter.publish.content_negotiation import TEXT
-from exporter.publish.exposition import own_families, render
-from exporter.publish.otlp import Otlp, OtlpSettings, address, bound
+from exporter.publish.exposition import bound_text, own_families, render
+from exporter.publish.otlp import Otlp
+from exporter.publish.otlp_settings import OtlpSettings, address
 
 RATIO = Family(
     "outcome_no_show_ratio", "No-shows.", "gauge", ("team", "window"), ((("it", "7d"), 0.25), (("hr", "7d"), 1))
@@ -482,4 +483,4 @@ def test_bounds_are_written_as_metrics_has_them(upper: float) -> None:
     family = Family("outcome_x", "X.", "gaugehistogram", (), (((), Distribution(((upper, 0), (inf, 1)), 1, 1)),))
     written = {dict(labels)["le"] for name, labels in scraped(family) if name.endswith("_bucket")}
 
-    assert {bound(upper), bound(inf)} == written
+    assert {bound_text(upper), bound_text(inf)} == written

@@ -15,7 +15,8 @@ import pytest
 from aiohttp import ClientError, ClientSession
 
 from exporter.evaluation.stats import Distribution, Family
-from exporter.publish.otlp import Otlp, OtlpSettings
+from exporter.publish.otlp import Otlp
+from exporter.publish.otlp_settings import OtlpSettings
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 

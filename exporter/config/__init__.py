@@ -1,12 +1,14 @@
 """The config file -> frozen dataclasses. Every mistake is found in one reading, each with its line and path."""
 
 import os
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from exporter import __version__
 from exporter.base import duration, strict_yaml
 from exporter.base.strict_yaml import At, Mistakes
 from exporter.catalogue.kpi import Kpi
@@ -31,6 +33,7 @@ from exporter.evaluation.plan import (
     WorkflowSetting,
 )
 from exporter.publish.cardinality import Limits
+from exporter.publish.otlp_settings import OtlpSettings, address
 from exporter.records import RECORDS
 from exporter.records.labels import DEFAULT_LABELS, LABELS
 from exporter.store.person import SHORTEST_KEY
@@ -45,17 +48,6 @@ class StoreSettings:
     threads: int
     memory_limit: str
     person_key: Secret | None = None  # of the hashes that persons are stored as; None: in a file beside the store
-
-
-@dataclass(frozen=True, kw_only=True)
-class OtlpSettings:
-    """Where the figures are pushed to."""
-
-    endpoint: str  # what metrics_endpoint replaces, where that is given
-    metrics_endpoint: str
-    headers: Mapping[str, Secret]
-    interval_seconds: int
-    compression: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,7 +275,7 @@ class _Loader:
 
     def _otlp(self, whole: Whole, data: Any) -> OtlpSettings | None:
         """As written, even where the rest of the section is wrong: every mistake is to be found."""
-        headers: dict[str, Secret] = {}
+        headers: dict[str, str] = {}
         for part in ("headers", "header_files"):
             given = data.get(part) if isinstance(data, dict) else None
             for name, text in given.items() if isinstance(given, dict) else ():
@@ -291,7 +283,7 @@ class _Loader:
                 if name in headers:
                     self.checker.wrong(at, "this header is already given; keep one of the two")
                 try:
-                    headers[name] = self._header(part, str(text), at)
+                    headers[name] = self._header(part, str(text), at).reveal()
                 except SecretError as error:
                     self.checker.wrong(at, str(error))
         otlp = whole.otlp
@@ -300,10 +292,11 @@ class _Loader:
         if isinstance(data, dict) and not {"endpoint", "metrics_endpoint"} & data.keys():
             self.checker.wrong(("otlp",), "endpoint is missing; write it like https://collector:4318")
         return OtlpSettings(
-            endpoint=otlp.endpoint or "",
-            metrics_endpoint=otlp.metrics_endpoint or "",
+            endpoint=otlp.metrics_endpoint or address(otlp.endpoint or ""),
+            instance=platform.node() or "host",
+            version=__version__,
             headers=headers,
-            interval_seconds=otlp.interval,
+            interval_seconds=float(otlp.interval),
             compression=otlp.compression,
         )
 

@@ -8,11 +8,11 @@ claim to be a count of what has happened since the start, and the panels would n
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -32,32 +32,17 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 
 from exporter.evaluation.stats import Distribution, Family
+from exporter.publish.exposition import bound_text
+from exporter.publish.otlp_settings import OtlpSettings
 
 log = logging.getLogger(__name__)
 
 COMPRESSIONS = {"gzip": Compression.Gzip, "none": Compression.NoCompression}
 NO_REASON = "no answer in time"
-PATH = "/v1/metrics"
 LARGEST_ANSWER = 64 * 1024  # bytes; what a collector says of a push takes a few hundred
 LONGEST_WORD = 300  # characters of it that go to the log
 MOST_SERIES = 1_000_000
 """Per instrument. Past 2000 the SDK would put all that follow into one series, silently; the evaluation has limits."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OtlpSettings:
-    """Where and how to push. `instance` is a name that outlives a restart: a host or a pod, not a random one."""
-
-    endpoint: str  # as it is asked, as https://collector:4318/v1/metrics; see address()
-    instance: str
-    version: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    resource: Mapping[str, str] = field(default_factory=dict)
-    interval_seconds: float = 60.0
-    timeout_seconds: float = 10.0  # for one request, retries included
-    compression: Literal["gzip", "none"] = "gzip"
-    batch_size: int = 5000  # samples in one request, about 250 KB before compression
-    ca_file: str | None = None
 
 
 class Otlp:
@@ -324,12 +309,6 @@ def _plain(argument: Any) -> str:
     return type(argument).__name__ if isinstance(argument, BaseException) else str(argument)
 
 
-def address(base: str) -> str:
-    """Where metrics go below a base address, as OTEL_EXPORTER_OTLP_ENDPOINT means it; one with the path stays."""
-    base = base.rstrip("/")
-    return base if base.endswith(PATH) else base + PATH
-
-
 def _resource(settings: OtlpSettings) -> Resource:
     return Resource.create(
         {
@@ -352,18 +331,6 @@ def samples(family: Family) -> Iterator[tuple[str, dict[str, str], float]]:
         labels = dict(zip(family.labels, values, strict=True))
         if isinstance(value, Distribution):
             for upper, count in value.buckets:
-                yield f"{family.name}_bucket", {**labels, "le": bound(upper)}, float(count)
+                yield f"{family.name}_bucket", {**labels, "le": bound_text(upper)}, float(count)
         else:
             yield family.name, labels, float(value)
-
-
-def bound(upper: float) -> str:
-    """A bucket bound written as Go writes it, and so as /metrics has it: 60.0, 1e+06, +Inf."""
-    if upper == inf:
-        return "+Inf"
-    text = repr(float(upper))
-    point = text.find(".")
-    if upper > 0 and point > 6:
-        digits = f"{text[0]}.{text[1:point]}{text[point + 1 :]}".rstrip("0.")
-        return f"{digits}e+{point - 1:02d}"
-    return text

@@ -67,10 +67,11 @@ def lenient(kpi: Kpi) -> str:
     return "max" if kpi.better == "lower" else "min"
 
 
-def alert_name(kpi: Kpi) -> str:
-    """No-show rate -> OutcomeNoShowRateHigh."""
-    words = "".join(c if c.isalnum() else " " for c in kpi.title).split()
-    return "Outcome" + "".join(w[0].upper() + w[1:] for w in words) + ("High" if kpi.better == "lower" else "Low")
+def alert_name(kpi: Kpi, ending: str = "") -> str:
+    """No-show rate -> OutcomeNoShowRateHigh; or what else than its wrong side it ends in."""
+    words = "".join(sign if sign.isalnum() else " " for sign in kpi.title).split()
+    ending = ending or ("High" if kpi.better == "lower" else "Low")
+    return "Outcome" + "".join(word[0].upper() + word[1:] for word in words) + ending
 
 
 def looked_up(name: str, labels: Iterable[str], shape: str) -> str:

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 from exporter.catalogue.kpi import Kpi, Spike
 from exporter.evaluation.breach import MIN_RECORDS
-from exporter.render.promql import LAST, looked_up, ratio, wilson
+from exporter.render.promql import LAST, alert_name, looked_up, ratio, wilson
 
 
 def spike_name(kpi: Kpi) -> str:
     """Escalation rate -> OutcomeEscalationRateSpike."""
-    words = "".join(sign if sign.isalnum() else " " for sign in kpi.title).split()
-    return "Outcome" + "".join(word[0].upper() + word[1:] for word in words) + "Spike"
+    return alert_name(kpi, "Spike")
 
 
 @dataclass(frozen=True)
