@@ -9,10 +9,12 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import format_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -34,7 +36,7 @@ from exporter.collect.http import (
 )
 from exporter.collect.paging import by_offset, by_token
 from exporter.demo.fakes.fault import Faults, Trouble
-from exporter.records import Run, RunStatus, instant
+from exporter.records import Incident, Record, Request, Run, RunStatus, instant
 from exporter.records.unreadable import Words, value
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
@@ -463,11 +465,66 @@ async def test_all_that_is_wrong_with_an_item_is_told_at_once() -> None:
 
 async def test_what_the_config_fills_costs_no_record() -> None:
     item = {"mode": "work", "id": "1", "attempt": "1", "status": "Solved"}
-    client = client_at_rest(mapped=["status"])
+    client = client_at_rest(mapped={Run: ["status"]})
     (read,) = client.each([item], attempted)
 
     assert Run(id="1", attempt=1) == read.record
     assert [each.column for each in read.faults] == ["status"]
+
+
+def both(item: Any) -> list[Record]:
+    opened = value("opened_at", instant, item["opened"])
+    return [Request(id=item["id"], opened_at=opened), Incident(id=item["id"], opened_at=opened)]
+
+
+async def test_one_item_becomes_several_records_and_they_are_left_out_together() -> None:
+    client = client_at_rest()
+    reads = client.each([{"id": "1", "opened": "2026-03-30T10:00:00Z"}, {"id": "2", "opened": "yesterday"}], both)
+
+    assert [(type(each.record), each.record.id) for each in reads] == [(Request, "1"), (Incident, "1")]
+    assert [each.place for each in client.left_out()] == ["id 2"]
+
+
+async def test_what_the_config_fills_of_one_record_is_still_needed_of_the_other() -> None:
+    client = client_at_rest(mapped={Incident: ["opened_at"]})
+
+    assert client.each([{"id": "2", "opened": "yesterday"}], both) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "expected"),
+    [
+        ("2026-03-31 10:00:00", UTC, "2026-03-31T10:00:00+00:00"),
+        ("2026-03-31 10:00:00", ZoneInfo("Asia/Kolkata"), "2026-03-31T04:30:00+00:00"),
+        ("2026-03-31T10:00:00Z", ZoneInfo("Asia/Kolkata"), "2026-03-31T10:00:00+00:00"),
+        ("2026-03-28 12:00", ZoneInfo("Europe/Berlin"), "2026-03-28T11:00:00+00:00"),
+        ("2026-03-29 12:00", ZoneInfo("Europe/Berlin"), "2026-03-29T10:00:00+00:00"),
+        ("2026-10-25 02:30", ZoneInfo("Europe/Berlin"), "2026-10-25T00:30:00+00:00"),  # comes twice: the first
+        ("2026-03-31", ZoneInfo("America/New_York"), "2026-03-31T04:00:00+00:00"),
+    ],
+)
+def test_a_time_without_an_offset_is_of_the_zone_that_the_platform_has(text: str, zone: tzinfo, expected: str) -> None:
+    found = instant(text, zone)
+
+    assert found
+    assert found.isoformat() == expected
+
+
+async def test_a_server_that_is_not_in_utc_is_read_in_its_own_zone() -> None:
+    async def server(request: web.Request) -> web.Response:
+        if request.path == "/myself":
+            return web.json_response({"timeZone": "Europe/Berlin"})
+        times = {"1": "2026-03-29 01:59:00", "2": "2026-03-29 03:00:00"}  # the night in which an hour is left out
+        return web.json_response([{"id": id_, "started": at} for id_, at in times.items()])
+
+    async with served(server) as client:
+        read = partial(instant, zone=ZoneInfo((await client.get("/myself"))["timeZone"]))
+        runs = await client.get("/runs")
+        reads = client.each(runs, lambda item: Run(id=item["id"], started_at=read(item["started"])))
+    first, second = (each.record.started_at for each in reads if isinstance(each.record, Run))
+
+    assert first
+    assert second == first + timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(

@@ -581,6 +581,24 @@ def test_the_fingerprint_is_the_same_however_the_config_is_named(
     assert found[1].options.path == str(tmp_path / found[0].options.path)
 
 
+def test_a_field_may_be_of_one_record_alone(written: Any) -> None:
+    (source,) = written(N8N + "    fields: {run.owner: {field: lead}, owners: {field: lead}}\n").sources
+
+    assert {kind.__name__: set(columns) for kind, columns in source.mapped.items()} == {
+        "Run": {"owner"},
+        "Workflow": {"owners"},
+    }
+
+
+@pytest.mark.parametrize("name", ["incident.owner", "run.owners", "run.id", "run.", ".owner", "runs.owner"])
+def test_a_field_of_a_record_that_the_source_does_not_feed_is_a_mistake(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"{N8N}    fields: {{{name}: {{field: lead}}}}\n")
+    (found,) = mistakes(path)
+
+    assert f"there is no column '{name}'" in found
+
+
 def test_two_readings_of_one_file_are_equal(written: Any) -> None:
     text = N8N + "    segments: {team: {field: tags}}\n"
 

@@ -14,7 +14,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from exporter.base.clock import NEVER
-from exporter.base.errors import Forbidden, Partial, StartOver
+from exporter.base.errors import Forbidden, Partial, SourceError, StartOver
+from exporter.collect.answer import Answer
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.http import AuthFailed, Client, Gone, HttpSettings, NotUnderstood, RateLimited, Unavailable
 from exporter.collect.mapping import compiled
@@ -184,6 +185,42 @@ async def test_a_platform_that_begins_anew_is_read_from_there_and_that_is_said_o
     assert value(health, "outcome_source_starts_over_total", source="flows") == 1
     assert [record.message for record in caplog.records] == [
         "source flows: of the 3 newest runs read before, 3 are gone"
+    ]
+
+
+async def test_a_cursor_that_the_platform_calls_expired_is_given_up_and_what_is_stored_is_kept(
+    store: Store, health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = list[str]()
+
+    async def export(request: web.Request) -> web.Response:
+        asked.append(request.query.get("cursor", ""))
+        if asked == ["", "c1"]:
+            return web.json_response({"error": "CursorExpired"}, status=400)
+        return web.json_response({"runs": [{"id": f"r{len(asked)}"}], "after": "c1"})
+
+    class Expiring(Platform):
+        async def poll(self, client: Client, _options: Any, cursor: Cursor) -> AsyncIterator[Page]:
+            answer = await client.ask("/export", {"cursor": cursor["after"]} if cursor else None)
+            reads = client.each(answer.body["runs"], lambda item: Run(id=item["id"], started_at=AT, status="succeeded"))
+            yield Page(reads, {"after": answer.body["after"]})
+
+    def judge(answer: Answer) -> SourceError | None:
+        return answer.start_over("the cursor has expired") if answer.find("error") == "CursorExpired" else None
+
+    app = web.Application()
+    app.router.add_get("/export", export)
+    async with TestServer(app) as server:
+        its = source(Expiring(), http=HttpSettings(url=str(server.make_url("")).rstrip("/")))
+        its.connector.judge = judge  # type: ignore[attr-defined] # a module made on the spot
+        outcomes = [await poll_once(its, store, health, AT) for _ in range(2)]
+
+    assert asked == ["", "c1", ""]
+    assert [each.reason for each in outcomes] == [None, None]
+    assert store.counts()["run"] == 2
+    assert value(health, "outcome_source_starts_over_total", source="flows") == 1
+    assert [record.message for record in caplog.records] == [
+        "source flows: GET /export: HTTP 400: the cursor has expired; all is read again, and what is stored is kept"
     ]
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
-from exporter.collect.mapping import apply, compiled, faults
-from exporter.records import RECORDS, SEGMENTS, Json, Read, Record, Request, Run, Workflow, person_columns
+from exporter.collect.mapping import Which, apply, compiled, faults
+from exporter.records import RECORDS, SEGMENTS, Incident, Json, Read, Record, Request, Run, Workflow, person_columns
 from exporter.records.columns import COLUMNS, Rule
 from exporter.records.labels import LABELS
 from exporter.records.unreadable import attempt
@@ -233,6 +234,36 @@ def test_a_record_without_the_column_passes_it_over() -> None:
 
     assert apply(Read(Request(id="1"), {}), mapping, person) == Request(id="1", team="it", csat=1.0)
     assert apply(Read(Run(id="1"), {}), mapping, person) == Run(id="1", team="it")
+
+
+def test_a_rule_for_one_record_stands_before_one_for_all() -> None:
+    rules = {"category": Rule(value="all"), "incident.category": Rule(value="outage"), "request.csat": Rule(value=1)}
+    mapping = compiled({name: [rule] for name, rule in rules.items()}, [Request, Incident])
+
+    assert apply(Read(Request(id="1"), {}), mapping, person) == Request(id="1", category="all", csat=1.0)
+    assert apply(Read(Incident(id="1"), {}), mapping, person) == Incident(id="1", category="outage")
+
+
+@pytest.mark.parametrize(
+    ("which", "item", "expected"),
+    [
+        (Which(field="type", match="Incident|Problem"), {"type": "Incident"}, True),
+        (Which(field="type", match="Incident|Problem"), {"type": "Incidental"}, False),
+        (Which(field="labels.name", match="sev:.*"), {"labels": [{"name": "ui"}, {"name": "sev:1"}]}, True),
+        (Which(field="incident.id"), {"incident": {"id": 7}}, True),
+        (Which(field="incident.id"), {"incident": {"id": " "}}, False),
+        (Which(field="incident.id"), {"incident": None}, False),
+        (Which(field="incident.id"), ["odd"], False),
+    ],
+)
+def test_an_option_says_which_items_are_something_more(which: Which, item: Json, *, expected: bool) -> None:
+    assert which.holds(item) is expected
+
+
+@pytest.mark.parametrize("wrong", [{"field": "a", "match": "("}, {"field": "a..b"}, {"field": "a", "match": "(?=x)"}])
+def test_an_option_that_can_hold_for_no_item_is_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Which).validate_python(wrong)
 
 
 def test_the_record_given_is_left_as_it_was() -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urljoin
 
 from exporter.base import errors
-from exporter.base.errors import BrokenOff, Forbidden, NotUnderstood, RateLimited, SourceError, Unavailable
+from exporter.base.errors import BrokenOff, Forbidden, NotUnderstood, RateLimited, SourceError, StartOver, Unavailable
 from exporter.collect import budget
 from exporter.collect.decode import decoded as decode
 from exporter.collect.decode import decoded_in_parts
@@ -83,6 +83,10 @@ class Answer:
     def broken_off(self, why: str) -> BrokenOff:
         """The platform gave up in the middle: a list is asked for again in smaller pages."""
         return BrokenOff(f"{self.where}: HTTP {self.status}: {why}")
+
+    def start_over(self, why: str) -> StartOver:
+        """What the cursor tells of is not there, as where the platform calls it expired: all is read again."""
+        return StartOver(f"{self.where}: HTTP {self.status}: {why}; all is read again, and what is stored is kept")
 
     def not_understood(self, why: str) -> NotUnderstood:
         """Asking again does not help."""

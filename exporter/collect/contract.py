@@ -47,13 +47,15 @@ and is put again later. `client.some(items, f, most)` asks about a few, and give
 **Read** items with `await client.mapped(items, function)`: the function makes a record of one, a `Read` (a record and
 the item in which the config's mapping looks), several of either, or None for what is no work. It reads each value with
 `value(column, read, given)` of exporter.records.unreadable, words with a table `Words(column, {theirs: ours})`, times
-with `instant`. What cannot be read costs the record where the column is vital (see exporter.records), else the value;
+with `instant`, which is given a `zone` where they have no offset and the platform tells whose they are. Which items are
+something more, such as an incident, an option says (`Which` of exporter.collect.mapping). What cannot be read costs the record where the column is vital (see exporter.records), else the value;
 both are counted and told of. What is asked beside items is read by `client.learnt`.
 
 **Remember** in the cursor where to go on, and nothing that grows without bound. What is large, or slow to read, goes
 into `client.memory`: `await client.memory.remembered("schema", timedelta(hours=1), ask)`. Yield a page as soon as it
 is read; its cursor must be right once the page is stored. Where what the cursor tells of is gone, as after a restore,
-raise StartOver: exporter.collect.recent sees that. A cursor that the platform calls expired is such a case, too.
+raise StartOver: exporter.collect.recent sees that. Where the platform calls it expired, `judge` says
+`answer.start_over("the cursor has expired")`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence

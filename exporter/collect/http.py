@@ -42,7 +42,7 @@ from exporter.collect.auth import NOBODY, Auth, Grant, TokenRequest
 from exporter.collect.budget import Budget, Pace
 from exporter.collect.memory import Memory
 from exporter.collect.reading import ItemReader
-from exporter.records import Json
+from exporter.records import Json, Record
 
 __all__ = [
     "Answer",
@@ -140,7 +140,7 @@ class Client(ItemReader):
         at: datetime,
         since: datetime,
         observe: Observer | None = None,
-        mapped: Collection[str] = (),
+        mapped: Mapping[type[Record], Collection[str]] | None = None,
         dialect: Dialect | None = None,
         account: Account | None = None,
         memory: Mapping[str, Json] | None = None,

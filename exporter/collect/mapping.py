@@ -6,11 +6,12 @@ lists by the `name`, `key`, `id` or `field` of an element, by position, or in ev
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
 from exporter.catalogue.regex import Pattern, compile_pattern, matched, pattern_fault
-from exporter.records import VITAL_COLUMNS, Json, Read, Record, marked, person_columns, times_of
+from exporter.records import VITAL_COLUMNS, Json, Read, Record, marked, person_columns, record_name, times_of
 from exporter.records.columns import COLUMNS, UNITS, Column, Rule, Rules, Scalar, cleaned, number
 from exporter.records.unreadable import LeftOut, Unreadable, attempt, place_of, quoted, value
 from exporter.store.person import is_address, normal, without_address
@@ -45,7 +46,10 @@ Fillers = Mapping[type[Record], Filler]
 
 
 def compiled(rules: Rules, records: Iterable[type[Record]]) -> Fillers:
-    """A checked mapping (see `faults`), ready for `apply`. A record without a mapped column passes that column over."""
+    """A checked mapping (see `faults`), ready for `apply`. A record without a mapped column passes that column over.
+
+    A rule for `incident.severity` is for that type of record alone, before one for `severity`.
+    """
     return {record: _filler(rules, record) for record in records}
 
 
@@ -126,6 +130,29 @@ def _hashed(name: str, person: Callable[[str], str]) -> str | None:
     return person(name) if name else None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Which:
+    """Which items something holds for, as an option of a connector: those with a text at `field` that matches whole."""
+
+    field: str  # a dotted path
+    match: str = r"(?s:.+)"
+
+    def __post_init__(self) -> None:
+        if fault := "an empty path" if not all(self.field.split(".")) else pattern_fault(self.match):
+            raise ValueError(fault)
+
+    @cached_property
+    def holds(self) -> Callable[[Json], bool]:
+        """Whether it holds for an item."""
+        parts, pattern = self.field.split("."), compile_pattern(self.match)
+
+        def holds(item: Json) -> bool:
+            texts = (str(each).strip() for each in _scalars(_lookup(item, parts)))
+            return any(matched(pattern, text) is not None for text in texts)
+
+        return holds
+
+
 def faults(rule: Rule, column: Column) -> Iterator[tuple[tuple[str, ...], str]]:
     """What is wrong with a rule for a column: the keys that lead to it, and words."""
     if (rule.field is None) == (rule.value is None):
@@ -153,7 +180,9 @@ def faults(rule: Rule, column: Column) -> Iterator[tuple[tuple[str, ...], str]]:
 
 def _filler(rules: Rules, record: type[Record]) -> Filler:
     names = [each.name for each in fields(record)]
-    known = COLUMNS[record]
+    known, own = COLUMNS[record], f"{record_name(record)}."
+    mine = {name: alternatives for name, alternatives in rules.items() if name in known}
+    mine |= {name.removeprefix(own): alternatives for name, alternatives in rules.items() if name.startswith(own)}
     return Filler(
         make=record,
         values=attrgetter(*names),
@@ -165,8 +194,7 @@ def _filler(rules: Rules, record: type[Record]) -> Filler:
         ),
         mapped=tuple(
             (names.index(name), name, _read(alternatives, known[name]), _called(alternatives))
-            for name, alternatives in rules.items()
-            if name in known
+            for name, alternatives in mine.items()
         ),
         labels=tuple(names.index(name) for name in record.LABELS),
         persons=tuple(names.index(name) for name in person_columns(record)),

@@ -128,7 +128,7 @@ def watch(health: Health, source: Source) -> None:
         interval_seconds=source.interval_seconds,
         max_data_age_seconds=source.max_data_age_seconds,
         records=[record_name(record_type) for record_type in source.records],
-        columns=sorted(source.mapped),
+        columns=sorted(frozenset().union(*source.mapped.values())),
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -20,13 +20,13 @@ Result = Record | Read | Iterable[Record | Read] | None
 class ItemReader:
     """Reads the items of one poll, and keeps account of what cannot be read.
 
-    `mapped`: columns that the config fills; what the platform says there may be unreadable.
+    `mapped`: columns that the config fills, by type of record; what the platform says there may be unreadable.
     """
 
-    def __init__(self, mapped: Collection[str] = ()) -> None:
+    def __init__(self, mapped: Mapping[type[Record], Collection[str]] | None = None) -> None:
         self.skipped: Counter[str] = Counter()  # items left out, by the reason of their first fault
         self._left_out: list[LeftOut] = []
-        self._mapped = mapped
+        self._mapped = mapped or {}
 
     async def mapped(self, items: Sequence[T], function: Callable[[T], Result]) -> list[Read]:
         """The same as `each`, in a thread: a large page must not hold up everything else."""
@@ -68,7 +68,8 @@ class ItemReader:
         return reads
 
     def _costs_the_record(self, found: Iterable[Read], faults: Iterable[Fault]) -> bool:
-        vital = {column for each in found for column in VITAL_COLUMNS[type(each.record)]}.difference(self._mapped)
+        kinds = {type(each.record) for each in found}
+        vital = {column for kind in kinds for column in VITAL_COLUMNS[kind].difference(self._mapped.get(kind, ()))}
         return any(fault.column in vital for fault in faults)
 
     def learnt(self, column: str, function: Callable[[T], R], item: T) -> R | None:

@@ -12,7 +12,8 @@ from exporter.collect.mapping import Fillers
 from exporter.records import Json, Record
 from exporter.records.unreadable import MOST_UNREAD
 
-RecordTypes = tuple[type[Record], ...]
+RecordType = type[Record]
+RecordTypes = tuple[RecordType, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +37,9 @@ class Source:
     fingerprint: str  # another one: what was fetched so far no longer fits, fetch anew
 
     @property
-    def mapped(self) -> frozenset[str]:
-        """The columns that the config fills."""
-        return frozenset(name for filler in self.mapping.values() for _, name, _, _ in filler.mapped)
+    def mapped(self) -> Mapping[RecordType, frozenset[str]]:
+        """The columns that the config fills, by type of record."""
+        return {kind: frozenset(name for _, name, _, _ in filler.mapped) for kind, filler in self.mapping.items()}
 
     @property
     def revision(self) -> int:

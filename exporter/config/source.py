@@ -17,7 +17,7 @@ from exporter.config.calendar import CalendarReader
 from exporter.config.credential import Credentials
 from exporter.config.section import SourceSection
 from exporter.config.shape import Checker
-from exporter.records import RECORDS, SEGMENTS
+from exporter.records import RECORDS, SEGMENTS, record_name
 from exporter.records.columns import COLUMNS, Rules
 
 HTTP_KEYS = {
@@ -122,17 +122,18 @@ class Reader:
         """The checked mapping; empty where something is wrong with it."""
         before = len(self.checker.mistakes)
         columns = {name: column for record in records for name, column in COLUMNS[record].items()}
+        of_one = {f"{record_name(kind)}.{name}": column for kind in records for name, column in COLUMNS[kind].items()}
         others = [name for name in columns if name not in SEGMENTS and name not in UNMAPPED]
         for part, rules, known in (("segments", section.segments, SEGMENTS), ("fields", section.fields, others)):
             for name, alternatives in rules.items():
                 place = (*at, part, name)
-                if name not in known:
+                if name not in known and not (name in of_one and name.rpartition(".")[2] in known):
                     self.checker.unknown("segment" if part == "segments" else "column", name, known, place)
                     continue
                 for i, rule in enumerate(alternatives):
                     inside = (*place, i) if (*place, i) in self.checker.document.lines else place
                     sound = self.checker.clean(inside)
-                    for key, message in faults(rule, columns[name]) if sound else ():
+                    for key, message in faults(rule, of_one.get(name) or columns[name]) if sound else ():
                         self.checker.wrong((*inside, *key), message)
         return {**section.segments, **section.fields} if len(self.checker.mistakes) == before else {}
 

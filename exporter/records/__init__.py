@@ -10,7 +10,7 @@ labels (LABELS), and which are (DEFAULT_LABELS) where a config does not say. A n
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -403,10 +403,11 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 """Work is done between these. Many systems write the year 1 or 9999 for never; which of them mean it, a config says."""
 
 
-def instant(text: Any) -> datetime | None:
+def instant(text: Any, zone: tzinfo | None = None) -> datetime | None:
     """An ISO 8601 text with an offset (or `Z`) as a UTC instant; None for None and "".
 
     Raises Unreadable for anything else, a text without an offset included: a guessed time zone is a wrong figure.
+    `zone`: whose such texts are, where the platform says so; of an hour that a night in autumn has twice, the first.
     """
     if text is None or text == "":
         return None
@@ -414,7 +415,7 @@ def instant(text: Any) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         raise Unreadable("not_a_time", f"{quoted(text)} is not a time, such as 2026-03-31T10:00:00Z") from None
-    return bounded(moment, text)
+    return bounded(moment if moment.tzinfo or zone is None else moment.replace(tzinfo=zone), text)
 
 
 def bounded(moment: datetime, given: Any) -> datetime:
