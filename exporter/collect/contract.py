@@ -48,8 +48,9 @@ and is put again later. `client.some(items, f, most)` asks about a few, and give
 the item in which the config's mapping looks), several of either, or None for what is no work. It reads each value with
 `value(column, read, given)` of exporter.records.unreadable, words with a table `Words(column, {theirs: ours})`, times
 with `instant`, which is given a `zone` where they have no offset and the platform tells whose they are. Which items are
-something more, such as an incident, an option says (`Which` of exporter.collect.mapping). What cannot be read costs the record where the column is vital (see exporter.records), else the value;
-both are counted and told of. What is asked beside items is read by `client.learnt`.
+something more, such as an incident, an option says (`Which` of exporter.collect.mapping). What cannot be read costs the
+record where the column is vital (see exporter.records), else the value; both are counted and told of. What is asked
+beside items is read by `client.learnt`.
 
 **Remember** in the cursor where to go on, and nothing that grows without bound. What is large, or slow to read, goes
 into `client.memory`: `await client.memory.remembered("schema", timedelta(hours=1), ask)`. Yield a page as soon as it
