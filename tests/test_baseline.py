@@ -15,9 +15,10 @@ from exporter.base.clock import NEVER
 from exporter.baselines.compare import Baseline, compare, totals, unmatched
 from exporter.baselines.lookback import Memory
 from exporter.catalogue import kpi
+from exporter.evaluation.compiled import narrowed
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Baselines, Feed, Period, Plan, Setting, narrowed
+from exporter.evaluation.plan import Baselines, Feed, Period, Plan, Setting
 from exporter.evaluation.stats import Family
 from exporter.explain import summary, wording
 from exporter.explain.baselines import comparisons

@@ -18,8 +18,9 @@ from exporter.catalogue.kpi import Threshold
 from exporter.evaluation import facts_schema
 from exporter.evaluation.context import prepare, utc
 from exporter.evaluation.figure import Evaluation, Figure, summable
-from exporter.evaluation.instant import evaluate, stood
+from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
+from exporter.evaluation.rows import stood
 from exporter.evaluation.stats import Distribution, Family
 from exporter.publish.cardinality import Limits
 from exporter.publish.families import series

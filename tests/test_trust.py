@@ -12,12 +12,14 @@ from rich.console import Console
 
 from exporter.catalogue import kpi
 from exporter.cli.terminal import kpi_table
+from exporter.evaluation.checks import COVERAGE
+from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.context import prepare, utc
-from exporter.evaluation.coverage import COVERAGE, checks
 from exporter.evaluation.figure import Evaluation
-from exporter.evaluation.instant import evaluate, stood
+from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Feed, Plan
 from exporter.evaluation.range import Instants, evaluations
+from exporter.evaluation.rows import stood
 from exporter.explain.explain import explain
 from exporter.explain.query import Question
 from exporter.explain.summary import rows
@@ -259,22 +261,21 @@ def test_a_kpi_needs_fields_of_records_that_it_is_made_from() -> None:
 
 def test_every_declared_predicate_fits_its_facts(tmp_path: Path) -> None:
     whole = plan()
-    settings = checks(whole.settings, whole)
+    measures = [check.measure for check in compile_plan(whole).checks]
     with Store.open(tmp_path / "store.duckdb") as store:
         reader = store.reader()
         prepare(reader, whole, AT, [])
-        for setting in settings:
-            texts = (setting.kpi.numerator, setting.kpi.denominator, setting.kpi.weight, setting.kpi.placed_by)
-            columns = ", ".join(f"({text.format_map(setting.params)})" for text in texts if text)
-            described = reader.execute(
-                f"describe select {columns} {stood(setting.kpi.facts, whole, utc(AT))}"
-            ).fetchall()
+        for measure in measures:
+            made, weight = measure.kpi, measure.kpi.weight
+            texts = (made.numerator, made.denominator, weight, made.placed_by)
+            columns = ", ".join(f"({text.format_map(measure.setting.params)})" for text in texts if text)
+            described = reader.execute(f"describe select {columns} {stood(made.facts, whole, utc(AT))}").fetchall()
             kinds = [row[1] for row in described]
 
-            assert kinds[:2] == ["BOOLEAN", "BOOLEAN"], setting.fixed
+            assert kinds[:2] == ["BOOLEAN", "BOOLEAN"], measure.fixed
         reader.close()
 
-    assert sum(setting.kpi.name == COVERAGE for setting in settings) > 50
+    assert sum(measure.name == COVERAGE for measure in measures) > 50
 
 
 def test_a_field_that_is_not_declared_is_refused() -> None:

@@ -12,6 +12,7 @@ from statistics import median
 
 from exporter.catalogue.kpi import Kpi
 from exporter.evaluation.add import merge, value_of
+from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.derived import derive
 from exporter.evaluation.figure import Evaluation, Figure, Key, Past, summable
 from exporter.evaluation.plan import Plan, Setting
@@ -178,17 +179,17 @@ def scaled(counted: Sequence[Figure], setting: Setting, plan: Plan, seconds: flo
     `counted`: of the KPI itself, or of all that a derived one is made of. What is added up over time is scaled to the
     window before anything is derived from it; a ratio or mean is what it was, over the records it was taken over.
     """
-    settings = {each.kpi.name: each for each in plan.settings}
+    compiled = compile_plan(plan)
     for window, length in plan.windows:
         share = length / seconds
         if setting.kpi.kind != "derived":
             grows = setting.kpi.kind in ("count", "sum") and additive(setting.kpi)
             yield from (_over(f, window, share if grows else 1.0) for f in counted)
             continue
-        figures = [_over(f, window, share if additive(settings[f.kpi].kpi) else 1.0) for f in counted]
-        for each in plan.settings:
-            if each.kpi.kind == "derived":
-                figures += derive(each.kpi, figures, plan)
+        figures = [_over(f, window, share if additive(compiled.settings[f.kpi].kpi) else 1.0) for f in counted]
+        for each in compiled.by_name.values():
+            if each.parts:
+                figures += derive(each, figures)
         yield from (f for f in figures if f.kpi == setting.kpi.name)
 
 

@@ -13,10 +13,11 @@ from exporter.base.clock import BEGINNING
 from exporter.baselines.compare import scaled
 from exporter.catalogue.facts import facts
 from exporter.catalogue.kpi import labels_of
+from exporter.evaluation.compiled import compile_plan, narrowed
 from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Figure
 from exporter.evaluation.instant import evaluate, unfits, with_configured
-from exporter.evaluation.plan import Feed, Period, Plan, Setting, narrowed
+from exporter.evaluation.plan import Feed, Period, Plan, Setting
 from exporter.store import Frozen, Store
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ def obstacle(plan: Plan, setting: Setting, period: Period, feeds: Sequence[Feed]
 
 def reach(plan: Plan, name: str, feeds: Sequence[Feed]) -> datetime:
     """From when on all records behind a KPI are whole."""
-    records = {record for setting in narrowed(plan, {name}).settings for record in setting.kpi.fed_by}
+    records = compile_plan(plan).by_name[name].records
     return max((feed.whole_since for feed in feeds if feed.records & records), default=BEGINNING)
 
 

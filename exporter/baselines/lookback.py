@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from exporter.base import duration
 from exporter.baselines.frozen import Fixed, Reasons, reach
 from exporter.catalogue.kpi import Kpi
+from exporter.evaluation.compiled import narrowed
 from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation, Figure, Past
 from exporter.evaluation.instant import DAY, evaluate
-from exporter.evaluation.plan import Baselines, Feed, Plan, Setting, narrowed
+from exporter.evaluation.plan import Baselines, Feed, Plan, Setting
 from exporter.store import Store
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -24,6 +24,8 @@ BUCKETS = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0
 
 APART = ("currency", "claim", "basis", "from", "to", "week")
 """The labels over which no KPI is added up."""
+PARTS = ("numerator", "minus", "denominator")
+"""The keys that say what a derived KPI is made of."""
 COUNTED = "{counted}"
 """Stands for the rows that a KPI counts."""
 MIN_COVERAGE = 0.5
@@ -298,14 +300,31 @@ def _loose_ends(folder: Path, found: Mapping[str, Kpi]) -> list[strict_yaml.Mist
     ]
 
 
-def parts(kpi: Kpi) -> tuple[str, ...]:
-    """What a derived KPI is made of."""
-    return tuple(part for part in (kpi.numerator, kpi.minus, kpi.denominator) if part)
+class Reference(NamedTuple):
+    """What a derived KPI is made of: `mttr_seconds`, or `mttr_seconds.denominator`. No `part`: the numerator."""
+
+    kpi: str
+    part: str
+
+    def __str__(self) -> str:
+        return f"{self.kpi}.{self.part}" if self.part else self.kpi
+
+
+def reference(text: str) -> Reference:
+    """What is written of a part of a derived KPI."""
+    name, _, part = text.partition(".")
+    return Reference(name, part)
+
+
+def parts(kpi: Kpi) -> Mapping[str, Reference]:
+    """Key -> what a derived KPI is made of: numerator, minus, denominator. Any other KPI is made of none."""
+    texts = {key: getattr(kpi, key) for key in PARTS if kpi.kind == "derived"}
+    return {key: reference(text) for key, text in texts.items() if text}
 
 
 def made_of(kpi: Kpi) -> tuple[str, ...]:
     """The names of the KPIs that a derived KPI is made of."""
-    return tuple(part.split(".")[0] for part in parts(kpi)) if kpi.kind == "derived" else ()
+    return tuple(part.kpi for part in parts(kpi).values())
 
 
 def bases_of(kpi: Kpi, calendars: bool) -> Iterator[Basis]:
@@ -345,16 +364,13 @@ def labels_made(kpi: Kpi, kpis: Mapping[str, Kpi], configured: Mapping[str, Sequ
     if kpi.kind != "derived":
         return labels_of(kpi, configured)
 
-    def had(part: str, configured: Mapping[str, Sequence[str]] = configured) -> tuple[str, ...]:
-        return labels_made(kpis[part.partition(".")[0]], kpis, configured)
-
-    over, own = had(kpi.numerator or ""), had(kpi.numerator or "", {})
-    if kpi.minus:
-        taken = had(kpi.minus)
-        over = tuple(label for label in over if label in taken and label not in kpi.drop)
-    if not kpi.denominator:
+    of = {key: labels_made(kpis[part.kpi], kpis, configured) for key, part in parts(kpi).items()}
+    over, own = of["numerator"], labels_made(kpis[parts(kpi)["numerator"].kpi], kpis)
+    if "minus" in of:
+        over = tuple(label for label in over if label in of["minus"] and label not in kpi.drop)
+    if "denominator" not in of:
         return tuple(label for label in over if label not in kpi.drop)
-    under = had(kpi.denominator)
+    under = of["denominator"]
     return tuple(label for label in over if label in under or (label in own and label not in kpi.drop))
 
 

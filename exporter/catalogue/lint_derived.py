@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Mapping
 
 from exporter.base.strict_yaml import At, did_you_mean
-from exporter.catalogue.kpi import APART, Kpi, labels_made, made_of, parts
+from exporter.catalogue.kpi import APART, Kpi, Reference, labels_made, made_of, parts
 from exporter.records.labels import LABELS
 
 Fault = tuple[At, str]
 """The keys that lead to what is wrong, and words."""
 
-PARTS = ("numerator", "minus", "denominator")
 NO_SUM = {"currency", "from", "to"}
 """Labels that no part may lose: what is left would be a sum over them."""
 
@@ -18,7 +17,7 @@ def faults(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
     """Everything that is wrong with what it is made of."""
     if kpi.labels:
         yield ("labels",), "a derived KPI has the labels of its parts; leave the key out"
-    wrong = [((key,), fault) for key in PARTS if (part := getattr(kpi, key)) and (fault := _of(part, kpis))]
+    wrong = [((key,), fault) for key, part in parts(kpi).items() if (fault := _of(part, kpis))]
     yield from wrong
     if not wrong and whole(kpi, kpis):
         yield from _times(kpi, kpis)
@@ -30,8 +29,8 @@ def whole(kpi: Kpi, kpis: Mapping[str, Kpi]) -> bool:
     return all(name in kpis and whole(kpis[name], kpis) for name in made_of(kpi))
 
 
-def _of(part: str, kpis: Mapping[str, Kpi]) -> str | None:
-    name, _, which = part.partition(".")
+def _of(part: Reference, kpis: Mapping[str, Kpi]) -> str | None:
+    name, which = part
     other = kpis.get(name)
     if other is None:
         return f"there is no KPI {name!r}; {did_you_mean(name, kpis)}"
@@ -46,24 +45,23 @@ def _of(part: str, kpis: Mapping[str, Kpi]) -> str | None:
 
 def _times(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
     """What is of a window can be divided by what is as it is now; nothing else goes together."""
-    now = {part: _of_now(part, kpis) for part in parts(kpi)}
-    first, *others = now
-    for other in others:
-        if now[first] and not now[other]:
+    (_, first), *others = parts(kpi).items()
+    of_now = _of_now(first, kpis)
+    for key, other in others:
+        if of_now and not _of_now(other, kpis):
             yield ("numerator",), f"{first} is a present state and {other} covers a window; choose parts of one kind"
-        elif other == kpi.minus and now[other] and not now[first]:
+        elif key == "minus" and _of_now(other, kpis) and not of_now:
             yield ("minus",), f"{other} is a present state and {first} covers a window; choose parts of one kind"
 
 
-def _of_now(part: str, kpis: Mapping[str, Kpi]) -> bool:
-    kpi = kpis[part.partition(".")[0]]
-    return _of_now(kpi.numerator or "", kpis) if kpi.kind == "derived" else not kpi.windowed
+def _of_now(part: Reference, kpis: Mapping[str, Kpi]) -> bool:
+    kpi = kpis[part.kpi]
+    return _of_now(parts(kpi)["numerator"], kpis) if kpi.kind == "derived" else not kpi.windowed
 
 
 def _labels(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
     made = {*labels_made(kpi, kpis)}
-    told = ((key, getattr(kpi, key)) for key in PARTS)
-    of_parts = {key: {*labels_made(kpis[part.partition(".")[0]], kpis)} for key, part in told if part}
+    of_parts = {key: {*labels_made(kpis[part.kpi], kpis)} for key, part in parts(kpi).items()}
     every = {label for labels in of_parts.values() for label in labels}
     for i, label in enumerate(kpi.drop):
         if label not in {*every, *LABELS[kpi.record]}:

@@ -1,7 +1,7 @@
 """A KPI as SQL over the rows of its facts: which rows count, what each adds. Figures and explanations share it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.catalogue.kpi import BUCKETS, Kpi
 
@@ -37,6 +37,12 @@ class Formula:
     def values(self) -> str:
         """The aggregate that is the list of values."""
         return f"{LIST}try_cast({self.value} as double)) filter (where {self.above})"
+
+    def over_columns(self) -> "Formula":
+        """The same over rows that have its parts as columns: x_counted, x_above, x_amount, x_weight."""
+        amount = ONE if self.amount == ONE else "x_amount"
+        weight = self.weight if self.weight in (None, ONE) else "x_weight"
+        return replace(self, counted="x_counted", above="x_above", value=amount, amount=amount, weight=weight)
 
     def at_most(self, bound: float) -> str:
         """How many rows have a value up to a bound."""

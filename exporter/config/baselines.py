@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from exporter.base.strict_yaml import At
-from exporter.catalogue.kpi import Kpi, labels_of, parts
+from exporter.catalogue.kpi import Kpi, labels_of, made_of
 from exporter.config.section import Comparison, Control, Fixed
 from exporter.config.shape import Checker
 from exporter.evaluation.instant import DAY
@@ -90,7 +90,7 @@ class ComparisonReader:
         """The KPIs that are counted and make a KPI."""
         if kpi.kind != "derived":
             return [kpi]
-        return [leaf for part in parts(kpi) for leaf in self._parts(self.catalogue[part.split(".")[0]])]
+        return [leaf for name in made_of(kpi) for leaf in self._parts(self.catalogue[name])]
 
 
 def period(given: Fixed) -> Period:

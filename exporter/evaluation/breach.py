@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from exporter.catalogue.kpi import Kpi, Threshold
+from exporter.catalogue.kpi import Kpi, Threshold, parts
 from exporter.evaluation.add import value_of
 from exporter.evaluation.figure import Figure, Key
 from exporter.evaluation.plan import Setting
@@ -39,10 +39,10 @@ def least(kpi: Kpi, kpis: Mapping[str, Kpi]) -> float | None:
     """The denominator below which nothing is said of a mean or quotient; None where it counts no records."""
     if kpi.kind in ("mean", "duration"):
         return MIN_RECORDS if not kpi.weight else None
-    if kpi.kind != "derived" or not kpi.denominator:
+    below = parts(kpi).get("denominator")
+    if not below:
         return None
-    name, _, which = kpi.denominator.partition(".")
-    part = kpis[name]
+    part, which = kpis[below.kpi], below.part
     if which == "denominator":
         counts = part.kind in ("ratio", "mean", "duration") and not part.weight
     else:

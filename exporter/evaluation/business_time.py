@@ -6,13 +6,13 @@ a table with a row for each day of UTC, so an instant finds its row by a plain j
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 import duckdb
 
-from exporter.catalogue.kpi import Basis, bases_of
+from exporter.catalogue.kpi import Basis, Kpi, bases_of
 from exporter.evaluation.calendar import Calendar, open_days
-from exporter.evaluation.plan import Plan, Setting
+from exporter.evaluation.figure import Key
+from exporter.evaluation.plan import Plan
 
 DAY_US = 86_400_000_000
 UNASSIGNED = "unassigned"
@@ -23,23 +23,25 @@ ON_HOLD: Mapping[Basis, str] = {
 """Basis -> the column of what is taken off."""
 
 
-def on_each_basis(setting: Setting, plan: Plan) -> Iterator[Setting]:
-    """A KPI as it is counted: as it is, or, where it is a duration that people need, once on each basis there is."""
-    if not setting.kpi.business:
-        yield setting
+def on_each_basis(kpi: Kpi, calendars: bool) -> Iterator[tuple[Kpi, Key]]:
+    """A KPI as it is counted, with the labels that say so: as it is, or, where it is a duration that people need, once
+    on each basis there is, calendar time first.
+    """
+    if not kpi.business:
+        yield kpi, ()
         return
-    for basis in bases_of(setting.kpi, bool(plan.calendars)):
-        yield on_basis(setting, setting.kpi.business, basis)
+    for basis in bases_of(kpi, calendars):
+        yield on_basis(kpi, kpi.business, basis), (("basis", basis),)
 
 
-def on_basis(setting: Setting, ends: tuple[str, str], basis: Basis) -> Setting:
+def on_basis(kpi: Kpi, ends: tuple[str, str], basis: Basis) -> Kpi:
     """A duration on one basis. Records without a calendar are in no business figure.
 
     Time on hold is taken off only where it is known: of business time only what the platform itself counted in open
     hours, for a length does not say when it was. More of it than the whole is a fault in the data, as any length below
     zero.
     """
-    kpi, written = setting.kpi, dict(setting.kpi.written)
+    written = dict(kpi.written)
     value, where = kpi.value or "", kpi.where
     said = written.get("value", value)
     if basis in ("business", "business_active"):
@@ -48,10 +50,10 @@ def on_basis(setting: Setting, ends: tuple[str, str], basis: Basis) -> Setting:
         written.pop("where", None)
     if basis in ON_HOLD:
         value, said = f"({value}) - {ON_HOLD[basis]}", f"{said} - {ON_HOLD[basis]}"
-    if basis != "calendar":
-        written["value"] = said
-        kpi = kpi.model_copy(update={"value": value, "where": where, "written": written})
-    return replace(setting, kpi=kpi, fixed=(("basis", basis),))
+    if basis == "calendar":
+        return kpi
+    written["value"] = said
+    return kpi.model_copy(update={"value": value, "where": where, "written": written})
 
 
 def column(ends: tuple[str, str]) -> str:

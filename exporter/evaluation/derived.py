@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from exporter.catalogue.kpi import Kpi, labels_made, made_of
+from exporter.evaluation.compiled import Measure, Part
 from exporter.evaluation.figure import Figure, Key, summable
-from exporter.evaluation.plan import Plan
 
 Parts = dict[tuple[str | None, Key], float]
 """(window, segment) -> amount."""
@@ -13,41 +12,43 @@ Parts = dict[tuple[str | None, Key], float]
 CALENDAR = ("basis", "calendar")
 
 
-def derive(kpi: Kpi, figures: Sequence[Figure], plan: Plan) -> Iterator[Figure]:
+def derive(measure: Measure, figures: Sequence[Figure]) -> Iterator[Figure]:
     """The figures of a derived KPI, by the labels its parts leave it (see labels_made).
 
     Where a segment has one part only, the other is 0: there is no quotient then, but sums over segments lose nothing.
     A count that has no figure is 0, and that is known; any other numerator without one is not known.
     """
-    if not plan.kpis.keys() >= {*made_of(kpi)}:
+    if len(measure.below) < len(measure.parts):
         return
-    labels = {*labels_made(kpi, plan.kpis, plan.labels)}
-    several = {plan.kpis[name].several for name in made_of(kpi)} & labels
+    labels = {*measure.labels}
+    several = {part.kpi.several for part in measure.below} & labels
     if not several:
-        yield from _derived(kpi, summable(figures), plan, labels)
+        yield from _derived(measure, summable(figures), labels)
         return
-    yield from _derived(kpi, [f for f in figures if not f.whole], plan, labels)
+    yield from _derived(measure, [f for f in figures if not f.whole], labels)
     # What is by such a label cannot be added up over it either.
-    if any(f.whole and f.kpi in made_of(kpi) for f in figures):
-        wholes = _derived(kpi, summable(figures), plan, labels - several)
+    names = {part.name for part in measure.below}
+    if any(f.whole and f.kpi in names for f in figures):
+        wholes = _derived(measure, summable(figures), labels - several)
         yield from (replace(figure, whole=True) for figure in wholes)
 
 
-def _derived(kpi: Kpi, figures: Sequence[Figure], plan: Plan, labels: set[str]) -> Iterator[Figure]:
+def _derived(measure: Measure, figures: Sequence[Figure], labels: set[str]) -> Iterator[Figure]:
     """The same by some of its labels, of figures that can be added up over the others."""
-    above = summed(figure_part(figures, kpi.numerator or ""), labels)
-    counts = plan.kpis[made_of(kpi)[0]].kind == "count"
+    kpi, first, last = measure.kpi, measure.below[0], measure.below[-1]
+    above = summed(figure_part(figures, measure.numerator), labels)
+    counts = first.kpi.kind == "count"
     if not above and not counts:
         return
-    if kpi.minus:
-        above = less(above, summed(figure_part(figures, kpi.minus), labels))
-    if not kpi.denominator:
+    if measure.minus:
+        above = less(above, summed(figure_part(figures, measure.minus), labels))
+    if not measure.denominator:
         for (window, key), value in sorted(above.items(), key=str):
             yield Figure(kpi.name, window, key, value)
         return
-    common = labels & {*labels_made(plan.kpis[made_of(kpi)[-1]], plan.kpis, plan.labels)}
+    common = labels & {*last.labels}
     windows: set[str | None] = {f.window for f in figures if f.window} if counts else {window for window, _ in above}
-    below = summed(in_windows(figure_part(figures, kpi.denominator), windows), common)
+    below = summed(in_windows(figure_part(figures, measure.denominator), windows), common)
     extras = {(window, narrowed(key, labels - common)) for window, key in above}
     if counts and labels == common:
         extras |= {(window, ()) for window in windows}
@@ -87,12 +88,12 @@ def summed(parts: Parts, labels: set[str]) -> Parts:
     return sums
 
 
-def figure_part(figures: Sequence[Figure], part: str) -> Parts:
-    """The numerators (or, as `kpi.denominator`, the denominators) of a KPI, by window and segment.
+def figure_part(figures: Sequence[Figure], part: Part | None) -> Parts:
+    """The numerators or the denominators of a KPI, by window and segment.
 
     A duration goes in as calendar time: all records have that, and two bases make no sum.
     """
-    name, _, which = part.partition(".")
+    name, which = part.reference if part else ("", "")
     return {
         (f.window, tuple(pair for pair in f.segment if pair != CALENDAR)): (f.denominator or 0.0)
         if which == "denominator"

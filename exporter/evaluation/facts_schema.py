@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from exporter.catalogue import facts as catalogue
 from exporter.catalogue.expression import Kind
 from exporter.evaluation.context import prepare, utc
-from exporter.evaluation.instant import stood
 from exporter.evaluation.plan import Plan
+from exporter.evaluation.rows import stood
 from exporter.store import Store
 
 KINDS: Mapping[str, Kind] = {"BOOLEAN": "boolean", "VARCHAR": "text", "TIMESTAMP": "time"}

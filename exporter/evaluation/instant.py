@@ -12,15 +12,17 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
-from exporter.catalogue.kpi import BUCKETS, Kpi, labels_of, listed, parts
-from exporter.catalogue.sql import LIST, measures
-from exporter.evaluation.business_time import UNASSIGNED, measured, on_each_basis
+from exporter.catalogue.kpi import BUCKETS, Kpi, listed
+from exporter.catalogue.sql import LIST
+from exporter.evaluation.checks import COVERAGE, UNATTRIBUTED
+from exporter.evaluation.compiled import CompiledPlan, Measure, compile_plan
 from exporter.evaluation.context import Connection, prepare, utc
-from exporter.evaluation.coverage import COVERAGE, UNATTRIBUTED, checks, subject, subjects, withdrawn
+from exporter.evaluation.coverage import subject, withdrawn
 from exporter.evaluation.derived import derive
 from exporter.evaluation.figure import Evaluation, Figure, Key, Lost
-from exporter.evaluation.loss import loss, losses, unreadable, whole
-from exporter.evaluation.plan import Feed, Plan, Setting
+from exporter.evaluation.loss import loss, losses, unreadable
+from exporter.evaluation.plan import Feed, Plan
+from exporter.evaluation.rows import rows_of, segment_value, timestamp, under_each
 from exporter.evaluation.stats import Distribution
 
 DAY = 86400
@@ -35,19 +37,27 @@ def evaluate(connection: Connection, plan: Plan, at: datetime, feeds: Sequence[F
     feeds = with_configured(plan, feeds)
     absent = unfits(plan, feeds)
     figures: list[Figure] = []
-    counted = countable(plan, absent)
-    every = sorted({s.kpi.facts for s in counted})
-    prepare(connection, plan, at, feeds, every)
-    for facts in every:
-        for scan in scans(connection, plan, at, facts, [s for s in counted if s.kpi.facts == facts]):
+    counted = countable(compile_plan(plan), absent)
+    prepare(connection, plan, at, feeds, {each.kpi.facts for each in counted})
+    for facts, measures in by_facts(counted).items():
+        for scan in scans(connection, plan, at, facts, measures):
             figures += scan.figures()
     return concluded(plan, at, figures, absent, feeds, losses(connection, plan, at, feeds))
 
 
-def countable(plan: Plan, absent: Mapping[str, str]) -> list[Setting]:
+def countable(compiled: CompiledPlan, absent: Collection[str]) -> list[Measure]:
     """What is counted from facts: the KPIs that can be published, and how far they can be believed."""
-    fit = [s for s in plan.settings if s.kpi.name not in absent]
-    return [*(s for s in fit if s.kpi.kind != "derived"), *checks(fit, plan)]
+    fit = compiled.by_name.keys() - absent
+    checks = (check.measure for check in compiled.checks if check.kpis & fit)
+    return [*(each for name, bases in compiled.bases.items() if name in fit for each in bases), *checks]
+
+
+def by_facts(measures: Iterable[Measure]) -> dict[str, list[Measure]]:
+    """What is counted, by its facts, in their order."""
+    found: dict[str, list[Measure]] = {}
+    for each in measures:
+        found.setdefault(each.kpi.facts, []).append(each)
+    return dict(sorted(found.items()))
 
 
 def concluded(
@@ -59,14 +69,15 @@ def concluded(
     sources: Mapping[str, Lost],
 ) -> Evaluation:
     """An evaluation of counted figures: without those that fields or records are missing for, with those derived."""
-    fit = [s for s in plan.settings if s.kpi.name not in absent]
-    about = subjects(fit)
+    compiled = compile_plan(plan)
+    fit = [measure for name, measure in compiled.by_name.items() if name not in absent]
+    about = {check.about for check in compiled.checks if check.kpis - absent.keys()}
     counted = without_needless(counted)
     coverage = tuple(f for f in counted if f.kpi == COVERAGE and subject(f) in about)
     unattributed = tuple(f for f in counted if f.kpi == UNATTRIBUTED and subject(f) in about)
-    windows = [name for name, _ in plan.windows]
+    windows = compiled.windows
     withheld = withdrawn(fit, windows, coverage)
-    of_each = {s.kpi.name: loss(s.kpi, plan.kpis, feeds, sources) for s in fit}
+    of_each = {each.name: loss(each, feeds, sources) for each in fit}
 
     dropped: set[str] = set()  # KPIs of which figures are withdrawn because records could not be read
 
@@ -80,21 +91,19 @@ def concluded(
         return stays
 
     figures = kept(f for f in counted if f.kpi not in (COVERAGE, UNATTRIBUTED))
-    for setting in fit:
-        if setting.kpi.kind == "derived":
-            figures += kept(derive(setting.kpi, figures, plan))
+    for each in fit:
+        if each.parts:
+            figures += kept(derive(each, figures))
     present = {figure.kpi for figure in figures}
     lacking = {kpi for kpi, _ in withheld.whole}
     lost = {name: each for name, each in of_each.items() if each != Lost()}
     # Where only a team's records are lost, a KPI that has no figure anyway lacks it for another reason.
     illegible = {
-        name
-        for name, each in lost.items()
-        if each.of_all or each.of_every or dropped & whole(plan.kpis[name], plan.kpis)
+        name for name, each in lost.items() if each.of_all or each.of_every or dropped & compiled.by_name[name].names
     }
     missing = {
         name: "unreadable" if name in illegible else "field_missing" if name in lacking else "no_records"
-        for name in (s.kpi.name for s in fit)
+        for name in (each.name for each in fit)
         if name not in present
     }
     return Evaluation(
@@ -115,14 +124,15 @@ def with_configured(plan: Plan, feeds: Sequence[Feed]) -> Sequence[Feed]:
 
 def unfits(plan: Plan, feeds: Sequence[Feed]) -> dict[str, str]:
     """KPI -> why it cannot be published, of those that cannot. Half of its parts would make a derived one wrong."""
-    reasons = {s.kpi.name: unfit(s.kpi, feeds) for s in plan.settings}
-    for kpi in (s.kpi for s in plan.settings if s.kpi.matched):
+    by_name = compile_plan(plan).by_name
+    reasons = {name: unfit(measure.kpi, feeds) for name, measure in by_name.items()}
+    for name, measure in by_name.items():
         # What is known of teams cannot be matched with what nobody tells apart by team.
-        if "team" not in plan.labels.get(kpi.record, ()):
-            reasons[kpi.name] = reasons[kpi.name] or "no_team_label"
-    for kpi in (s.kpi for s in plan.settings if s.kpi.kind == "derived"):
-        of_parts = (reasons.get(part.split(".")[0], "switched_off") for part in parts(kpi))
-        reasons[kpi.name] = reasons[kpi.name] or next(filter(None, of_parts), None)
+        if measure.kpi.matched and "team" not in plan.labels.get(measure.kpi.record, ()):
+            reasons[name] = reasons[name] or "no_team_label"
+    for name, measure in by_name.items():
+        of_parts = (reasons.get(part.reference.kpi, "switched_off") for part in measure.parts)
+        reasons[name] = reasons[name] or next(filter(None, of_parts), None)
     return {name: reason for name, reason in reasons.items() if reason}
 
 
@@ -151,21 +161,21 @@ class Segments:
 
 
 def scans(
-    connection: Connection, plan: Plan, at: datetime, facts: str, settings: Sequence[Setting]
+    connection: Connection, plan: Plan, at: datetime, facts: str, measures: Sequence[Measure]
 ) -> Iterator["Scan"]:
     """The passes over one facts file: one, but where records have several values of a label that is configured.
 
     Then a first one counts them under each of these, and the other one once, for the KPIs by that label too.
     """
-    by_label = [s for s in settings if s.kpi.several in labels_of(s.kpi, plan.labels)]
+    by_label = [each for each in measures if each.kpi.several in each.labels]
     label = by_label[0].kpi.several if by_label else None
     if not label or not shared(connection, facts, label):
-        yield Scan(connection, plan, at, facts, settings)
+        yield Scan(connection, plan, at, facts, measures)
         return
     yield Scan(connection, plan, at, facts, by_label, under_each=label)
-    names = frozenset(s.kpi.name for s in by_label)
-    wholes = [replace(s, kpi=s.kpi.model_copy(update={"lacks": (*s.kpi.lacks, label)})) for s in by_label]
-    others = [s for s in settings if s.kpi.name not in names]
+    names = frozenset(each.name for each in by_label)
+    wholes = [replace(each, labels=tuple(had for had in each.labels if had != label)) for each in by_label]
+    others = [each for each in measures if each.name not in names]
     yield Scan(connection, plan, at, facts, [*wholes, *others], wholes=names)
 
 
@@ -197,31 +207,27 @@ class Scan:
         plan: Plan,
         at: datetime,
         facts: str,
-        settings: Sequence[Setting],
+        measures: Sequence[Measure],
         *,
         under_each: str | None = None,
         wholes: Collection[str] = (),
     ) -> None:
         self.under_each, self.wholes = under_each, wholes
         self.connection, self.plan, self.at, self.facts = connection, plan, utc(at), facts
-        self.settings = settings = [each for s in settings for each in on_each_basis(s, plan)]
-        self.measures: dict[str, int] = {}  # SQL -> its place in a row
-        told = {s.key: measures(s.kpi, s.params, medians=plan.medians) for s in settings}
-        self.parts = {key: [*map(self._measure, each)] for key, each in told.items()}  # places in a row
+        self.measures = measures
+        self.aggregates: dict[str, int] = {}  # SQL -> its place in a row
+        self.parts = {each.key: [*map(self._place, each.aggregates)] for each in measures}  # places in a row
         self.labels = tuple(
-            dict.fromkeys(label for s in settings for label in (*self._labels(s.kpi), *s.kpi.numerator_labels))
+            dict.fromkeys(label for each in measures for label in (*each.labels, *each.kpi.numerator_labels))
         )
-        times = {time for s in settings for time in (s.kpi.placed_by, s.kpi.numerator_placed_by)}
+        times = {time for each in measures for time in (each.kpi.placed_by, each.kpi.numerator_placed_by)}
         self.placings = sorted(time for time in times if time)
-        self.lists = {i for sql, i in self.measures.items() if sql.startswith(LIST)}
-        of_list = [(s.kpi.placed_by, i) for s in settings for i in self.parts[s.key] if i in self.lists]
+        self.lists = {i for sql, i in self.aggregates.items() if sql.startswith(LIST)}
+        of_list = [(each.kpi.placed_by, i) for each in measures for i in self.parts[each.key] if i in self.lists]
         self.lists_of = {placing: {i for time, i in of_list if time == placing} for placing in (*self.placings, None)}
 
-    def _labels(self, kpi: Kpi) -> tuple[str, ...]:
-        return labels_of(kpi, self.plan.labels)
-
-    def _measure(self, sql: str) -> int:
-        return self.measures.setdefault(sql, len(self.measures))
+    def _place(self, sql: str) -> int:
+        return self.aggregates.setdefault(sql, len(self.aggregates))
 
     def figures(self) -> Iterator[Figure]:
         """Every figure of every KPI of these facts."""
@@ -231,16 +237,15 @@ class Scan:
     def figures_from(self, rows_of: Callable[[str | None], Sequence[Row]]) -> Iterator[Figure]:
         """The figures made of sums per (labels..., slice), told for each timestamp that places rows."""
         for placing in (*self.placings, None):
-            settings = [s for s in self.settings if s.kpi.placed_by == placing]
-            rows = rows_of(placing) if settings else ()
-            segments = {labels: self._segments(labels, rows) for labels in {self._labels(s.kpi) for s in settings}}
-            for setting in settings:
-                labels, inside = self._labels(setting.kpi), setting.kpi.numerator_placed_by
-                if inside:
-                    apart = self._placed_apart(setting, rows, rows_of(inside))
-                    yield from self._of(setting, apart, self._segments(labels, apart))
+            measures = [each for each in self.measures if each.kpi.placed_by == placing]
+            rows = rows_of(placing) if measures else ()
+            segments = {labels: self._segments(labels, rows) for labels in {each.labels for each in measures}}
+            for measure in measures:
+                if inside := measure.kpi.numerator_placed_by:
+                    apart = self._placed_apart(measure, rows, rows_of(inside))
+                    yield from self._of(measure, apart, self._segments(measure.labels, apart))
                 else:
-                    yield from self._of(setting, rows, segments[labels])
+                    yield from self._of(measure, rows, segments[measure.labels])
 
     def _segments(self, labels: Sequence[str], rows: Sequence[Row]) -> Segments:
         at = [self.labels.index(label) for label in labels]
@@ -252,7 +257,7 @@ class Scan:
     def _cube(self) -> None:
         labels = [f"{segment_value(label)} as l{i}" for i, label in enumerate(self.labels)]
         slices = [f"{self._slice(placing)} as s{i}" for i, placing in enumerate(self.placings)]
-        sums = [f"{sql} as m{i}" for sql, i in self.measures.items()]
+        sums = [f"{sql} as m{i}" for sql, i in self.aggregates.items()]
         longest = timedelta(seconds=self.plan.windows[-1][1])
         self.connection.execute(
             f"create or replace temp table cube as select {', '.join([*labels, *slices, *sums])} "
@@ -262,10 +267,7 @@ class Scan:
     def rows(self, since: datetime, first: datetime, last: datetime) -> str:
         """SQL: the rows of its facts that hold between two instants."""
         rows = rows_of(self.facts, self.plan, since, first, last)
-        if not self.under_each:
-            return rows
-        label = self.under_each
-        return f'(select * exclude ("{label}"), unnest("{listed(label)}") as "{label}" from {rows})'
+        return under_each(rows, self.under_each) if self.under_each else rows
 
     def _slice(self, placing: str) -> str:
         """The shortest window (at - W, at] that holds a time; NULL where none does."""
@@ -278,14 +280,14 @@ class Scan:
     def _rows(self, placing: str | None) -> list[Row]:
         """(labels..., slice, measures...) of the cube, summed over the slices of other timestamps."""
         place = f"s{self.placings.index(placing)}" if placing else "0"
-        biggest = {i for sql, i in self.measures.items() if sql.startswith("coalesce(max(")}
+        biggest = {i for sql, i in self.aggregates.items() if sql.startswith("coalesce(max(")}
         columns = [f"l{i}" for i in range(len(self.labels))] + [f"{place} as slice"]
         lists = self.lists_of[placing]
         columns += [
             (f"flatten(list(m{i}) filter (m{i} is not null))" if i in lists else "null")
             if i in self.lists
             else f"{'max' if i in biggest else 'sum'}(m{i})"
-            for i in self.measures.values()
+            for i in self.aggregates.values()
         ]
         # Where there is nothing to group by, SQL makes a row of nothing from no rows.
         found = self.connection.execute(
@@ -297,20 +299,20 @@ class Scan:
             rows += [packed(row, at) for row in some] if at else some
         return rows
 
-    def _placed_apart(self, setting: Setting, now: Sequence[Row], placed: Sequence[Row]) -> list[Row]:
+    def _placed_apart(self, measure: Measure, now: Sequence[Row], placed: Sequence[Row]) -> list[Row]:
         """Rows with the denominator of a ratio as of now, so in every window, and its numerator in those of a time."""
-        above, below = (len(self.labels) + 1 + part for part in self.parts[setting.key])
+        above, below = (len(self.labels) + 1 + part for part in self.parts[measure.key])
         return [(*row[:above], 0, *row[above + 1 :]) for row in now] + [
             (*row[:below], 0, *row[below + 1 :]) for row in placed
         ]
 
-    def _of(self, setting: Setting, rows: Sequence[Row], segments: Segments) -> Iterator[Figure]:
-        kpi, width = setting.kpi, len(self.labels)
+    def _of(self, measure: Measure, rows: Sequence[Row], segments: Segments) -> Iterator[Figure]:
+        kpi, width = measure.kpi, len(self.labels)
         split = [self.labels.index(label) for label in kpi.numerator_labels]
-        at = [width + 1 + part for part in self.parts[setting.key]]
+        at = [width + 1 + part for part in self.parts[measure.key]]
         combine = max if kpi.aggregate == "max" else operator.add
         slices = len(self.plan.windows) if kpi.windowed else 1
-        nothing: list[Exact] = [() if part in self.lists else 0 for part in self.parts[setting.key]]
+        nothing: list[Exact] = [() if part in self.lists else 0 for part in self.parts[measure.key]]
         found: dict[int, list[list[Exact]]] = {}
         splits: dict[int, dict[Key, list[Exact]]] = {}
         for row, place in zip(rows, segments.of_row, strict=True):
@@ -324,7 +326,7 @@ class Scan:
                 splits.setdefault(place, {}).setdefault(by, [0] * slices)[row[width]] += values[0]
         for place, sums in sorted(found.items()):
             windows = accumulate(sums, lambda total, more: [*map(combine, total, more)])
-            yield from self._windows(kpi, (*segments.keys[place], *setting.fixed), windows, splits.get(place, {}))
+            yield from self._windows(kpi, (*segments.keys[place], *measure.fixed), windows, splits.get(place, {}))
 
     def _windows(
         self, kpi: Kpi, key: Key, totals: Iterable[list[Exact]], by: Mapping[Key, list[Exact]]
@@ -344,23 +346,6 @@ class Scan:
                 yield Figure(kpi.name, window, key, above, float(total[1]), spread, splits, values=runs, whole=whole)
 
 
-def stood(facts: str, plan: Plan, at: datetime) -> str:
-    """SQL: the rows of facts as they stood at an instant (UTC, without zone), as far back as the longest window."""
-    since = at - timedelta(seconds=plan.windows[-1][1])
-    return f"from {rows_of(facts, plan, since, at, at)}"
-
-
-def rows_of(facts: str, plan: Plan, since: datetime, first: datetime, last: datetime) -> str:
-    """SQL: the rows of facts that hold between two instants."""
-    rows = f"{facts}_facts({timestamp(since)}, {timestamp(first)}, {timestamp(last)})"
-    return measured(rows, facts, plan, last.year)
-
-
-def segment_value(label: str) -> str:
-    """SQL: a row's value of a label."""
-    return f"""coalesce(nullif(trim("{label}"::varchar), ''), '{UNASSIGNED}')"""
-
-
 def packed(row: Row, at: Sequence[int]) -> Row:
     """A row whose lists of values at some places are runs."""
     told = list(row)
@@ -373,8 +358,3 @@ def distribution(counts: Sequence[Exact], total: Exact, summed: float) -> Distri
     """Counts at or below each of BUCKETS, with the infinite bucket added."""
     bounds = tuple((bound, int(count)) for bound, count in zip(BUCKETS, counts, strict=True))
     return Distribution((*bounds, (float("inf"), int(total))), int(total), summed)
-
-
-def timestamp(at: datetime) -> str:
-    """An instant without zone as an SQL literal."""
-    return f"timestamp '{at.isoformat(sep=' ')}'"

@@ -10,10 +10,9 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from exporter.catalogue.kpi import Kpi
 from exporter.evaluation.business_time import UNASSIGNED
+from exporter.evaluation.compiled import Measure
 from exporter.evaluation.context import Connection, utc
-from exporter.evaluation.coverage import part_names
 from exporter.evaluation.figure import Figure, Lost
 from exporter.evaluation.plan import Feed, Plan
 from exporter.records import RECORDS, marked, placing
@@ -140,21 +139,14 @@ def begin_and_end(record: str) -> str:
     return f"coalesce(least({times}), updated_at) as first_at, coalesce(greatest({times}), updated_at) as last_at"
 
 
-def loss(kpi: Kpi, kpis: Mapping[str, Kpi], feeds: Sequence[Feed], lost: Mapping[str, Lost]) -> Lost:
+def loss(measure: Measure, feeds: Sequence[Feed], lost: Mapping[str, Lost]) -> Lost:
     """What is lost to a KPI, and to what it is made of."""
-    below = (loss(kpis[name], kpis, feeds, lost) for name in part_names(kpi) if name in kpis)
-    own = (lost.get(feed.source, NOTHING) for feed in feeds if feed.records & kpi.fed_by)
-    found = [*own, *below] if lost else []
+    found = [lost.get(feed.source, NOTHING) for feed in feeds if feed.records & measure.records] if lost else []
     return Lost(
         frozenset[str]().union(*(each.of_all for each in found)),
         frozenset[str]().union(*(each.of_every for each in found)),
         frozenset[tuple[str | None, str]]().union(*(each.of_teams for each in found)),
     )
-
-
-def whole(kpi: Kpi, kpis: Mapping[str, Kpi]) -> set[str]:
-    """A KPI and all that it is made of, by name."""
-    return {kpi.name}.union(*(whole(kpis[name], kpis) for name in part_names(kpi) if name in kpis))
 
 
 def unreadable(figure: Figure, lost: Lost, longest: str) -> bool:

@@ -1,14 +1,13 @@
 """What to evaluate: KPIs as configured, windows, labels, what is known of workflows, services and teams."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
-from exporter.catalogue.kpi import BASELINES, MIN_COVERAGE, Basis, Kpi, Threshold, parts
+from exporter.catalogue.kpi import BASELINES, MIN_COVERAGE, Basis, Kpi, Threshold
 from exporter.evaluation.calendar import Calendar
-from exporter.evaluation.figure import Key
 from exporter.records import CostKind
 from exporter.store.status import SourceStatus
 
@@ -41,7 +40,7 @@ class Setting:
     """A KPI as configured. `params` are SQL texts; `thresholds_by` are (segment to match, threshold): only the
     fields that were set say something, and None says that there is none.
 
-    `basis`: which of its durations have thresholds. `fixed`: label pairs that all its figures carry.
+    `basis`: which of its durations have thresholds.
     """
 
     kpi: Kpi
@@ -53,7 +52,6 @@ class Setting:
     escalation: str = "none"
     cadence: str = "weekly"
     basis: Basis = "calendar"
-    fixed: Key = ()
     min_coverage: float = MIN_COVERAGE
 
     @cached_property
@@ -61,11 +59,6 @@ class Setting:
         """Whether a threshold is set, for all or for a segment."""
         every = (self.threshold, *(threshold for _, threshold in self.thresholds_by))
         return any(threshold.model_dump(exclude_none=True) for threshold in every)
-
-    @property
-    def key(self) -> tuple[str, Key]:
-        """What tells it from others: a KPI may be counted on several bases at once."""
-        return self.kpi.name, self.fixed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,14 +147,3 @@ class Plan:
 
 
 Feed = SourceStatus
-
-
-def narrowed(plan: Plan, names: Collection[str]) -> Plan:
-    """A plan of some KPIs only, and what they are made of."""
-    known = {setting.kpi.name: setting.kpi for setting in plan.settings}
-    wanted, open_ = set[str](), {*names}
-    while open_:
-        wanted |= open_
-        below = (known[name] for name in open_ if name in known and known[name].kind == "derived")
-        open_ = {part.split(".")[0] for kpi in below for part in parts(kpi)} - wanted
-    return replace(plan, settings=[setting for setting in plan.settings if setting.kpi.name in wanted])

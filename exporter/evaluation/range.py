@@ -14,25 +14,23 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from exporter.catalogue.expression import columns_of
 from exporter.catalogue.facts import Change, facts, file_of, kept_rows
-from exporter.catalogue.kpi import labels_of
-from exporter.catalogue.sql import ONE, formula
+from exporter.evaluation.compiled import Measure, compile_plan
 from exporter.evaluation.context import Connection, cut, prepare, utc
 from exporter.evaluation.figure import Evaluation, Figure
 from exporter.evaluation.instant import (
     Row,
     Scan,
+    by_facts,
     concluded,
     countable,
     scans,
-    segment_value,
-    timestamp,
     unfits,
     with_configured,
 )
 from exporter.evaluation.loss import losses
-from exporter.evaluation.plan import Feed, Plan, Setting
+from exporter.evaluation.plan import Feed, Plan
+from exporter.evaluation.rows import segment_value, timestamp
 
 FeedsAt = Callable[[datetime], Sequence[Feed]]
 BEGINNING = datetime(1, 1, 1)  # noqa: DTZ001 - the store's instants are without zone
@@ -67,11 +65,9 @@ def evaluations(connection: Connection, plan: Plan, instants: Instants, feeds_at
     # Sources only get staler as time goes on: what does not fit at the first instant fits at none.
     feeds = with_configured(plan, feeds_at(instants.first))
     fit = fitting(plan, feeds)
-    prepare(connection, plan, instants.last, feeds, {s.kpi.facts for s in fit})
+    prepare(connection, plan, instants.last, feeds, {each.kpi.facts for each in fit})
     keep(connection, plan, fit, instants)
-    ways = [
-        way for name in sorted({s.kpi.facts for s in fit}) for way in ways_of(connection, plan, name, fit, instants)
-    ]
+    ways = [way for name, of in by_facts(fit).items() for way in ways_of(connection, plan, name, of, instants)]
     for i, at in enumerate(instants):
         feeds = with_configured(plan, feeds_at(at))
         absent = unfits(plan, feeds)
@@ -84,16 +80,17 @@ Way = Callable[[int, datetime], Sequence[Figure]]
 """(number of the instant, instant) -> the figures of some KPIs; asked in order."""
 
 
-def fitting(plan: Plan, feeds: Sequence[Feed]) -> list[Setting]:
-    """The KPIs that are counted."""
-    return countable(plan, unfits(plan, feeds))
+def fitting(plan: Plan, feeds: Sequence[Feed]) -> list[Measure]:
+    """What is counted."""
+    return countable(compile_plan(plan), unfits(plan, feeds))
 
 
-def ways_of(connection: Connection, plan: Plan, name: str, fit: Sequence[Setting], instants: Instants) -> Iterator[Way]:
+def ways_of(
+    connection: Connection, plan: Plan, name: str, measures: Sequence[Measure], instants: Instants
+) -> Iterator[Way]:
     """How the figures of one facts file are found: carried on, found once, or each time anew."""
-    settings = [s for s in fit if s.kpi.facts == name]
-    anew = asked_anew(plan, settings)
-    carried = [s for s in settings if s not in anew]
+    anew = asked_anew(plan, measures)
+    carried = [each for each in measures if each not in anew]
     if carried:
         for scan in scans(connection, plan, instants.last, name, carried):
             yield Carried(scan, instants)
@@ -108,16 +105,15 @@ MOMENT = Change("case when from_at = to_at then to_at else moment end")
 """What `moment` is where rows are kept: of one instant that instant."""
 
 
-def asked_anew(plan: Plan, settings: Sequence[Setting]) -> list[Setting]:
-    """The KPIs whose sums cannot be carried on."""
-    return [s for s in settings if facts(s.kpi.facts).main.rows != "interval" or changing(s, plan)]
+def asked_anew(plan: Plan, measures: Sequence[Measure]) -> list[Measure]:
+    """Those whose sums cannot be carried on."""
+    return [each for each in measures if facts(each.kpi.facts).main.rows != "interval" or changing(each, plan)]
 
 
-def changing(setting: Setting, plan: Plan) -> bool:
+def changing(measure: Measure, plan: Plan) -> bool:
     """Whether what a KPI sums changes while its row holds, or is no sum."""
-    kpi, made = setting.kpi, formula(setting.kpi, setting.params)
-    sql = f"[{made.counted}, {made.above}, {made.amount}, {made.weight or ONE}]"
-    used = {*columns_of(sql), *labels_of(kpi, plan.labels), *kpi.numerator_labels, *(kpi.business or ())}
+    kpi = measure.kpi
+    used = {*measure.columns, *measure.labels, *kpi.numerator_labels}
     changes = {"moment": MOMENT, **facts(kpi.facts).main.changes}
     grows = (name for name, change in changes.items() if name in used and happens(change, plan))
     return any(grows) or kpi.aggregate == "max"
@@ -131,11 +127,11 @@ def happens(change: Change, plan: Plan) -> bool:
     return any(getattr(each, name) for each in plan.tables[table].values())
 
 
-def keep(connection: Connection, plan: Plan, fit: Sequence[Setting], instants: Instants) -> None:
+def keep(connection: Connection, plan: Plan, fit: Sequence[Measure], instants: Instants) -> None:
     """Scans what is asked at every instant once: from here on its macros read the rows of the whole interval."""
     first, last = utc(instants.first), utc(instants.last)
     since = first - timedelta(seconds=plan.windows[-1][1])
-    wanted = sorted({facts(s.kpi.facts).main.name for s in asked_anew(plan, fit)})
+    wanted = sorted({facts(each.kpi.facts).main.name for each in asked_anew(plan, fit)})
     for name in dict.fromkeys(base for macro in wanted for base in kept_rows(macro)):
         counted = facts(file_of()[name]).main
         # Rows that others are made of are followed back as far as the store reaches: so far may a row of failures.
@@ -171,11 +167,11 @@ class Carried:
     def _needed(self, placing: str | None) -> list[int]:
         """The measures that rows placed by a time are asked for."""
         needed = set()
-        for setting in self.scan.settings:
-            parts = self.scan.parts[setting.key]
-            if setting.kpi.placed_by == placing:
+        for measure in self.scan.measures:
+            parts = self.scan.parts[measure.key]
+            if measure.kpi.placed_by == placing:
                 needed |= {*parts}
-            if setting.kpi.numerator_placed_by == placing:
+            if measure.kpi.numerator_placed_by == placing:
                 needed |= {parts[0]}
         return sorted(needed)
 
@@ -198,7 +194,7 @@ class Carried:
         if placing:
             begin = f'greatest({begin}, epoch_us("{placing}") + lower_us)'
             end = f'least({end}, epoch_us("{placing}") + upper_us)'
-        texts = list(self.scan.measures)
+        texts = list(self.scan.aggregates)
         measures = ", ".join([*(texts[i] for i in needed), PRESENT])
         labels = ", ".join(["turn.step", "turn.sign", *map(segment_value, self.scan.labels), "slice_number"])
         return f"""
@@ -233,7 +229,7 @@ class Carried:
                 del sums[key]
 
     def _rows(self, placing: str | None) -> list[Row]:
-        needed, width = self.found[placing], len(self.scan.measures)
+        needed, width = self.found[placing], len(self.scan.aggregates)
         rows = []
         for key, values in self.sums[placing].items():
             row: list[Any] = [0] * width

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from exporter.base.defaults import SIZE
 from exporter.catalogue.kpi import BASES
+from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.plan import Plan, Setting
 from exporter.records import instant
 from exporter.records.labels import LABEL_NAMES
@@ -75,8 +76,7 @@ def _whole(labels: dict[str, str], name: str, default: int, most: int) -> int:
 
 def setting_of(plan: Plan, name: str) -> Setting:
     """A configured KPI, also by the name of its series. Raises Unexplained."""
-    for setting in plan.settings:
-        if setting.kpi.name == name.removeprefix("outcome_"):
-            return setting
+    if found := compile_plan(plan).settings.get(name.removeprefix("outcome_")):
+        return found
     known = "/kpis and the command kpis list all KPIs"
     raise Unexplained(f"kpi {name!r} is not configured; {known}" if name else f"give a kpi; {known}")

@@ -9,6 +9,7 @@ from exporter.catalogue.kpi import Kpi, kept_apart
 from exporter.evaluation import loss
 from exporter.evaluation.add import merge, value_of
 from exporter.evaluation.breach import told
+from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.coverage import summed
 from exporter.evaluation.coverage import told as told_of
 from exporter.evaluation.figure import Evaluation, Figure, Lost, summable
@@ -30,19 +31,22 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[Fed]) -> list[dic
     for figure in summable(evaluation.figures):
         grouped.setdefault(figure.kpi, []).append(figure)
     compared: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    settings = {setting.kpi.name: setting for setting in plan.settings}
+    compiled = compile_plan(plan)
+    settings, windows = compiled.settings, compiled.windows
     for each in totals(evaluation.figures, evaluation.baselines, settings, splits):
         key = each.now.kpi, each.now.window, each.now.segment
         compared.setdefault(key, []).append(beside(each))
     found: list[dict[str, Any]] = []
-    by_name, shares = {s.kpi.name: s for s in plan.settings}, summed(evaluation.coverage)
-    windows = [name for name, _ in plan.windows]
+    shares = summed(evaluation.coverage)
     order = [*windows, None]
     for setting in plan.settings:
         common = _common(setting, evaluation.at, sources)
         lost = evaluation.lost.get(setting.kpi.name, Lost())
         common["unreadable"] = loss.told(lost, windows, windowed=setting.kpi.windowed)
-        common |= {"min_coverage": setting.min_coverage, "coverage": told_of(setting, by_name, windows, shares)}
+        common |= {
+            "min_coverage": setting.min_coverage,
+            "coverage": told_of(compiled.by_name[setting.kpi.name], windows, shares),
+        }
         if setting.kpi.name in evaluation.absent:
             found.append(common | {"absent": evaluation.absent[setting.kpi.name]})
         whole = (reduced(figure, splits(setting.kpi)) for figure in grouped.get(setting.kpi.name, ()))

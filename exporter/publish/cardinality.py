@@ -16,6 +16,7 @@ from itertools import product
 from exporter.catalogue.kpi import Kpi, kept_apart
 from exporter.evaluation.add import merge
 from exporter.evaluation.breach import NONE, Breach, breach, least, told
+from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.figure import Figure, Key, Past, Spread
 from exporter.evaluation.plan import Plan, Setting
 
@@ -67,7 +68,7 @@ class Folded:
 
 def fold(figures: Sequence[Figure], plan: Plan, limits: Limits, most: int) -> Folded:
     """Figures that have not more than `most` series, as far as names that are kept whatever may be allow it."""
-    settings = {setting.kpi.name: setting for setting in plan.settings}
+    settings = compile_plan(plan).settings
     crowds = {record: Crowd(mine, settings, plan, limits) for record, mine in by_record(figures, settings).items()}
 
     def over() -> bool:

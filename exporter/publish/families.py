@@ -8,6 +8,7 @@ from exporter.catalogue.kpi import Kpi
 from exporter.evaluation import coverage
 from exporter.evaluation.add import value_of
 from exporter.evaluation.breach import resolve
+from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.figure import Evaluation, Figure, Key, Spread
 from exporter.evaluation.plan import Plan, Setting
 from exporter.evaluation.stats import Distribution, Family, Snapshot, wilson
@@ -58,7 +59,7 @@ class Series:
 
 def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
     """Every family of one evaluation, within the limits: sums over segments stay what they were."""
-    settings = {setting.kpi.name: setting for setting in plan.settings}
+    settings = compile_plan(plan).settings
     told = beside(evaluation, plan)
     folded = fold(evaluation.figures, plan, limits, limits.series - sum(map(size, told)))
     single = [figure for figure in folded.figures if not figure.whole]

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise, product
 
-from exporter.catalogue.kpi import BASES, BUCKETS, Kpi, labels_made
+from exporter.catalogue.kpi import BASES, BUCKETS
+from exporter.evaluation.compiled import Measure, compile_plan
 from exporter.evaluation.figure import Evaluation, Figure, Key
 from exporter.evaluation.instant import unfits, with_configured
 from exporter.evaluation.plan import Feed, Plan
@@ -63,10 +64,10 @@ def forecast(evaluation: Evaluation, plan: Plan, limits: Limits) -> Forecast:
     around = sum(map(size, beside(evaluation, plan)))
     whole = fold(evaluation.figures, plan, UNLIMITED, UNLIMITED.series)
     found = fold(evaluation.figures, plan, limits, limits.series - around)
-    records = {setting.kpi.name: setting.kpi.record for setting in plan.settings}
+    by_name = compile_plan(plan).by_name
     folded: dict[tuple[str, str], int] = {}
     for (kpi, label), count in sorted(found.left_out.items()):
-        place = records[kpi], label
+        place = by_name[kpi].kpi.record, label
         folded[place] = max(count, folded.get(place, 0))
     return Forecast(whole.count + around, found.count + around, folded, found.spread_levels, limits)
 
@@ -76,15 +77,15 @@ def example(plan: Plan, feeds: Sequence[Feed]) -> list[Figure]:
     absent = unfits(plan, with_configured(plan, feeds))
     return [
         figure
-        for setting in plan.settings
-        if setting.kpi.name not in absent
-        for figure in figures_of(setting.kpi, plan)
+        for name, measure in compile_plan(plan).by_name.items()
+        if name not in absent
+        for figure in figures_of(measure, plan)
     ]
 
 
-def figures_of(kpi: Kpi, plan: Plan) -> Iterator[Figure]:
+def figures_of(measure: Measure, plan: Plan) -> Iterator[Figure]:
     """An empty figure of a KPI in each segment."""
-    labels = labels_made(kpi, plan.kpis, plan.labels)
+    kpi = measure.kpi
     fixed: tuple[Key, ...] = ((),)
     if kpi.business:
         fixed = tuple((("basis", basis),) for basis in (BASES if plan.calendars else BASES[:1]))
@@ -92,7 +93,7 @@ def figures_of(kpi: Kpi, plan: Plan) -> Iterator[Figure]:
     by = tuple((tuple(zip(kpi.numerator_labels, values, strict=True)), 0.0) for values in product(*split) if split)
     window = plan.windows[-1][0] if kpi.windowed else None
     spread = WHOLE if kpi.kind == "duration" else None
-    segments = product(segments_of(labels, kpi.record, plan), fixed)
+    segments = product(segments_of(measure.labels, kpi.record, plan), fixed)
     for segment, more in islice(segments, MOST_SEGMENTS):
         yield Figure(kpi.name, window, (*segment, *more), 0.0, 0.0 if kpi.divided else None, spread, by)
 

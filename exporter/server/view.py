@@ -75,7 +75,7 @@ def _card(setting: Setting, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> di
         "title": kpi.title,
         "help": kpi.help,
         "series": kpi.series,
-        "made_of": parts(kpi) if kpi.kind == "derived" else (),
+        "made_of": [*map(str, parts(kpi).values())],
         "guard": kpi.guard,
         "thresholds": [(severity, value({"value": limit, "unit": unit})) for severity, limit in limits.items()],
         "better": kpi.better,
