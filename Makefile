@@ -1,5 +1,5 @@
 # What can be done in a checkout. Every target makes what it needs by itself; `make` alone lists them.
-.PHONY: help demo test test-real check bench history render lock clean
+.PHONY: help demo test test-real check bench history render snapshots lock clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -20,6 +20,7 @@ help:
 	@echo "make bench      how fast evaluation, storing and scraping are on this machine"
 	@echo "make history    90 days of hours of the demo in a real Prometheus, compared figure by figure; takes long"
 	@echo "make render     writes what is made from the KPI declarations: rules, dashboards, documents"
+	@echo "make snapshots  writes the SQL of every KPI and the list of all series anew; review the diff"
 	@echo "make lock       resolves the dependencies anew and writes both lock files"
 	@echo "make clean      removes everything that was made, the virtual environment too"
 
@@ -88,6 +89,9 @@ history: $(VENV)/test
 
 render: $(VENV)/run
 	$(BIN)/outcome-exporter render
+
+snapshots: $(VENV)/test
+	$(BIN)/python -m tests.snapshot
 
 # uv writes every file's hash, for every system; it is used for nothing else.
 lock: $(VENV)/made
