@@ -6,14 +6,13 @@ tests/test_snapshots.py compares them, so that whoever reviews a change sees it 
 """
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from exporter.catalogue.kpi import catalogue
 from exporter.collect.selfmetrics import Health
-from exporter.config import DEFAULT_LABELS
 from exporter.evaluation.calendar import Calendar
 from exporter.evaluation.checks import COVERAGE, UNATTRIBUTED
 from exporter.evaluation.compiled import Measure, compile_plan
@@ -25,6 +24,8 @@ from exporter.records import RECORDS
 from tests.scenario import WINDOWS, params
 
 FOLDER = Path(__file__).parent / "snapshots"
+Said = tuple[str, tuple[str, ...], str]
+"""Type, labels, help."""
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -36,7 +37,7 @@ def plan() -> Plan:
             for each in catalogue().values()
         ],
         windows=sorted(WINDOWS.items(), key=lambda item: item[1]),
-        labels=DEFAULT_LABELS,
+        labels={name: each.DEFAULT_LABELS for name, each in RECORDS.items()},
         calendars={"always": Calendar(time_zone="UTC", week=(((0, 1440),),) * 7)},
     )
 
@@ -75,7 +76,7 @@ def _parts(measure: Measure) -> Iterator[tuple[str, str]]:
             yield key, str(part.reference)
 
 
-def families() -> dict[str, tuple[str, tuple[str, ...], str]]:
+def families() -> dict[str, Said]:
     """Series -> type, labels, help: of all KPIs and of the exporter itself."""
     made = plan()
     compiled = compile_plan(made)
@@ -93,7 +94,8 @@ def families() -> dict[str, tuple[str, tuple[str, ...], str]]:
         unattributed=tuple(each for each in checks if each.kpi == UNATTRIBUTED),
     )
     snapshot = series(evaluation, made, UNLIMITED).snapshot
-    return {each.name: (each.kind, each.labels, each.help) for each in snapshot.families} | own()
+    found: dict[str, Said] = {each.name: (each.kind, each.labels, each.help) for each in snapshot.families}
+    return found | own()
 
 
 def some(measure: Measure, made: Plan) -> Iterator[Figure]:
@@ -107,11 +109,11 @@ def some(measure: Measure, made: Plan) -> Iterator[Figure]:
         yield replace(filled, segment=segment, whole=True)
 
 
-def own() -> Mapping[str, tuple[str, tuple[str, ...], str]]:
+def own() -> dict[str, Said]:
     """What the exporter says about itself; labels as far as they are known before anything happens."""
     health = Health(version="0")
     health.sources.watch("s", kind="files", interval_seconds=60, records=RECORDS, columns=["team"])
-    found = {}
+    found: dict[str, Said] = {}
     for metric in health.registry.collect():
         labels = sorted({label for sample in metric.samples for label in sample.labels})
         if metric.name.startswith("outcome_"):
