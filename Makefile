@@ -96,8 +96,8 @@ snapshots: $(VENV)/test
 # uv writes every file's hash, for every system; it is used for nothing else.
 lock: $(VENV)/made
 	$(BIN)/pip install -q uv
-	$(BIN)/uv pip compile -q $(LOCK) pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile -q $(LOCK) --extra test pyproject.toml -o requirements-test.lock
+	$(BIN)/uv pip compile -q $(LOCK) --extra xlsx pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q $(LOCK) --extra xlsx --extra test pyproject.toml -o requirements-test.lock
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
 
 clean:

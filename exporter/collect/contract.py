@@ -1,7 +1,9 @@
 """What a connector is: a module that tells how to ask a platform, and what an answer means. Read this to write one.
 
     RECORDS = (Run, Workflow)                the record types it yields
-    Options: a frozen dataclass              its own config keys, validated by pydantic; a default for each
+    Options: a frozen dataclass              its own config keys, validated by pydantic; a default for each. Where it
+                                             has `faults()`, that tells what is wrong with them together; where it
+                                             has `notation`, that is how its source writes times and numbers
     async def poll(client, options, cursor) -> AsyncIterator[Page]
 
 What its platform needs beside stands in its folder too, where it is not the default (see `Needs`):
@@ -67,9 +69,9 @@ from exporter.collect.auth import BEARER, Scheme
 from exporter.collect.budget import Budget
 from exporter.collect.finding import Finding
 from exporter.collect.http import Answer, Client, Dialect, SourceError
-from exporter.records import Read, Record
+from exporter.records import Read, Record, columns
 
-LATER = {"later": True}
+LATER = columns.LATER
 """Metadata of an option that came with a later release: at its default it does not make a stored source another one."""
 
 Cursor = Mapping[str, Any]

@@ -12,7 +12,8 @@ from typing import Any
 
 from exporter.catalogue.regex import Pattern, compile_pattern, matched, pattern_fault
 from exporter.records import VITAL_COLUMNS, Json, Read, Record, marked, person_columns, record_name, times_of
-from exporter.records.columns import COLUMNS, UNITS, Column, Rule, Rules, Scalar, cleaned, number
+from exporter.records.columns import COLUMNS, UNITS, Column, Meaning, Rule, Rules, Scalar, cleaned
+from exporter.records.notation import PLAIN, Notation, notation_faults
 from exporter.records.unreadable import LeftOut, Unreadable, attempt, place_of, quoted, value
 from exporter.store.person import is_address, normal, without_address
 
@@ -45,12 +46,13 @@ class Filler:
 Fillers = Mapping[type[Record], Filler]
 
 
-def compiled(rules: Rules, records: Iterable[type[Record]]) -> Fillers:
+def compiled(rules: Rules, records: Iterable[type[Record]], notation: Notation = PLAIN) -> Fillers:
     """A checked mapping (see `faults`), ready for `apply`. A record without a mapped column passes that column over.
 
     A rule for `incident.severity` is for that type of record alone, before one for `severity`.
+    `notation`: how the source writes, where a rule does not say.
     """
-    return {record: _filler(rules, record) for record in records}
+    return {record: _filler(rules, record, notation) for record in records}
 
 
 def records(
@@ -159,18 +161,28 @@ def faults(rule: Rule, column: Column) -> Iterator[tuple[tuple[str, ...], str]]:
         yield (), "give either field (where to look in the platform's item) or value (a constant)"
     if rule.field is not None and not all(rule.field.split(".")):
         yield ("field",), "part of this path is empty; write it like CustomFields.Team"
+    yield from faults_of(rule, column, [(("value",), rule.value)])
+
+
+def faults_of(
+    rule: Meaning, column: Column, constants: Sequence[tuple[tuple[str, ...], Scalar | None]] = ()
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is wrong with what a value is said to mean: the keys that lead to it, and words."""
+    yield from notation_faults(rule)
     if rule.match is not None and (fault := pattern_fault(rule.match)):
         yield ("match",), fault
     if (rule.scale or rule.unit) and column.kind not in ("number", "integer", "instant"):
         yield ("scale" if rule.scale else "unit",), f"{column.name} is not a number"
     elif rule.scale and (rule.scale[0] == rule.scale[1] or column.high == float("inf")):
         yield ("scale",), "write the scale from the worst to the best value, and only for csat, effort and sentiment"
-    constants = [
-        (("value",), rule.value),
+    if rule.otherwise is not None and not rule.map:
+        yield ("otherwise",), "this is for words that map does not have, and there is no map; write default or a map"
+    for keys, constant in (
+        *constants,
         (("default",), rule.default),
-        *((("map", k), v) for k, v in rule.map.items()),
-    ]
-    for keys, constant in constants:
+        (("otherwise",), rule.otherwise),
+        *((("map", word), ours) for word, ours in rule.map.items()),
+    ):
         if constant is not None:
             try:
                 column.read(constant)
@@ -178,7 +190,7 @@ def faults(rule: Rule, column: Column) -> Iterator[tuple[tuple[str, ...], str]]:
                 yield keys, f"{column.name} cannot have this value; it is {column.holds}"
 
 
-def _filler(rules: Rules, record: type[Record]) -> Filler:
+def _filler(rules: Rules, record: type[Record], notation: Notation) -> Filler:
     names = [each.name for each in fields(record)]
     known, own = COLUMNS[record], f"{record_name(record)}."
     mine = {name: alternatives for name, alternatives in rules.items() if name in known}
@@ -193,7 +205,7 @@ def _filler(rules: Rules, record: type[Record]) -> Filler:
             if name != "source"
         ),
         mapped=tuple(
-            (names.index(name), name, _read(alternatives, known[name]), _called(alternatives))
+            (names.index(name), name, _read(alternatives, known[name], notation), _called(alternatives))
             for name, alternatives in mine.items()
         ),
         labels=tuple(names.index(name) for name in record.LABELS),
@@ -208,40 +220,73 @@ def _called(rules: Sequence[Rule]) -> str:
     return next((rule.field for rule in rules if rule.field), "")
 
 
-def _read(rules: Sequence[Rule], column: Column) -> Find:
+def _read(rules: Sequence[Rule], column: Column, notation: Notation) -> Find:
     """What the first rule that finds something finds, as a value of the column."""
-    finds, read = [_find(rule, column) for rule in rules], column.read
+    finds = [_find(rule, column, notation.over(rule)) for rule in rules]
 
     def find(item: Json) -> Any:
         for each in finds:
             found = each(item)
             if found is not None:
-                return read(found)
+                return found
         return None
 
     return find
 
 
-def _find(rule: Rule, column: Column) -> Find:
-    """What one rule finds in an item, in our words and units but not yet of the column's type."""
+def _find(rule: Rule, column: Column, notation: Notation) -> Find:
+    """What one rule finds in an item, as a value of the column."""
     if rule.field is None:
-        return lambda _: rule.value
-    parts = tuple(rule.field.split("."))
-    pattern = compile_pattern(rule.match) if rule.match else None
-    words = {word.strip().lower(): ours for word, ours in rule.map.items()}
-    plain = not words and rule.scale is None and rule.unit is None
+        constant = column.read(rule.value)
+        return lambda _: constant
+    parts, read = tuple(rule.field.split(".")), meant(rule, column, notation)
+    return lambda item: read(_lookup(item, parts))
 
-    def find(item: Json) -> Any:
-        found = _lookup(item, parts)
+
+def meant(rule: Meaning, column: Column, notation: Notation) -> Callable[[Any], Any]:
+    """Turns what was found, of any shape, into a value of the column; None where nothing was."""
+    pattern = compile_pattern(rule.match) if rule.match else None
+    nothing = notation.is_null if notation.nulls else None
+    default = None if rule.default is None else column.read(rule.default)
+    one = _one(rule, column, notation)
+
+    def read(found: Any) -> Any:
         if type(found) is not str or pattern:
-            found = _picked(_scalars(found), pattern, column)
-        elif not found or found.isspace():
+            found = _picked(_scalars(found, nothing), pattern, column)
+        elif not found or found.isspace() or (nothing and nothing(found)):
             found = None
         if found is None:
-            return rule.default
-        return found if plain else _ours(found, rule, words, column)
+            return default
+        if isinstance(found, list):
+            return tuple(text for each in found for text in one(each) or ())
+        return one(found)
 
-    return find
+    return read
+
+
+def _one(rule: Meaning, column: Column, notation: Notation) -> Callable[[Scalar], Any]:
+    """Their word as ours, their scale as a share, their unit as seconds; what is none of these as it is written."""
+    ours, theirs = column.read, column.reader(notation)
+    if not rule.map and rule.scale is None and rule.unit is None:
+        return theirs
+    words = {word.strip().lower(): None if each is None else ours(each) for word, each in rule.map.items()}
+    otherwise = None if rule.otherwise is None else ours(rule.otherwise)
+
+    def read(found: Scalar) -> Any:
+        word = str(found).strip().lower()
+        if word in words:
+            return words[word]
+        if otherwise is not None:
+            return otherwise
+        if rule.scale is not None:
+            worst, best = rule.scale
+            share = (notation.number(found) - worst) / (best - worst)
+            if not 0 <= share <= 1:
+                raise Unreadable("out_of_bounds", f"{quoted(found)} is not between {worst:g} and {best:g}")
+            return ours(column.low + share * (column.high - column.low))
+        return ours(notation.number(found) * UNITS[rule.unit]) if rule.unit else theirs(found)
+
+    return read
 
 
 def _lookup(value: Any, parts: Sequence[str]) -> Any:
@@ -268,14 +313,14 @@ def _in_list(values: list[Any], part: str) -> Any:
     return [element[part] for element in elements if part in element]
 
 
-def _scalars(value: Any) -> Iterator[Scalar]:
+def _scalars(value: Any, nothing: Callable[[Any], bool] | None = None) -> Iterator[Scalar]:
     """The plain values within a value: of a list all, of an element (a dict) what it carries."""
     if isinstance(value, list):
         for each in value:
-            yield from _scalars(each)
+            yield from _scalars(each, nothing)
     elif isinstance(value, dict):
-        yield from _scalars(next((value[name] for name in VALUES if value.get(name) is not None), None))
-    elif value is not None and not (isinstance(value, str) and not value.strip()):
+        yield from _scalars(next((value[name] for name in VALUES if value.get(name) is not None), None), nothing)
+    elif value is not None and not (isinstance(value, str) and not value.strip()) and not (nothing and nothing(value)):
         yield value
 
 
@@ -287,19 +332,3 @@ def _picked(values: Iterator[Scalar], pattern: Pattern | None, column: Column) -
     if column.kind == "texts":
         return list(found) or None
     return next(found, None)
-
-
-def _ours(found: Any, rule: Rule, words: Mapping[str, Scalar | None], column: Column) -> Any:
-    """Their word as ours, their scale as a share, their unit as seconds."""
-    if isinstance(found, list):
-        return [_ours(each, rule, words, column) for each in found]
-    word = str(found).strip().lower()
-    if word in words:
-        return words[word]
-    if rule.scale is not None:
-        worst, best = rule.scale
-        share = (number(found) - worst) / (best - worst)
-        if not 0 <= share <= 1:
-            raise Unreadable("out_of_bounds", f"{quoted(found)} is not between {worst:g} and {best:g}")
-        return column.low + share * (column.high - column.low)
-    return number(found) * UNITS[rule.unit] if rule.unit else found

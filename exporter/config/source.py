@@ -19,6 +19,7 @@ from exporter.config.section import SourceSection
 from exporter.config.shape import Checker
 from exporter.records import RECORDS, SEGMENTS, record_name
 from exporter.records.columns import COLUMNS, Rules
+from exporter.records.notation import PLAIN
 
 HTTP_KEYS = {
     *(
@@ -86,7 +87,10 @@ class Reader:
                 except ValueError as error:
                     self.checker.wrong((*at, key), str(error))
                     del values[field]
-        return self.checker.read(connector.Options, values, at)
+        options: Any = self.checker.read(connector.Options, values, at)
+        for keys, message in options.faults() if hasattr(options, "faults") else ():
+            self.checker.wrong((*at, *keys), message)
+        return options
 
     def _placed(self, options: Any) -> Any:
         """The options with a path that is relative to the config."""
@@ -96,6 +100,7 @@ class Reader:
 
     def _source(self, section: SourceSection, connector: Connector, options: Any, http: HttpSettings, at: At) -> Source:
         records = _fed(connector, options)
+        mapping = self._mapping(section, records, at)
         interval = section.interval or needs(connector).interval
         staleness = section.max_staleness or max(3 * interval, SHORTEST_STALENESS)
         if staleness < interval:
@@ -106,7 +111,7 @@ class Reader:
             connector=connector,
             options=self._placed(options),
             http=http,
-            mapping=compiled(self._mapping(section, records, at), records),
+            mapping={} if self.checker.mistakes else compiled(mapping, records, getattr(options, "notation", PLAIN)),
             records=records,
             interval_seconds=interval,
             initial_history_seconds=section.initial_history,
@@ -149,15 +154,15 @@ def _fed(connector: Connector, options: Any) -> RecordTypes:
     return (RECORDS[record],) if record else tuple(connector.RECORDS)
 
 
-def _meant(options: Any) -> dict[str, Any]:
-    """The options; one that came LATER than the stores of an earlier release only where it is not at its default."""
-    values = dataclasses.asdict(options)
-    later = [field for field in dataclasses.fields(options) if field.metadata == LATER]
-    return {
-        name: value
-        for name, value in values.items()
-        if all(field.name != name or value != field.default for field in later)
-    }
+def _meant(value: Any) -> Any:
+    """What is written, as JSON has it; a key that came LATER than the stores of an earlier release only where it is not
+    at its default."""
+    if dataclasses.is_dataclass(value):
+        fields = [(each, getattr(value, each.name)) for each in dataclasses.fields(value)]
+        return {each.name: _meant(given) for each, given in fields if each.metadata != LATER or given != each.default}
+    if isinstance(value, Mapping):
+        return {key: _meant(each) for key, each in value.items()}
+    return [_meant(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _fingerprint(section: SourceSection, options: Any, url: str) -> str:
@@ -167,6 +172,6 @@ def _fingerprint(section: SourceSection, options: Any, url: str) -> str:
         "url": url,
         "options": _meant(options),
         "initial_history": section.initial_history,
-        "mapping": section.model_dump(include={"segments", "fields"}),
+        "mapping": _meant({"segments": section.segments, "fields": section.fields}),
     }
     return hashlib.sha256(json.dumps(meaning, sort_keys=True, default=str).encode()).hexdigest()

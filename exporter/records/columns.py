@@ -5,10 +5,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from functools import partial
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from exporter.records import RECORDS, Record, bounded, instant
+from exporter.records import RECORDS, Record
+from exporter.records.notation import PLAIN, Decimal, Notation, Thousands
 from exporter.records.unreadable import Unreadable, quoted, unknown_word
 
 Kind = Literal["text", "boolean", "integer", "number", "instant", "texts"]
@@ -25,23 +27,38 @@ LONGEST = 100
 LARGEST = 2**63  # the store's whole numbers end below
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 UNITS = {"milliseconds": 0.001, "seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
-PLAIN = frozenset({"id", "url"})  # nothing is cut off these: they are no labels
+WHOLE = frozenset({"id", "url"})  # nothing is cut off these: they are no labels
 
 
 Scalar = str | int | float | bool
 
+LATER = {"later": True}
+"""Metadata of a key that came with a later release: at its default it does not make a stored source another one."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
-    """Where one column's value comes from: a `field` of the platform's item, or a constant `value`."""
+class Meaning:
+    """What a value means that was found: in our words and units, and as its source writes."""
 
     map: Mapping[str, Scalar | None] = field(default_factory=dict)  # their word -> ours; other words pass
-    field: str | None = None  # a dotted path
-    value: Scalar | None = None
     match: str | None = None  # the whole text must match; its first group is the value
     scale: tuple[float, float] | None = None  # their worst and best
     unit: Literal["milliseconds", "seconds", "minutes", "hours", "days"] | None = None
     default: Scalar | None = None  # where nothing is found
+    otherwise: Scalar | None = field(default=None, metadata=LATER)  # for words that `map` does not have
+    time_zone: str | None = field(default=None, metadata=LATER)  # these five: None is as the source has it
+    time_format: str | tuple[str, ...] | None = field(default=None, metadata=LATER)
+    decimal: Decimal | None = field(default=None, metadata=LATER)
+    thousands: Thousands | None = field(default=None, metadata=LATER)
+    nulls: tuple[str, ...] | None = field(default=None, metadata=LATER)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule(Meaning):
+    """Where one column's value comes from: a `field` of the platform's item, or a constant `value`."""
+
+    field: str | None = None  # a dotted path
+    value: Scalar | None = None
 
 
 Rules = Mapping[str, Sequence[Rule]]
@@ -61,12 +78,16 @@ class Column:
     @property
     def read(self) -> Callable[[Any], Any]:
         """Turns a found value into this column's."""
+        return self.reader(PLAIN)
+
+    def reader(self, notation: Notation) -> Callable[[Any], Any]:
+        """Turns a found value that is written in a certain way into this column's."""
         readers: Mapping[str, Callable[[Any], Any]] = {
-            "text": self._word if self.words else _plain if self.name in PLAIN else _text,
+            "text": self._word if self.words else _whole if self.name in WHOLE else _text,
             "boolean": _boolean,
-            "integer": self._integer,
-            "number": self._number,
-            "instant": _instant,
+            "integer": partial(self._integer, notation.number),
+            "number": partial(self._number, notation.number),
+            "instant": notation.instant,
             "texts": _texts,
         }
         return readers[self.kind]
@@ -104,13 +125,13 @@ class Column:
             raise unknown_word(value, sorted(self.words))
         return word
 
-    def _number(self, value: Any) -> float:
+    def _number(self, number: Callable[[Any], float], value: Any) -> float:
         found = number(value)
         if not self.low <= found <= self.high:
             raise Unreadable("out_of_bounds", f"{quoted(value)} is not {self._between}")
         return found
 
-    def _integer(self, value: Any) -> int:
+    def _integer(self, number: Callable[[Any], float], value: Any) -> int:
         found = value if type(value) is int else number(value)
         if not self.low <= found < LARGEST:
             raise Unreadable("out_of_bounds", f"{quoted(value)} is not between {self.low:g} and {LARGEST:g}")
@@ -160,18 +181,7 @@ def _text(value: Any) -> str | None:
     raise Unreadable("wrong_shape", f"{quoted(value)} is not a text")
 
 
-def number(value: Any) -> float:
-    """A finite number, also one that is written as a text."""
-    try:
-        found = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        found = math.nan
-    if not math.isfinite(found):
-        raise Unreadable("not_a_number", f"{quoted(value)} is not a number")
-    return found
-
-
-def _plain(value: Any) -> str:
+def _whole(value: Any) -> str:
     """An id or a link, whole."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise Unreadable("wrong_shape", f"{quoted(value)} is not an id")
@@ -186,18 +196,6 @@ def _boolean(value: Any) -> bool:
     if found is None:
         raise Unreadable("unknown_word", f"{quoted(value)} is neither yes nor no")
     return found
-
-
-def _instant(value: Any) -> datetime | None:
-    """ISO 8601 with an offset, or seconds since 1970."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            return bounded(datetime.fromtimestamp(value, UTC), value)
-        except (ValueError, OverflowError, OSError):  # OSError: a time before any calendar
-            raise Unreadable("out_of_bounds", f"{quoted(value)} is not between 1970 and 2200") from None
-    if isinstance(value, datetime):
-        return bounded(value, value.isoformat())
-    return instant(value.strip() if isinstance(value, str) else value)
 
 
 def _texts(value: Any) -> tuple[str, ...]:

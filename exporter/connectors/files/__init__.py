@@ -1,57 +1,71 @@
-"""Files: a row of a JSON Lines, CSV or Parquet file is a record.
+"""Files: a row of a JSON Lines, CSV, Parquet or .xlsx file is a record.
 
-API      None: the files that match a glob, text also in gzip. Columns are named as the record's own, or renamed by
-         `columns`. A JSON file may also be one list of objects, or one object around such a list.
+API      None: the files that match a glob, text also in gzip or as the only file of a zip. Columns are named as the
+         record's own, or say under `columns` what they fill. A JSON file may also be one list of objects, or one object
+         around such a list. Of .xlsx one sheet is read, its formulas as last computed.
 Polls    The files that changed, oldest first: JSON Lines and CSV from where they ended, whole where they did more than
-         grow; Parquet and JSON lists always whole. A last line without an end is left until the file has been still for
-         a minute. A file that cannot be read is named and asked again at the next poll; the others are read.
+         grow; Parquet, .xlsx and JSON lists always whole. A last line without an end is left until the file has been
+         still for a minute. A file that cannot be read is named and asked again at the next poll; the others are read.
 Cursor   files: by device and inode, how far a file was read and what it looked like.  rest: those that were not read to
          their end.  faults: why, where they cannot be.  like: how many rows, bytes and files were there when last some
          were.
 Blind    Rows and files that were taken away: their records stay. A change in the middle of a file that also grew.
-         Of the rows with one id the one read last counts.
-Checked  Files written by Python's csv, json and gzip and by DuckDB.
+         Of the rows with one id the one read last counts. Which of the two hours that an autumn night has twice a
+         local time is in: the first is taken.
+Checked  Files written by Python's csv, json, gzip and zipfile, by DuckDB and by openpyxl.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from exporter import records
-from exporter.collect.contract import Cursor, Page
+from exporter.collect.contract import LATER, Cursor, Page
 from exporter.collect.finding import Finding
 from exporter.collect.http import Client, NotUnderstood, Partial, SourceError, Unavailable
-from exporter.connectors.files.csv_file import csv_rows
-from exporter.connectors.files.discovery import Broken, File, State, looked_at, matching, resumed, root_of
+from exporter.connectors.files.csv_file import Layout, csv_rows
+from exporter.connectors.files.discovery import Broken, File, State, Unfinished, looked_at, matching, root_of
+from exporter.connectors.files.mapping import Target, faults, meaning, place, read
 from exporter.connectors.files.parquet_file import parquet_rows
 from exporter.connectors.files.rows import Reached, Row, json_rows
-from exporter.records import Read, Record, RecordName
-from exporter.records.columns import COLUMNS, Column
-from exporter.records.unreadable import FILE, ITEM, Fault, LeftOut, Unreadable, value
+from exporter.connectors.files.unpack import Encoding, member_of, plain, resumed, zipfile_of
+from exporter.connectors.files.xlsx_file import xlsx_rows
+from exporter.records import Read, RecordName
+from exporter.records.notation import PLAIN, Decimal, Notation, Thousands, notation_faults
+from exporter.records.unreadable import FILE, ITEM, Fault, LeftOut
 
 RECORDS = tuple(records.RECORDS.values())
 AUTH = None
 INTERVAL = 30
 READS_ALL = True
 NOUN = "row"
-Format = Literal["json_lines", "csv", "parquet"]
+Format = Literal["json_lines", "csv", "parquet", "xlsx"]
 FORMATS: dict[str, Format] = {
     ".jsonl": "json_lines",
     ".ndjson": "json_lines",
     ".json": "json_lines",
     ".csv": "csv",
+    ".tsv": "csv",
     ".parquet": "parquet",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
 }
 FAULTS_KEPT, FAULTS_TOLD = 20, 5
 WHOLE_FILES = "files"  # the scope of files that cannot be read at all
 PAGE_BYTES = 8 * 1024 * 1024  # a page ends there even if it has few rows,
 PAGE_FILES = 1_000  # and after so many files, so that a poll that breaks off need not open them all again
+
+
+Named = Annotated[
+    Annotated[str, Tag("its name")] | Annotated[Target, Tag("its rule")],
+    Discriminator(lambda given: "its rule" if isinstance(given, dict | Target) else "its name"),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +75,28 @@ class Options:
     path: str  # a glob; ** is any number of folders
     record: RecordName
     format: Format | None = None  # none: by the ending of the name
-    columns: Mapping[str, str] = field(default_factory=dict)  # their name -> ours, or -> "" to pass the column over
+    columns: Mapping[str, Named] = field(default_factory=dict)  # their name -> ours, or -> "" to pass the column over
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","  # of CSV
     page_size: Annotated[int, Field(ge=1, le=50_000)] = 5_000  # rows
+    encoding: Encoding = field(default="utf-8", metadata=LATER)  # of JSON Lines and CSV
+    header_line: Annotated[int, Field(ge=1)] | None = field(default=None, metadata=LATER)  # of CSV and .xlsx
+    sheet: str | None = field(default=None, metadata=LATER)  # of .xlsx; none: the only one
+    time_zone: str | None = field(default=None, metadata=LATER)  # of times without an offset
+    time_format: str | tuple[str, ...] | None = field(default=None, metadata=LATER)  # none: ISO 8601
+    decimal: Decimal | None = field(default=None, metadata=LATER)
+    thousands: Thousands | None = field(default=None, metadata=LATER)
+    nulls: tuple[str, ...] | None = field(default=None, metadata=LATER)  # words for nothing
 
-    def __post_init__(self) -> None:
-        known = sorted(COLUMNS[records.RECORDS[self.record]].keys() - {"source"})
-        for theirs, ours in self.columns.items():
-            if ours and ours not in known:
-                turned = f"; write the name in the file first: {ours}: {theirs}" if theirs in known else ""
-                raise ValueError(f"columns: {theirs}: {self.record} has no {ours!r}{turned}; it has {', '.join(known)}")
+    @property
+    def notation(self) -> Notation:
+        """How the files write, where a column does not say."""
+        return PLAIN.over(self)
+
+    def faults(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What is wrong with the options together: the keys that lead to it, and words."""
+        yield from notation_faults(self)
+        for keys, message in faults(self.columns, records.RECORDS[self.record]):
+            yield ("columns", *keys), message
 
 
 async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[Page]:
@@ -120,7 +146,11 @@ class Gathering:
     """One poll: rows of many files on one page, so that many small files cost no more than one large one."""
 
     def __init__(self, client: Client, options: Options, cursor: Cursor) -> None:
-        self.client, self.options, self.reading = client, options, meaning(options)
+        self.client, self.options = client, options
+        self.reading = meaning(options.columns, records.RECORDS[options.record], options.notation)
+        self.layout = Layout(
+            options.delimiter, options.header_line, options.encoding, self.reading.columns.keys(), self.reading.single
+        )
         self.states = {key: State(*state) for key, state in cursor.get("files", {}).items()}
         # Before there was `rest`, a file not read to its end was one with something behind the offset.
         self.rest = set(cursor.get("rest", [key for key, state in self.states.items() if state.offset < state.size]))
@@ -147,6 +177,9 @@ class Gathering:
                 yield from self._file(file)
             except FileNotFoundError:
                 continue  # moved since it was listed
+            except Unfinished:
+                well += 1
+                continue  # what is packed is read when it is whole
             except SourceError as error:
                 broken = error
             except OSError as error:
@@ -187,7 +220,7 @@ class Gathering:
         if same and file.key not in self.rest:
             return
         self.rest.add(file.key)
-        kind = self.options.format or format_of(file.path)
+        kind = self.options.format or format_of(file)
         reached, rows = Reached(state or State(file.size, file.modified)), list[Row]()
         self.waiting.append(Part(file, kind, reached, rows))
         found = self._rows(file, kind, reached)
@@ -204,20 +237,22 @@ class Gathering:
             yield self._page()
 
     def _rows(self, file: File, kind: Format, reached: Reached) -> Iterator[Row]:
-        reading = self.reading
-        if kind == "parquet":
+        reading, encoding = self.reading, self.options.encoding
+        if kind in ("parquet", "xlsx"):
             reached.begun = State(file.size, file.modified)
-            return parquet_rows(file, reached, reading.check, reading.times)
-        reached.begun = resumed(file, reached.begun)
+            if kind == "xlsx":
+                return xlsx_rows(file, reached, self.layout, self.options.sheet, reading.check)
+            return parquet_rows(file, reached, reading.check, reading.zoneless)
+        reached.begun = resumed(file, reached.begun, encoding)
         if kind == "json_lines":
-            return json_rows(file, reached, reading.check, reading.called("id"))
-        return csv_rows(file, reached, self.options.delimiter, reading.check, reading.called(""))
+            return json_rows(file, reached, encoding, reading.check, reading.called("id"))
+        return csv_rows(file, reached, self.layout, reading.check)
 
     def _page(self) -> Page:
         """What waits, as records."""
         reads: list[Read] = []
         for file, kind, reached, rows in self.waiting:
-            reader, where = partial(read, self.reading, kind == "csv"), partial(place, self.told(file))
+            reader, where = partial(read, self.reading, kind in ("csv", "xlsx")), partial(place, self.told(file))
             reads += self.client.each(rows, reader, where, file.key)
             self.states[file.key] = reached.state
             if reached.whole:
@@ -240,77 +275,15 @@ class Gathering:
         }
 
 
-class Reading(NamedTuple):
-    """What a file's columns mean."""
-
-    record: type[Record]
-    columns: Mapping[str, tuple[str, Callable[[Any], Any]]]  # their name -> ours and what reads a value; "" is passed
-    times: Collection[str]  # as they name them
-    blank: Mapping[str, Any]  # every column of the record, as it is when nothing is said
-    setters: Sequence[Callable[[Record, Any], None]]
-
-    def made(self, found: Mapping[str, Any]) -> Record:
-        """A record, slot by slot: calling the dataclass would be a third of the time spent on a row."""
-        record = object.__new__(self.record)
-        for setter, each in zip(self.setters, {**self.blank, **found}.values(), strict=True):
-            setter(record, each)
-        return record
-
-    def check(self, given: Collection[str], where: str) -> None:
-        """A name nobody knows is a mistake of the whole file: a figure would silently be missing."""
-        if unknown := [name for name in given if name not in self.columns]:
-            raise Broken(
-                f"{where}: unknown column {unknown[0]!r}; say under columns which field it fills, or ignore it with "
-                f'"" (fields and segments can still read it); known: {", ".join(self.columns)}'
-            )
-
-    def called(self, ours: str) -> Collection[str]:
-        """What they call a column of ours; "" is for those passed over."""
-        return {theirs for theirs, (name, _) in self.columns.items() if name == ours}
-
-
-def format_of(path: Path) -> Format:
-    """By the ending, also of `events.jsonl.1`."""
-    for suffix in reversed(path.suffixes):
-        if suffix.lower() in FORMATS:
-            return FORMATS[suffix.lower()]
+def format_of(file: File) -> Format:
+    """By the ending, also of `events.jsonl.1`; of a zip file by what it holds."""
+    names = [file.path]
+    if file.path.suffix.lower() == ".zip":
+        with plain(file) as binary, zipfile_of(binary, file) as archive:
+            names.append(Path(member_of(archive, file).filename))
+    for suffix in (suffix.lower() for name in names for suffix in reversed(name.suffixes)):
+        if suffix in FORMATS:
+            return FORMATS[suffix]
     raise NotUnderstood(
-        f"{path}: the format is not known from the file name; known endings: {', '.join(FORMATS)}; or set `format`"
+        f"{file.path}: the format is not known from the file name; known endings: {', '.join(FORMATS)}; or set `format`"
     )
-
-
-def meaning(options: Options) -> Reading:
-    record = records.RECORDS[options.record]
-    columns = {name: column for name, column in COLUMNS[record].items() if name != "source"}
-    ours = {name: name for name in columns} | dict(options.columns)
-    readers = {name: reader(column) for name, column in columns.items()} | {"": str}
-    times = [theirs for theirs, name in ours.items() if name and columns[name].kind == "instant"]
-    blank = {each.name: None if each.default is MISSING else each.default for each in fields(record)}
-    setters = [getattr(record, name).__set__ for name in blank]
-    return Reading(record, {theirs: (name, readers[name]) for theirs, name in ours.items()}, times, blank, setters)
-
-
-def reader(column: Column) -> Callable[[Any], Any]:
-    """What reads a value of a column; several texts in a cell are parted by semicolons."""
-    if column.kind != "texts":
-        return column.read
-    return lambda given: column.read(given.split(";") if isinstance(given, str) else given)
-
-
-def place(name: str, row: Row) -> str:
-    return f"{name}:{row.line}"
-
-
-def read(reading: Reading, empty_is_none: bool, row: Row) -> Read:
-    """A row as a record, beside the row as it was given."""
-    if row.fault:
-        raise Unreadable("broken_row", row.fault)
-    found: dict[str, Any] = {}
-    for theirs, given in row.values.items():
-        ours, of_column = reading.columns[theirs]
-        if ours and given is not None and not (empty_is_none and given == ""):
-            found[ours] = value(ours, of_column, given, theirs)
-    if "id" not in found:
-        told = " or ".join(sorted(reading.called("id") & row.values.keys())) or "id"
-        raise Unreadable("missing", f"there is no id in {told}" if told != "id" else "there is no id", "id")
-    return Read(reading.made(found), row.values)

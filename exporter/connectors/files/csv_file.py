@@ -1,14 +1,19 @@
 """Reads the rows of CSV. A quote that nobody closes costs the line it stands in, not the lines behind it."""
 
 import csv
+import re
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from exporter.connectors.files.discovery import Broken, File, State, opened
+from exporter.connectors.files.discovery import Broken, File, State
 from exporter.connectors.files.rows import LONGEST_LINE, TOO_LONG, Check, Line, Lines, Reached, Row
+from exporter.connectors.files.unpack import Encoding, encoding_of, opened
 
 MOST_LINES = 1_000  # of one row; what goes on for longer is a quote that nobody closed
+LINES_BEFORE_HEADER = 20
+DELIMITERS = ";\t|,"
+SEPARATOR = re.compile(rb'"?sep=([^\r\n])"?[\r\n]*', re.IGNORECASE)  # how spreadsheets are told their delimiter
 LIKE_ROWS = 3  # so many lines within a cell, each with as many delimiters as a row, are rows
 
 csv.field_size_limit(LONGEST_LINE)  # a long description is no reason to lose a row
@@ -38,22 +43,40 @@ class Header(NamedTuple):
         return found
 
 
-def csv_rows(file: File, reached: Reached, delimiter: str, check: Check, passed_over: Collection[str]) -> Iterator[Row]:
-    """The rows. `passed_over`: the names of columns that nobody reads, which may stand there more than once."""
+class Layout(NamedTuple):
+    """How a file is laid out, and which names its columns may have."""
+
+    delimiter: str
+    header_line: int | None  # none: the first line that is not empty, and not `sep=;`
+    encoding: Encoding
+    known: Collection[str]
+    single: Collection[str]  # names that may stand over one column only
+
+
+def csv_rows(file: File, reached: Reached, layout: Layout, check: Check) -> Iterator[Row]:
+    """The rows."""
     start = State(file.size, file.modified)
-    with opened(file) as binary:
-        records = Records(Lines(binary, file, start), file, delimiter)
+    with opened(file, layout.encoding) as binary:
+        records = Records(Lines(binary, file, start), file, layout.delimiter)
+        records.pass_to(layout.header_line)
         top = next((record for record in records if record.cells != []), None)
         if top is None:
+            if layout.header_line and file.still and file.size:
+                raise Broken(
+                    f"{file.path}: ends before line {layout.header_line}, which header_line says is the header"
+                )
             reached.whole = not records.half
             return
         if top.cells is None:
             raise Broken(f"{file.path}:{top.last.number}: the header cannot be read: {top.fault}")
-        header = header_of(top.cells, f"{file.path}:{top.last.number}", check, passed_over)
+        where = f"{file.path}:{top.last.number}"
+        if not set(map(str.strip, top.cells)) & set(layout.known):
+            raise_advice(where, top.cells, records, layout)
+        header = header_of(top.cells, where, check, layout)
     if not reached.begun.offset:
         reached.line = top.last
-    with opened(file) as binary:
-        records = Records(Lines(binary, file, reached.state), file, delimiter, header)
+    with opened(file, layout.encoding) as binary:
+        records = Records(Lines(binary, file, reached.state), file, records.delimiter, header)
         for record in records:
             reached.line = record.last
             if record.cells is None:
@@ -63,10 +86,25 @@ def csv_rows(file: File, reached: Reached, delimiter: str, check: Check, passed_
         reached.whole = not records.half
 
 
-def header_of(cells: Sequence[str], where: str, check: Check, passed_over: Collection[str]) -> Header:
+def raise_advice(where: str, cells: Sequence[str], records: "Records", layout: Layout) -> None:
+    """Raises where what should be the header has no name that is known, but looks like something else."""
+    if layout.header_line is None:
+        for record, _ in zip(records, range(LINES_BEFORE_HEADER), strict=False):
+            if len({cell.strip() for cell in record.cells or ()} & set(layout.known)) > 1:
+                line = record.last.number
+                raise Broken(f"{where}: this is not the header, which seems to be line {line}; set header_line: {line}")
+    text, delimiter = records.delimiter.join(cells), records.delimiter
+    most = max((sign for sign in DELIMITERS if sign != delimiter), key=text.count)
+    if text.count(most) > text.count(delimiter):
+        count = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
+        shown = "\\t" if most == "\t" else most
+        raise Broken(f'{where}: the header is {count} by delimiter "{delimiter}"; set delimiter: "{shown}"')
+
+
+def header_of(cells: Sequence[str], where: str, check: Check, layout: Layout) -> Header:
     """The header; raises where a name is unknown or stands twice and is used."""
     names = [name.strip() for name in cells]
-    while names and not names[-1] and "" not in passed_over:  # what a spreadsheet leaves behind
+    while names and not names[-1] and "" not in layout.known:  # what a spreadsheet leaves behind
         names.pop()
     check(names, where)
     places: dict[str, list[int]] = {}
@@ -74,10 +112,13 @@ def header_of(cells: Sequence[str], where: str, check: Check, passed_over: Colle
         places.setdefault(name, []).append(place)
     repeated = {name for name, at in places.items() if len(at) > 1}
     for name in names:
-        if name in repeated and name not in passed_over:
+        if name in repeated and name in layout.single:
             *others, last = places[name]
             at = f"{', '.join(map(str, others))} and {last}"
-            raise Broken(f"{where}: columns {at} are all called {name!r}; ignore it, or give each its own name")
+            raise Broken(
+                f"{where}: columns {at} are all called {name!r}; write under columns which counts: "
+                f"{name}: {{ to: ..., repeated: first }} (or last), or ignore them"
+            )
     return Header(names, repeated, len(cells))
 
 
@@ -126,6 +167,19 @@ class Records:
             reader = self._reader()
             yield Record(held[0], len(held[0].raw or b""), None, fault)
 
+    def pass_to(self, header_line: int | None) -> None:
+        """Passes over what stands before the header; a line `sep=;` tells the delimiter."""
+        first = next(self._unread, None)
+        if first is None:
+            return
+        if told := SEPARATOR.fullmatch(first.raw or b""):
+            self.delimiter = told[1].decode("latin-1")
+        elif header_line in (None, 1):
+            self._again.append(first)
+            return
+        for _ in range((header_line or 2) - 2):
+            next(self._unread, None)
+
     def _reader(self) -> Iterator[list[str]]:
         return csv.reader(self._texts(), delimiter=self.delimiter, strict=True)
 
@@ -142,7 +196,8 @@ class Records:
             try:
                 yield line.raw.decode()
             except UnicodeDecodeError:
-                raise Broken(f"{self.file.path}:{line.number}: not UTF-8; save the file as UTF-8") from None
+                likely = encoding_of(line.raw)
+                raise Broken(f"{self.file.path}:{line.number}: not UTF-8; set encoding: {likely}") from None
         self._ended = True
 
     def _fault(self, cells: list[str], held: list[Line]) -> str:

@@ -1,18 +1,14 @@
-"""Finds the files of a glob, remembers how far each was read, and opens them: plain or packed, never a pipe."""
+"""Finds the files of a glob, and remembers how far each was read."""
 
-import gzip
-import io
 import os
 import re
 import stat
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from fnmatch import translate
 from itertools import takewhile
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple
 
 from exporter.collect.finding import Finding
 from exporter.collect.http import NotUnderstood
@@ -21,18 +17,6 @@ MAGIC = re.compile(r"[*?[]")
 STILL = timedelta(seconds=60)  # a file not written to for so long is taken to be finished
 MOST_NAMES = 1_000_000
 MOST_TOLD = 5
-UNPACKED_BYTES = 256 * 1024 * 1024  # what gzip or Parquet may always hold,
-UNPACKED_TIMES = 200  # and beyond that to so many times its size: real exports reach 80, bombs 1,000
-OTHER_THINGS = {
-    b"PK\x03\x04": "a zip archive or a spreadsheet (.xlsx); unpack it, or save it as CSV",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it, or use gzip",
-    b"BZh91AY": "compressed with bzip2; unpack it, or use gzip",
-    b"\xfd7zXZ": "compressed with xz; unpack it, or use gzip",
-    b"\xff\xfe": "UTF-16; save it as UTF-8",
-    b"\xfe\xff": "UTF-16; save it as UTF-8",
-    b"PAR1": "Parquet; set `format: parquet`, or name it .parquet",
-}
-"""What a file that should hold text begins with, and what it is then."""
 
 
 class State(NamedTuple):
@@ -66,6 +50,10 @@ class File(NamedTuple):
 
 class Broken(NotUnderstood):
     """A file that cannot be read, or not to its end; the others can."""
+
+
+class Unfinished(Exception):  # noqa: N818 - no error: the rest is still to be written
+    """A file that cannot be read before it is written to its end."""
 
 
 def matching(pattern: str, at: datetime) -> tuple[list[File], list[str]]:
@@ -171,83 +159,3 @@ def entries(folder: Path, faults: list[str]) -> list["os.DirEntry[str]"]:
     except OSError as error:
         faults.append(f"{folder}: {error.strerror}")
         return []
-
-
-@contextmanager
-def opened(file: File, holds: str = "text") -> Iterator[BinaryIO]:
-    """The bytes of a file, unpacked where it is text in gzip. Raises FileNotFoundError if it is another file by now."""
-    # Without waiting: what was a file when it was listed may be a pipe that nobody writes to.
-    with os.fdopen(os.open(file.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as binary:
-        status = os.fstat(binary.fileno())
-        if not stat.S_ISREG(status.st_mode) or key_of(status) != file.key:
-            raise FileNotFoundError(file.path)
-        head = binary.peek(8) if holds == "text" else b""
-        for magic, what in OTHER_THINGS.items():
-            if head.startswith(magic):
-                raise Broken(f"{file.path}: is {what}")
-        if not head.startswith(b"\x1f\x8b"):
-            yield binary
-            return
-        with io.BufferedReader(Gzip(binary, file), 256 * 1024) as unpacked:
-            yield unpacked
-
-
-class Gzip(io.RawIOBase):
-    """What a gzip file holds, as far as it is written, and never without measure."""
-
-    def __init__(self, binary: BinaryIO, file: File) -> None:
-        self._gzip, self._file = gzip.GzipFile(fileobj=binary), file
-        self._left = most_unpacked(file)
-        self.cut = False  # the rest is still being written
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        target = memoryview(cast(bytearray, buffer))
-        try:
-            part = self._gzip.read1(len(target))
-        except EOFError:
-            if not self._file.still:
-                self.cut = True
-                return 0
-            raise Broken(f"{self._file.path}: this gzip file ends in the middle") from None
-        except (gzip.BadGzipFile, zlib.error):
-            raise Broken(f"{self._file.path}: this gzip file is damaged") from None
-        self._left -= len(part)
-        if self._left < 0:
-            raise too_packed(self._file)
-        target[: len(part)] = part
-        return len(part)
-
-
-def most_unpacked(file: File) -> int:
-    """How many bytes a packed file may hold."""
-    return max(UNPACKED_BYTES, UNPACKED_TIMES * file.size)
-
-
-def too_packed(file: File) -> Broken:
-    return Broken(
-        f"{file.path}: unpacks to more than {UNPACKED_TIMES} times its size, more than any export does; check the file"
-    )
-
-
-def resumed(file: File, state: State | None) -> State:
-    """Where to go on, the file being there: where it was left, or at its beginning if it did more than grow."""
-    if state is not None and state.tail:  # without one, as of a JSON list, nothing tells that it is the same
-        grown = file.size > state.size or (file.size, file.modified) == (state.size, state.modified)
-        with opened(file) as binary:
-            if grown:
-                pass_over(binary, state.offset - state.tail)
-            if grown and zlib.crc32(binary.read(state.tail)) == state.check:
-                return state._replace(size=file.size, modified=file.modified)
-    return State(file.size, file.modified)
-
-
-def pass_over(binary: BinaryIO, count: int) -> None:
-    """Skips the first bytes; reads them where it must."""
-    if binary.seekable():
-        binary.seek(count)
-        return
-    while count > 0 and (part := binary.read(min(count, 1024 * 1024))):
-        count -= len(part)

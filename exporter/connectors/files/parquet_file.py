@@ -7,8 +7,9 @@ from typing import Any
 
 import duckdb
 
-from exporter.connectors.files.discovery import Broken, File, State, most_unpacked, opened, too_packed
+from exporter.connectors.files.discovery import Broken, File, State
 from exporter.connectors.files.rows import Check, Reached, Row
+from exporter.connectors.files.unpack import most_unpacked, plain, too_packed
 
 MEMORY = "256MB"
 BATCH_ROWS = 20_000
@@ -17,17 +18,17 @@ LONGEST_ROW = 8 * 1024 * 1024
 NESTED = ("[]", ")")  # how the types of lists, and of structs and maps, end
 
 
-def parquet_rows(file: File, reached: Reached, check: Check, times: Collection[str]) -> Iterator[Row]:
-    """The rows. `times`: the names of columns that must be instants."""
+def parquet_rows(file: File, reached: Reached, check: Check, zoneless: Collection[str]) -> Iterator[Row]:
+    """The rows. `zoneless`: the names of times that need an offset, as nothing is said of their zone."""
     try:
-        with opened(file, "parquet"), duckdb.connect(config={"threads": 1, "memory_limit": MEMORY}) as db:
+        with plain(file), duckdb.connect(config={"threads": 1, "memory_limit": MEMORY}) as db:
             path = glob.escape(str(file.path))
             described = "select column_name, column_type from (describe from read_parquet(?))"
             kinds: dict[str, str] = dict(db.execute(described, [path]).fetchall())
             check(kinds, str(file.path))
-            zoneless = [name for name in times if kinds.get(name, "").partition("_")[0] in ("TIMESTAMP", "DATE")]
-            if zoneless:
-                raise Broken(f"{file.path}: column {zoneless[0]!r} has no time zone")
+            if local := [name for name in zoneless if kinds.get(name, "").partition("_")[0] in ("TIMESTAMP", "DATE")]:
+                told = f"column {local[0]!r} has" if len(local) == 1 else f"columns {', '.join(map(repr, local))} have"
+                raise Broken(f"{file.path}: {told} no time zone; set time_zone, such as Europe/Berlin")
             names = ", ".join(as_read(name, kind) for name, kind in kinds.items())
             query = (
                 f"select {names} from read_parquet(?, file_row_number = true)"

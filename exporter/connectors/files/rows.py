@@ -9,7 +9,8 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 
 from exporter.collect.decode import decoded
-from exporter.connectors.files.discovery import Broken, File, Gzip, State, opened, pass_over
+from exporter.connectors.files.discovery import Broken, File, State, Unfinished
+from exporter.connectors.files.unpack import Encoding, encoding_of, opened, pass_over
 
 LONGEST_LINE = 8 * 1024 * 1024
 NO_TEXT = 256 * 1024 * 1024  # what goes on for so long without a line break
@@ -74,8 +75,7 @@ class Lines:
                 raw = raw.removeprefix(codecs.BOM_UTF8)
             end += length
             yield Line(raw, end, number)
-        unpacked = getattr(self.binary, "raw", None)
-        self.half = isinstance(unpacked, Gzip) and unpacked.cut
+        self.half = getattr(getattr(self.binary, "raw", None), "cut", False)
 
     def _rest(self, length: int, number: int) -> tuple[int, bool]:
         """The length of a line that is too long, and whether it has an end."""
@@ -95,11 +95,11 @@ Check = Callable[[Collection[str], str], None]
 """Given the names of columns and where they stand: an error if one is unknown."""
 
 
-def json_rows(file: File, reached: Reached, check: Check, ids: Collection[str]) -> Iterator[Row]:
+def json_rows(file: File, reached: Reached, encoding: Encoding, check: Check, ids: Collection[str]) -> Iterator[Row]:
     """The rows of JSON Lines, or the items of a file that is one list, or one object without `ids` around a list."""
     if not reached.begun.offset:
         try:
-            items = document(file, ids)
+            items = document(file, encoding, ids)
         except Unfinished:
             return
         if items is not None:
@@ -107,7 +107,7 @@ def json_rows(file: File, reached: Reached, check: Check, ids: Collection[str]) 
                 yield json_row(file, number, bytes(item), check)
             reached.begun, reached.whole = State(file.size, file.modified, file.size, len(items)), True
             return
-    with opened(file) as binary:
+    with opened(file, encoding) as binary:
         lines = Lines(binary, file, reached.begun)
         for line in lines:
             row = None
@@ -122,6 +122,8 @@ def json_rows(file: File, reached: Reached, check: Check, ids: Collection[str]) 
 
 
 def json_row(file: File, number: int, raw: bytes, check: Check) -> Row:
+    if not raw.isascii() and (likely := encoding_of(raw)) != "utf-8":
+        return Row(number, None, len(raw), f"not UTF-8; set encoding: {likely}")
     try:
         values = decoded(raw)
     except (ValueError, RecursionError):
@@ -132,13 +134,9 @@ def json_row(file: File, number: int, raw: bytes, check: Check) -> Row:
     return Row(number, values, len(raw))
 
 
-class Unfinished(Exception):  # noqa: N818 - no error: the rest is still to be written
-    """A file that cannot be read before it is written to its end."""
-
-
-def document(file: File, ids: Collection[str]) -> list[msgspec.Raw] | None:
+def document(file: File, encoding: Encoding, ids: Collection[str]) -> list[msgspec.Raw] | None:
     """The items of a file that is one JSON value; None where each line is one."""
-    with opened(file) as binary:
+    with opened(file, encoding) as binary:
         first = beginning(binary)
         if first[:1] not in (b"[", b"{"):
             return None

@@ -87,9 +87,9 @@ async def test_a_stray_quote_in_the_header_is_named(folder: Folder) -> None:
     [
         ("a.csv", "id,colour\n1,red\n", "a.csv:1: unknown column 'colour'"),
         ("a.jsonl", '{"id": "1", "colour": 1}\n', "a.jsonl:1: unknown column 'colour'"),
-        ("a.csv", "id,category\n1,Büro\n".encode("latin-1"), "a.csv:2: not UTF-8; save the file as UTF-8"),
-        ("a.csv", "id,category\n1,x\n".encode("utf-16"), "a.csv: is UTF-16; save it as UTF-8"),
-        ("a.csv", b"PK\x03\x04 and so on", "a.csv: is a zip archive or a spreadsheet (.xlsx)"),
+        ("a.csv", "id,category\n1,Büro\n".encode("latin-1"), "a.csv:2: not UTF-8; set encoding: cp1252"),
+        ("a.csv", "id,category\n1,x\n".encode("utf-16"), "a.csv: is UTF-16; set encoding: utf-16"),
+        ("a.csv", b"PK\x03\x04 and so on", "a.csv: this zip file is damaged, or not all of it is there"),
         ("a.csv", 'id,"category\n', "a.csv:1: the header cannot be read"),
         ("a.csv", "id,category,category\n", "a.csv:1: columns 2 and 3 are all called 'category'"),
         (
@@ -369,17 +369,19 @@ async def test_dying_after_any_page_over_many_files_reads_each_row_once(folder: 
 
 
 MEASURE = """
-import asyncio, resource, sys
+import asyncio, json, resource, sys
 from datetime import UTC, datetime
 from exporter.collect.http import Client, HttpSettings
 from exporter.connectors import files
+
+options = json.loads(sys.argv[2])
 
 async def main():
     async with Client(HttpSettings(url=""), at=datetime.now(UTC), since=datetime.now(UTC)) as client:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         rows = text = 0
         try:
-            async for page in files.poll(client, files.Options(path=sys.argv[1], record="request"), {}):
+            async for page in files.poll(client, files.Options(path=sys.argv[1], record="request", **options), {}):
                 rows += len(page.reads)
         except Exception as error:
             text = str(error)
@@ -389,10 +391,10 @@ asyncio.run(main())
 """
 
 
-async def measured(path: Path) -> tuple[int, int, str]:
+async def measured(path: Path, **options: str) -> tuple[int, int, str]:
     """Rows, megabytes that a poll of its own process took, and what it said."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", MEASURE, str(path), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", MEASURE, str(path), json.dumps(options), stdout=asyncio.subprocess.PIPE
     )
     answer = (await process.communicate())[0].decode()
     came, megabytes, text = answer.split(" ", 2)

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
 
 from exporter.collect.http import Client, HttpSettings, NotUnderstood, Unavailable
 from exporter.collect.mapping import compiled, team
@@ -357,16 +356,6 @@ async def test_however_a_file_grows_each_row_is_read_once(name: str, cuts: set[i
     assert rows == 9
     assert set(folder.stored) == {f"r{number}" for number in range(9)}
     assert folder.skipped == 0
-
-
-def test_a_mapping_to_a_column_that_is_not_there_is_a_mistake_of_the_configuration() -> None:
-    with pytest.raises(ValidationError, match=r"request has no 'colour'; it has .*opened_at"):
-        TypeAdapter(Options).validate_python({"path": "x", "record": "request", "columns": {"a": "colour"}})
-
-
-def test_columns_written_the_wrong_way_round_are_told_so() -> None:
-    with pytest.raises(ValidationError, match=r"no 'Number'; their name comes first: write Number: id; it has"):
-        TypeAdapter(Options).validate_python({"path": "x", "record": "request", "columns": {"id": "Number"}})
 
 
 async def test_long_ids_are_not_cut(folder: Folder) -> None:

@@ -1,14 +1,17 @@
 """What rows of files are: files as people and programs write them, and the records they must become."""
 
 import gzip
+import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import openpyxl
 
 from exporter.records import RECORDS, Account, Booking, Change, Cost, Record, Request, Run, person_columns
 from exporter.records.columns import COLUMNS, Rule
@@ -40,6 +43,25 @@ def lines(*rows: Mapping[str, Any]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
+def zipped(name: str, content: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr(name, content)
+    return made.getvalue()
+
+
+def sheet(*rows: Sequence[Any]) -> bytes:
+    """A workbook with one sheet, Tickets."""
+    book, made = openpyxl.Workbook(), io.BytesIO()
+    page = book.active
+    assert page is not None
+    page.title = "Tickets"
+    for row in rows:
+        page.append(row)
+    book.save(made)
+    return made.getvalue()
+
+
 def parquet(folder: Path, select: str) -> bytes:
     path = folder / "made.parquet"
     duckdb.execute(f"copy ({select}) to '{path}'")
@@ -57,6 +79,7 @@ def truths(folder: Path) -> Iterator[Truth]:
     yield documents(folder)
     yield from formats_that_are_said(folder)
     yield kinds_of_parquet(folder)
+    yield from ways_of_writing(folder)
     yield names_of_their_own(folder)
     yield rows_that_are_none(folder)
     yield other_things(folder)
@@ -112,9 +135,13 @@ def endings(folder: Path) -> Truth:
         "e.parquet": parquet(folder, "select 'e' as id, 'no_show' as outcome"),
         "f.jsonl.1": row % "f",
         "g.JSONL.gz": gzip.compress((row % "g").encode()),
+        "h.zip": zipped("export/h.jsonl", (row % "h").encode()),
+        "i.tsv": "id,outcome\ni,attended\n",
+        "j.xlsx": sheet(["id", "outcome"], ["j", "attended"]),
+        "k.xlsm": sheet(["id", "outcome"], ["k", "attended"]),
     }
-    made: list[Record] = [Booking(id=key, starts_at=datetime(2026, 3, 30, tzinfo=UTC)) for key in "abcfg"]
-    made += [Booking(id="d", outcome="attended"), Booking(id="e", outcome="no_show")]
+    made: list[Record] = [Booking(id=key, starts_at=datetime(2026, 3, 30, tzinfo=UTC)) for key in "abcfgh"]
+    made += [*(Booking(id=key, outcome="attended") for key in "dijk"), Booking(id="e", outcome="no_show")]
     options = {"record": "booking", "columns": {"day": "starts_at"}}
     return truth("endings", folder, files, made, options=options)
 
@@ -138,6 +165,7 @@ def formats_that_are_said(folder: Path) -> Iterator[Truth]:
         "csv": "id;amount;period_start\nx;1.5;2026-03-01T00:00:00Z\n",
         "json_lines": lines({"id": "x", "amount": 1.5, "period_start": "2026-03-01T00:00:00Z"}),
         "parquet": parquet(folder, "select 'x' as id, 1.5 as amount, '2026-03-01T00:00:00Z' as period_start"),
+        "xlsx": sheet(["id", "amount", "period_start"], ["x", 1.5, "2026-03-01T00:00:00Z"]),
     }
     for kind, content in contents.items():
         options = {"record": "cost", "format": kind, "delimiter": ";"}
@@ -156,6 +184,41 @@ def kinds_of_parquet(folder: Path) -> Truth:
         Run(id="r2", started_at=at(5) + timedelta(milliseconds=250), attempt=1, trigger="api"),
     ]
     return truth("kinds of Parquet", folder, {"a.parquet": parquet(folder, select)}, made, options={"record": "run"})
+
+
+def ways_of_writing(folder: Path) -> Iterator[Truth]:
+    """The same ticket, as a table of another encoding and as a spreadsheet write it."""
+    columns: dict[str, Any] = {
+        "Nr": "id",
+        "Erfa\u00dft": "opened_at",
+        "Note": {"to": "csat", "scale": [1, 5]},
+        "Kosten": {"to": "human_seconds", "unit": "minutes"},
+        "Status": {"to": "outcome", "map": {"Gel\u00f6st": "resolved"}, "otherwise": "open"},
+        "*": "",
+    }
+    table = (
+        "Bericht M\u00e4rz\r\nNr;Erfa\u00dft;Note;Kosten;Status;Notiz;Notiz\r\n"
+        "1;30.03.2026 14:00;4,5;\u20ac 1.234,5;Gel\u00f6st;x;y\r\n2;?;?;?;wartet;;\r\n"
+    )
+    made = [Request(id="1", opened_at=NOON, csat=0.875, human_seconds=1234.5 * 60, outcome="resolved")]
+    made += [Request(id="2", outcome="open")]
+    common = {"record": "request", "columns": columns, "time_zone": "Europe/Berlin", "header_line": 2, "nulls": ["?"]}
+    german = {"encoding": "cp1252", "delimiter": ";", "time_format": "%d.%m.%Y %H:%M", "decimal": ",", "thousands": "."}
+    files = {"a.csv": table.encode("cp1252")}
+    yield truth("a German table", folder, files, [*made], options=common | german)
+    for encoding in ("utf-8", "utf-16", "cp1252", "latin-1"):
+        word = {"a.jsonl": '{"id": "1", "category": "M\u00e4rz"}\n'.encode(encoding)}
+        named = {"record": "request", "encoding": encoding}
+        yield truth(f"a word in {encoding}", folder, word, [Request(id="1", category="M\u00e4rz")], options=named)
+    local = datetime(2026, 3, 30, 14)  # noqa: DTZ001 - as spreadsheets have it
+    workbook = sheet(
+        ["Bericht"],
+        ["Nr", "Erfa\u00dft", "Note", "Kosten", "Status", None],
+        [1, local, 4.5, 1234.5, "Gel\u00f6st", None],
+        [2, "?", None, None, "wartet", "x"],
+    )
+    options = common | {"sheet": "Tickets"}
+    yield truth("a German spreadsheet", folder, {"a.xlsx": workbook}, [*made], options=options)
 
 
 def names_of_their_own(folder: Path) -> Truth:
@@ -197,16 +260,21 @@ def rows_that_are_none(folder: Path) -> Truth:
 def other_things(folder: Path) -> Truth:
     """Files that hold no text: said to be what they are."""
     begins = {
-        b"PK\x03\x04": "a zip archive or a spreadsheet (.xlsx); unpack it, or save it as CSV",
+        b"\xd0\xcf\x11\xe0": "an old workbook (.xls), or one with a password; save it as .xlsx or CSV",
+        b"<html": "a web page, whatever its name says; save it as .xlsx or CSV",
+        b"<!DOC": "a web page, whatever its name says; save it as .xlsx or CSV",
         b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it, or use gzip",
         b"BZh91AY": "compressed with bzip2; unpack it, or use gzip",
         b"\xfd7zXZ": "compressed with xz; unpack it, or use gzip",
-        b"\xff\xfe": "UTF-16; save it as UTF-8",
-        b"\xfe\xff": "UTF-16; save it as UTF-8",
+        b"\xff\xfe": "UTF-16; set encoding: utf-16",
+        b"\xfe\xff": "UTF-16; set encoding: utf-16",
         b"PAR1": "Parquet; set `format: parquet`, or name it .parquet",
     }
     files: dict[str, str | bytes] = {f"{number}.csv": magic + b"123456\n" for number, magic in enumerate(begins)}
     place = folder / "other-things"
     said = [f"{place}/{number}.csv: is {what}" for number, what in enumerate(begins.values())]
+    for number, (member, magic) in enumerate((("a.csv.gz", gzip.compress(b"x")), ("a.csv", zipped("a.csv", b"id\n")))):
+        files[f"twice{number}.zip"] = zipped(member, magic)
+        said.append(f"{place}/twice{number}.zip: is packed twice; unpack it once")
     files["good.csv"] = "id\na\n"
     return truth("other things", folder, files, [Request(id="a")], options={"record": "request"}, left_out=said)
