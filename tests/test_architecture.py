@@ -39,6 +39,7 @@ DOORS = {
     "pydantic": "catalogue.kpi config server.gate records.columns connectors render",
     "sqlglot": "catalogue.expression",
     "holidays": "evaluation.calendar config.calendar",
+    "jwt": "collect.auth",
     "click": "__main__ cli.types",
 }
 

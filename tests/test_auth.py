@@ -88,6 +88,9 @@ async def test_a_token_that_ends_in_the_middle_of_a_sync_is_renewed_once_and_not
             there.identity.revoke()
 
     async with world(revoke) as there:
+        async with there.client(there.oauth()) as client:
+            await client.get("/items")
+        there.identity.at += timedelta(minutes=5)
         read = await there.read(there.oauth())
 
         assert read == [0, 1, 2, 3, 4]
@@ -105,18 +108,32 @@ async def test_a_token_that_says_not_how_long_it_holds_is_renewed_when_it_is_ref
 
 
 async def test_a_new_token_that_is_refused_too_is_a_refused_credential() -> None:
-    async with world(life=0) as there:
+    async with world() as there:
+        await there.read(there.oauth())
+        there.identity.at += timedelta(minutes=5)
+        there.identity.sees_nobody = True
         with pytest.raises(AuthFailed, match="HTTP 401: the credential is refused"):
             await there.read(there.oauth())
 
         assert (len(there.identity.asked), there.identity.refused) == (2, 2)
 
 
+async def test_a_resource_that_is_always_refused_does_not_cost_a_token_each_time() -> None:
+    async with world() as there, there.client(there.oauth()) as client:
+        there.identity.sees_nobody = True
+        for _ in range(5):
+            with pytest.raises(AuthFailed):
+                await client.get("/items")
+
+        assert (len(there.identity.asked), there.identity.refused) == (1, 5)
+
+
 async def test_many_questions_at_once_renew_a_token_once() -> None:
     async with world() as there:
+        await there.read(there.oauth())
+        there.identity.at += timedelta(minutes=5)
+        there.identity.revoke()
         async with there.client(there.oauth(), concurrency=8) as client:
-            await client.get("/items")
-            there.identity.revoke()
             await client.gather(range(8), lambda page: client.get("/items", {"page": page}))
 
         assert len(there.identity.asked) == 2
@@ -195,6 +212,7 @@ async def test_a_stored_access_token_that_is_refused_is_renewed(tmp_path: Path) 
     async with world() as there:
         await there.read(refreshing(there, tmp_path))
         there.accounts = Accounts()
+        there.identity.at += timedelta(minutes=5)
         there.identity.revoke()
 
         assert await there.read(refreshing(there, tmp_path)) == [0, 1, 2, 3, 4]

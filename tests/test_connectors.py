@@ -408,7 +408,9 @@ def test_what_a_connector_says_of_its_platform_is_of_its_kind_and_rightly_named(
     said = needs(module)
     known = {each.name.upper() for each in fields(Needs)} | {"RECORDS"}
     almost = {
-        word: get_close_matches(word, known, n=1) for word in vars(module) if word.isupper() and word not in known
+        word: get_close_matches(word, known, n=1, cutoff=0.75)
+        for word in vars(module)
+        if word.isupper() and word not in known
     }
 
     assert said.auth is None or isinstance(said.auth, Scheme)

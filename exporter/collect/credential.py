@@ -11,6 +11,7 @@ from exporter.collect.auth import Ask, Auth, Grant, Token, token_of
 from exporter.collect.token_file import Kept, TokenFile
 
 PAUSE = timedelta(seconds=30)  # between two attempts to renew a token that still works
+FRESH = timedelta(seconds=30)  # a token that was had so shortly before is not the reason for a refusal
 
 
 class Credential:
@@ -43,6 +44,8 @@ class Credential:
             return None
         token = self._token
         if token is None or self._auth.header(token) == sent:
+            if token and now - token.begins_at < FRESH:
+                return None  # else every refusal of one resource would cost a token
             token = await self._renewed(self._auth, ask, now)
         again = self._auth.header(token)
         return None if again == sent else again

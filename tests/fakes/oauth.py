@@ -33,6 +33,7 @@ class Identity:
     trouble: tuple[int, Any] | None = None  # what it answers instead
     meanwhile: Callable[[], None] = lambda: None  # happens when a token has been given, before it is said
     arrived: Callable[[], None] = lambda: None  # happens when a token is first shown to the API
+    sees_nobody: bool = False  # the API refuses every token
     tokens: dict[str, datetime] = field(default_factory=dict)  # until when each holds
     before: str = ""
     asked: list[dict[str, str]] = field(default_factory=list)
@@ -53,7 +54,7 @@ class Identity:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-            if self.tokens.get(token, datetime.min.replace(tzinfo=UTC)) <= self.at:
+            if self.sees_nobody or self.tokens.get(token, datetime.min.replace(tzinfo=UTC)) <= self.at:
                 self.refused += 1
                 return web.json_response({"error": "invalid_token", "error_description": f"no {token}"}, status=401)
             self.arrived()
