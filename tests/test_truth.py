@@ -6,17 +6,14 @@ taking words away: without any one of them, some record is another.
 
 import os
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
-from exporter.collect.contract import Connector
 from exporter.connectors import CONNECTORS
-from tests.connectors.truth import Enum, Truth, expected, found
+from tests.connectors.truth import Enum, expected, folder_of, found, told, truths, untrue
 from tests.mutation.anew import changed, modules
 from tests.mutation.equivalent import EQUIVALENT
 from tests.mutation.mutants import mutants
@@ -24,30 +21,6 @@ from tests.mutation.mutants import mutants
 NAMES = sorted(CONNECTORS)
 SPECS = Path(os.environ.get("OUTCOME_SPECS") or Path(__file__).parents[2] / "shared" / "platforms" / "specs")
 """What platforms publish of their APIs; not part of the repository. It lies beside it, or where OUTCOME_SPECS says."""
-
-
-def folder_of(name: str) -> str:
-    return CONNECTORS[name].__name__.rpartition(".")[2]
-
-
-def told(name: str) -> ModuleType:
-    return import_module(f"tests.connectors.{folder_of(name)}.truth")
-
-
-def truths(name: str, folder: Path) -> list[Truth]:
-    made: list[Truth] = list(told(name).truths(folder))
-    return made
-
-
-async def untrue(name: str, connector: Connector, folder: Path) -> str | None:
-    """The first thing that a connector takes for something else."""
-    for truth in truths(name, folder):
-        try:
-            if await found(connector, truth) != expected(truth):
-                return truth.what
-        except Exception as error:  # noqa: BLE001 - a connector that was changed may do anything
-            return f"{truth.what}: {error!r}"
-    return None
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,6 +7,9 @@ every option that changes a meaning in it.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from aiohttp import web
@@ -16,6 +19,7 @@ from pydantic import TypeAdapter
 from exporter.collect import mapping
 from exporter.collect.contract import Connector
 from exporter.collect.http import Auth, Client, HttpSettings, Partial
+from exporter.connectors import CONNECTORS
 from exporter.demo.fakes.fault import Handler
 from exporter.records import Json, Read, Record
 from exporter.records.columns import Rule
@@ -72,6 +76,32 @@ async def found(connector: Connector, truth: Truth) -> tuple[list[Record], list[
 
 def expected(truth: Truth) -> tuple[list[Record], list[str]]:
     return in_order(truth.records), sorted(truth.left_out)
+
+
+def folder_of(name: str) -> str:
+    """The folder of a connector's tests, and of its code."""
+    return CONNECTORS[name].__name__.rpartition(".")[2]
+
+
+def told(name: str) -> ModuleType:
+    """The module that tells a connector's truth."""
+    return import_module(f"tests.connectors.{folder_of(name)}.truth")
+
+
+def truths(name: str, folder: Path) -> list[Truth]:
+    made: list[Truth] = list(told(name).truths(folder))
+    return made
+
+
+async def untrue(name: str, connector: Connector, folder: Path) -> str | None:
+    """The first thing that a connector takes for something else."""
+    for truth in truths(name, folder):
+        try:
+            if await found(connector, truth) != expected(truth):
+                return truth.what
+        except Exception as error:  # noqa: BLE001 - a connector that was changed may do anything
+            return f"{truth.what}: {error!r}"
+    return None
 
 
 def in_order(records: Sequence[Record]) -> list[Record]:

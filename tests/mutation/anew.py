@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import CodeType, ModuleType
 
-CONNECTORS = "exporter.connectors"
+PACKAGE = "exporter.connectors"
 
 
 class Changed(MetaPathFinder, Loader):
@@ -36,12 +36,12 @@ def modules(folder: str) -> Iterator[tuple[str, Path]]:
     """The modules of a connector's folder, by their full names."""
     root = Path(import_module("exporter").__path__[0]) / "connectors" / folder
     for path in sorted(root.glob("*.py")):
-        yield (f"{CONNECTORS}.{folder}" + ("" if path.stem == "__init__" else f".{path.stem}")), path
+        yield (f"{PACKAGE}.{folder}" + ("" if path.stem == "__init__" else f".{path.stem}")), path
 
 
 def changed(folder: str, module: str, code: CodeType) -> ModuleType:
     """The connector of a folder with this change in this module. Whoever has imported it goes on with his own."""
-    package, parent = f"{CONNECTORS}.{folder}", import_module(CONNECTORS)
+    package, parent = f"{PACKAGE}.{folder}", import_module(PACKAGE)
     ours = [name for name in sys.modules if name == package or name.startswith(f"{package}.")]
     kept, finder = {name: sys.modules.pop(name) for name in ours}, Changed(module, code)
     sys.meta_path.insert(0, finder)
