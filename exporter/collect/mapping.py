@@ -64,7 +64,7 @@ def records(
         record, noted, broken = attempt(lambda read: apply(read, mapping, person), read)
         faults = (*read.faults, *noted)
         if record is not None and read.faults:  # what the config fills needs no word of the connector's
-            faults = (*(each for each in read.faults if getattr(record, each.column, None) is None), *noted)
+            faults = (*(each for each in read.faults if getattr(record, each.column, None) in (None, ())), *noted)
         lost = broken or record is None or any(each.column in VITAL_COLUMNS[type(record)] for each in faults)
         if record is not None and not lost:
             made.append(record)

@@ -25,6 +25,9 @@ from exporter.records import Json, Read, Record
 from exporter.records.columns import Rule
 from tests.connectors.world import AT, SINCE
 
+NO_TIME = "'n/a' is not a time, such as 2026-03-31T10:00:00Z"
+"""What is said of the time "n/a"."""
+
 HOST = "http://platform.test"
 """Stands for the address of the server in the links of the expected records."""
 
@@ -68,7 +71,7 @@ async def found(connector: Connector, truth: Truth) -> tuple[list[Record], list[
                 pass  # what could be read came before it
         fillers = mapping.compiled({name: [rule] for name, rule in truth.fields.items()}, connector.RECORDS)
         made, _, odd = mapping.records(reads.values(), fillers, hashed)
-        said = [fault.text for each in (*client.left_out(), *odd) for fault in each.faults]
+        said = [f"{fault.column}: {fault.text}" for each in (*client.left_out(), *odd) for fault in each.faults]
         said += client.failed_details
     made = [replace(record, url=record.url and record.url.replace(address, HOST)) for record in made]
     return in_order(made), sorted(text.replace(address, HOST) for text in said)

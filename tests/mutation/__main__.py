@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,14 +20,13 @@ from typing import get_args
 import pytest
 
 from exporter.connectors import CONNECTORS
-from tests.connectors.truth import told, untrue
+from tests.connectors.truth import folder_of, untrue
 from tests.mutation.anew import PACKAGE, Changed, changed, modules
 from tests.mutation.equivalent import EQUIVALENT
 from tests.mutation.mutants import Kind, Mutant, mutants
 
-SECONDS = {"truth": 60, "contract": 600}
+SECONDS = {"truth": 60, "tests": 600}
 """A change after which a test has no end is noticed, too."""
-OUT_OF_ORDER = 2
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Job:
 
     @property
     def folder(self) -> str:
-        return CONNECTORS[self.name].__name__.rpartition(".")[2]
+        return folder_of(self.name)
 
     @property
     def reason(self) -> str | None:
@@ -70,13 +69,9 @@ def by_tests(job: Job) -> bool:
         del sys.modules[module]
     sys.meta_path.insert(0, Changed(job.module, job.mutant.code))
     common = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not real"]
-    contract = pytest.main([*common, "tests/test_connectors.py", "-k", job.name])
-    if contract != 0 or ONLY_CONTRACT:
-        return contract != 0
-    return pytest.main([*common, f"tests/connectors/{job.folder}"]) != 0
-
-
-ONLY_CONTRACT = False
+    if pytest.main([*common, f"tests/connectors/{job.folder}"]) != 0:
+        return True
+    return pytest.main([*common, "tests/test_connectors.py", "-k", job.name]) != 0
 
 
 def forked(job: Job, notices: Callable[[Job], bool]) -> int:
@@ -114,6 +109,48 @@ def noticed(jobs: Sequence[Job], notices: Callable[[Job], bool], seconds: float,
         time.sleep(0.01)
 
 
+@dataclass(frozen=True)
+class Result:
+    """What was found out about one connector."""
+
+    name: str
+    jobs: Sequence[Job]
+    truth: Sequence[Job]  # which it noticed
+    tests: Sequence[Job]  # which they noticed, of the others
+
+    @property
+    def equivalent(self) -> list[Job]:
+        return [job for job in self.jobs if job.reason and job not in self.truth]
+
+    @property
+    def survived(self) -> list[Job]:
+        return [job for job in self.jobs if not job.reason and job not in self.truth and job not in self.tests]
+
+    @property
+    def wrong(self) -> list[Job]:
+        """Said to be equivalent, and noticed."""
+        return [job for job in self.truth if job.reason]
+
+    @property
+    def row(self) -> str:
+        counts = [len(each) for each in (self.jobs, self.truth, self.tests, self.equivalent, self.survived)]
+        kinds = ", ".join(f"{kind} {count}" for kind, count in Counter(job.mutant.kind for job in self.jobs).items())
+        return "| " + " | ".join(map(str, [self.name, *counts, kinds])) + " |"
+
+
+def result(name: str, given: Namespace) -> Result:
+    folder = folder_of(name)
+    jobs = [
+        Job(name, module, path, mutant)
+        for module, path in modules(folder)
+        for mutant in mutants(path.read_text(), str(path), given.kinds)
+    ][:: given.every]
+    truth = [] if given.without == "truth" else [*noticed(jobs, by_truth, SECONDS["truth"], given.workers)]
+    others = [job for job in jobs if job not in truth and not job.reason]
+    tests = [] if given.without == "tests" else [*noticed(others, by_tests, SECONDS["tests"], given.workers)]
+    return Result(name, jobs, truth, tests)
+
+
 def main() -> int:
     parser = ArgumentParser(prog="make mutation", description=__doc__)
     parser.add_argument("names", nargs="*", default=sorted(CONNECTORS), help="connectors; all where none is named")
@@ -122,39 +159,22 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--without", choices=["truth", "tests"], help="leave one of the two out")
     given = parser.parse_args()
-    global ONLY_CONTRACT  # noqa: PLW0603
-    ONLY_CONTRACT = given.without == "truth"
-    rows, left, stale = [], list[Job](), list[str]()
+    told = sys.stdout.write
+    told(HEAD)
+    bad = 0
     for name in given.names:
-        folder = CONNECTORS[name].__name__.rpartition(".")[2]
-        told(name)
-        jobs = [
-            Job(name, module, path, mutant)
-            for module, path in modules(folder)
-            for mutant in mutants(path.read_text(), str(path), given.kinds)
-        ][:: given.every]
-        truth = tests = set[int]()
-        if given.without != "truth":
-            truth = {id(job) for job in noticed(jobs, by_truth, SECONDS["truth"], given.workers)}
-        others = [job for job in jobs if id(job) not in truth and not job.reason]
-        if given.without != "tests":
-            tests = {id(job) for job in noticed(others, by_tests, SECONDS["contract"], given.workers)}
-        survived = [job for job in others if id(job) not in tests]
-        same = [job for job in jobs if job.reason and id(job) not in truth]
-        stale += [job.place for job in jobs if job.reason and id(job) in truth]
-        kinds = Counter(job.mutant.kind for job in jobs)
-        rows.append((name, len(jobs), len(truth), len(tests), len(same), len(survived), kinds))
-        left += survived
-        print(HEAD if len(rows) == 1 else "", end="")
-        print("| {} | {} | {} | {} | {} | {} |".format(*rows[-1]), ", ".join(f"{k} {n}" for k, n in kinds.items()))
-        for job in survived:
-            print("  survived:", job.place, flush=True)
-    for place in stale:
-        print(f"not equivalent, the truth notices: {place}")
-    return 1 if left or stale else 0
+        found = result(name, given)
+        told(f"{found.row}\n")
+        for word, jobs in {"survived": found.survived, "not equivalent, but noticed": found.wrong}.items():
+            bad += len(jobs)
+            for job in jobs:
+                told(f"  {word}: {job.place}\n")
+        sys.stdout.flush()
+    return 1 if bad else 0
 
 
-HEAD = "| connector | changes | noticed by truth | by other tests | equivalent | survived |\n" + 6 * "|---" + "|\n"
+HEAD = "| connector | changes | noticed by truth | by other tests | equivalent | survived | kinds |\n"
+HEAD += "|---" * 7 + "|\n"
 
 if __name__ == "__main__":
     sys.exit(main())

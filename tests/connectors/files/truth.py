@@ -246,12 +246,12 @@ def rows_that_are_none(folder: Path) -> Truth:
     table = "id,outcome\nd\ne,open\nf,open,much\n"
     made: list[Record] = [Request(id="a"), Request(id="c"), Request(id="e", outcome="open")]
     said = [
-        "is not a JSON object",
-        "is not JSON",
-        "there is no id",
-        "'pondering' is none of abandoned, discarded, open, resolved",
-        "1 cells where the header has 2",
-        "3 cells where the header has 2",
+        "item: is not a JSON object",
+        "item: is not JSON",
+        "id: there is no id",
+        "outcome: 'pondering' is none of abandoned, discarded, open, resolved",
+        "item: 1 cells where the header has 2",
+        "item: 3 cells where the header has 2",
     ]
     files = {"a.jsonl": text, "b.csv": table}
     return truth("rows that are none", folder, files, made, options={"record": "request"}, left_out=said)
@@ -272,9 +272,9 @@ def other_things(folder: Path) -> Truth:
     }
     files: dict[str, str | bytes] = {f"{number}.csv": magic + b"123456\n" for number, magic in enumerate(begins)}
     place = folder / "other-things"
-    said = [f"{place}/{number}.csv: is {what}" for number, what in enumerate(begins.values())]
+    said = [f"item: {place}/{number}.csv: is {what}" for number, what in enumerate(begins.values())]
     for number, (member, magic) in enumerate((("a.csv.gz", gzip.compress(b"x")), ("a.csv", zipped("a.csv", b"id\n")))):
         files[f"twice{number}.zip"] = zipped(member, magic)
-        said.append(f"{place}/twice{number}.zip: is packed twice; unpack it once")
+        said.append(f"item: {place}/twice{number}.zip: is packed twice; unpack it once")
     files["good.csv"] = "id\na\n"
     return truth("other things", folder, files, [Request(id="a")], options={"record": "request"}, left_out=said)

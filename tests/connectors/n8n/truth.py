@@ -1,6 +1,7 @@
 """What executions and workflows of n8n are: items as its API writes them, and the records they must become."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from exporter.connectors.n8n.mapping import MODES, STATUS
 from exporter.demo.fakes.n8n import N8n
 from exporter.records import Record, Run, Workflow
 from exporter.records.columns import Rule
-from tests.connectors.truth import HOST, Enum, Truth
+from tests.connectors.truth import HOST, NO_TIME, Enum, Truth
 
 DOCUMENT = "n8n-public-api-v1-n8n2.8.4.yml"
 ENUMS = (
@@ -133,6 +134,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield workflows()
     yield further_modes()
     yield an_unknown_workflow()
+    yield what_cannot_be_read()
 
 
 def statuses() -> Truth:
@@ -327,3 +329,43 @@ def an_unknown_workflow() -> Truth:
         records=records,
         left_out=["GET /api/v1/workflows/w9: HTTP 500"],
     )
+
+
+def what_cannot_be_read() -> Truth:
+    """The status and the times that place a run cost the run; anything else costs itself, however odd an id is."""
+    long = 9 * 10**18  # more digits than any id has
+    n8n = served(
+        [
+            execution(1, "success", stoppedAt="n/a"),
+            execution(2, "success", startedAt="n/a"),
+            execution(3, "waiting", stoppedAt="n/a"),
+            execution(4, "pondering"),
+            execution(5, "success", mode="pondering"),
+            {**execution(6, "success"), "id": 6},
+            execution(7, "success"),
+        ],
+        workflows={"w1": workflow("w1", "Intake", updatedAt="n/a", active="yes", nodes=[{}], tags=[5])},
+    )
+    n8n.executions[long] = {**execution(8, "success"), "id": str(long)}
+    going_on: dict[str, Any] = {"status": "waiting", "finished_at": None, "exception": None}
+    odd: dict[str, Any] = {"workflow": "Intake"}
+    records: list[Record] = [
+        Workflow(id="w1", url=f"{HOST}/workflow/w1", name="Intake", owners=("Operations",), exportable=True),
+        run(3, **odd, **going_on, updated_at=None),
+        run(6, **odd),
+        run(7, **odd),
+        replace(run(8, **odd), id=str(long), root_id=str(long), url=f"{HOST}/workflow/w1/executions/{long}"),
+    ]
+    left_out = [
+        f"updated_at: {NO_TIME}",
+        f"finished_at: {NO_TIME}",
+        f"started_at: {NO_TIME}",
+        f"updated_at: {NO_TIME}",
+        f"status: 'pondering' is none of {', '.join(STATUS)}",
+        f"trigger: 'pondering' is none of {', '.join(MODES)}",
+        f"updated_at: {NO_TIME}",
+        "enabled: has another shape than expected",
+        "dependencies: 'type' is missing",
+        "tags: has another shape than expected",
+    ]
+    return truth("what cannot be read", n8n, records, left_out=left_out)

@@ -10,7 +10,7 @@ from exporter.connectors.prefect.mapping import STATUS
 from exporter.demo.fakes.prefect import NAMES, Prefect
 from exporter.records import Record, Run, Workflow
 from exporter.records.columns import Rule
-from tests.connectors.truth import HOST, Enum, Truth, rewritten
+from tests.connectors.truth import HOST, NO_TIME, Enum, Truth, rewritten
 
 ENUMS = (Enum("prefect-3-server.json", "components/schemas/StateType/enum", STATUS),)
 TECHNICAL = {"page_size", "overlap_seconds"}
@@ -132,6 +132,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield tries()
     yield tries_without_a_history()
     yield items_that_lack_something()
+    yield what_cannot_be_read()
 
 
 def states() -> Truth:
@@ -377,7 +378,7 @@ def items_that_lack_something() -> Truth:
 
     assert given.app
     rewritten(given.app, "/flow_runs/filter", without)
-    return replace(given, left_out=["cannot be read (ValueError)"] * len(NEEDED))
+    return replace(given, left_out=["item: cannot be read (ValueError)"] * len(NEEDED))
 
 
 NEEDED = (
@@ -391,3 +392,49 @@ NEEDED = (
     "end_time",
     "expected_start_time",
 )
+
+
+def what_cannot_be_read() -> Truth:
+    """The type of a state and the times that place a run cost the run; anything else costs itself."""
+    odd: dict[str, dict[str, Any]] = {
+        "r1": {"expected_start_time": "n/a"},
+        "r2": {"start_time": "n/a"},
+        "r3": {"end_time": "n/a"},
+        "r4": {"state": {"id": "s", "type": "COMPLETED", "name": "Completed", "timestamp": "n/a", "message": None}},
+        "r5": {"state": {"id": "s", "type": "PONDERING", "name": "", "timestamp": written(NOON), "message": None}},
+        "r6": {"created_by": "somebody"},
+        "d1": {"updated": "n/a", "schedules": [5]},
+        "d2": {"flow_id": 5},
+    }
+    given = truth(
+        "what cannot be read",
+        [flow_run(number, "COMPLETED") for number in range(1, 8)],
+        [
+            Workflow(id="d1", url=f"{HOST}/deployments/deployment/d1", name="invoice-sync/prod", exportable=True),
+            workflow("d2", "alone", True),
+            run(1, queued_at=None),
+            run(4, updated_at=None),
+            run(6),
+            run(7),
+        ],
+        deployments=[deployment("d1", "prod"), deployment("d2", "alone")],
+        left_out=[
+            f"queued_at: {NO_TIME}",
+            f"started_at: {NO_TIME}",
+            "item: cannot be read (ValueError)",
+            f"updated_at: {NO_TIME}",
+            f"status: 'PONDERING' is none of {', '.join(STATUS)}",
+            "trigger: has another shape than expected",
+            f"updated_at: {NO_TIME}",
+            "enabled: has another shape than expected",
+        ],
+    )
+
+    def spoil(items: list[dict[str, Any]]) -> None:
+        for item in items:
+            item.update(odd.get(item["id"], {}))
+
+    assert given.app
+    for path in ("/flow_runs/filter", "/deployments/filter"):
+        rewritten(given.app, path, spoil)
+    return given

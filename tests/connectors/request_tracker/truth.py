@@ -10,7 +10,7 @@ from exporter.demo.fakes.request_tracker import SYSTEM, RequestTracker
 from exporter.demo.fakes.request_tracker_rows import Ticket, Transaction
 from exporter.records import Request
 from exporter.records.columns import Rule
-from tests.connectors.truth import HOST, Truth, hashed, rewritten
+from tests.connectors.truth import HOST, NO_TIME, Truth, hashed, rewritten
 
 ENUMS = "Request Tracker publishes no description of its API, and each instance may have statuses of its own"
 TECHNICAL = {"page_size", "overlap"}
@@ -92,6 +92,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield work_and_deadlines()
     yield wanted_queues()
     yield what_is_mapped()
+    yield what_cannot_be_read()
 
 
 def statuses() -> Truth:
@@ -195,7 +196,8 @@ def on_hold() -> list[tuple[Ticket, Sequence[Act]]]:
         ticket(6, "resolved", changed(2, ASKER, "new", "pending"), changed(3, ASKER, "pending", "resolved")),
         ticket(7, "resolved", changed(42, ASKER, "new", "stalled"), changed(45, ASKER, "stalled", "resolved")),
         ticket(8, "open", changed(2, ASKER, "new", "stalled"), changed(7, ASKER, "stalled", "open")),
-        ticket(9, "resolved", changed(2, ASKER, "new", "stalled"), closed, created=None),
+        ticket(9, "resolved", changed(2, ASKER, "new", "stalled"), changed(40, ASKER, "stalled", "resolved"),
+               created=None),
     ]  # fmt: skip
 
 
@@ -274,4 +276,78 @@ def what_is_mapped() -> Truth:
 
     assert given.app
     rewritten(given.app, "/tickets", group)
+    return given
+
+
+def what_cannot_be_read() -> Truth:
+    """The status and the times that place a ticket cost the ticket; anything else costs itself."""
+    odd: dict[str, dict[str, Any]] = {
+        "1": {"Created": "n/a"},
+        "2": {"Resolved": "n/a"},
+        "3": {"Status": "pondering"},
+        "4": {"LastUpdated": "n/a"},
+        "5": {"Due": "n/a"},
+        "6": {"TimeWorked": "much"},
+        "7": {"TimeWorked": "", "Priority": ""},
+        "8": {"Requestor": [{"id": ASKER}]},
+        "9": {"CustomFields": [5]},
+        "13": {"id": 13},
+        "14": {"id": "fourteen"},
+        "15": {"id": str(2**63)},
+        "16": {"id": "-16"},
+    }
+    closed = changed(40, "bob", "stalled", "resolved")
+    tickets = [ticket(number, "resolved", said(5, "bob")) for number in range(1, 17)]
+    tickets[9] = ticket(10, "resolved", said(5, "bob"), closed)
+    tickets[10] = ticket(11, "resolved", closed)
+    tickets[11] = ticket(12, "resolved", closed)
+    by_bob = answered(5, "human", by_itself=False)
+    given = truth(
+        "what cannot be read",
+        tickets,
+        [
+            request(4, **by_bob, updated_at=None),
+            request(5, **by_bob),
+            request(6, **by_bob),
+            request(7, **by_bob, priority=None),
+            request(8, **by_bob, requester=None),
+            request(9, **by_bob),
+            request(10, reopen_count=None, replies=None, on_hold_seconds=None),
+            request(11, handled_by="human", on_hold_seconds=None),
+            request(12, handled_by="human", on_hold_seconds=None),
+            request(13, **by_bob),
+        ],
+        left_out=[
+            f"opened_at: {NO_TIME}",
+            f"on_hold_seconds: {NO_TIME}",
+            f"closed_at: {NO_TIME}",
+            "outcome: 'pondering' is none of new, open, stalled, resolved, rejected",
+            f"updated_at: {NO_TIME}",
+            f"sla_breached: {NO_TIME}",
+            "human_seconds: cannot be read (ValueError)",
+            "requester: 'type' is missing",
+            "CustomFields: has another shape than expected",
+            "replies: has another shape than expected",
+            f"on_hold_seconds: {NO_TIME}",
+            *["item: cannot be read (ValueError)"] * 3,
+        ],
+    )
+
+    def spoil(body: dict[str, Any]) -> None:
+        for item in body["items"]:
+            item.update(odd.get(item["id"], {}))
+
+    def spoil_history(body: dict[str, Any]) -> None:
+        for item in body["items"]:
+            if item.get("Type") == "Status":
+                if item["ObjectId"] == "10":
+                    item["Creator"] = None
+                if item["ObjectId"] == "11":
+                    item["Created"] = "n/a"
+                if item["ObjectId"] == "12":
+                    item["Created"] = "1970-01-01T00:00:00Z"
+
+    assert given.app
+    rewritten(given.app, "/tickets", spoil)
+    rewritten(given.app, "/transactions", spoil_history)
     return given
