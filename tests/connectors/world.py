@@ -6,7 +6,7 @@ among it something still open. The platform's module in exporter/connectors give
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from aiohttp import web
@@ -30,8 +30,10 @@ class World:
     unknown_word: Callable[[], str]  # gives one ended item a status nobody knows; tells the record's id
     missing_time: Callable[[], str]  # takes an instant from one item; tells the record's id
     delete: Callable[[], str]  # deletes an item; tells the record's id
-    work: Callable[[datetime], str]  # gives it one more ended item at this instant; tells the record's id
+    work: Callable[[datetime], str]  # gives it one more item that began and ended then; tells the record's id
     absurd: Callable[[], Callable[[], None]]  # gives it an item at a place far beyond all others; what takes it away
     start_over: Callable[[], set[str]]  # sets it up anew, with a few items of the same ids; tells all records' ids
     about_one: tuple[str, Callable[[web.Request], bool]] | None  # a record, and which questions are about it alone
+    place: Callable[[web.Request], bool] | str  # which questions hold a place in a list that it gave; or why none do
+    zone: Callable[[tzinfo], None] | str  # moves it to another time zone; or why that is not seen
     quiet_requests: int = 6  # what a poll may ask when nothing has happened

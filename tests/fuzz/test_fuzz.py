@@ -38,9 +38,9 @@ from exporter.records.columns import Rule
 from exporter.store import Store
 from exporter.store.left_out import Noted
 from tests.connectors.files.suite import rows
+from tests.connectors.source import HTTP_NAMES, connector, world
 from tests.connectors.world import AT, SINCE
 from tests.fuzz.mutation import encoded, misspelt, mutated
-from tests.test_connectors import HTTP_NAMES, connector, world
 
 FIXED = 20261127
 DRAWN = int(os.environ.get("FUZZ_SEED", secrets.randbelow(10**9)))

@@ -7,6 +7,9 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import cast
+
+from exporter.collect.contract import Connector
 
 PACKAGE = "exporter.connectors"
 
@@ -39,14 +42,14 @@ def modules(folder: str) -> Iterator[tuple[str, Path]]:
         yield (f"{PACKAGE}.{folder}" + ("" if path.stem == "__init__" else f".{path.stem}")), path
 
 
-def changed(folder: str, module: str, code: CodeType) -> ModuleType:
+def changed(folder: str, module: str, code: CodeType) -> Connector:
     """The connector of a folder with this change in this module. Whoever has imported it goes on with his own."""
     package, parent = f"{PACKAGE}.{folder}", import_module(PACKAGE)
     ours = [name for name in sys.modules if name == package or name.startswith(f"{package}.")]
     kept, finder = {name: sys.modules.pop(name) for name in ours}, Changed(module, code)
     sys.meta_path.insert(0, finder)
     try:
-        return import_module(package)
+        return cast(Connector, import_module(package))
     finally:
         sys.meta_path.remove(finder)
         for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:

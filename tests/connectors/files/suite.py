@@ -4,7 +4,8 @@ import csv
 import json
 import os
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,11 @@ def world(folder: Path) -> World:
         write_lines(folder / "a.jsonl", [item for item in rows(0, 12) if item["id"] != "r3"])
         return "r3"
 
+    worked, zones = count(1), list[tzinfo]([UTC])
+
     def work(at: datetime) -> str:
-        items = [{"id": f"w{at:%H%M}", "opened_at": at.isoformat(), "resolved_at": at.isoformat()}]
+        written = at.astimezone(zones[-1]).isoformat()
+        items = [{"id": f"w{next(worked)}", "opened_at": written, "resolved_at": written}]
         with (folder / "a.jsonl").open("a") as file:
             file.writelines(json.dumps(item) + "\n" for item in items)
         os.utime(folder / "a.jsonl", (at.timestamp() - 3600, at.timestamp() - 3600))
@@ -95,5 +99,7 @@ def world(folder: Path) -> World:
         absurd=absurd,
         start_over=start_over,
         about_one=None,
+        place="a file has no pages",
+        zone=zones.append,
         quiet_requests=0,
     )

@@ -80,5 +80,7 @@ def world(_folder: Path) -> World:
         absurd=absurd,
         start_over=start_over,
         about_one=("1005", lambda request: request.path.endswith("/executions/1005")),
+        place=lambda request: "cursor" in request.query,
+        zone="n8n writes UTC, wherever it stands",
         quiet_requests=12,  # a short list is read whole
     )

@@ -79,5 +79,7 @@ def world(_folder: Path) -> World:
         work=work,
         absurd=absurd,
         start_over=start_over,
+        place="Prefect's lists are asked for by time and by number",
+        zone="Prefect writes UTC, wherever it stands",
         about_one=(retried, lambda request: request.query.get("flow_run_id") == retried),
     )

@@ -78,5 +78,7 @@ def world(_folder: Path) -> World:
         absurd=absurd,
         start_over=start_over,
         about_one=("5", lambda request: bool(re.search(r"ObjectId = 5\b", request.query.get("query", "")))),
+        place="Request Tracker's lists are asked for by id",
+        zone=lambda zone: setattr(tracker, "zone", zone),
         quiet_requests=6,
     )
