@@ -1,5 +1,5 @@
 # What can be done in a checkout. Every target makes what it needs by itself; `make` alone lists them.
-.PHONY: help demo test test-real check bench history render snapshots lock clean
+.PHONY: help demo test test-real check bench history render snapshots lock clean mutation
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -19,6 +19,7 @@ help:
 	@echo "make test-real  only the tests that start real third-party servers"
 	@echo "make bench      how fast evaluation, storing and scraping are on this machine"
 	@echo "make history    90 days of hours of the demo in a real Prometheus, compared figure by figure; takes long"
+	@echo "make mutation   changes the connectors' words, times and conditions one by one; each must be noticed; takes long"
 	@echo "make render     writes what is made from the KPI declarations: rules, dashboards, documents"
 	@echo "make snapshots  writes the SQL of every KPI and the list of all series anew; review the diff"
 	@echo "make lock       resolves the dependencies anew and writes both lock files"
@@ -86,6 +87,9 @@ bench: $(VENV)/test
 
 history: $(VENV)/test
 	$(BIN)/python -m tests.bench.history
+
+mutation: $(VENV)/test
+	$(BIN)/python -m tests.mutation
 
 render: $(VENV)/run
 	$(BIN)/outcome-exporter render

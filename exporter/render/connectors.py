@@ -16,7 +16,8 @@ One folder per platform: it knows how to ask and what an answer means, and nothi
 what each must have; `<platform>/mapping.py` holds what its items mean.
 
 To add one: copy a neighbour, name it in `__init__.py`, give it a folder in `tests/connectors/` with a `suite.py` (the
-contract suite then holds it to the contract), and run `make render`.
+contract suite then holds it to the contract) and a `truth.py` (a few items and the records that they are: every word of
+every table is in one), and run `make render`.
 """
 
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from exporter.base.errors import StartOver
-from exporter.collect.contract import Connector
+from exporter.collect.contract import Connector, needs
 from exporter.collect.http import Auth, Client, HttpSettings
 from exporter.connectors import CONNECTORS
 from exporter.demo.fakes.fault import Faults
@@ -50,7 +50,8 @@ class Source:
             retry_wait_seconds=0.001,
             timeout_seconds=self.timeout_seconds,
         )
-        async with Client(settings, at=at, since=since) as client:
+        dialect = needs(self.connector).dialect
+        async with Client(settings, at=at, since=since, dialect=dialect) as client:
             try:
                 came = await self.store(client, pages)
             except StartOver as anew:

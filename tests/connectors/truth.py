@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import TypeAdapter
 
 from exporter.collect import mapping
-from exporter.collect.contract import Connector
+from exporter.collect.contract import Connector, needs
 from exporter.collect.http import Auth, Client, HttpSettings, Partial
 from exporter.connectors import CONNECTORS
 from exporter.demo.fakes.fault import Handler
@@ -38,7 +38,7 @@ class Truth:
 
     what: str
     app: web.Application | None = None
-    auth: Auth = field(default_factory=Auth)
+    secret: tuple[Literal["api_key", "token"], str] | None = None  # sent as the connector says it is to be
     path: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, Rule] = field(default_factory=dict)  # as under `fields` in the config: what it finds in items
@@ -58,12 +58,14 @@ class Enum:
 
 async def found(connector: Connector, truth: Truth) -> tuple[list[Record], list[str]]:
     """What a connector makes of the items, with the config's fields filled in; and what is said of the others."""
+    needed = needs(connector)
+    auth = needed.auth.fixed(*truth.secret) if truth.secret and needed.auth else Auth()
     options = TypeAdapter(connector.Options).validate_json(json.dumps(truth.options), strict=True)
     async with TestServer(truth.app or web.Application()) as server:
         address = str(server.make_url("")).rstrip("/")
-        settings = HttpSettings(url=address + truth.path, auth=truth.auth, attempts=1)
+        settings = HttpSettings(url=address + truth.path, auth=auth, attempts=1)
         reads: dict[tuple[type[Record], str], Read] = {}
-        async with Client(settings, at=AT, since=SINCE) as client:
+        async with Client(settings, at=AT, since=SINCE, dialect=needed.dialect) as client:
             try:
                 async for page in connector.poll(client, options, {}):
                     reads |= {(type(read.record), read.record.id): read for read in page.reads}

@@ -1,7 +1,8 @@
 """What tests/test_connectors.py needs to know about a platform: `tests/connectors/<platform>/suite.py` tells it.
 
 suite.py holds one function, `world(tmp_path) -> World`, that makes a fresh platform with a few pages of work on it,
-among it something still open. The platform's module in exporter/connectors gives the folder its name.
+among it something still open. What its items mean stands in truth.py beside it. The platform's module in
+exporter/connectors gives the folder its name.
 """
 
 from collections.abc import Callable

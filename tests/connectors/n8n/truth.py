@@ -8,7 +8,6 @@ from typing import Any
 
 from aiohttp import web
 
-from exporter.collect.http import Auth
 from exporter.connectors.n8n.mapping import MODES, STATUS
 from exporter.demo.fakes.n8n import N8n
 from exporter.records import Record, Run, Workflow
@@ -122,7 +121,7 @@ def run(number: int, **columns: Any) -> Run:
 
 
 def truth(what: str, n8n: N8n, records: list[Record], **others: Any) -> Truth:
-    return Truth(what=what, app=n8n.app(), auth=Auth("X-N8N-API-KEY", n8n.key), records=records, **others)
+    return Truth(what=what, app=n8n.app(), secret=("api_key", n8n.key), records=records, **others)
 
 
 def truths(_folder: Path) -> Iterator[Truth]:
@@ -325,7 +324,7 @@ def an_unknown_workflow() -> Truth:
     return Truth(
         what="runs of workflows that nobody can be asked about",
         app=app,
-        auth=Auth("X-N8N-API-KEY", n8n.key),
+        secret=("api_key", n8n.key),
         records=records,
         left_out=["GET /api/v1/workflows/w9: HTTP 500"],
     )

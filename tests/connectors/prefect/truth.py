@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from exporter.connectors.prefect.mapping import STATUS
 from exporter.demo.fakes.prefect import NAMES, Prefect
@@ -115,6 +116,7 @@ def truth(what: str, items: list[dict[str, Any]], records: list[Record], **other
     deployments = others.pop("deployments", [deployment("d1", "prod")])
     states: Mapping[str, Any] = others.pop("states", {})
     prefect = Prefect(
+        token=others.pop("token", ""),
         flows={"f1": {"id": "f1", "name": "invoice-sync"}},
         deployments={each["id"]: each for each in deployments},
         runs={each.get("id", f"unknown {number}"): each for number, each in enumerate(items)},
@@ -133,6 +135,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield tries_without_a_history()
     yield items_that_lack_something()
     yield what_cannot_be_read()
+    yield a_workspace_of_cloud()
 
 
 def states() -> Truth:
@@ -210,7 +213,7 @@ def own_words() -> Truth:
     ]
     options = {
         "business_states": ("Declined",),
-        "business_messages": ("KeyError",),
+        "business_messages": ("ValueError", "KeyError"),
         "failed_states": ("Undone",),
         "web_url": web,
     }
@@ -392,6 +395,17 @@ NEEDED = (
     "end_time",
     "expected_start_time",
 )
+
+
+def a_workspace_of_cloud() -> Truth:
+    """A token, and links to where people open it."""
+    web = f"https://app.prefect.cloud/account/{UUID(int=1)}/workspace/{UUID(int=2)}"
+    records: list[Record] = [
+        replace(SYNC, url=f"{web}/deployments/deployment/d1"),
+        run(1, url=f"{web}/runs/flow-run/r1"),
+    ]
+    items = [flow_run(1, "COMPLETED")]
+    return truth("a workspace of Prefect Cloud", items, records, token="pnu_x", secret=("token", "pnu_x"))
 
 
 def what_cannot_be_read() -> Truth:

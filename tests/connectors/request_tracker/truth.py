@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from exporter.collect.http import Auth
 from exporter.demo.fakes.request_tracker import SYSTEM, RequestTracker
 from exporter.demo.fakes.request_tracker_rows import Ticket, Transaction
 from exporter.records import Request
@@ -55,9 +54,7 @@ def truth(
             key, column = tracker.last_transaction, {"Status": "Status", "Set": "Queue"}.get(kind, "")
             tracker.transactions[key] = Transaction(key, each.id, kind, who, at(minute), column, old, new)
     app = tracker.app("/rt")
-    return Truth(
-        what=what, app=app, auth=Auth("Authorization", f"token {tracker.token}"), path="/rt", records=records, **others
-    )
+    return Truth(what=what, app=app, secret=("token", tracker.token), path="/rt", records=records, **others)
 
 
 def request(number: int, outcome: str = "resolved", **columns: Any) -> Request:
