@@ -22,9 +22,9 @@ from exporter.demo.fakes.n8n import N8n
 from exporter.demo.fakes.prefect import Prefect
 from exporter.demo.fakes.request_tracker import RequestTracker
 from tests.connectors.n8n.suite import instance
+from tests.connectors.source import speaks_http, world
 from tests.connectors.world import AT, SINCE
 from tests.program import command
-from tests.test_connectors import speaks_http, world
 
 CHECKED = sorted(name for name, connector in CONNECTORS.items() if needs(connector).check)
 ASKED = [name for name in CHECKED if speaks_http(name)]

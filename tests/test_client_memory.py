@@ -3,7 +3,7 @@
 import sys
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 
 from exporter.collect.http import Client, HttpSettings
 from exporter.collect.paging import by_token
@@ -25,7 +25,7 @@ async def page(request: web.Request) -> web.Response:
     return web.json_response({"data": items, "nextCursor": str(number + 1) if number + 1 < PAGES else None})
 
 
-def settings(server: TestServer) -> HttpSettings:
+def settings(server: BaseTestServer) -> HttpSettings:
     return HttpSettings(url=str(server.make_url("")).rstrip("/"))
 
 
