@@ -28,7 +28,7 @@ FLOORS = (
 but never in a circle."""
 
 DOORS = {
-    "aiohttp": "collect.http server demo",
+    "aiohttp": "collect.http collect.wire server demo",
     "duckdb": "store evaluation connectors.files.parquet_file",
     "prometheus_client": "publish.exposition collect.selfmetrics demo",
     "opentelemetry": "publish.otlp",

@@ -16,10 +16,10 @@ Blind    Retries of a single task. Who cancelled, resumed or set a state by hand
 Checked  Recorded answers of 3.8.8; a real 3.8.8 in the tests. Before 3.4.1: a fake that compares times as they do.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated
 from uuid import uuid4
@@ -30,7 +30,7 @@ from exporter.collect import paging
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.details import Details
 from exporter.collect.finding import Finding, look
-from exporter.collect.http import Client, Forbidden, Gone, NotUnderstood
+from exporter.collect.http import Answer, Client, Forbidden, Gone, NotUnderstood
 from exporter.collect.recent import WITNESSES, still_there
 from exporter.connectors.prefect.mapping import (
     ENDED,
@@ -164,32 +164,33 @@ async def batches(
 async def history(
     client: Client, options: Options, cursor: Cursor, still_open: set[str]
 ) -> AsyncIterator[tuple[Sequence[Json], Json]]:
-    """What ended, latest first. Each page asks for ends up to the last one's, so what ends meanwhile moves nothing."""
-    until, latest, offset, items = instant(cursor.get("until")), instant(cursor.get("latest")), 0, None
+    """What ended, latest first. What ends meanwhile moves nothing."""
+    until, latest = instant(cursor.get("until")), instant(cursor.get("latest"))
     newest, seen = dict(cursor.get("newest", {}) if until else {}), set(still_open)
     floor = since(client, options, cursor.get("ended"))
-    while True:
-        ended = {"after_": floor, **({"before_": until.isoformat()} if until else {})}
-        question = {"limit": options.page_size, "offset": offset, "flow_runs": {**TOP_LEVEL, "end_time": ended}}
-        answer = await client.ask("/flow_runs/filter", json={"sort": "END_TIME_DESC", **question})
-        before, items = items, answer.listed()
-        known = {item["id"]: end for item in items if sound(item) and (end := instant(item["end_time"]))}
+
+    def ask(place: datetime | None, offset: int, size: int) -> Awaitable[Answer]:
+        ended = {"after_": floor, **({"before_": place.isoformat()} if place else {})}
+        question = {"limit": size, "offset": offset, "flow_runs": {**TOP_LEVEL, "end_time": ended}}
+        return client.ask("/flow_runs/filter", json={"sort": "END_TIME_DESC", **question})
+
+    pages = paging.by_key(client, ask, key=ended_at, begin=until, size=options.page_size, newest_first=True)
+    async for page in pages:
+        known = {item["id"]: end for item in page.items if (end := ended_at(item))}
         ends = [*known.values()]
-        if ends and ((offset and items == before) or (until and ends[0] > until)):
-            raise NotUnderstood("/flow_runs/filter: the page repeats; the list would never end")
         latest = latest or (ends[0] if ends else instant(cursor.get("ended")))
-        last = ends[-1] if ends else until
-        offset = offset + len(items) if last == until else 0  # more ends in one instant than fit a page
-        until = last
+        until = ends[-1] if ends else until
         seen |= known.keys()
         newest |= {key: end.isoformat() for key, end in [*known.items()][: WITNESSES - len(newest)]}
         place = {"until": until and until.isoformat(), "latest": latest and latest.isoformat(), "newest": newest}
-        yield items, place
-        if len(items) < options.page_size:
-            break
+        yield page.items, place
     if not cursor.get("until"):  # all down to the floor was seen in this poll
         recent = dict.fromkeys(cursor.get("recent", ()), "")
         still_there(recent, dict.fromkeys(seen, ""), "runs", {"deployments": cursor.get("deployments", ())})
+
+
+def ended_at(item: Json) -> datetime | None:
+    return instant(item["end_time"]) if sound(item) else None
 
 
 async def with_attempts(

@@ -19,7 +19,7 @@ Checked  Recorded answers of 5.0.3; a running 5.0.3. 5.0.8: a fake that pages as
 """
 
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,11 +29,12 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from exporter.collect import paging
 from exporter.collect.auth import Scheme
 from exporter.collect.contract import LATER, Cursor, Page
 from exporter.collect.details import Details
 from exporter.collect.finding import Finding, look
-from exporter.collect.http import Client, NotUnderstood
+from exporter.collect.http import Answer, Client, NotUnderstood
 from exporter.collect.recent import Recent
 from exporter.connectors.request_tracker.mapping import Words, read
 from exporter.records import Json, Read, Request, RequestOutcome
@@ -123,7 +124,7 @@ async def check(client: Client, options: Options) -> list[Finding]:
 async def first(client: Client, what: str, query: str, *, needs: str) -> tuple[Json, list[Finding]]:
     """One of the things that a query finds. RT leaves out what a user may not see, and does not say so."""
     question: dict[str, str | int] = {"query": query, "orderby": "id", "order": "DESC", "per_page": 1}
-    question |= {"fields": FIELDS[what], "fields[Queue]": "Name"}
+    question |= {"orderby": "id", "fields": FIELDS[what], "fields[Queue]": "Name"}
     page, found = await look(what, client.ask(f"/REST/2.0/{what}", question), needs=needs)
     items = page.listed("items") if page else []
     none = Finding(what, f"none is shown; if there are any, the user needs {needs}", wrong=True)
@@ -151,25 +152,27 @@ async def search(
 
     Each page is asked for by the last id, not by number: rows that leave the result meanwhile would shift the pages.
     """
-    path, page = f"/REST/2.0/{what}", 1
-    asked: dict[str, str | int] = {"orderby": "id", "per_page": size, "fields": FIELDS[what], "fields[Queue]": "Name"}
-    while True:
-        answer = await client.ask(path, asked | {"query": f"({query}) AND id > {after}", "page": page})
-        items = numbered(client, path, answer.listed("items"))
-        ids = [int(item["id"]) for item in items]
-        if ids != sorted(ids) or (ids and ids[0] <= after):
-            raise NotUnderstood(f"{path}: the items are not in the order asked for; is this RT 5.0.2 or later?")
-        left = answer.find("total")
-        if items:
-            yield items, left
+    path, fields = f"/REST/2.0/{what}", {"orderby": "id", "fields": FIELDS[what], "fields[Queue]": "Name"}
+
+    def ask(place: int | None, offset: int, size: int) -> Awaitable[Answer]:
+        if offset > EMPTY_PAGES * size:
+            raise NotUnderstood(f"{path}: {EMPTY_PAGES} empty pages, and still another is named")
+        place_in_list = {"per_page": size, "page": offset // size + 1}
+        return client.ask(path, {"query": f"({query}) AND id > {place}", **place_in_list, **fields})
+
+    def last(page: Answer) -> bool:
         # Without a total (rights checked row by row), RT before 5.0.5 names no next page where there is one, and later
         # ones name one behind an empty page. Never "until empty" by number: past the end some answer the last page.
-        following = bool(answer.find("next_page"))
-        if not following and (not items or left is not None):
-            return
-        if page > EMPTY_PAGES:
-            raise NotUnderstood(f"{path}: {EMPTY_PAGES} empty pages, and still another is named")
-        after, page = (ids[-1], 1) if items else (after, page + 1)
+        return not page.find("next_page") and (not page.items or page.find("total") is not None)
+
+    async for page in paging.by_key(client, ask, items="items", key=number, begin=after, size=size, last=last):
+        if items := numbered(client, path, page.items):
+            yield items, page.find("total")
+
+
+def number(item: Json) -> int | None:
+    """The id of an item, where it is a number."""
+    return int(item["id"]) if is_numbered(item) else None
 
 
 class Tickets:

@@ -199,7 +199,15 @@ async def test_reminders_are_not_requests(desk: Desk) -> None:
     assert set(desk.stored) == {"1"}
 
 
-@pytest.mark.parametrize("trouble", [400, "garbage", "half"])
+async def test_a_page_that_breaks_off_is_asked_for_again(desk: Desk) -> None:
+    many(desk.tracker, 2)
+    desk.tracker.faults.coming.extend([None, "half"])
+    await desk.poll()
+
+    assert set(desk.stored) == {"1", "2"}
+
+
+@pytest.mark.parametrize("trouble", [400, "garbage"])
 async def test_nonsense_is_not_understood(desk: Desk, trouble: Any) -> None:
     many(desk.tracker, 2)
     desk.tracker.faults.coming.extend([None, trouble])

@@ -1,0 +1,73 @@
+"""What goes over a connection: parameters, bodies, links, and what goes wrong in words that hold no address."""
+
+import os
+import ssl
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import aiohttp
+
+from exporter.base.errors import TooLarge
+
+Scalar = str | int | float
+Query = Mapping[str, Scalar | Sequence[Scalar]]
+"""The parameters of a question; one whose value is a list or tuple is repeated."""
+
+LARGEST_REFUSAL = 64 * 1024  # bytes that are read of the body of a refusal
+
+
+def session() -> aiohttp.ClientSession:
+    """Connections that keep no cookies."""
+    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+
+
+def linked(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """The addresses of the header Link by what they are."""
+    with suppress(ValueError):  # an address that is none
+        return {rel: str(link["url"]) for rel, link in response.links.items()}
+    return {}
+
+
+async def refusal(response: aiohttp.ClientResponse) -> bytes:
+    """The body of a refusal. The status counts even where that cannot be read."""
+    with suppress(aiohttp.ClientError, OSError, TooLarge):  # an OSError: TimeoutError, too
+        return await read(response, "", LARGEST_REFUSAL)
+    return b""
+
+
+async def read(response: aiohttp.ClientResponse, where: str, largest: int) -> bytes:
+    """The body, given up on as soon as it is too large (sizes are after decompression)."""
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(64 * 1024):
+        body += chunk
+        if len(body) > largest:
+            response.close()
+            raise TooLarge(f"{where}: the answer is larger than {largest} bytes; use smaller pages")
+    return bytes(body)
+
+
+def fault(error: Exception) -> str:
+    """What went wrong with a connection, in words without addresses."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
+        return "the server's certificate is not trusted; name its certificate authority in ca_file"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the answer broke off"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "cannot connect: the host name is unknown; check the url"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return "cannot connect by TLS; check the url, and whether the server speaks https"
+    cause = getattr(error, "os_error", error)  # its text may hold the address; its number does not
+    number = cause.errno if isinstance(cause, OSError) else None
+    what = "cannot connect" if isinstance(error, aiohttp.ClientConnectorError) else type(error).__name__
+    return f"{what}: {os.strerror(number)}" if number and number > 0 else what
+
+
+def repeated(params: Query | None) -> list[tuple[str, Scalar]] | None:
+    """The parameters in pairs, one that is repeated as several."""
+    if not params:
+        return None
+    return [
+        (name, each)
+        for name, value in params.items()
+        for each in ((value,) if isinstance(value, str | int | float) else value)
+    ]
