@@ -279,7 +279,7 @@ async def test_a_server_that_repeats_a_page_is_not_read_for_ever(minutes: int) -
     deployment = prefect.add_deployment("sync", "prod", BEGAN)
     for number in range(9):
         prefect.execute(deployment, BEGAN + timedelta(minutes=minutes * number), 10)
-    with pytest.raises(NotUnderstood, match="repeats|not in the order"):
+    with pytest.raises(NotUnderstood, match=r"repeats|not in the order"):
         await Poller(prefect).poll()
 
 
