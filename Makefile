@@ -4,8 +4,13 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-# A worker for each core; the tests of a file stay together, because they share what was expensive to make.
-PARALLEL := -n auto --dist loadfile
+# A worker for each core; the tests of a file stay together, because they share what was expensive to make, and the
+# files that take longest come first (tests/marks.py).
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+# What `make check` runs; TESTS= names others.
+QUICK := -m 'not real and not program and not slow'
+# What `make check FAST=1` runs: the rules of the house, in no time.
+HOUSE := tests/test_architecture.py tests/test_expression.py tests/test_negotiation.py tests/test_readme.py tests/test_strict.py
 # The newest Python on the PATH that is new enough.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -15,7 +20,7 @@ export PIP_ROOT_USER_ACTION := ignore
 help:
 	@echo "make demo       a simulated organisation, the exporter and, where installed, Prometheus and Alertmanager"
 	@echo "make test       everything: lint, types, tests against the real programs (as root on Debian: installs them)"
-	@echo "make check      the quick part of it, without installing anything but Python packages"
+	@echo "make check      the quick part of it: lint, types and the tests that start no program; FAST=1: hardly any tests"
 	@echo "make test-real  only the tests that start real third-party servers"
 	@echo "make bench      how fast evaluation, storing and scraping are on this machine"
 	@echo "make history    90 days of hours of the demo in a real Prometheus, compared figure by figure; takes long"
@@ -65,7 +70,7 @@ check: $(VENV)/test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/outcome-exporter render --check
-	$(BIN)/pytest -q $(PARALLEL) -m 'not real' $(TESTS)
+	$(BIN)/pytest -q $(if $(FAST),$(or $(TESTS),$(HOUSE)),$(PARALLEL) $(QUICK) $(TESTS))
 
 test: $(VENV)/test
 	@.ci/packages $(TEST_PACKAGES)

@@ -16,6 +16,7 @@ from exporter.demo.board import Metrics
 from exporter.demo.stack import child, free_port
 from exporter.evaluation.range import Instants
 from exporter.publish import backfill
+from tests import deadline
 from tests.program import command
 
 Values = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
@@ -41,7 +42,7 @@ async def blocks(config: Path, folder: Path, *, length: str, step: str, to: date
     history, data = folder / "history.om", folder / "data"
     began = time.monotonic()
     asked = ("--from", length, "--step", step, "--to", to.isoformat(), "--output", str(history))
-    status, _, said = await command("backfill", "--config.file", str(config), *asked, folder=folder, seconds=None)
+    status, _, said = await command("backfill", "--config.file", str(config), *asked, folder=folder, quiet=None)
     assert status == 0, said
     written = time.monotonic()
     # Blocks of a month: promtool reads the whole file once for each block, and by default makes one of every 2 hours.
@@ -71,7 +72,7 @@ async def prometheus(data: Path) -> AsyncIterator[str]:
         f"--web.listen-address={listen}",
     )
     async with child("prometheus", *arguments, log=data.parent / "prometheus.log"), aiohttp.ClientSession() as http:
-        async with asyncio.timeout(60):
+        async with deadline.within(60):
             while not await ready(http, f"http://{listen}/-/ready"):  # noqa: ASYNC110 - seen from outside
                 await asyncio.sleep(0.1)
         yield f"http://{listen}"

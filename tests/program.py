@@ -13,6 +13,8 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests import deadline
+
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -22,6 +24,8 @@ class Program:
 
     process: asyncio.subprocess.Process
     url: str
+    folder: Path
+    """Of its config."""
     log: list[str] = field(default_factory=list)
 
     async def get(self, path: str) -> str:
@@ -32,17 +36,17 @@ class Program:
         families = text_string_to_metric_families(await self.get("/metrics"))
         return {(s.name, frozenset(s.labels.items())): float(s.value) for family in families for s in family.samples}
 
-    async def until(self, seen: Callable[[Samples], bool], seconds: float = 240) -> Samples:
+    async def until(self, seen: Callable[[Samples], bool], quiet: float = 60) -> Samples:
         """The samples, as soon as they are as expected; those of the last look where they never are."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        while not seen(samples := await self.samples()) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - seen from outside
+        end = asyncio.get_running_loop().time() + deadline.seconds(quiet)
+        while not seen(samples := await self.samples()) and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 - seen from outside
             await asyncio.sleep(0.2)
         return samples
 
     async def stopped(self, number: int = signal.SIGTERM) -> int:
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
-        return await asyncio.wait_for(self.process.wait(), 100)
+        return await asyncio.wait_for(self.process.wait(), deadline.seconds(30))
 
 
 def value(samples: Samples, name: str, **labels: str) -> float | None:
@@ -51,13 +55,13 @@ def value(samples: Samples, name: str, **labels: str) -> float | None:
     return sum(found) if found else None
 
 
-async def command(*arguments: str, folder: Path, seconds: float | None = 120) -> tuple[int, str, str]:
-    """Runs the program to its end: exit status, output, error output."""
+async def command(*arguments: str, folder: Path, quiet: float | None = 60) -> tuple[int, str, str]:
+    """Runs the program to its end: exit status, output, error output. `quiet`: see deadline.py; None: no end."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "exporter", *arguments, cwd=folder,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), seconds)
+    out, err = await asyncio.wait_for(process.communicate(), None if quiet is None else deadline.seconds(quiet))
     return process.returncode or 0, out.decode(), err.decode()
 
 
@@ -84,7 +88,7 @@ async def running(config: Path, *options: str, files: int | None = None) -> Asyn
 
     reading = asyncio.create_task(read())
     try:
-        yield Program(process, await asyncio.wait_for(listening, 30), log)
+        yield Program(process, await asyncio.wait_for(listening, deadline.seconds(30)), config.parent, log)
     finally:
         if process.returncode is None:
             process.kill()

@@ -1,9 +1,13 @@
 """Reads a scenario file, feeds its records to a real store, and gives the samples that come out."""
 
+import atexit
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, get_type_hints
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -150,8 +154,22 @@ def fed(store: Store, scenario: Mapping[str, Any]) -> list[Feed]:
     return [Feed(source=name, records=frozenset(of_source)) for name, of_source in given.items()]
 
 
+@cache
+def _empty() -> Path:
+    folder = Path(mkdtemp(prefix="outcome-empty-store-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    Store.open(folder / "store.duckdb").close()
+    return folder
+
+
+def empty_store(folder: Path) -> Store:
+    """An open store with nothing in it, in an empty folder: a copy of one that was made before, as that is quicker."""
+    shutil.copytree(_empty(), folder, dirs_exist_ok=True)
+    return Store.open(folder / "store.duckdb")
+
+
 def evaluated(scenario: Mapping[str, Any], folder: Path) -> Evaluation:
-    with Store.open(folder / "scenario.duckdb") as store:
+    with empty_store(folder) as store:
         feeds = fed(store, scenario)
         made, moment, reader = plan(scenario, only=scenario["kpi"]), at(scenario["at"]), store.reader()
         found = evaluate(reader, made, moment, feeds)

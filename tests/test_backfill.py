@@ -11,8 +11,11 @@ import pytest
 
 from exporter.evaluation.range import Instants
 from exporter.publish.backfill import CHUNK, Job, begun, fill
+from tests import deadline
 from tests.program import command, running, value
 from tests.test_program import bookings, config
+
+pytestmark = pytest.mark.slow
 
 TO = datetime.now(UTC).replace(second=0, microsecond=0)
 LAST = datetime(2026, 3, 31, tzinfo=UTC)
@@ -95,7 +98,7 @@ async def test_interrupted_and_begun_again_it_is_the_same_file(tmp_path: Path, n
         sys.executable, "-m", "exporter", *asked("cut.om", "9h"), cwd=tmp_path,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    async with asyncio.timeout(60):
+    async with deadline.within(60):
         while not (tmp_path / ".cut.om.parts" / "000000").exists():  # noqa: ASYNC110 - seen from outside
             await asyncio.sleep(0.01)
     process.send_signal(number)

@@ -98,6 +98,7 @@ def store(tmp_path: Path) -> Iterable[Store]:
 # One window earlier
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["escalation_ratio", "resolution_seconds", "requests", "backlog", "backlog_change", "deflection_ratio"]
 )

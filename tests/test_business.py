@@ -147,6 +147,7 @@ def test_what_is_unknown_stays_unknown_and_what_is_impossible_is_below_zero() ->
 minutes = st.integers(0, 60 * 24 * 400).map(lambda n: at("2025-09-01T00:00Z") + timedelta(minutes=n))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     name=st.sampled_from(sorted(WRITTEN)),
@@ -230,6 +231,7 @@ def test_a_backlog_grows_older_in_open_hours_only(tmp_path: Path) -> None:
     assert [*ages.values()] == [(7200, 1), (9 * 3600, 1), (9 * 3600, 1)]
 
 
+@pytest.mark.slow
 def test_where_somebody_always_works_both_bases_are_the_same_for_every_kpi(tmp_path: Path) -> None:
     asked = replace(
         test_evaluate.plan(),
@@ -254,6 +256,7 @@ def test_where_somebody_always_works_both_bases_are_the_same_for_every_kpi(tmp_p
     assert {name for name, _, _ in bases["calendar"]} == declared
 
 
+@pytest.mark.slow
 def test_history_gives_the_business_times_of_each_instant(tmp_path: Path) -> None:
     asked = replace(
         test_evaluate.plan(),

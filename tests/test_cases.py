@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import deadline
+
 ROOT = Path(__file__).parents[1]
+LIMIT = deadline.seconds(140)
 CASES = ROOT.parent / "shared/cases"
 COMMAND = Path(sys.executable).with_name("outcome-exporter")
 
@@ -145,7 +148,9 @@ def test_a_situation_ends_as_its_user_needs(case: Path, tmp_path: Path) -> None:
     expected = [text for text in [SAYS_TOO_MUCH.get(number(case))] if text]
     for attempt in ("first", "second"):  # the time a case gives the program is its own, and short on a busy machine
         script = laid(case, tmp_path / attempt) / "run.sh"
-        ended = subprocess.run(["bash", script, *arguments], capture_output=True, text=True, check=False, timeout=140)
+        ended = subprocess.run(
+            ["bash", script, *arguments], capture_output=True, text=True, check=False, timeout=deadline.seconds(140)
+        )
         complaints = [line.partition(": ")[2] for line in ended.stdout.splitlines() if line.startswith("NOT AS NEEDED")]
         if complaints == expected:
             break

@@ -828,6 +828,7 @@ def put(value: Any, at: tuple[str | int, ...], junk: Any) -> Any:
     return [put(each, at[1:], junk) if i == at[0] else each for i, each in enumerate(value)]
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_whatever_stands_in_a_config_it_is_read_or_its_mistakes_are_listed(example: Path, data: st.DataObject) -> None:

@@ -10,8 +10,10 @@ from exporter.records import Request, Run
 from exporter.store import Store, StoreError
 from tests.program import command
 
+pytestmark = pytest.mark.slow
+
 AT = datetime(2026, 3, 31, tzinfo=UTC)
-CYCLES = 50
+CYCLES = 20
 PATTERNS: dict[str, Callable[[Store, int], int]] = {}
 """Name -> what is done to the store in a cycle; returns how many runs there must be at its end."""
 

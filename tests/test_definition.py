@@ -110,6 +110,7 @@ def test_own_kpis_count_as_they_say(tmp_path: Path) -> None:
     assert figures["oldest_open_seconds", None] == (86400, None)
 
 
+@pytest.mark.slow
 def test_the_history_of_own_kpis_is_what_each_instant_alone_gives(tmp_path: Path) -> None:
     found = loaded()
     step = timedelta(hours=17)

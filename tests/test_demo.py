@@ -32,6 +32,7 @@ from exporter.publish.cardinality import Limits
 from exporter.records import Account, Booking, Opportunity, Request
 from exporter.render.dashboards import queries
 from exporter.runtime import open_store, read
+from tests import deadline
 from tests.demo import END, figures_of, found_in
 
 CHECKOUT = Path(__file__).parents[1]
@@ -296,10 +297,6 @@ def test_an_earlier_demo_s_folder_is_begun_anew(tmp_path: Path) -> None:
 # --- The whole of it --------------------------------------------------------------------------------------------------
 
 
-BUSY = 5
-"""How many times slower a machine may be that has other things to do."""
-
-
 class Running:
     """A demo that runs as a program of its own, and what it has said."""
 
@@ -309,7 +306,7 @@ class Running:
     async def until(self, pattern: str, within: float) -> re.Match[str]:
         """What it says, as soon as it does. `within`: seconds, on a machine with nothing else to do."""
         assert self.process.stdout
-        async with asyncio.timeout(BUSY * within):
+        async with deadline.within(within):
             while not (match := re.search(pattern, self.said)):
                 chunk = await self.process.stdout.read(4096)
                 assert chunk, f"it ended without saying {pattern!r}:\n{self.said}"
@@ -320,7 +317,7 @@ class Running:
         """Its exit code after a signal; what it says meanwhile is read too."""
         assert self.process.stdout
         self.process.send_signal(number)
-        async with asyncio.timeout(BUSY * 30):
+        async with deadline.within(30):
             self.said += (await self.process.stdout.read()).decode()
             return await self.process.wait()
 
@@ -420,7 +417,6 @@ def lint(exposed: bytes) -> str:
     return found.stdout.decode() + found.stderr.decode()
 
 
-@pytest.mark.timeout(BUSY * 300)
 async def test_without_prometheus_the_demo_says_so_shows_figures_and_ends_on_ctrl_c(tmp_path: Path) -> None:
     async with running(tmp_path / "demo", path=str(tmp_path)) as demo:
         await demo.until("Left out, because not installed: prometheus, alertmanager", within=120)
@@ -440,7 +436,6 @@ async def test_without_prometheus_the_demo_says_so_shows_figures_and_ends_on_ctr
 
 
 @pytest.mark.real
-@pytest.mark.timeout(BUSY * 300)
 async def test_with_prometheus_and_alertmanager_both_alerts_arrive_and_nothing_is_left_running(tmp_path: Path) -> None:
     if stack.programs().missing:
         pytest.skip(f"not installed: {', '.join(stack.programs().missing)}")
@@ -466,7 +461,6 @@ async def test_with_prometheus_and_alertmanager_both_alerts_arrive_and_nothing_i
 
 
 @pytest.mark.real
-@pytest.mark.timeout(BUSY * 300)
 async def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
     if stack.programs().missing or not shutil.which("setpriv"):
         pytest.skip("not installed: prometheus, alertmanager and setpriv are needed")
@@ -474,7 +468,7 @@ async def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path) -> N
     async with running(folder, path=os.environ["PATH"]) as demo:
         await demo.until(r"Prometheus +http://", within=120)
         await demo.end(signal.SIGKILL)
-        async with asyncio.timeout(BUSY * 20):
+        async with deadline.within(20):
             while children_of(folder):  # noqa: ASYNC110 - other programs give no event
                 await asyncio.sleep(0.1)
 

@@ -14,6 +14,8 @@ from exporter.runtime import Once, explained, open_store, read, statuses
 from exporter.store import Store
 from tests.demo import END, found_in
 
+pytestmark = pytest.mark.slow
+
 Labels = Mapping[str, str]
 Samples = Sequence[tuple[Labels, float]]
 

@@ -15,6 +15,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -27,6 +28,9 @@ from exporter.collect.source import Source
 from exporter.records import Request, Run, instant
 from exporter.records.columns import Rule
 from exporter.store import Store
+from tests import deadline
+
+pytestmark = pytest.mark.slow
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 ITEMS = 20_000
@@ -138,7 +142,7 @@ async def test_a_first_sync_killed_at_thirty_moments_ends_as_one_left_in_peace(t
         url = str(server.make_url(""))
         for _ in range(KILLS):
             process = start(url, killed)
-            async with asyncio.timeout(30):
+            async with deadline.within(30):
                 began_at.append(await platform.asked.get())
                 for _ in range(chance.randint(0, 5)):
                     await platform.asked.get()

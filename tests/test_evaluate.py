@@ -43,6 +43,8 @@ from exporter.records import (
 from exporter.store import Store
 from tests.scenario import WINDOWS, params
 
+pytestmark = pytest.mark.slow
+
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 LABELS = {
     "request": ["team", "category"],
@@ -424,7 +426,7 @@ def as_told(record: Record, at: datetime) -> Record | None:  # noqa: PLR0911 - a
     return record
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**16), seconds=st.integers(0, 50 * 86400))
 @example(seed=17, seconds=17 * 86400)
 def test_a_past_instant_gives_what_a_store_of_that_time_gave(tmp_path: Path, seed: int, seconds: int) -> None:
@@ -439,7 +441,7 @@ def test_a_past_instant_gives_what_a_store_of_that_time_gave(tmp_path: Path, see
     assert steady(then) == steady(evaluated(tmp_path, [records], at))
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**16), size=st.integers(1, 50))
 def test_order_repetition_and_splitting_of_pages_do_not_matter(tmp_path: Path, seed: int, size: int) -> None:
     records = history(seed, 20)
@@ -454,7 +456,7 @@ UNTIMED = re.compile(r"\w+_told|told_\w+|result|known_at|tasks|outcome")
 """Columns of which no platform tells since when they are so, or that this world's platforms tell otherwise then."""
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**16), seconds=st.integers(0, 50 * 86400))
 def test_no_column_of_facts_knows_the_future(tmp_path: Path, seed: int, seconds: int) -> None:
     """Users count columns that no KPI of ours counts."""

@@ -26,6 +26,8 @@ from tests.bench.records import AT as FULL_AT
 from tests.bench.records import INSERTS, MACROS
 from tests.scenario import WINDOWS, params
 
+pytestmark = pytest.mark.slow
+
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 
 

@@ -10,6 +10,8 @@ import pytest
 from exporter.__main__ import main
 from exporter.runtime import once, open_store, read
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime.now(UTC).replace(microsecond=0)
 CONFIG = """\
 labels: {{ request: [team, category] }}

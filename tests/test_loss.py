@@ -20,6 +20,8 @@ from exporter.explain.query import Question
 from exporter.runtime import Once, explained, once, open_store, read, statuses
 from exporter.server import view
 
+pytestmark = pytest.mark.slow
+
 AT = datetime(2026, 3, 12, 6, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 HEADER = "id,opened_at,resolved_at,outcome,team\n"

@@ -25,6 +25,7 @@ from exporter.publish.content_negotiation import TEXT
 from exporter.publish.exposition import bound_text, own_families, render
 from exporter.publish.otlp import Otlp
 from exporter.publish.otlp_settings import OtlpSettings, address
+from tests import deadline
 
 RATIO = Family(
     "outcome_no_show_ratio", "No-shows.", "gauge", ("team", "window"), ((("it", "7d"), 0.25), (("hr", "7d"), 1))
@@ -311,6 +312,7 @@ async def test_a_path_that_takes_no_metrics_is_told_with_the_keys_to_look_at(
     assert "fails: 404 Not Found (see endpoint and metrics_endpoint in the config: is the path right?)" in caplog.text
 
 
+@pytest.mark.slow
 async def test_a_netrc_does_not_replace_the_configured_authorization_and_a_proxy_of_the_environment_is_used(
     receiver: Receiver, pushing: Callable[..., Otlp], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -442,7 +444,7 @@ async def test_stopping_pushes_what_was_swapped_in_last(receiver: Receiver, push
 async def test_the_interval_pushes_by_itself(receiver: Receiver, pushing: Callable[..., Otlp]) -> None:
     otlp = pushing(interval_seconds=0.05)
     await otlp.swap((RATIO,))
-    async with asyncio.timeout(10):
+    async with deadline.within(10):
         await receiver.arrived(3)
 
     assert scraped(RATIO) == receiver.series()
@@ -460,7 +462,7 @@ async def test_a_fault_in_the_own_metrics_does_not_end_the_pushing(
 
     otlp = pushing(own=own, interval_seconds=0.05)
     await otlp.swap((RATIO,))
-    async with asyncio.timeout(10):
+    async with deadline.within(10):
         await receiver.arrived(1)
 
     assert "this push was given up" in caplog.text

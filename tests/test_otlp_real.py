@@ -17,8 +17,9 @@ from aiohttp import ClientError, ClientSession
 from exporter.evaluation.stats import Distribution, Family
 from exporter.publish.otlp import Otlp
 from exporter.publish.otlp_settings import OtlpSettings
+from tests import deadline
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(deadline.seconds(300))]
 
 FAMILIES = (
     Family("outcome_no_show_ratio", "No-shows.", "gauge", ("team", "window"), ((("it", "7d"), 0.25),)),
@@ -117,7 +118,7 @@ async def serving(program: Path, folder: Path, *arguments: str) -> AsyncIterator
 
 
 async def answering(server: Server) -> None:
-    async with asyncio.timeout(30):
+    async with deadline.within(30):
         while server.process.returncode is None:
             try:
                 if await server.get("/health") == "OK":
@@ -142,7 +143,7 @@ async def test_every_name_label_and_value_arrives_as_it_would_have_been_scraped(
     await otlp.swap(FAMILIES)
     await otlp.stop()
     found: dict[str, float] = {}
-    async with asyncio.timeout(30):
+    async with deadline.within(30):
         while found != EXPECTED and len(found) < len(EXPECTED):
             found = await server.series()
 

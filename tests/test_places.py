@@ -14,6 +14,7 @@ from aiohttp import ClientSession
 from exporter.server.gate import Gate
 from exporter.server.places import Listening, Places, origin, quiet
 from exporter.server.turns import Busy, Turns
+from tests import deadline
 from tests.program import running
 from tests.test_program import bookings, config
 from tests.test_server import Stage, figures
@@ -43,7 +44,7 @@ async def asked(port: int, peer: str = "127.0.0.1") -> bytes:
     """The first line of what /-/healthy answers, and nothing where it is hung up."""
     [(reader, writer)] = await opened(port, 1, HEALTHY, peer)
     try:
-        return await asyncio.wait_for(reader.readline(), 10)
+        return await asyncio.wait_for(reader.readline(), deadline.seconds(10))
     except ConnectionError:
         return b""
     finally:
@@ -52,7 +53,7 @@ async def asked(port: int, peer: str = "127.0.0.1") -> bytes:
 
 async def until(seen: Callable[[], bool]) -> None:
     """Returns as soon as it is so; fails after 10 s."""
-    async with asyncio.timeout(10):
+    async with deadline.within(10):
         while not seen():  # noqa: ASYNC110 - seen from outside
             await asyncio.sleep(0.01)
 
@@ -100,6 +101,7 @@ async def test_a_crowd_from_one_address_pushes_out_itself_and_nobody_else(stage:
     assert gone[1] >= 42
 
 
+@pytest.mark.slow
 async def test_scrapers_that_never_read_make_room_when_one_address_holds_all(stage: Stage) -> None:
     await stage.start(most=10)
     await figures(stage, 200_000)

@@ -28,6 +28,7 @@ from exporter.records import Read, Request, Run, RunStatus
 from exporter.records.columns import Rule
 from exporter.store import Store
 from exporter.store.status import SourceStatus
+from tests import deadline
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 DEADLINE_SECONDS = 20
@@ -132,7 +133,7 @@ class Time:
         return seconds
 
     async def asleep(self) -> tuple[float, asyncio.Event]:
-        async with asyncio.timeout(DEADLINE_SECONDS):
+        async with deadline.within(DEADLINE_SECONDS):
             return await self.asked.get()
 
 
@@ -773,7 +774,7 @@ async def test_stopping_in_the_middle_of_a_poll_loses_nothing(make: Make, store:
     platform = Platform(pages=5, held=asyncio.Event())
     poller, _ = make()
     await poller.apply([source(platform)])
-    async with asyncio.timeout(DEADLINE_SECONDS):
+    async with deadline.within(DEADLINE_SECONDS):
         await platform.reached.wait()
         await poller.stop()
     stopped = store.source("flows").cursor["page"]

@@ -15,6 +15,7 @@ from exporter.records import RECORDS, SEGMENTS, Incident, Json, Read, Record, Re
 from exporter.records.columns import COLUMNS, Rule
 from exporter.records.labels import LABELS
 from exporter.records.unreadable import attempt
+from tests import deadline
 
 
 def person(name: str) -> str:
@@ -289,6 +290,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     item=JSON,
     column=st.sampled_from(["team", "handled_by", "csat", "reopen_count", "sla_breached", "escalated_at", "requester"]),
@@ -353,7 +355,7 @@ def test_labels_are_texts_that_are_neither_ids_nor_persons(name: str) -> None:
     assert LABELS[name][:4] == SEGMENTS
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(deadline.seconds(20))
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(.*)*(.*)*(.*)*x", "(a?){64}a{64}b"])
 def test_no_pattern_takes_longer_than_the_text_is_long(pattern: str) -> None:
     assert team({"team": "a" * 99_999 + "!"}, Rule(field="team", match=pattern)) is None

@@ -27,6 +27,7 @@ from exporter.server.ask import ask
 from exporter.server.gate import Gate
 from exporter.server.page import Line, ago
 from exporter.server.reach import asker, reach
+from tests import deadline
 
 AT = datetime(2026, 3, 31, 9, 30, tzinfo=UTC)
 
@@ -122,7 +123,7 @@ async def raw(port: int, sent: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(sent)
     await writer.drain()
-    answer = await asyncio.wait_for(reader.read(65536), 10)
+    answer = await asyncio.wait_for(reader.read(65536), deadline.seconds(10))
     writer.close()
     return answer
 
@@ -218,13 +219,13 @@ async def test_a_crowd_for_pages_delays_no_scrape_and_costs_nothing_once_it_has_
     crowd = [await asyncio.open_connection("127.0.0.1", stage.port) for _ in range(70)]
     for _, writer in crowd:
         writer.write(b"GET /kpis HTTP/1.1\r\nHost: x\r\n\r\n" * 5)
-    status, _, _ = await asyncio.wait_for(fetch(http, base + "/metrics"), 10)
-    refused = await asyncio.wait_for(fetch(http, base + "/kpis"), 10)
+    status, _, _ = await asyncio.wait_for(fetch(http, base + "/metrics"), deadline.seconds(10))
+    refused = await asyncio.wait_for(fetch(http, base + "/kpis"), deadline.seconds(10))
     for _, writer in crowd:
         writer.transport.abort()
-    await asyncio.wait_for(fetch(http, base + "/metrics"), 10)
+    await asyncio.wait_for(fetch(http, base + "/metrics"), deadline.seconds(10))
     go.set()
-    after = await asyncio.wait_for(fetch(http, base + "/kpis"), 10)
+    after = await asyncio.wait_for(fetch(http, base + "/kpis"), deadline.seconds(10))
 
     assert (status, refused[0], after[0]) == (200, 429, 200)
     assert len(made) <= 3
@@ -456,21 +457,24 @@ async def test_scrapers_that_never_read_and_half_requests_do_not_hold_up_others(
             _, writer = await asyncio.open_connection("127.0.0.1", stage.port, limit=1)
             writer.write(sent)
             hanging.append(writer)
-    status, _, body = await asyncio.wait_for(fetch(http, base + "/metrics"), 10)
+    status, _, body = await asyncio.wait_for(fetch(http, base + "/metrics"), deadline.seconds(10))
     for writer in hanging:
         writer.transport.abort()
 
     assert (status, gzip.decompress(body).count(b"outcome_x_ratio{")) == (200, 20000)
 
 
+@pytest.mark.slow
 async def test_a_scraper_that_takes_too_long_to_read_is_cut_off(stage: Stage) -> None:
     await stage.start(send_seconds=0.0)
     await figures(stage, 100_000)
     reader, writer = await asyncio.open_connection("127.0.0.1", stage.port)
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-    head, _, begun = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).partition(b"\r\n\r\n")
+    head, _, begun = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), deadline.seconds(10))).partition(
+        b"\r\n\r\n"
+    )
     with suppress(ConnectionResetError):
-        begun += await asyncio.wait_for(reader.read(-1), 10)
+        begun += await asyncio.wait_for(reader.read(-1), deadline.seconds(10))
     writer.close()
 
     assert head.startswith(b"HTTP/1.1 200 OK")
@@ -480,7 +484,7 @@ async def test_a_scraper_that_takes_too_long_to_read_is_cut_off(stage: Stage) ->
 async def test_stopping_closes_at_once_though_connections_are_kept_alive(stage: Stage, http: ClientSession) -> None:
     base = await stage.start()
     await fetch(http, base + "/-/healthy")
-    await asyncio.wait_for(stage.servers.pop().stop(), 2)
+    await asyncio.wait_for(stage.servers.pop().stop(), deadline.seconds(2))
 
     with pytest.raises(ConnectionRefusedError):
         await raw(stage.port, b"GET / HTTP/1.1\r\n\r\n")

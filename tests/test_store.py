@@ -22,6 +22,7 @@ from exporter.records import RECORDS, Account, Booking, Record, Request, Run, Wo
 from exporter.store import Store, SyncState
 from exporter.store.fault import CannotWrite, Damaged, DiskFull, InUse, NewerFormat, NotAStore, StoreError, fault
 from exporter.store.table import Table
+from tests import deadline
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 
@@ -56,7 +57,11 @@ def used_bytes(store: Store) -> int:
 
 def in_a_process(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=deadline.seconds(60),
+        check=False,
     )
 
 
@@ -101,6 +106,7 @@ def stored(store: Store) -> dict[tuple[type[Record], str], Record]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pages=st.lists(st.lists(records(), max_size=6), min_size=1, max_size=4))
 def test_pages_of_mixed_records_come_out_as_the_newest_of_each_id_went_in(
@@ -193,6 +199,7 @@ def test_only_rows_that_differ_are_counted_and_written(store: Store) -> None:
     assert store.counts()["run"] == 10
 
 
+@pytest.mark.slow
 def test_a_write_larger_than_a_chunk_is_one_write(store: Store) -> None:
     many = [run(n) for n in range(45_000)]
 
@@ -277,6 +284,7 @@ def test_a_person_is_a_hash_that_differs_from_store_to_store(store: Store, tmp_p
 # Size and age
 
 
+@pytest.mark.slow
 def test_polling_the_same_a_hundred_times_does_not_grow_the_file(store: Store) -> None:
     page = [run(n) for n in range(500)]
     store.write("s", page, {"n": 1})
@@ -291,6 +299,7 @@ def test_polling_the_same_a_hundred_times_does_not_grow_the_file(store: Store) -
     assert used_bytes(store) <= before + 512 * 1024
 
 
+@pytest.mark.slow
 def test_rows_that_change_at_every_poll_do_not_grow_the_file_for_ever(store: Store) -> None:
     store.write("s", [run(n) for n in range(20_000)], {})
     sizes = []
@@ -318,6 +327,7 @@ def test_retention_deletes_what_is_wholly_past_and_keeps_inventory(store: Store)
     assert {(type(record), record.id) for record in kept} == set(stored(store))
 
 
+@pytest.mark.slow
 def test_the_space_of_deleted_rows_is_used_again(store: Store) -> None:
     def month(number: int) -> list[Run]:
         start = AT + timedelta(days=30 * number)
@@ -642,6 +652,7 @@ def test_a_full_disk_at_the_first_start_leaves_nothing_half_made(path: Path) -> 
     code = """
 import resource, sys
 from exporter.store import Store
+
 resource.setrlimit(resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))
 Store.open(sys.argv[1])
 """

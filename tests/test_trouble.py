@@ -144,6 +144,7 @@ def flipped(whole: bytes, chance: random.Random) -> bytes:
     return bytes(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["file", "log"])
 def test_flipped_bits_anywhere_give_words(tmp_path: Path, which: str) -> None:
     path, chance = tmp_path / "whole.duckdb", random.Random(20260331)

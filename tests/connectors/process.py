@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests import deadline
+
 CACHE = Path(os.environ.get("OUTCOME_TEST_CACHE") or Path(__file__).parents[2] / ".cache")
 """Where real servers are installed, once; ours are a few hundred megabytes."""
 
@@ -58,8 +60,8 @@ async def finished(command: Iterable[str | Path], folder: Path, environment: Map
 
 async def until(question: Callable[[], Awaitable[bool]], seconds: float, what: str) -> None:
     """Asks four times a second until the answer is yes."""
-    deadline = asyncio.get_running_loop().time() + seconds
+    end = asyncio.get_running_loop().time() + deadline.seconds(seconds)
     while not await question():
-        if asyncio.get_running_loop().time() > deadline:
+        if asyncio.get_running_loop().time() > end:
             raise TimeoutError(f"{what}: not within {seconds:g} s")
         await asyncio.sleep(0.25)

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import deadline
+
 SUITES = ("trixie", "sid")
 PACKAGE = "victoria-metrics"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -34,7 +36,7 @@ def mirror() -> str:
 
 
 def run(*command: str, cwd: Path) -> None:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=240)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=deadline.seconds(240))
     if done.returncode:
         reason = (done.stderr or done.stdout).strip().splitlines()
         raise UnavailableError(f"{command[0]} failed: {reason[-1] if reason else done.returncode}")

@@ -13,6 +13,8 @@ import pytest
 from exporter.collect.http import NotUnderstood, Unavailable
 from tests.connectors.files.folder import AT, Folder, line, parquet
 
+pytestmark = pytest.mark.slow
+
 
 def faults(folder: Folder) -> list[str]:
     """What the last poll has named, without the folder."""

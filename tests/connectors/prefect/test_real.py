@@ -16,13 +16,14 @@ from aiohttp.test_utils import unused_port
 from exporter.collect.http import Auth, Client, HttpSettings
 from exporter.connectors.prefect import Options, poll
 from exporter.records import Record, Run, Workflow
+from tests import deadline
 from tests.connectors.process import CACHE, finished, running, until
 from tests.figures import totals
 
 HERE = Path(__file__).parent
 PASSWORD = "admin:pw"
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(deadline.seconds(300))]
 
 
 async def program() -> Path:

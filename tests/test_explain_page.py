@@ -1,0 +1,117 @@
+"""The page and the command that explain a figure, of the running program: what they show, and to whom."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import pytest_asyncio
+from aiohttp import ClientSession, HttpVersion10
+from yarl import URL
+
+from exporter.catalogue.kpi import catalogue
+from tests.program import Program, command, running, value
+from tests.test_explain import BOOKINGS
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Program]:
+    """The program on bookings that began an hour ago; the last test stops it."""
+    folder = tmp_path_factory.mktemp("site")
+    rows = [{**row, "starts_at": now_ish(), "id": f"<{row['id']}>"} for row in BOOKINGS["booking"]]
+    (folder / "bookings.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "outcome.yaml").write_text(
+        "store: {path: store.duckdb}\nsources:\n  - {name: meetings, type: files, record: booking, path: '*.jsonl'}\n"
+    )
+    async with running(folder / "outcome.yaml") as program:
+        await program.until(lambda samples: value(samples, "outcome_no_show_ratio") is not None)
+        yield program
+
+
+def now_ish() -> str:
+    return (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+
+
+async def test_the_page_shows_the_records_and_leads_on(site: Program) -> None:
+    page = await site.get("/explain?kpi=no_show_ratio&window=7d")
+    index, kpis = await site.get("/"), await site.get("/kpis")
+
+    assert "50.0% = 40 / 80" in page
+    assert 'href="https://calendar.example/0"' in page
+    assert "page 1 of 3" in page
+    assert "&lt;b000&gt;" in page
+    assert "corp.example" not in page
+    assert 'href="./kpis"' in index
+    assert 'href="./explain?kpi=no_show_ratio"' in kpis
+    assert all(name in kpis for name in catalogue()["no_show_ratio"].series)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("Forwarded: for=192.0.2.1", "X-Forwarded-For: 192.0.2.1", "x-forwarded-host: a.example", "X-Real-IP: ::1"),
+        *("Via: 1.1 proxy", "X-Forwarded-Proto: https", "X-Forwarded-For: ", "CF-Connecting-IP: 192.0.2.1"),
+    ],
+)
+async def test_without_users_what_came_through_a_proxy_gets_no_records_and_words_on_what_to_do(
+    site: Program, header: str
+) -> None:
+    name, _, value = header.partition(": ")
+    asked = f"{site.url}/explain?kpi=no_show_ratio"
+    async with ClientSession() as http, http.get(asked, headers={name: value}) as response:
+        status, told = response.status, await response.text()
+
+    assert status == 403
+    assert "behind a proxy, records are shown only to users with a password: configure basic_auth_users" in told
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("at=0001-01-01T00:00:00%2B14:00", "at: write an instant"),
+        ("at=9999-12-31T23:59:59-14:00", "at: write an instant"),
+        ("at=0002-01-01T00:00:00Z", "at: write an instant"),
+        ("at=2199-12-31T23:59:59Z", "lies in the future"),
+        ("page=" + "9" * 5000, "is not a number from 1 to"),
+        ("page=%D9%A3", "is not a number from 1 to"),
+        ("page=-1", "is not a number from 1 to"),
+        ("kpi=%ff%00", "is not configured"),
+        ("window=%ed%a0%80", "is not configured"),
+    ],
+)
+async def test_what_cannot_be_meant_is_answered_with_400(site: Program, asked: str, said: str) -> None:
+    address = URL(f"{site.url}/explain?{'' if 'kpi' in asked else 'kpi=no_show_ratio&'}{asked}", encoded=True)
+    async with ClientSession() as http, http.get(address) as response:
+        status, told = response.status, await response.text()
+
+    assert status == 400
+    assert said in told
+
+
+async def test_without_users_http_1_0_gets_no_records_because_proxies_speak_it(site: Program) -> None:
+    asked = f"{site.url}/explain?kpi=no_show_ratio"
+    async with ClientSession(version=HttpVersion10) as http, http.get(asked) as response:
+        status = response.status
+
+    assert status == 403
+
+
+async def test_a_foreign_name_for_this_address_gets_no_records(site: Program) -> None:
+    async with ClientSession() as http:
+        asked = http.get(f"{site.url}/explain?kpi=no_show_ratio", headers={"Host": "evil.example"})
+        async with asked as response:
+            assert (response.status, "loopback" in await response.text()) == (403, True)
+
+
+async def test_the_command_gets_from_the_running_program_what_it_gets_from_the_store(site: Program) -> None:
+    arguments = ("explain", "no_show_ratio", "team=it", "--csv")
+
+    running_out = await command(*arguments, folder=site.folder)
+    await site.stopped()
+    rest_out = await command(*arguments, folder=site.folder)
+
+    assert running_out[0] == 0
+    assert len(running_out[1].splitlines()) == 61
+    assert running_out == rest_out
