@@ -12,7 +12,7 @@ from exporter.base.clock import now
 class Instant(click.ParamType[datetime]):
     """A moment with its offset from UTC, or a date, whose first instant in UTC is meant."""
 
-    name = "instant"
+    name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         try:

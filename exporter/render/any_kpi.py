@@ -83,7 +83,7 @@ def any_kpi(kpis: Mapping[str, Kpi]) -> View:
         any_kpi=True,
         rows=(
             Row(title="Can it be trusted?", panels=tuple(trust())),
-            Row(title="The figure", panels=tuple(now(kpis))),
+            Row(title="The value", panels=tuple(now(kpis))),
             Row(title="Teams", panels=(teams(kpis),)),
             Row(title="Course", panels=(course(kpis),)),
             Row(title="Segments", closed=True, panels=(segments(kpis),)),
@@ -107,7 +107,7 @@ def trust() -> Iterator[Shown]:
     )
     columns = {"kpi": "KPI", "reason": "Why", "Value": "State"}
     queries = [Query(expr=absent)]
-    yield shown(16, 4, "table", "Why there is none", text, queries, columns=columns, no_value="It has figures")
+    yield shown(16, 4, "table", "Why there is none", text, queries, columns=columns, no_value="It has values")
 
 
 def now(kpis: Mapping[str, Kpi]) -> Iterator[Shown]:
@@ -121,7 +121,7 @@ def now(kpis: Mapping[str, Kpi]) -> Iterator[Shown]:
     text = "The true share lies between these, 95 times of 100. Alerts compare the end kinder to the team."
     ends = [Query(expr=bound(by, upper=upper), legend="upper" if upper else "lower") for upper in (False, True)]
     yield shown(6, 6, "stat", "95 % interval", text, ends, unit="percentunit", no_value="no ratio")
-    text = "As configured, of everything chosen; where segments differ, the one hardest to breach."
+    text = "As configured, for everything chosen; where segments differ, the one hardest to breach."
     limits = [q for each in SEVERITIES for q in in_each_unit(limit(each, by), f"{each} {LEGEND}")]
     yield shown(6, 6, "stat", "Thresholds", text, limits, no_value="none configured")
 
@@ -129,7 +129,7 @@ def now(kpis: Mapping[str, Kpi]) -> Iterator[Shown]:
 def teams(kpis: Mapping[str, Kpi]) -> Shown:
     """A row for each team."""
     by = ", ".join(("team", *APART))
-    text = "Each team's figure beside what it is taken over. A KPI that belongs to no team has one row."
+    text = "Each team's value beside the number of records behind it. A KPI that belongs to no team has one row."
     queries = [*in_each_unit(figure(kpis, by), ""), Query(expr=part("denominator", by))]
     return shown(24, 9, "table", "By team", text, queries, columns={"team": "Team"} | COLUMNS, units=OF_COLUMNS)
 
@@ -140,7 +140,7 @@ def course(kpis: Mapping[str, Kpi]) -> Shown:
     lines = [*in_each_unit(figure(kpis, by), f"value {LEGEND}")]
     for severity in SEVERITIES:
         lines += in_each_unit(limit(severity, by), f"{severity} threshold {LEGEND}", dashed=True)
-    text = "Each point is the figure of the whole window before it. Dashed: thresholds as configured."
+    text = "Each point is the value of the whole window before it. Dashed: thresholds as configured."
     return shown(24, 10, "timeseries", "Over time", text, lines)
 
 
@@ -163,4 +163,4 @@ def segments(kpis: Mapping[str, Kpi]) -> Shown:
 def shown(width: int, height: int, kind: str, title: str, text: str, queries: list[Query], **more: object) -> Shown:
     """A written panel in its place."""
     written = {"type": kind, "title": title, "description": text, "queries": queries, "unit": "short"}
-    return Shown(width=width, height=height, panel=Written.model_validate(written | {"no_value": "no figure"} | more))
+    return Shown(width=width, height=height, panel=Written.model_validate(written | {"no_value": "no value"} | more))

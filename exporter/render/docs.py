@@ -13,47 +13,52 @@ HEAD = """\
 <!-- Made by `outcome-exporter render` from exporter/kpis/*.yaml. Do not edit: change the KPI, render, commit both. -->
 # KPI catalogue
 
-What each figure means. A KPI is declared once, in a file here; series, alert, panels and this page are made from it.
-To add one: copy a neighbour in its file, run `outcome-exporter render`, and give it a scenario in `tests/scenarios/`.
+This page says what each KPI means. A KPI is declared once, in a file of this folder; its series, alert, panels and the
+text below are generated from the declaration. To add one, copy a neighbour in its file, run `outcome-exporter render`,
+and add a scenario to `tests/scenarios/`. [GLOSSARY.md](../../GLOSSARY.md) explains the words.
 
-- **Window.** A figure covers the time `(instant - window, instant]`, ending now; label `window` says which.
-  Never add windows up.
-- **Placed by** names the time that puts a record into a window. Nothing later than the instant is seen.
-- **Adding segments up.** Divide sums: `sum(numerator) / sum(denominator)`. An average of ratios is another figure.
-  Never add up over {apart}: two currencies, claims or handoffs make no sum.
-- **Several services.** One incident or change of several services (`services`) counts once under each of them. A sum
-  over `app_service` would count it again, so while there are such records, what is added up is published a second time
-  without that label, every record once: `outcome_incidents_overall`, `outcome_mttr_seconds_overall_numerator`. Add up
-  those where they are there: `sum by (job) (X_overall) or sum by (job) (X)`, as the shipped rules and panels do. Folded
-  into `app_service="other"` a record counts once for each of its services there. Downtime and availability are those
-  of each service: an outage of two is downtime of both, and of that the sum is meant.
-- **Median.** `_median` beside the mean of a duration is exact, and that of one series. The median of several series is
-  not to be had from theirs: estimate it from the sum of their `_distribution`.
-- **No data, no sample.** Where there is nothing to divide by there is no ratio: neither 0 nor NaN.
-  `outcome_kpi_absent{{kpi,reason}}` says why a whole KPI has none.
-- **Labels** are `window`, the segment labels configured for the record, and those listed with the KPI. What is divided
-  by another record's figure has of its record's labels only those that both have. Some leave under another name, for
-  Prometheus has its own use for theirs: {renamed}.
-- **Basis.** How long people took is published as `basis="calendar"`, all the time there was, of all records; and as
-  `basis="business"`, the open hours in it, of the records whose team or source has a calendar. Where all time on hold
-  (waiting for a customer or a vendor) lies within what is measured, that is from the opening to the resolution, there
-  is also `basis="calendar_active"`, less `on_hold_seconds`, and `basis="business_active"`, the open hours less
-  `on_hold_business_seconds`: a length does not say when it was, so only what the platform itself counted in open hours
-  is taken off them. Both are of the records of which that time is known (0 is known, empty is not), and of none that
-  was on hold for longer than it took. Time to first response, to acknowledge or to detect has no such basis, for nobody
-  tells how much of the waiting came before; nor has the age of the backlog, for time on hold is known at the end. A
-  basis whose time on hold is known too rarely is not published. Never add bases up.
-- **Fields** are what a KPI would be wrong without. `outcome_coverage_ratio{{window,source,record,field}}` says on which
-  share of records each is filled; in a window in which one is filled on fewer than `min_coverage`, over all sources,
-  the KPI is not published.
-- **Unattributed**: `outcome_unattributed_ratio{{window,kpi}}` says how much of what a KPI attributes no rule reached.
-- **Guard**: the figure to read beside it, because this one can be improved by harming that one.
-- **Bounds**: `_lower` and `_upper` end the 95 % Wilson interval of a ratio; alerts compare them, so 1 of 2 is no alert.
-- **Baselines**, where they are configured: `_baseline` beside the figure, by the label `baseline` (`previous`,
-  `weekday_median`, `control`, `fixed`), and `_baseline_numerator`, `_baseline_denominator` with n of that side. Only
-  segments that have both sides are there. Compare totals over the same: `sum(N and ignoring (baseline) N_baseline)`
-  with `sum(N_baseline)`. `outcome_baseline_absent{{kpi,baseline,reason}}` says why one is missing.
-- **Thresholds** can be set in the configuration, for all or by segment; those below are the defaults.
+- **Window.** A value covers the time `(time - window, time]` up to the evaluation; the label `window` names the
+  length. Never add windows up. Nothing that happened after the time of the evaluation is seen.
+- **Time** is the column whose time puts a row into a window.
+- **Adding segments up.** Divide sums: `sum(numerator) / sum(denominator)`. An average of ratios is a different number.
+  Never add up over {apart}: two currencies, claims or handoffs have no meaningful sum.
+- **Several services.** An incident or change of several services (`services`) counts once under each of them. A sum
+  over `app_service` would count it again, so while there are such records, the series that can be added up are also
+  published without that label, with every record once: `outcome_incidents_overall`,
+  `outcome_mttr_seconds_overall_numerator`. Use those where they exist: `sum by (job) (X_overall) or sum by (job) (X)`,
+  as the shipped rules and panels do. In `app_service="other"` a record counts once for each of its services there.
+  Downtime and availability belong to each service: an outage of two services is downtime of both, and counts twice in
+  a sum.
+- **Median.** `_median`, beside the mean of a duration, is exact and belongs to one series. The median over several
+  series cannot be computed from theirs: estimate it from the sum of their `_distribution`.
+- **No data, no sample.** Where there is nothing to divide by, no ratio is published: neither 0 nor NaN.
+  `outcome_kpi_absent{{kpi,reason}}` says why a KPI has no values at all.
+- **Labels** are `window`, the segment labels configured for the record, and those listed with the KPI. A KPI that is
+  divided by the value of another record has only those labels of its record that both have. Some labels are published
+  under another name, because Prometheus uses theirs itself: {renamed}.
+- **Basis.** Durations of human work are published as `basis="calendar"` (calendar time, for all records) and as
+  `basis="business"` (the open hours only, for records whose team or source has a calendar). If all time on hold
+  (waiting for a customer or a vendor) lies within what is measured, from the opening to the resolution, there are also
+  `basis="calendar_active"`, which subtracts `on_hold_seconds`, and `basis="business_active"`, which subtracts
+  `on_hold_business_seconds` from the open hours. A length does not say when it was, so only the time that the platform
+  itself counted in open hours is subtracted from open hours. Both cover the records for which that time is known (0 is
+  known, empty is unknown) and leave out records that were on hold for longer than they took. Times to respond,
+  acknowledge or detect have no such basis, because it is unknown how much of the waiting came before; nor has the age
+  of the backlog, because time on hold is known only at the end. A basis whose time on hold is known too rarely is not
+  published. Never add bases up.
+- **Fields** are those without which a KPI would be wrong. `outcome_coverage_ratio{{window,source,record,field}}` shows
+  on which share of records each is filled; in a window in which one is filled on less than `min_coverage`, over all
+  sources, the KPI is not published.
+- **Unattributed**: `outcome_unattributed_ratio{{window,kpi}}` shows how much of what a KPI attributes no rule reached.
+- **Guard** is the KPI to read beside it, because this one can be improved by harming that one.
+- **Bounds**: `_lower` and `_upper` are the ends of the 95 % Wilson interval of a ratio. Alerts compare them with the
+  threshold, so 1 of 2 fires no alert.
+- **Baselines**, where configured: `_baseline` beside the value, by the label `baseline` (`previous`, `weekday_median`,
+  `control`, `fixed`), and `_baseline_numerator` and `_baseline_denominator` with the n of that side. Only segments that
+  have both sides are published. Compare totals over the same segments:
+  `sum(N and ignoring (baseline) N_baseline)` with `sum(N_baseline)`. `outcome_baseline_absent{{kpi,baseline,reason}}`
+  says why a baseline is missing.
+- **Thresholds** can be set in the config, for all segments or for single ones; those below are the defaults.
 """
 
 
@@ -67,7 +72,7 @@ def catalogue_page(kpis: Mapping[str, Kpi]) -> str:
             "",
             f"## {facts}",
             "",
-            f"Declared in [{facts}.yaml]({facts}.yaml), counted over [{facts}.sql](../facts/{facts}.sql).",
+            f"Declared in [{facts}.yaml]({facts}.yaml); the rows are those of [{facts}.sql](../facts/{facts}.sql).",
         ]
         for kpi in kpis.values():
             if kpi.facts == facts:
@@ -106,11 +111,11 @@ def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
     yield "name", f"`{kpi.name}`, a {kpi.kind}, {scale}"
     yield "formula", formula(kpi)
     if kpi.placed_by:
-        yield "placed by", f"`{kpi.placed_by}`"
+        yield "time", f"`{kpi.placed_by}`"
     if kpi.numerator_placed_by:
         yield (
-            "placed by",
-            f"`{kpi.numerator_placed_by}`, the numerator; the denominator is of now, in every window",
+            "time",
+            f"`{kpi.numerator_placed_by}` for the numerator; the denominator is the present one in every window",
         )
     instead = "".join(f", or `{record}`" for record in kpi.instead)
     yield "needs", ", ".join(f"`{record}`" for record in kpi.needs) + f"{instead} records" + used(kpi)
@@ -123,15 +128,15 @@ def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
     if kpi.wholes:
         once = " ".join(f"`{name}`" for name in kpi.wholes.values())
         label = LABEL_NAMES.get(kpi.several or "", kpi.several)
-        yield "not additive", f"over `{label}`, as a record of several counts under each; then each once: {once}"
+        yield "not additive", f"over `{label}`, because a record of several counts under each; with each once: {once}"
     yield "better", kpi.better
     yield "guard", ", ".join(f"[{kpis[name].title}](#{anchor(kpis[name].title)})" for name in kpi.guard)
     if kpi.spike:
         rise = f"{kpi.spike.factor:g} times what is usual on the weekday, and {kpi.spike.rise:g} more"
         yield "spike", f"{rise}: `{spike_name(kpi)}`"
     if kpi.alerts:
-        looked_at = f"over {kpi.window}" if kpi.windowed else "as it is now"
-        yield "thresholds", f"{thresholds(kpi)}, looked at {looked_at}, for {kpi.for_}; `{kpi.metric}_threshold`"
+        looked_at = f"over {kpi.window}" if kpi.windowed else "as a present state"
+        yield "thresholds", f"{thresholds(kpi)}, evaluated {looked_at}, for {kpi.for_}; `{kpi.metric}_threshold`"
         yield "alert", f"[{alert_name(kpi)}](../../alerts/README.md#{alert_name(kpi).lower()})"
     if kpi.business:
         yield "basis", ", ".join(f"`{basis}`" for basis in bases_of(kpi, calendars=True))
@@ -143,7 +148,9 @@ def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
 
 def needed(field: Needed) -> str:
     """A field, and what stands in for it."""
-    return f"`{field.record}.{field.name}`" + (f" (else `{field.instead}`, by definition)" if field.instead else "")
+    return f"`{field.record}.{field.name}`" + (
+        f" (otherwise `{field.instead}`, by definition)" if field.instead else ""
+    )
 
 
 def formula(kpi: Kpi) -> str:
@@ -157,7 +164,7 @@ def formula(kpi: Kpi) -> str:
         return (f"({over}) / {under}" if kpi.minus else f"{over} / {under}") if kpi.denominator else over
     where = "" if kpi.where == "true" else f" where `{kpi.where}`"
     if kpi.kind in ("mean", "duration"):
-        return f"mean of `{kpi.value}`" + (f" weighed by `{kpi.weight}`" if kpi.weight else "") + where
+        return f"mean of `{kpi.value}`" + (f" weighted by `{kpi.weight}`" if kpi.weight else "") + where
     what = f"{'largest' if kpi.aggregate == 'max' else 'sum of'} `{kpi.value}`" if kpi.value else "number of records"
     return what + where + (" / days of the window" if kpi.per == "day" else "")
 
@@ -169,7 +176,7 @@ def labels(kpi: Kpi) -> str:
     window = ["`window`"] if kpi.windowed else []
     configured = f"those configured for `{kpi.record}`"
     if kpi.lacks:
-        configured += f" but for {', '.join(f'`{LABEL_NAMES.get(label, label)}`' for label in kpi.lacks)}"
+        configured += f" except {', '.join(f'`{LABEL_NAMES.get(label, label)}`' for label in kpi.lacks)}"
     text = ", ".join([*window, configured, *own])
     if kpi.numerator_labels:
         text += f"; on the numerator also {', '.join(f'`{label}`' for label in kpi.numerator_labels)}"
@@ -178,13 +185,13 @@ def labels(kpi: Kpi) -> str:
 
 def used(kpi: Kpi) -> str:
     """Records that are taken in where they are fed."""
-    return f"; takes in {', '.join(f'`{record}`' for record in kpi.uses)} where fed" if kpi.uses else ""
+    return f"; also uses {', '.join(f'`{record}`' for record in kpi.uses)} records if there are any" if kpi.uses else ""
 
 
 def unattributed(rule: Unattributed) -> str:
     """The rows that no rule of attribution reached."""
     among = "" if rule.among == COUNTED else f" among `{rule.among}`"
-    return f"`{rule.where}`{among}" + (f", weighed by `{rule.weight}`" if rule.weight else "")
+    return f"`{rule.where}`{among}" + (f", weighted by `{rule.weight}`" if rule.weight else "")
 
 
 def thresholds(kpi: Kpi) -> str:

@@ -168,7 +168,7 @@ def trend(kpi: Kpi) -> Panel:
         overrides.append(color(f"{severity} threshold", colour, dashed=True))
     made = timeseries(
         f"{kpi.title} over time",
-        f"{kpi.help} Each point is the figure of the whole window before it. Dashed: thresholds as configured; "
+        f"{kpi.help} Each point is the value of the whole window before it. Dashed: thresholds as configured; "
         "where the chosen teams differ, the one hardest to breach.",
         targets,
         unit=unit(kpi),
@@ -251,7 +251,7 @@ def breaches(kpis: Mapping[str, Kpi], link: str) -> Panel:
     rows = [f'label_replace({beyond(kpi, kpis)}, "kpi", "{kpi.title}", "", "")' for kpi in ruled]
     made = table(
         "Beyond a threshold",
-        "Teams whose figure is beyond a threshold by more than chance (95 %; a mean of 5 records or more): "
+        "Teams whose value is beyond a threshold by more than chance (95 %; a mean of 5 records or more): "
         "the condition of the alerts, in the chosen window. A rate of 0.30 is 50 % beyond a threshold of 0.20. "
         "A team beyond the critical threshold has a row for the warning too.",
         [target("\nor\n".join(rows), "", instant=True, table=True)],
@@ -308,7 +308,7 @@ def by_team(kpis: Sequence[Kpi], link: str) -> Panel:
     columns = {"team": "Team"} | {f"Value #{chr(ord('A') + i)}": name for i, (name, *_) in enumerate(shown)}
     made = table(
         "By team",
-        "Each figure beside the number of records it is taken over. An empty cell: no records in the window.",
+        "Each value beside the number of records behind it. An empty cell: no records in the window.",
         targets,
         columns,
         noValue="",
