@@ -62,8 +62,8 @@ def kpi_texts() -> Iterator[Text]:
 
 
 def help_texts() -> Iterator[Text]:
-    for family in Health(version="1").registry.collect():
-        yield family.name, family.documentation
+    for metric in Health(version="1").registry.collect():
+        yield metric.name, metric.documentation
     for family in (absent({"x": "no_source"}), baseline_absent([("x", "fixed", "failed")]), info([])):
         yield family.name, family.help
     for texts in (SUFFIX_HELP, BASELINE_HELP, COVERAGE_HELP, WHY):
