@@ -98,6 +98,7 @@ mutation: $(VENV)/test
 
 render: $(VENV)/run
 	$(BIN)/outcome-exporter render
+	$(BIN)/outcome-exporter schema > deploy/config.schema.json
 
 snapshots: $(VENV)/test
 	$(BIN)/python -m tests.snapshot

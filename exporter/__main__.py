@@ -1,4 +1,4 @@
-"""The command line: run, once, check, health, kpis, explain, backfill, erase, rules, demo, render.
+"""The command line: run, once, check, health, kpis, explain, backfill, erase, rules, schema, demo, render.
 
 A command imports what it needs when it runs: `--help` and a typing error are answered at once.
 """
@@ -459,6 +459,20 @@ def rules_command(config_path: Path, output: Path, runbook_url: str | None, dash
             click.echo(f"{output / name}: made")
     except OSError as error:
         fail(f"{output}: cannot be written: {error.strerror}; give a folder you may write to")
+
+
+@main.command()
+@click.option("--kpis", is_flag=True, help="The schema of the files in exporter/kpis/, instead of that of the config.")
+def schema(kpis: bool) -> None:
+    """Print the JSON Schema of the config, for editors that complete and check it while it is written."""
+    import json
+
+    from exporter import connectors
+    from exporter.catalogue.kpi import catalogue
+    from exporter.config.schema import config_schema, kpis_schema
+
+    found = kpis_schema() if kpis else config_schema(catalogue(), connectors.CONNECTORS)
+    click.echo(json.dumps(found, indent=2))
 
 
 @main.command()

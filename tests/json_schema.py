@@ -1,5 +1,6 @@
 """As much of JSON Schema draft 7 as the schemas of Grafana dashboards use: an object in, what is wrong with it out."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,9 +13,20 @@ TYPES: Mapping[str, type | tuple[type, ...]] = {
     "number": (int, float),
     "null": type(None),
 }
-SAYS_NOTHING = {"$schema", "default", "definitions", "deprecated", "description", "format", "x-deprecation-message"}
-LIMITS = {"exclusiveMaximum", "exclusiveMinimum", "maximum", "minLength", "minimum"}  # of numbers we do not write
-SAYS = {"$ref", "additionalProperties", "allOf", "anyOf", "const", "enum", "items", "oneOf", "properties", "required"}
+SAYS_NOTHING = {
+    "$schema",
+    "default",
+    "definitions",
+    "deprecated",
+    "description",
+    "format",
+    "title",
+    "x-deprecation-message",
+}
+# Not looked at: limits of numbers and lengths of texts, and what each of two values is.
+LIMITS = {"exclusiveMaximum", "exclusiveMinimum", "maxLength", "maximum", "minLength", "minimum", "prefixItems"}
+SAYS = {"maxItems", "maxProperties", "minItems", "minProperties", "pattern"}
+SAYS |= {"$ref", "additionalProperties", "allOf", "anyOf", "const", "enum", "items", "oneOf", "properties", "required"}
 KNOWN = SAYS_NOTHING | LIMITS | SAYS | {"type"}
 
 
@@ -29,10 +41,7 @@ def faults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], at: s
     if kind and (not isinstance(value, TYPES[kind]) or (isinstance(value, bool) and kind != "boolean")):
         yield f"{at}: {value!r} is no {kind}"
         return
-    if "enum" in schema and value not in schema["enum"]:
-        yield f"{at}: {value!r} is none of {schema['enum']}"
-    if "const" in schema and value != schema["const"]:
-        yield f"{at}: {value!r} is not {schema['const']!r}"
+    yield from _value(value, schema, at)
     for part in schema.get("allOf", ()):
         yield from faults(value, part, root, at)
     for word in ("anyOf", "oneOf"):
@@ -45,6 +54,17 @@ def faults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], at: s
     if isinstance(value, list) and "items" in schema:
         for i, item in enumerate(value):
             yield from faults(item, schema["items"], root, f"{at}[{i}]")
+
+
+def _value(value: Any, schema: Mapping[str, Any], at: str) -> Iterator[str]:
+    if "enum" in schema and value not in schema["enum"]:
+        yield f"{at}: {value!r} is none of {schema['enum']}"
+    if "const" in schema and value != schema["const"]:
+        yield f"{at}: {value!r} is not {schema['const']!r}"
+    if "pattern" in schema and not re.search(schema["pattern"], value):
+        yield f"{at}: {value!r} does not match {schema['pattern']}"
+    if isinstance(value, list) and not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
+        yield f"{at}: {len(value)} are too few or too many"
 
 
 def _object(value: Mapping[str, Any], schema: Mapping[str, Any], root: Mapping[str, Any], at: str) -> Iterator[str]:

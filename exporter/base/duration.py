@@ -4,6 +4,8 @@ import re
 
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 LONGEST_SECONDS = 100 * 365 * 86400
+PATTERN = "^(?=[0-9])([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?$"
+"""The same for programs that only look at the form."""
 _WRITTEN = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
 
 

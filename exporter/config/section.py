@@ -21,6 +21,10 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
 
+LengthText = Annotated[str, Field(pattern=duration.PATTERN)]
+"""A length of time as it is written."""
+
+
 def _length(shortest: str = "1s", longest: str = "36500d") -> BeforeValidator:
     """A length of time within bounds, as seconds."""
 
@@ -32,7 +36,7 @@ def _length(shortest: str = "1s", longest: str = "36500d") -> BeforeValidator:
             raise ValueError(f"this is too long; at most {longest}")
         return length
 
-    return BeforeValidator(read)
+    return BeforeValidator(read, json_schema_input_type=LengthText)
 
 
 def _as_written(value: Any) -> str:
@@ -80,12 +84,14 @@ def _share(value: float) -> float:
 
 
 Length = Annotated[int, _length()]
-Window = Annotated[str, BeforeValidator(_as_written)]  # also its name: what is written 36h is nowhere called 1d12h
+Window = Annotated[
+    str, BeforeValidator(_as_written, json_schema_input_type=LengthText)
+]  # also its name: what is written 36h is nowhere called 1d12h
 Share = Annotated[float, AfterValidator(_share)]
 Pause = Annotated[int, _length("5s", "1d")]  # between two polls, evaluations, exports
 Count = Annotated[int, Field(ge=1)]
 Text = Annotated[str, Field(min_length=1)]
-Level = Annotated[float, BeforeValidator(_amount)]
+Level = Annotated[float, BeforeValidator(_amount, json_schema_input_type=float | LengthText)]
 Columns = Mapping[str, Annotated[tuple[Rule, ...], ONE_OR_MORE, Field(min_length=1)]]
 Name = Annotated[
     str, _matching(r"[a-z0-9][a-z0-9_-]{0,62}", "a name consists of a to z, 0 to 9, _ and -, 63 characters at most")

@@ -5,14 +5,21 @@ from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, to_json
+from pydantic import BaseModel, GetJsonSchemaHandler, TypeAdapter, ValidationError
+from pydantic_core import CoreSchema, ErrorDetails, to_json
 
 from exporter.base.strict_yaml import At, Document, Mistake, did_you_mean, path_text
 
 T = TypeVar("T")
 
-ONE_OR_MORE = "one or more"
+
+class _OneOrMore:
+    def __get_pydantic_json_schema__(self, shape: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        made = handler(shape)
+        return {"anyOf": [made["items"], made]}
+
+
+ONE_OR_MORE = _OneOrMore()
 """Marks, in Annotated, a list that may be written as its only element."""
 
 WORDS = {

@@ -62,7 +62,9 @@ class Reader:
         if connector and not local and "url" not in data:
             self.checker.wrong((*at, "url"), "this key is missing; write the address of the platform")
         common = set(SourceSection.model_fields) - (HTTP_KEYS if local else set())
-        own = {_key(field.name): field.name for field in dataclasses.fields(connector.Options)} if connector else {}
+        own = (
+            {option_key(field.name): field.name for field in dataclasses.fields(connector.Options)} if connector else {}
+        )
         for key in data if connector else ():
             if key not in common and key not in own:
                 self.checker.unknown("key", key, [*common, *own], (*at, key))
@@ -143,7 +145,7 @@ class Reader:
         return {**section.segments, **section.fields} if len(self.checker.mistakes) == before else {}
 
 
-def _key(field: str) -> str:
+def option_key(field: str) -> str:
     """The key of an option: a length of time is written `overlap: 1h`, not `overlap_seconds: 3600`."""
     return field.removesuffix("_seconds")
 
