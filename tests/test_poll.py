@@ -26,6 +26,7 @@ from exporter.collect.status import status
 from exporter.explain.summary import standing
 from exporter.records import Read, Request, Run, RunStatus
 from exporter.records.columns import Rule
+from exporter.records.unreadable import Words
 from exporter.store import Store
 from exporter.store.status import SourceStatus
 from tests import deadline
@@ -429,6 +430,37 @@ async def test_what_cannot_be_read_is_told_once_and_counted_once(
     await poll_once(source(Platform(), fingerprint="corrected"), store, health, AT)
 
     assert value(health, "outcome_source_values_left_out", **left) is None
+
+
+class Wordy(Platform):
+    """A platform with words that nobody knows."""
+
+    words: tuple[str, ...] = ("paused", "paused", "blocked")
+
+    async def poll(self, client: Client, _options: Any, _cursor: Cursor) -> AsyncIterator[Page]:
+        table: Words[RunStatus] = Words("status", {"done": "succeeded"})
+        items = [{"id": str(n), "status": word} for n, word in enumerate(self.words)]
+        yield Page(client.each(items, lambda item: Run(id=item["id"], status=table[item["status"]])), {})
+
+
+async def test_each_unknown_word_is_named_once_and_counted_by_column_and_word(
+    store: Store, health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
+    platform = Wordy()
+    for words in (platform.words, platform.words, (*platform.words, "frozen")):
+        platform.words = words
+        await poll_once(source(platform), store, health, AT)
+    first, second = (record.getMessage() for record in caplog.records)
+
+    assert ["'paused' is none of done (2 items" in first, "'blocked' is none of done (1 item" in first] == [True, True]
+    assert ("'frozen'" in first, "'frozen' is none of done (1 item" in second) == (False, True)
+    counts = {
+        word: value(health, "outcome_source_unknown_words", source="flows", column="status", word=word)
+        for word in ("paused", "blocked", "frozen")
+    }
+    assert counts == {"paused": 2, "blocked": 1, "frozen": 1}
+    left = {"source": "flows", "column": "status", "reason": "unknown_word"}
+    assert value(health, "outcome_source_items_left_out", **left) == 4
 
 
 async def test_a_poll_counts_what_it_did(store: Store, health: Health) -> None:

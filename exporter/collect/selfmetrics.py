@@ -61,7 +61,7 @@ class SourceMetrics:
         self._without_details: set[str] = set()
         self._reread: set[str] = set()
         self._forbidden: dict[str, set[str]] = {}
-        self._unread_kinds: dict[str, set[tuple[str, Reason, bool]]] = {}
+        self._unread_kinds: dict[str, set[tuple[str, Reason, bool, str]]] = {}
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"outcome_source_{name}", text, ["source", *labels], registry=registry)
@@ -115,6 +115,12 @@ class SourceMetrics:
             "resources_forbidden",
             "1 for each part of the platform that the plan or the credential does not allow to read.",
             "resource",
+        )
+        self._unknown_words = gauge(
+            "unknown_words",
+            "Items whose status, or another word, is none that is known, by column and word.",
+            "column",
+            "word",
         )
         self._watermark = gauge(
             "watermark_timestamp_seconds",
@@ -235,12 +241,14 @@ class SourceMetrics:
 
     def unread(self, source: str, found: Summary) -> bool:
         """What is left out of a source now. Whether there is something that was not among it before."""
-        for metric in (self._items_left_out, self._values_left_out):
+        for metric in (self._items_left_out, self._values_left_out, self._unknown_words):
             metric.remove_by_labels({"source": source})
-        for line in found.lines:
+        for line in found.lines:  # several of one column and reason where words are told apart
             metric = self._items_left_out if line.whole else self._values_left_out
-            metric.labels(source, line.column, line.reason).set(line.count)
-        now = {(line.column, line.reason, line.whole) for line in found.lines}
+            metric.labels(source, line.column, line.reason).inc(line.count)
+            if line.word:
+                self._unknown_words.labels(source, line.column, line.word).inc(line.count)
+        now = {(line.column, line.reason, line.whole, line.word) for line in found.lines}
         before, self._unread_kinds[source] = self._unread_kinds.get(source, set()), now
         return not now <= before
 

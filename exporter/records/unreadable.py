@@ -31,6 +31,8 @@ REASONS: tuple[Reason, ...] = get_args(Reason)
 
 FILE: Reason = "broken_file"
 """Of a whole file, and of all that is in it."""
+UNKNOWN: Reason = "unknown_word"
+"""Of a word that stands for nothing we know; each such word is told by itself."""
 ITEM = "item"
 """Stands for a column where a whole item is the matter."""
 ODD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -204,6 +206,11 @@ class Line:
     text: str
     place: str
 
+    @property
+    def word(self) -> str:
+        """The unknown word that it is about, as it may be shown; empty where it is about something else."""
+        return self.text.partition(" is n")[0].strip("'") if self.reason == UNKNOWN else ""
+
     def told(self, noun: str, first: bool) -> str:
         """`column Created: '2026-10-28 13:35' has no time zone (1,500 rows, first: line 2)`."""
         if self.reason == FILE:
@@ -259,13 +266,14 @@ def counted(number: int, noun: str) -> str:
 
 def summarized(read: int, left_out: Iterable[LeftOut]) -> Summary:
     """What is left out of a source of which so many records could be read, of what was just asked."""
-    found: dict[tuple[str, Reason, bool], Line] = {}
+    found: dict[tuple[object, ...], Line] = {}
     lost = 0
     for each in left_out:
         lost += each.whole and not any(fault.reason == FILE for fault in each.faults)
         for fault in {(fault.column, fault.reason): fault for fault in each.faults}.values():
-            key = (fault.column, fault.reason, each.whole)
-            before = found.get(key) or Line(*key, 0, fault.called, fault.text, each.place)
+            key = (fault.column, fault.reason, each.whole, fault.text if fault.reason == UNKNOWN else "")
+            first = Line(fault.column, fault.reason, each.whole, 0, fault.called, fault.text, each.place)
+            before = found.get(key, first)
             found[key] = replace(before, count=before.count + 1)
     lines = sorted(found.values(), key=lambda line: (not line.whole, -line.count, line.column))
     return Summary(read=read, lost=lost, lines=tuple(lines))

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from exporter.records.unreadable import FILE, LeftOut, Line, Summary
+from exporter.records.unreadable import FILE, UNKNOWN, LeftOut, Line, Summary
 from exporter.store.table import Database, naive
 
 MOST = 200_000  # items of one source: beyond that a share of some millions would look smaller than it is
+MOST_WORDS = 20  # of one column that are told apart
 EXAMPLE_CHARACTERS = 300
 
 Known = dict[int, int]
@@ -165,10 +166,19 @@ def write(db: Database, source: str, cleared: Sequence[int], rows: Sequence[Row]
 def summary(db: Database, source: str, read: int) -> Summary:
     """What is left out of a source now. `read`: how many records it has."""
     lines = db.execute(
-        "select column_name, reason, whole, count(*), arg_min(called, (noted_at, length(place), place)),"
-        " arg_min(text, (noted_at, length(place), place)), arg_min(place, (noted_at, length(place), place))"
-        " from left_out where source = ? group by all order by whole desc, count(*) desc, column_name, reason",
-        [source],
+        """with told as (
+            select *, if(reason = $unknown, text, '') as word from left_out where source = $source
+        ), counted as (
+            select *, count(*) over (partition by column_name, reason, whole, word) as times from told
+        ), named as (
+            select *, if(dense_rank() over (partition by column_name, reason, whole order by times desc, word) <= $most,
+            word, '') as line from counted
+        )
+        select column_name, reason, whole, count(*), arg_min(called, (noted_at, length(place), place)),
+        arg_min(text, (noted_at, length(place), place)), arg_min(place, (noted_at, length(place), place))
+        from named group by column_name, reason, whole, line
+        order by whole desc, count(*) desc, column_name, reason, line""",
+        {"source": source, "unknown": UNKNOWN, "most": MOST_WORDS},
     ).fetchall()
     lost, items = db.execute(
         "select count(distinct key) filter (whole and reason <> ?), count(distinct key) from left_out where source = ?",
