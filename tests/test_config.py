@@ -287,7 +287,7 @@ def test_refresh_tokens_are_kept_beside_the_store_for_each_authorization(written
 @pytest.mark.parametrize(
     ("auth", "expected"),
     [
-        ("method: oauth", ".method: this word is not known here; known: client_credentials, refresh_token, login, app"),
+        ("method: oauth", ".method: this is not one of the known words: client_credentials, refresh_token, login, app"),
         (
             f"method: client_credentials, {CLIENT}",
             ": client_secret_file is missing, and private_key_file too; name one",
@@ -302,11 +302,11 @@ def test_refresh_tokens_are_kept_beside_the_store_for_each_authorization(written
         ),
         (
             f"method: client_credentials, {CLIENT}, private_key_file: key",
-            ".private_key_file: the private key cannot be used; it is to be RSA in PEM, without a passphrase",
+            ".private_key_file: the private key cannot be used; give an RSA key in PEM format, without a passphrase",
         ),
         (
             f"method: client_credentials, {CLIENT}, client_secret: sesame-0x5",
-            ".client_secret: do not write a secret here; name a file that holds it, or a variable like ${NAME}",
+            ".client_secret: do not write a secret here; name a file that contains it, or a variable like ${NAME}",
         ),
         (f"method: refresh_token, {CLIENT}", ": refresh_token_file is missing; method refresh_token needs it"),
         (
@@ -336,7 +336,7 @@ def test_one_kind_of_credentials_is_enough(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(N8N + f"    api_key: '${{KNOWN}}'\n    auth: {{method: login, {CLIENT}}}\n")
 
-    assert any("api_key and auth are both given; keep one kind of credentials" in text for text in mistakes(path))
+    assert any("api_key and auth are both given; keep one kind of credential" in text for text in mistakes(path))
 
 
 def test_credentials_to_a_place_for_tokens_over_plain_http_are_warned_of(written: Any) -> None:

@@ -195,10 +195,10 @@ class RefreshToken(ClientCredentials):
         return TokenFile(self.file)
 
     def refused(self, kept: Kept) -> str:
-        text = "the refresh token is not accepted: it was used before, was revoked or has run out"
+        text = "the refresh token is not accepted: it has been used before, has been revoked or has expired"
         if kept.asking:
-            text = "the exporter was ended while it exchanged the refresh token, and the old one is no longer accepted"
-        return f"{text}; authorize the client again and write the new refresh token to {self.named}"
+            text = "the exporter was killed while it exchanged the refresh token, and the old one is no longer accepted"
+        return f"{text}; authorize the client again and write the new refresh token to {self.named}, then reload the config"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,7 +238,9 @@ def signed(claims: Mapping[str, str], key: str, now: datetime) -> str:
     try:
         return jwt.encode({**claims, "iat": now - JWT_BACK, "exp": now + JWT_LIFE}, key, algorithm="RS256")
     except (jwt.PyJWTError, ValueError, TypeError):  # without the cause: it may quote the key
-        raise AuthFailed("the private key cannot be used; it is to be RSA in PEM, without a passphrase") from None
+        raise AuthFailed(
+            "the private key cannot be used; give an RSA key in PEM format, without a passphrase"
+        ) from None
 
 
 def token_of(grant: Grant, answer: Answer, kept: Kept) -> Token:

@@ -20,6 +20,7 @@ from exporter.config.section import AuthSection, SourceSection
 from exporter.config.shape import Checker
 
 ADDRESS = re.compile(r"https?://([^\s/@?#]*@)?[^\s/@?#]+(/[^\s?#]*)?")
+UNENCRYPTED = "the credentials would go over the network unencrypted; use https"
 PROTECTED = re.compile(r"https://|http://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)")
 
 
@@ -38,7 +39,7 @@ class Credentials:
         url = self.address(data, "url", at)
         auth = self._auth(data, at, scheme, section, url)
         if auth != NOBODY and not PROTECTED.match(url):
-            self.warn((*at, "url"), "the credentials would go over the network unencrypted; use https")
+            self.warn((*at, "url"), UNENCRYPTED)
         if auth != NOBODY and "@" in url.partition("://")[2].partition("/")[0]:
             self.checker.wrong(
                 (*at, "url"), "the address contains a user and credentials are given too; keep one of the two"
@@ -228,9 +229,7 @@ class GrantReader:
             return self.url.rstrip("/") + text
         url = self.of.address({"token_url": text}, "token_url", at) if text else ""
         if url and not PROTECTED.match(url):
-            self.of.warn(
-                place if section.token_url else at, "the credentials go over the network unencrypted; use https"
-            )
+            self.of.warn(place if section.token_url else at, UNENCRYPTED)
         return url
 
     def _scheme(self, section: AuthSection) -> Scheme:
