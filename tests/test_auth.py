@@ -397,7 +397,7 @@ async def test_after_a_kill_between_use_and_storing_a_strict_platform_s_user_is_
         assert (
             "source flows: POST 127.0.0.1/oauth/token: HTTP 400, invalid_grant: the exporter was killed while" in said
         )
-        assert f"authorize the client again and write the new refresh token to {tmp_path / 'refresh'}" in said
+        assert f"authorize the client again, write the new refresh token to {tmp_path / 'refresh'} and reload" in said
         assert SECRETS.search(said.replace("refresh_token", "")) is None
 
 

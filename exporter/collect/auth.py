@@ -198,7 +198,7 @@ class RefreshToken(ClientCredentials):
         text = "the refresh token is not accepted: it has been used before, has been revoked or has expired"
         if kept.asking:
             text = "the exporter was killed while it exchanged the refresh token, and the old one is no longer accepted"
-        return f"{text}; authorize the client again and write the new refresh token to {self.named}, then reload the config"
+        return f"{text}; authorize the client again, write the new refresh token to {self.named} and reload the config"
 
 
 @dataclass(frozen=True, kw_only=True)

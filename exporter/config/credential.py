@@ -241,9 +241,8 @@ class GrantReader:
     def _refreshing(self, client: ClientCredentials, first: str, data: Mapping[str, Any]) -> RefreshToken:
         """With the file that its refresh tokens are kept in: another first one, by a new authorization, has another."""
         told = hashlib.sha256("\n".join((client.url, client.client_id, first)).encode()).hexdigest()[:12]
-        named = (
-            str(self.of.folder / data["refresh_token_file"]) if "refresh_token_file" in data else "auth.refresh_token"
-        )
+        file = data.get("refresh_token_file")
+        named = str((self.of.folder / file).absolute()) if file else "what auth.refresh_token names"
         return RefreshToken(
             **{each.name: getattr(client, each.name) for each in fields(client)},
             first=first,
