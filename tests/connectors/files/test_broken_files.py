@@ -101,8 +101,8 @@ async def test_a_stray_quote_in_the_header_is_named(folder: Folder) -> None:
         ),
         ("a.csv.gz", b"\x1f\x8b" + b"\x07" * 50, "a.csv.gz: this gzip file is damaged"),
         ("a.parquet", b"PAR1 and so on", "a.parquet: not readable as Parquet"),
-        ("a.txt", "id\n1\n", "a.txt: which format is it?"),
-        ("a.json", '[{"id": "1"},\n', "a.json: neither JSON Lines (one object a line) nor one JSON list"),
+        ("a.txt", "id\n1\n", "a.txt: the format is not known from the file name; known endings: "),
+        ("a.json", '[{"id": "1"},\n', "a.json: neither JSON Lines (one object per line) nor a single JSON list"),
     ],
 )
 async def test_a_file_that_cannot_be_read_is_named_and_the_newer_ones_are_read(
@@ -239,7 +239,7 @@ async def test_one_json_value_of_more_than_64_megabytes_is_named(folder: Folder)
     folder.write("b.json", '[{"id": "1"}]')
     await folder.poll()
 
-    assert faults(folder) == ["a.json: one JSON value of more than 67108864 bytes; write one object a line"]
+    assert faults(folder) == ["a.json: one JSON value of more than 67108864 bytes; write one object per line"]
 
 
 async def test_columns_without_a_name_at_the_end_are_passed_over(folder: Folder) -> None:
@@ -415,7 +415,9 @@ async def test_two_kilobytes_of_parquet_that_hold_gigabytes_take_little_memory(t
     came, megabytes, text = await measured(path)
 
     assert came == 0
-    assert text.endswith("a.parquet: holds more than 200 times its size, more than any export; is it meant?")
+    assert text.endswith(
+        "a.parquet: unpacks to more than 200 times its size, more than any export does; check the file"
+    )
     assert megabytes < 400
 
 

@@ -294,7 +294,7 @@ async def test_other_encodings_than_utf_8_are_refused(folder: Folder) -> None:
 async def test_an_unknown_ending_is_refused_unless_the_format_is_set(folder: Folder) -> None:
     folder.write("a.txt", line("1"))
 
-    with pytest.raises(NotUnderstood, match=r"a\.txt: which format"):
+    with pytest.raises(NotUnderstood, match=r"a\.txt: the format is not known from the file name"):
         await folder.poll()
     assert await folder.poll(format="json_lines") == 1
 
