@@ -253,7 +253,7 @@ async def test_a_plan_that_lacks_a_feature_costs_the_resource_and_not_the_source
         answer = await client.ask("/incidents")
 
     assert answer.body == {"incidents": [1]}
-    assert client.lacking == {"priorities": "GET /priorities: HTTP 402: the platform's plan does not have this"}
+    assert client.lacking == {"priorities": "GET /priorities: HTTP 402: the platform's plan does not include this"}
 
 
 async def test_a_credential_that_is_refused_is_no_lack_of_a_resource() -> None:
@@ -278,7 +278,7 @@ async def test_json_that_is_cut_is_told_from_what_is_no_json() -> None:
         with pytest.raises(BrokenOff):
             await client.ask("/table/incident")
     async with served(says("<html>Your instance is hibernating</html>")) as client:
-        with pytest.raises(NotUnderstood, match="is this the address of the API") as caught:
+        with pytest.raises(NotUnderstood, match="the address of the API") as caught:
             await client.ask("/table/incident")
 
     assert not isinstance(caught.value, BrokenOff)
