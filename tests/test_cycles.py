@@ -13,7 +13,7 @@ from tests.program import command
 pytestmark = pytest.mark.slow
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
-CYCLES = 20
+CYCLES = 50
 PATTERNS: dict[str, Callable[[Store, int], int]] = {}
 """Name -> what is done to the store in a cycle; returns how many runs there must be at its end."""
 
