@@ -5,7 +5,7 @@ every option that changes a meaning in it.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -100,7 +100,8 @@ def truths(name: str, folder: Path) -> list[Truth]:
 
 async def untrue(name: str, connector: Connector, folder: Path) -> str | None:
     """The first thing that a connector takes for something else."""
-    for truth in told(name).truths(folder):  # one by one: mostly the first tells
+    some: Iterator[Truth] = told(name).truths(folder)
+    for truth in some:  # one by one: mostly the first tells
         try:
             if await found(connector, truth) != expected(truth):
                 return truth.what
