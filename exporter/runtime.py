@@ -111,7 +111,7 @@ async def once(
         moment, time.monotonic() - began_at, series=made.count, folded=made.folded, shortened=made.spread_levels
     )
     health.store.stands(store.counts(), store.size())
-    unread = {each.source: each.unread.told(each.noun) for each in sources if each.unread.lines}
+    unread = {each.source: each.unread.describe(each.noun) for each in sources if each.unread.lines}
     withdrawn = {name for name, lost in evaluation.sources.items() if lost.of_all}
     withdrawn |= {each.source for each in sources if each.unreadable}
     failed |= {name: unread[name] for name in sorted(withdrawn & unread.keys()) if name not in failed}

@@ -62,7 +62,7 @@ def test_all_that_is_wrong_is_said_in_one_line() -> None:
         "0 of 1,500 rows read; column Created: '2026-10-28 13:35' has no time zone (1,500 rows, first: line 2); "
         "column Status: 'Solved' is none of open, resolved (1,493 rows, first: line 9)"
     )
-    assert expected == summarized(0, rows).told("row")
+    assert expected == summarized(0, rows).describe("row")
 
 
 def test_the_store_says_the_same_after_a_restart(path: Path) -> None:
@@ -70,7 +70,7 @@ def test_the_store_says_the_same_after_a_restart(path: Path) -> None:
     with Store.open(path) as store:
         store.note("desk", noted(*rows), [], AT)
     with Store.open(path) as store:
-        assert summarized(0, rows).told("row") == store.unread("desk").told("row")
+        assert summarized(0, rows).describe("row") == store.unread("desk").describe("row")
 
 
 def test_reading_the_same_again_counts_nothing_twice(path: Path) -> None:
@@ -121,7 +121,7 @@ def test_the_table_is_bounded_and_says_at_least(path: Path) -> None:
         added = store.note("desk", noted(*map(row, range(50))), [], AT)
 
         assert len(added) == 5
-        assert store.unread("desk").told("row").startswith(f"0 of at least {MOST:,} rows read; ")
+        assert store.unread("desk").describe("row").startswith(f"0 of at least {MOST:,} rows read; ")
 
 
 def test_many_lost_rows_are_not_taken_for_few() -> None:

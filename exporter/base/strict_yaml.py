@@ -83,7 +83,7 @@ class Document:
 
 def load(path: Path | str) -> Document:
     """The document in a file, or Mistakes."""
-    document, mistakes = read(path)
+    document, mistakes = read_yaml(path)
     if mistakes:
         raise Mistakes(mistakes)
     return document
@@ -100,7 +100,7 @@ def shipped(path: Path) -> Document:
     return document
 
 
-def read(path: Path | str) -> tuple[Document, list[Mistake]]:
+def read_yaml(path: Path | str) -> tuple[Document, list[Mistake]]:
     """The document as far as it can be understood, and its mistakes; Mistakes where nothing can be."""
     file = str(path)
     try:

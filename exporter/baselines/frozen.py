@@ -18,7 +18,7 @@ from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Figure
 from exporter.evaluation.instant import evaluate, unfits, with_configured
 from exporter.evaluation.plan import Feed, Period, Plan, Setting
-from exporter.store import Frozen, Store
+from exporter.store import FrozenBaseline, Store
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def computed(
     feeds: Sequence[Feed],
     at: datetime,
     reasons: Reasons,
-) -> list[Frozen]:
+) -> list[FrozenBaseline]:
     """The figures of KPIs in a period, ready to be frozen: of a derived one those of what it is made of."""
     names = {setting.kpi.name for setting in settings}
     whole = replace(narrowed(plan, names), windows=[("period", length(period))], medians=False)
@@ -128,11 +128,13 @@ def computed(
         parts = tuple(
             (f.kpi, f.window is not None, f.segment, f.numerator, f.denominator) for f in found.figures if f.kpi in of
         )
-        made.append(Frozen(name, fingerprint(plan, setting, period), period.begins_at, period.ends_at, at, parts))
+        made.append(
+            FrozenBaseline(name, fingerprint(plan, setting, period), period.begins_at, period.ends_at, at, parts)
+        )
     return made
 
 
-def thawed(frozen: Frozen) -> list[Figure]:
+def thawed(frozen: FrozenBaseline) -> list[Figure]:
     """What was frozen, as figures of the period."""
     return [Figure(kpi, "period" if windowed else None, segment, n, d) for kpi, windowed, segment, n, d in frozen.parts]
 

@@ -39,7 +39,7 @@ def health(config_path: Path, path: str) -> str:
 
     Of the config only the place of the store is read: a mistake made in it meanwhile is no fault of what is running.
     """
-    data = strict_yaml.read(config_path)[0].data
+    data = strict_yaml.read_yaml(config_path)[0].data
     store = data.get("store") if isinstance(data, dict) else None
     name = store.get("path") if isinstance(store, dict) else None
     beside = config_path.parent / str(name or section.Store().path)

@@ -123,7 +123,7 @@ def tell(found: Probe, console: Console) -> None:
         console.print(f"  newest time: {found.newest:%Y-%m-%d %H:%M:%S} UTC", markup=False)
     if found.future:
         console.print(f"  {found.future} records have a time in the future: is the time zone right?", markup=False)
-    if told := found.unread.told(found.noun):
+    if told := found.unread.describe(found.noun):
         console.print(f"  {told}", markup=False)
     for name, count in sorted(found.records.items()):
         table = Table(

@@ -73,7 +73,7 @@ def load(
     environ: Mapping[str, str] = os.environ,
 ) -> Config:
     """The config in a file. Raises strict.Mistakes with everything that is wrong."""
-    document, mistakes = strict_yaml.read(path)
+    document, mistakes = strict_yaml.read_yaml(path)
     checker = Checker(document, mistakes)
     if document.data is None:
         checker.wrong((), "this file is empty; it needs at least sources, see deploy/config.example.yaml")

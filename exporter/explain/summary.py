@@ -117,5 +117,5 @@ def standing(status: SourceStatus) -> str:
     state = "stale" if status.stale else "fresh"
     if status.rereading:
         state += "; its items are being read again, because a release corrected their mapping"
-    left_out = status.unread.told(status.noun)
+    left_out = status.unread.describe(status.noun)
     return f"{state}; {left_out}" if left_out else state

@@ -13,9 +13,9 @@ from exporter.records import RECORDS, Record
 from exporter.records.notation import PLAIN, Decimal, Notation, Thousands
 from exporter.records.unreadable import Unreadable, quoted, unknown_word
 
-Kind = Literal["text", "boolean", "integer", "number", "instant", "texts"]
-KINDS: Mapping[Any, Kind] = {str: "text", bool: "boolean", int: "integer", float: "number", datetime: "instant"}
-KIND_NAMES: Mapping[Kind, str] = {
+ColumnKind = Literal["text", "boolean", "integer", "number", "instant", "texts"]
+KINDS: Mapping[Any, ColumnKind] = {str: "text", bool: "boolean", int: "integer", float: "number", datetime: "instant"}
+KIND_NAMES: Mapping[ColumnKind, str] = {
     "text": "a text",
     "boolean": "true or false",
     "integer": "a whole number",
@@ -70,7 +70,7 @@ class Column:
     """One column: its kind, the words allowed (none: any), and the bounds of its numbers."""
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     words: frozenset[str]
     low: float
     high: float
@@ -97,7 +97,7 @@ class Column:
         """Whether a value, not None, is one of this column's as it is."""
         kind, words = self.kind, self.words
         low, high = max(self.low, -sys.float_info.max), min(self.high, sys.float_info.max)
-        checks: Mapping[Kind, Callable[[Any], bool]] = {
+        checks: Mapping[ColumnKind, Callable[[Any], bool]] = {
             "text": lambda value: type(value) is str and (not words or value in words),
             "boolean": lambda value: type(value) is bool,
             "integer": lambda value: type(value) is int and low <= value < LARGEST,

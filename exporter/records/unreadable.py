@@ -195,7 +195,7 @@ def place_of(item: Any, otherwise: object = None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Problem:
     """One thing that is wrong with items of a source, the first of them as the example."""
 
     column: str
@@ -211,7 +211,7 @@ class Line:
         """The unknown word that it is about, as it may be shown; empty where it is about something else."""
         return self.text.partition(" is n")[0].strip("'") if self.reason == UNKNOWN else ""
 
-    def told(self, noun: str, first: bool) -> str:
+    def describe(self, noun: str, first: bool) -> str:
         """`column Created: '2026-10-28 13:35' has no time zone (1,500 rows, first: line 2)`."""
         if self.reason == FILE:
             others = ", first" if self.count > 1 else ""
@@ -227,19 +227,19 @@ class Summary:
 
     read: int = 0
     lost: int = 0
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Problem, ...] = ()
     full: bool = False  # there are more than are told apart
 
-    def told(self, noun: str) -> str:
+    def describe(self, noun: str) -> str:
         """All of it in one line; empty where nothing is left out."""
         if not self.lines:
             return ""
-        files = [line.told(noun, first=True) for line in self.lines if line.reason == FILE]
+        files = [line.describe(noun, first=True) for line in self.lines if line.reason == FILE]
         if len(files) == len(self.lines):
             return "; ".join(files)
         least = "at least " if self.full else ""
         lines = [line for line in self.lines if line.reason != FILE]
-        told = [line.told(noun, first=True) for line in lines[:MOST_TOLD]]
+        told = [line.describe(noun, first=True) for line in lines[:MOST_TOLD]]
         more = len(lines) - MOST_TOLD
         rest = [f"and {more} more kinds"] if more > 0 else []
         count = f"{self.read:,} of {least}{counted(self.read + self.lost, noun)} read"
@@ -266,13 +266,13 @@ def counted(number: int, noun: str) -> str:
 
 def summarized(read: int, left_out: Iterable[LeftOut]) -> Summary:
     """What is left out of a source of which so many records could be read, of what was just asked."""
-    found: dict[tuple[object, ...], Line] = {}
+    found: dict[tuple[object, ...], Problem] = {}
     lost = 0
     for each in left_out:
         lost += each.whole and not any(fault.reason == FILE for fault in each.faults)
         for fault in {(fault.column, fault.reason): fault for fault in each.faults}.values():
             key = (fault.column, fault.reason, each.whole, fault.text if fault.reason == UNKNOWN else "")
-            first = Line(fault.column, fault.reason, each.whole, 0, fault.called, fault.text, each.place)
+            first = Problem(fault.column, fault.reason, each.whole, 0, fault.called, fault.text, each.place)
             before = found.get(key, first)
             found[key] = replace(before, count=before.count + 1)
     lines = sorted(found.values(), key=lambda line: (not line.whole, -line.count, line.column))

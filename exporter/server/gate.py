@@ -147,7 +147,7 @@ def stamps(path: Path) -> Stamps:
     """The state on disk of the file, and of every file it names, as far as it can be read."""
     data: Any = None
     with suppress(strict_yaml.Mistakes):
-        data = strict_yaml.read(path)[0].data
+        data = strict_yaml.read_yaml(path)[0].data
     tls = data.get("tls_server_config") if isinstance(data, dict) else None
     named = [value for key, value in tls.items() if key.endswith("_file")] if isinstance(tls, dict) else []
     return _stamped([path, *(path.parent / name for name in named if isinstance(name, str))])

@@ -20,12 +20,12 @@ from exporter.records import RECORDS, Record
 from exporter.records.unreadable import Summary
 from exporter.store import file, frozen, left_out, person, rewrite, state
 from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, fault
-from exporter.store.frozen import Frozen
+from exporter.store.frozen import FrozenBaseline
 from exporter.store.left_out import Books, Noted
 from exporter.store.state import AHEAD, SyncState
 from exporter.store.table import Table, goes_back
 
-__all__ = ["CannotWrite", "Damaged", "Frozen", "NewerFormat", "NotAStore", "Store", "StoreError", "SyncState"]
+__all__ = ["CannotWrite", "Damaged", "FrozenBaseline", "NewerFormat", "NotAStore", "Store", "StoreError", "SyncState"]
 
 log = logging.getLogger(__name__)
 
@@ -225,12 +225,12 @@ class Store:
                 return Summary()
             return left_out.summary(db, source, sum(table.count(db, source) for table in self._tables.values()))
 
-    def freeze(self, baselines: Iterable[Frozen]) -> None:
+    def freeze(self, baselines: Iterable[FrozenBaseline]) -> None:
         """Keeps baselines for good, in one transaction."""
         with self._transaction() as db:
             frozen.put(db, baselines)
 
-    def frozen_baselines(self) -> dict[str, Frozen]:
+    def frozen_baselines(self) -> dict[str, FrozenBaseline]:
         """The baselines that are kept, by KPI."""
         with self._connection() as db:
             return frozen.kept(db)

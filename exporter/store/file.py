@@ -25,7 +25,7 @@ def connect(
 ) -> tuple[duckdb.DuckDBPyConnection, str]:
     """The store, made where there is none, and its person key. Raises StoreError or duckdb.Error."""
     check_folder(path)
-    key = person.found(path, configured)
+    key = person.current_key(path, configured)
     if not path.exists():
         key = _create(path, settings, key)
     db = _open(path, settings)
@@ -77,7 +77,7 @@ def _create(path: Path, settings: dict[str, str], key: str | None) -> str:
     draft.unlink(missing_ok=True)
     rewrite.log_of(path).unlink(missing_ok=True)  # of a file that is no more: no other can make anything of it
     fresh = key is None
-    key = key or person.keep(path, person.made())
+    key = key or person.keep(path, person.new_key())
     try:
         with _open(draft, settings) as db:
             db.execute("create table meta (name VARCHAR primary key, value VARCHAR not null)")

@@ -12,7 +12,7 @@ Part = tuple[str, bool, tuple[tuple[str, str], ...], float, float | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Frozen:
+class FrozenBaseline:
     """The figures of one KPI over a period, or of those it is made of, under the definition they were computed by."""
 
     kpi: str
@@ -33,7 +33,7 @@ def make(db: Database) -> None:
     )
 
 
-def put(db: Database, frozen: Iterable[Frozen]) -> None:
+def put(db: Database, frozen: Iterable[FrozenBaseline]) -> None:
     """Keeps these in place of what there was of their KPIs. Works inside the caller's transaction."""
     for each in frozen:
         db.execute("delete from frozen_baseline where kpi = ? and baseline = 'fixed'", [each.kpi])
@@ -45,7 +45,7 @@ def put(db: Database, frozen: Iterable[Frozen]) -> None:
             )
 
 
-def kept(db: Database) -> dict[str, Frozen]:
+def kept(db: Database) -> dict[str, FrozenBaseline]:
     """Everything kept, by KPI."""
     rows = db.execute(
         "select kpi, fingerprint, begins_at, ends_at, computed_at, part, windowed, segment, numerator, denominator"
@@ -59,4 +59,4 @@ def kept(db: Database) -> dict[str, Frozen]:
         parts.setdefault((kpi, fingerprint, begins, ends, computed), []).append(
             (part, windowed, pairs, numerator, denominator)
         )
-    return {head[0]: Frozen(*head, tuple(found)) for head, found in parts.items()}
+    return {head[0]: FrozenBaseline(*head, tuple(found)) for head, found in parts.items()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from exporter.records.unreadable import FILE, UNKNOWN, LeftOut, Line, Summary
+from exporter.records.unreadable import FILE, UNKNOWN, LeftOut, Problem, Summary
 from exporter.store.table import Database, naive
 
 MOST = 200_000  # items of one source: beyond that a share of some millions would look smaller than it is
@@ -184,4 +184,4 @@ def summary(db: Database, source: str, read: int) -> Summary:
         "select count(distinct key) filter (whole and reason <> ?), count(distinct key) from left_out where source = ?",
         [FILE, source],
     ).fetchall()[0]
-    return Summary(read=read, lost=lost, lines=tuple(Line(*line) for line in lines), full=items >= MOST)
+    return Summary(read=read, lost=lost, lines=tuple(Problem(*line) for line in lines), full=items >= MOST)

@@ -33,7 +33,7 @@ def beside(store: Path) -> Path:
     return store.with_name(f"{store.name}.person-key")
 
 
-def found(store: Path, configured: str | None) -> str | None:
+def current_key(store: Path, configured: str | None) -> str | None:
     """The key that the config gives, or that lies beside the store; None where there is none yet."""
     path = beside(store)
     if configured is None and not path.exists():
@@ -48,7 +48,7 @@ def found(store: Path, configured: str | None) -> str | None:
     return key
 
 
-def made() -> str:
+def new_key() -> str:
     """A new key."""
     return secrets.token_hex(32)
 
@@ -69,7 +69,7 @@ def keep(store: Path, key: str) -> str:
         raise CannotWrite(store, f"its person key cannot be written to {path}: {error.strerror}") from None
     finally:
         draft.unlink(missing_ok=True)
-    return found(store, None) or key
+    return current_key(store, None) or key
 
 
 def clear(store: Path) -> None:

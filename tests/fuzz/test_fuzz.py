@@ -111,7 +111,7 @@ def kept(store: Store, source: str, reads: list[Read], client: Client, fillers: 
     noted = [Noted(each, mapping.team(each, fillers)) for each in (*client.left_out(), *more)]
     store.note(source, noted, [read.key for read in well], AT)
     store.write(source, records, {}, at=AT)
-    store.unread(source).told("item")
+    store.unread(source).describe("item")
 
 
 Asked = tuple[str, str]
