@@ -50,10 +50,10 @@ def stopped() -> NoReturn:
 def loaded(path: Path, level: str | None = None, style: str | None = None) -> "Config":
     """The config; ends the program with every mistake where there are any."""
     from exporter.base import logs, strict_yaml
-    from exporter.runtime import read
+    from exporter.runtime import read_config
 
     try:
-        config = read(path)
+        config = read_config(path)
     except strict_yaml.Mistakes as mistakes:
         for mistake in mistakes.mistakes:
             click.echo(str(mistake), err=True)
@@ -153,7 +153,7 @@ def run(
     """Poll the sources, evaluate the KPIs and publish them until stopped. SIGHUP reloads the config."""
     import asyncio
 
-    from exporter.app import Options, serve
+    from exporter.app import ServeOptions, serve
     from exporter.cli.terminal import progress
     from exporter.server.reach import reach
 
@@ -161,7 +161,7 @@ def run(
     if check_only:
         _say_sound(config)
         return
-    options = Options(
+    options = ServeOptions(
         addresses=addresses or (LISTEN,),
         reach=guarded(lambda: reach(external_url, route_prefix, telemetry_path)),
         most_connections=connections,
@@ -396,13 +396,13 @@ def demo(directory: Path, seed: int, level: str | None) -> None:
     """Run a demo on a simulated organisation, with Prometheus and Alertmanager if they are installed."""
     import asyncio
 
-    from exporter.app import Options, serve
+    from exporter.app import ServeOptions, serve
     from exporter.base import logs
     from exporter.base.clock import now
     from exporter.demo import main as show
 
     async def run_exporter(config: Path, listen: str) -> None:
-        await serve(config, Options(addresses=[listen]))
+        await serve(config, ServeOptions(addresses=[listen]))
 
     logs.start(level or "warn", "logfmt")
     try:

@@ -17,7 +17,7 @@ from exporter import __version__
 from exporter.base import strict_yaml
 from exporter.base.clock import now
 from exporter.base.defaults import MOST_CONNECTIONS, SIZE
-from exporter.baselines.lookback import Memory
+from exporter.baselines.lookback import BaselineCache
 from exporter.collect.poller import Poller, Show
 from exporter.collect.selfmetrics import Health
 from exporter.config import Config
@@ -29,10 +29,10 @@ from exporter.publish import backfill
 from exporter.publish.exposition import Publisher, own_families
 from exporter.publish.families import Series, series
 from exporter.publish.otlp import Otlp
-from exporter.runtime import Clock, evaluated, explained, open_store, past, read
+from exporter.runtime import Clock, evaluated, explained, open_store, past, read_config
 from exporter.server import Refusal, Server, Surface, view
 from exporter.server.gate import Gate
-from exporter.server.page import Line
+from exporter.server.page import SourceLine
 from exporter.server.places import possible
 from exporter.server.reach import Reach
 from exporter.store import StoreError
@@ -45,7 +45,7 @@ EAGER_SECONDS = 2.0  # how often to evaluate while a first sync is under way
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class ServeOptions:
     """What the command line says about listening."""
 
     addresses: Sequence[str]
@@ -58,7 +58,9 @@ class Options:
 class App:
     """The running exporter."""
 
-    def __init__(self, path: Path, config: Config, options: Options, *, clock: Clock = now, show: Show | None = None):
+    def __init__(
+        self, path: Path, config: Config, options: ServeOptions, *, clock: Clock = now, show: Show | None = None
+    ):
         self.path, self.config, self.options, self.clock = path, config, options, clock
         self.store = open_store(config)
         self.health = Health(version=__version__)
@@ -74,7 +76,7 @@ class App:
         self._retention = Retention(self.store)
         self._trouble: StoreError | None = None
         self._statuses: list[SourceStatus] = []  # as it was last known
-        self._memory = Memory()
+        self._memory = BaselineCache()
         self._reloading = asyncio.Lock()
         # One at a time of each: they take memory and a core. A chunk of history takes minutes; nobody waits for that.
         self._explaining, self._recounting = asyncio.Lock(), asyncio.Lock()
@@ -115,7 +117,7 @@ class App:
         """Reads the config again; None where it is in force now, else why the old one stays."""
         async with self._reloading:
             try:
-                config = await asyncio.to_thread(read, self.path)
+                config = await asyncio.to_thread(read_config, self.path)
                 if config.store != self.config.store:
                     raise ValueError("store: changes of this section need a restart")
             except (strict_yaml.Mistakes, ValueError) as error:
@@ -239,10 +241,10 @@ class App:
             return "stopping"
         return "running" if self.evaluation else "starting: the first evaluation is under way"
 
-    def _lines(self) -> list[Line]:
+    def _lines(self) -> list[SourceLine]:
         kinds = {source.name: source.type for source in self.config.sources}
         return [
-            Line(
+            SourceLine(
                 name=each.source,
                 kind=kinds.get(each.source, ""),
                 state=standing(each),
@@ -276,7 +278,7 @@ class App:
 
     async def _past(self, query: Mapping[str, str]) -> list[backfill.Line]:
         try:
-            chunk = backfill.asked(query)
+            chunk = backfill.chunk_of(query)
         except ValueError as error:
             raise Refusal(400, str(error)) from None
         async with self._recounting:
@@ -293,11 +295,11 @@ class App:
         return summary.rows(self.evaluation, self.config.plan, self._sources())
 
 
-async def serve(path: Path, options: Options, *, show: Show | None = None) -> None:
+async def serve(path: Path, options: ServeOptions, *, show: Show | None = None) -> None:
     """`run`: until SIGTERM or SIGINT; SIGHUP reloads. Raises strict.Mistakes, StoreError or listen.ListenError."""
     # Polls make many objects and no cycles: looking for cycles as often as Python does takes a third of their time.
     gc.set_threshold(100_000, 20, 20)
-    app = App(path, read(path), options, show=show)
+    app = App(path, read_config(path), options, show=show)
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[str | None]] = set()
 

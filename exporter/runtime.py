@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter import __version__
-from exporter.baselines.lookback import Memory
+from exporter.baselines.lookback import BaselineCache
 from exporter.catalogue import kpi
 from exporter.collect.account import Accounts
 from exporter.collect.poller import Show, poll_once
@@ -32,7 +32,7 @@ Clock = Callable[[], datetime]
 """Gives the present instant, aware; made in app.py."""
 
 
-def read(path: Path) -> Config:
+def read_config(path: Path) -> Config:
     """The config in a file, checked against the shipped catalogue and connectors. Raises strict.Mistakes."""
     return load(path, kpi.catalogue(), CONNECTORS)
 
@@ -50,12 +50,12 @@ def statuses(config: Config, store: Store, at: datetime) -> list[SourceStatus]:
 
 
 def evaluated(
-    config: Config, store: Store, at: datetime, sources: Sequence[SourceStatus], *, memory: Memory | None = None
+    config: Config, store: Store, at: datetime, sources: Sequence[SourceStatus], *, memory: BaselineCache | None = None
 ) -> Evaluation:
     """All figures at an instant, and what they are compared with. `memory`: of the evaluations before."""
     with store.reading() as reader:
         found = evaluate(reader, config.plan, at, sources)
-        return replace(found, baselines=(memory or Memory()).past(reader, store, config.plan, at, sources))
+        return replace(found, baselines=(memory or BaselineCache()).past(reader, store, config.plan, at, sources))
 
 
 def explained(

@@ -11,7 +11,7 @@ from exporter.demo.serving import serving
 from exporter.demo.simulation import Simulation
 from exporter.demo.world import World
 from exporter.evaluation.figure import Evaluation
-from exporter.runtime import Once, once, open_store, read
+from exporter.runtime import Once, once, open_store, read_config
 from exporter.store import Store
 
 END = datetime(2026, 3, 25, 15, 30, tzinfo=UTC)  # a Wednesday
@@ -26,7 +26,7 @@ async def polled(folder: Path) -> Path:
             for name, platform in world.platforms.items()
         }
         path = configuration.write(folder, addresses, world.secrets)
-        config = read(path)
+        config = read_config(path)
         with open_store(config) as store:
             found = await once(config, store, lambda: END, at=END, polls=True)
     assert found.failed == {}
@@ -35,7 +35,7 @@ async def polled(folder: Path) -> Path:
 
 def figures_of(path: Path, at: datetime) -> Evaluation:
     """Every figure that `once --no-poll --at` gives."""
-    config = read(path)
+    config = read_config(path)
     with open_store(config) as store:
         return found_in(config, store, at).evaluation
 

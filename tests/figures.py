@@ -6,9 +6,10 @@ from pathlib import Path
 
 from exporter.catalogue import kpi
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Feed, Plan, Setting
+from exporter.evaluation.plan import Plan, Setting
 from exporter.records import RECORDS, Record
 from exporter.store import Store
+from exporter.store.status import SourceStatus
 from tests.scenario import WINDOWS, params
 
 Totals = dict[str, tuple[float, float]]
@@ -30,7 +31,7 @@ def stored(store: Store, source: str, at: datetime, window: str = "7d") -> Total
         labels={},
     )
     reader = store.reader()
-    found = evaluate(reader, plan, at, [Feed(source=source, records=frozenset(RECORDS))])
+    found = evaluate(reader, plan, at, [SourceStatus(source=source, records=frozenset(RECORDS))])
     reader.close()
     sums: Totals = {}
     for figure in found.figures:

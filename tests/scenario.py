@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.base import strict_yaml
-from exporter.baselines.lookback import Memory
+from exporter.baselines.lookback import BaselineCache
 from exporter.catalogue import kpi
 from exporter.catalogue.kpi import Kpi
 from exporter.config.calendar import CalendarReader
@@ -24,7 +24,6 @@ from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import (
     Baselines,
-    Feed,
     Period,
     Plan,
     RecurringCost,
@@ -39,6 +38,7 @@ from exporter.publish.cardinality import Limits
 from exporter.publish.families import series
 from exporter.records import RECORDS, Record
 from exporter.store import Store
+from exporter.store.status import SourceStatus
 
 WINDOWS = {"1d": 86400, "7d": 7 * 86400, "30d": 30 * 86400, "90d": 90 * 86400}
 SECONDS = {"h": 3600, "d": 86400}
@@ -146,12 +146,12 @@ def sources(scenario: Mapping[str, Any]) -> dict[str, dict[str, list[Record]]]:
     return found
 
 
-def fed(store: Store, scenario: Mapping[str, Any]) -> list[Feed]:
+def fed(store: Store, scenario: Mapping[str, Any]) -> list[SourceStatus]:
     """Writes the records of a scenario into a store."""
     given = sources(scenario)
     for name, of_source in given.items():
         store.write(name, [row for rows in of_source.values() for row in rows], {})
-    return [Feed(source=name, records=frozenset(of_source)) for name, of_source in given.items()]
+    return [SourceStatus(source=name, records=frozenset(of_source)) for name, of_source in given.items()]
 
 
 @cache
@@ -173,7 +173,7 @@ def evaluated(scenario: Mapping[str, Any], folder: Path) -> Evaluation:
         feeds = fed(store, scenario)
         made, moment, reader = plan(scenario, only=scenario["kpi"]), at(scenario["at"]), store.reader()
         found = evaluate(reader, made, moment, feeds)
-        return replace(found, baselines=Memory().past(reader, store, made, moment, feeds))
+        return replace(found, baselines=BaselineCache().past(reader, store, made, moment, feeds))
 
 
 def samples(evaluation: Evaluation, scenario: Mapping[str, Any]) -> dict[Sample, float]:

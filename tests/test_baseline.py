@@ -13,12 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.base import clock
 from exporter.base.clock import NEVER
 from exporter.baselines.compare import Baseline, compare, totals, unmatched
-from exporter.baselines.lookback import Memory
+from exporter.baselines.lookback import BaselineCache
 from exporter.catalogue import kpi
 from exporter.evaluation.compiled import narrowed
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Baselines, Feed, Period, Plan, Setting
+from exporter.evaluation.plan import Baselines, Period, Plan, Setting
 from exporter.evaluation.stats import Family
 from exporter.explain import summary, wording
 from exporter.explain.baselines import comparisons
@@ -27,6 +27,7 @@ from exporter.publish.cardinality import Limits
 from exporter.publish.families import series
 from exporter.records import RECORDS, Request
 from exporter.store import Store
+from exporter.store.status import SourceStatus
 from tests.program import command, running, value
 from tests.scenario import WINDOWS, params
 
@@ -34,7 +35,7 @@ AT = datetime(2026, 3, 31, 12, 34, 56, tzinfo=UTC)  # a Tuesday
 HOUR = AT.replace(minute=0, second=0)
 DAY = timedelta(days=1)
 JANUARY = Period(begins_at=datetime(2026, 1, 1, tzinfo=UTC), ends_at=datetime(2026, 2, 1, tzinfo=UTC))
-FEED = Feed(source="s", records=frozenset(RECORDS))
+FEED = SourceStatus(source="s", records=frozenset(RECORDS))
 
 
 def plan(name: str, labels: Sequence[str] = ("team",), **kinds: object) -> Plan:
@@ -61,12 +62,16 @@ def ended(id_: str, at: datetime, *, team: str = "it", escalated: bool = False) 
 
 
 def evaluated(
-    store: Store, made: Plan, at: datetime = AT, feeds: Sequence[Feed] = (FEED,), memory: Memory | None = None
+    store: Store,
+    made: Plan,
+    at: datetime = AT,
+    feeds: Sequence[SourceStatus] = (FEED,),
+    memory: BaselineCache | None = None,
 ) -> Evaluation:
     reader = store.reader()
     try:
         found = evaluate(reader, made, at, feeds)
-        return replace(found, baselines=(memory or Memory()).past(reader, store, made, at, feeds))
+        return replace(found, baselines=(memory or BaselineCache()).past(reader, store, made, at, feeds))
     finally:
         reader.close()
 
@@ -125,7 +130,7 @@ def test_the_previous_figure_is_what_evaluation_at_that_instant_gives(store: Sto
 
 
 def test_within_the_hour_nothing_is_computed_again_and_the_next_hour_sees_what_came(store: Store) -> None:
-    made, memory = plan("requests", previous=True), Memory()
+    made, memory = plan("requests", previous=True), BaselineCache()
     store.write("s", [ended("a", HOUR - timedelta(hours=3)), ended("b", HOUR - 10 * DAY)], {})
     first = evaluated(store, made, memory=memory).baselines
     store.write("s", [ended("c", HOUR - 10 * DAY)], {})
@@ -309,7 +314,7 @@ def test_what_comes_later_does_not_change_a_frozen_period(store: Store) -> None:
 
 
 def test_a_changed_definition_is_computed_anew_and_said_once(store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    made, memory = plan("deflection_ratio", fixed=JANUARY), Memory()
+    made, memory = plan("deflection_ratio", fixed=JANUARY), BaselineCache()
     changed = replace(made, settings=[replace(s, params={**s.params, "eligible": "escalated"}) for s in made.settings])
     store.write("s", [*OLD, *NEW, ended("n", HOUR - DAY / 2, escalated=True)], {})
     with caplog.at_level(logging.WARNING):
@@ -325,7 +330,7 @@ def test_a_changed_definition_is_computed_anew_and_said_once(store: Store, caplo
 def test_a_changed_definition_without_its_records_is_withdrawn_and_said_once(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made, memory = plan("deflection_ratio", fixed=JANUARY), Memory()
+    made, memory = plan("deflection_ratio", fixed=JANUARY), BaselineCache()
     changed = replace(made, settings=[replace(s, params={**s.params, "eligible": "escalated"}) for s in made.settings])
     store.write("s", [*OLD, *NEW, ended("n", HOUR - DAY / 2, escalated=True)], {})
     evaluated(store, made, memory=memory)
@@ -348,7 +353,9 @@ def test_a_changed_definition_without_its_records_is_withdrawn_and_said_once(
         (replace(FEED, stale=True), AT, "stale_source"),
     ],
 )
-def test_a_period_that_is_not_known_whole_is_not_frozen(store: Store, feed: Feed, at: datetime, reason: str) -> None:
+def test_a_period_that_is_not_known_whole_is_not_frozen(
+    store: Store, feed: SourceStatus, at: datetime, reason: str
+) -> None:
     made = plan("escalation_ratio", fixed=JANUARY)
     store.write("s", [*OLD, *NEW], {})
 

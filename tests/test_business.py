@@ -18,12 +18,13 @@ from exporter.evaluation.calendar import FIRST, Calendar, Span
 from exporter.evaluation.context import tabulate
 from exporter.evaluation.figure import Figure
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Feed, Plan, Setting, SourceSetting, TeamSetting
+from exporter.evaluation.plan import Plan, Setting, SourceSetting, TeamSetting
 from exporter.evaluation.range import Instants
 from exporter.publish.cardinality import Limits
 from exporter.publish.families import series
 from exporter.records import Incident, Request
 from exporter.store import Store
+from exporter.store.status import SourceStatus
 from tests import test_evaluate
 from tests.scenario import calendars
 from tests.test_history import differences
@@ -164,7 +165,7 @@ def figures(tmp_path: Path, asked: Plan, moment: datetime, **records: Sequence[A
     with Store.open(tmp_path / "store.duckdb") as store:
         for source, given in records.items():
             store.write(source, given, {})
-        feeds = [Feed(source=name, records=frozenset({"request", "incident"})) for name in records]
+        feeds = [SourceStatus(source=name, records=frozenset({"request", "incident"})) for name in records]
         return [*evaluate(store.reader(), asked, moment, feeds).figures]
 
 
@@ -279,7 +280,7 @@ def test_folding_mixes_no_bases_and_only_one_has_thresholds(tmp_path: Path) -> N
     desk = [Incident(id=str(i), team=f"t{i % 7}", started_at=at(FRIDAY), resolved_at=at(MONDAY)) for i in range(14)]
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("desk", desk, {})
-        feeds = [Feed(source="desk", records=frozenset({"incident"}))]
+        feeds = [SourceStatus(source="desk", records=frozenset({"incident"}))]
         evaluation = evaluate(store.reader(), asked, at("2026-03-31T00:00Z"), feeds)
 
     families = {f.name: f for f in series(evaluation, asked, Limits(values_per_label=2)).snapshot.families}

@@ -29,11 +29,12 @@ from exporter.connectors import CONNECTORS
 from exporter.evaluation.breach import resolve
 from exporter.evaluation.calendar import Calendar
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Baselines, Feed, Period
+from exporter.evaluation.plan import Baselines, Period
 from exporter.records import RECORDS, Read, Request, Run
 from exporter.records.columns import Rule
 from exporter.records.labels import DEFAULT_LABELS, LABELS
 from exporter.store import Store
+from exporter.store.status import SourceStatus
 from tests.fakes.oauth import PEM
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
@@ -801,7 +802,7 @@ def test_every_label_and_every_column_of_a_condition_is_in_the_facts(written: An
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("s", [record], {})
         reader = store.reader()
-        evaluation = evaluate(reader, found.plan, AT, [Feed(source="s", records=frozenset(RECORDS))])
+        evaluation = evaluate(reader, found.plan, AT, [SourceStatus(source="s", records=frozenset(RECORDS))])
         reader.close()
     figure = next(figure for figure in evaluation.figures if figure.kpi == "deflection_ratio")
 

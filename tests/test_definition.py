@@ -18,7 +18,6 @@ from exporter.connectors import CONNECTORS
 from exporter.evaluation import facts_schema
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Feed
 from exporter.evaluation.range import Instants
 from exporter.explain.explain import explain
 from exporter.explain.query import question
@@ -26,12 +25,13 @@ from exporter.publish.exposition import check
 from exporter.publish.families import series
 from exporter.records import Request
 from exporter.store import Store
+from exporter.store.status import SourceStatus
 from tests.program import command, running, value
 from tests.test_history import differences
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 VALID = Path(__file__).parent / "configs/valid/own_kpis.yaml"
-FEED = Feed(source="a", records=frozenset({"request"}))
+FEED = SourceStatus(source="a", records=frozenset({"request"}))
 OWN = (
     "kpis:\n"
     "  emea_attendance_ratio:\n"

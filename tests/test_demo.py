@@ -31,7 +31,7 @@ from exporter.evaluation.stats import wilson
 from exporter.publish.cardinality import Limits
 from exporter.records import Account, Booking, Opportunity, Request
 from exporter.render.dashboards import queries
-from exporter.runtime import open_store, read
+from exporter.runtime import open_store, read_config
 from tests import deadline
 from tests.demo import END, figures_of, found_in
 
@@ -221,7 +221,7 @@ def test_every_kpi_of_the_catalogue_has_figures_after_the_first_evaluation(demo_
 
 
 def test_the_demo_fits_the_limits_as_shipped_with_every_value_by_its_name(demo_config: Path) -> None:
-    config = read(demo_config)
+    config = read_config(demo_config)
     with open_store(config) as store:
         made = found_in(config, store, END).made
 

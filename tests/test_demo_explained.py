@@ -10,7 +10,7 @@ from exporter.catalogue.kpi import Kpi, catalogue, kept_apart
 from exporter.cli.terminal import every_page
 from exporter.config import Config
 from exporter.explain.query import LARGEST_SIZE, question
-from exporter.runtime import Once, explained, open_store, read, statuses
+from exporter.runtime import Once, explained, open_store, read_config, statuses
 from exporter.store import Store
 from tests.demo import END, found_in
 
@@ -24,7 +24,7 @@ class Explained:
     """The demo's figures as published, and its store to explain them from."""
 
     def __init__(self, path: Path, store: Store) -> None:
-        self.config: Config = read(path)
+        self.config: Config = read_config(path)
         self.store = store
         self.sources = statuses(self.config, store, END)
         self.found: Once = found_in(self.config, store, END)
@@ -48,7 +48,7 @@ class Explained:
 
 @pytest.fixture(scope="module")
 def demo(demo_config: Path) -> Iterator[Explained]:
-    with open_store(read(demo_config)) as store:
+    with open_store(read_config(demo_config)) as store:
         yield Explained(demo_config, store)
 
 

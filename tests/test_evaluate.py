@@ -19,7 +19,7 @@ from exporter.evaluation import facts_schema
 from exporter.evaluation.context import prepare, utc
 from exporter.evaluation.figure import Evaluation, Figure, summable
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Feed, Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
+from exporter.evaluation.plan import Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
 from exporter.evaluation.rows import stood
 from exporter.evaluation.stats import Distribution, Family
 from exporter.publish.cardinality import Limits
@@ -41,6 +41,7 @@ from exporter.records import (
     record_name,
 )
 from exporter.store import Store
+from exporter.store.status import SourceStatus
 from tests.scenario import WINDOWS, params
 
 pytestmark = pytest.mark.slow
@@ -91,7 +92,7 @@ def plan(labels: Mapping[str, Sequence[str]] = LABELS) -> Plan:
 
 
 COSTS = [RecurringCost(amount=300, currency="EUR", per="month", kind="support", begins_at=datetime(2026, 1, 10))]  # noqa: DTZ001 - as tables hold it
-FEEDS = [Feed(source="s", records=frozenset(LABELS))]
+FEEDS = [SourceStatus(source="s", records=frozenset(LABELS))]
 
 
 def evaluated(
@@ -583,11 +584,11 @@ def test_what_no_window_reaches_changes_nothing(tmp_path: Path, seed: int) -> No
 
 def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
     feeds = [
-        Feed(source="a", records=frozenset({"run"}), complete=False),
-        Feed(source="b", records=frozenset({"booking"}), stale=True),
-        Feed(source="c", records=frozenset({"request"})),
-        Feed(source="d", records=frozenset({"change"})),
-        Feed(source="e", records=frozenset({"incident"}), complete=False),
+        SourceStatus(source="a", records=frozenset({"run"}), complete=False),
+        SourceStatus(source="b", records=frozenset({"booking"}), stale=True),
+        SourceStatus(source="c", records=frozenset({"request"})),
+        SourceStatus(source="d", records=frozenset({"change"})),
+        SourceStatus(source="e", records=frozenset({"incident"}), complete=False),
     ]
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("b", [Booking(id="1", starts_at=AT, outcome="no_show")], {})
@@ -606,7 +607,7 @@ def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
     assert set(found.absent) == set(kpi.catalogue())
 
 
-def feeding(tmp_path: Path, records: Sequence[Record], chosen: Plan, *feeds: Feed) -> Evaluation:
+def feeding(tmp_path: Path, records: Sequence[Record], chosen: Plan, *feeds: SourceStatus) -> Evaluation:
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("s", records, {})
         reader = store.reader()
@@ -621,7 +622,7 @@ def test_what_is_made_of_a_kpi_that_is_switched_off_says_so(tmp_path: Path) -> N
     requests = [Request(id="1", opened_at=AT, outcome="open")]
 
     found = feeding(
-        tmp_path, requests, replace(chosen, settings=some), Feed(source="s", records=frozenset({"request"}))
+        tmp_path, requests, replace(chosen, settings=some), SourceStatus(source="s", records=frozenset({"request"}))
     )
 
     assert found.absent["backlog_change"] == "switched_off"
@@ -636,8 +637,8 @@ def test_one_record_may_do_instead_of_another(tmp_path: Path, record: str) -> No
     ]
     fed = [each for each in records if record_name(type(each)) == record]
 
-    found = feeding(tmp_path, fed, plan(), Feed(source="s", records=frozenset({record})))
-    stale = feeding(tmp_path, fed, plan(), Feed(source="s", records=frozenset({record}), stale=True))
+    found = feeding(tmp_path, fed, plan(), SourceStatus(source="s", records=frozenset({record})))
+    stale = feeding(tmp_path, fed, plan(), SourceStatus(source="s", records=frozenset({record}), stale=True))
 
     assert [f.numerator for f in found.figures if f.kpi == "availability_ratio" and f.window == "1d"] == [
         86400 if record == "incident" else 0.5
@@ -659,7 +660,7 @@ def test_a_source_that_left_the_config_counts_no_longer(tmp_path: Path) -> None:
         for source in ("stays", "left"):
             store.write(source, [Booking(id="1", starts_at=AT, outcome="no_show", team=source)], {})
         reader = store.reader()
-        found = evaluate(reader, plan(), AT, [Feed(source="stays", records=frozenset({"booking"}))])
+        found = evaluate(reader, plan(), AT, [SourceStatus(source="stays", records=frozenset({"booking"}))])
         reader.close()
 
     assert {("team", "stays")} == {pair for figure in found.figures for pair in figure.segment}

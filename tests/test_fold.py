@@ -14,7 +14,7 @@ from exporter.catalogue.kpi import kept_apart
 from exporter.evaluation.breach import NONE, breach, least
 from exporter.evaluation.figure import Evaluation, Figure
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Feed, Plan, Setting
+from exporter.evaluation.plan import Plan, Setting
 from exporter.evaluation.stats import Distribution
 from exporter.publish.cardinality import BY_TEAM, EVERY_WINDOW, ONE_WINDOW, Limits, fold, ranking
 from exporter.publish.exposition import text
@@ -22,6 +22,7 @@ from exporter.publish.families import Series, series, size
 from exporter.records import Cost, Opportunity, Record, Request, Run
 from exporter.records.labels import DEFAULT_LABELS
 from exporter.store import Store
+from exporter.store.status import SourceStatus
 from tests.bench.records import AT as FULL_AT
 from tests.bench.records import INSERTS, MACROS
 from tests.scenario import WINDOWS, params
@@ -49,7 +50,7 @@ def evaluated(folder: Path, records: Sequence[Record], chosen: Plan, at: datetim
     with Store.open(path) as store:
         store.write("s", records, {})
         reader = store.reader()
-        found = evaluate(reader, chosen, at, [Feed(source="s", records=frozenset(DEFAULT_LABELS))])
+        found = evaluate(reader, chosen, at, [SourceStatus(source="s", records=frozenset(DEFAULT_LABELS))])
         reader.close()
         return found
 
@@ -268,7 +269,7 @@ def organisation(folder: Path) -> Evaluation:
                 f"select i, 's', i::varchar, {values} from (select i, began(i) as t from range(?) r(i))",
                 [rows],
             )
-        found = evaluate(reader, plan(), FULL_AT, [Feed(source="s", records=frozenset(DEFAULT_LABELS))])
+        found = evaluate(reader, plan(), FULL_AT, [SourceStatus(source="s", records=frozenset(DEFAULT_LABELS))])
         reader.close()
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.__main__ import main
-from exporter.runtime import once, open_store, read
+from exporter.runtime import once, open_store, read_config
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def stored(folder: Path, teams: int, categories: int) -> None:
         for category in range(categories)
     ]
     (folder / "requests.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = read(config(folder))
+    found = read_config(config(folder))
     with open_store(found) as store:
         asyncio.run(once(found, store, lambda: NOW, at=None, polls=True))
 

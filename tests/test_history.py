@@ -10,10 +10,11 @@ import pytest
 
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Feed, Plan, WorkflowSetting
+from exporter.evaluation.plan import Plan, WorkflowSetting
 from exporter.evaluation.range import Instants, evaluations
 from exporter.records import Account, Activity, Incident, Opportunity, Request, Run
 from exporter.store import Store
+from exporter.store.status import SourceStatus
 from tests import scenario, test_evaluate
 from tests.test_evaluate import AT, FEEDS
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.slow
 HOUR = timedelta(hours=1)
 
 
-def differences(store: Store, plan: Plan, instants: Instants, feeds: Sequence[Feed]) -> list[tuple[Any, ...]]:
+def differences(store: Store, plan: Plan, instants: Instants, feeds: Sequence[SourceStatus]) -> list[tuple[Any, ...]]:
     """What history says otherwise than evaluate(): (instant, kpi, window, segment, the one, the other)."""
     reader = store.reader()
     carried = [*evaluations(reader, plan, instants, lambda _at: feeds)]

@@ -8,11 +8,12 @@ import pytest
 from exporter.catalogue import kpi
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Feed, Plan, Setting
+from exporter.evaluation.plan import Plan, Setting
 from exporter.records import Request
 from exporter.records.unreadable import MOST_UNREAD, Fault, LeftOut, Summary, quoted, summarized
 from exporter.store import Store
 from exporter.store.left_out import MOST, Noted
+from exporter.store.status import SourceStatus
 from exporter.store.table import naive
 from tests.scenario import params
 
@@ -36,7 +37,7 @@ def records(count: int, team: str | None = None) -> list[Request]:
 
 def evaluated(store: Store) -> Evaluation:
     """What is published of the requests of a store, as sources are judged by default."""
-    feed = Feed(source="desk", records=frozenset({"request"}), unread=store.unread("desk"))
+    feed = SourceStatus(source="desk", records=frozenset({"request"}), unread=store.unread("desk"))
     chosen = [kpi.catalogue()[name] for name in ("requests", "backlog")]
     plan = Plan(
         settings=[Setting(kpi=each, params=params(each, {}), min_coverage=0) for each in chosen],

@@ -17,7 +17,7 @@ from exporter.evaluation.instant import evaluate
 from exporter.evaluation.range import Instants, evaluations
 from exporter.explain import summary
 from exporter.explain.query import Question
-from exporter.runtime import Once, explained, once, open_store, read, statuses
+from exporter.runtime import Once, explained, once, open_store, read_config, statuses
 from exporter.server import view
 
 pytestmark = pytest.mark.slow
@@ -59,7 +59,7 @@ class Desk:
             "kpis": {name: {"enabled": False} for name in catalogue() if name not in WATCHED},
         }
         (self.path / "outcome.yaml").write_text(yaml.safe_dump(text))
-        self.config = read(self.path / "outcome.yaml")
+        self.config = read_config(self.path / "outcome.yaml")
 
     def write(self, name: str, *parts: str, at: datetime = AT - HOUR, header: str = HEADER) -> None:
         file = self.folder / name

@@ -153,7 +153,7 @@ async def test_who_never_asks_is_hung_up_on_earlier_than_who_asked_before() -> N
     async with listened(places, accepted) as port:
         [asked] = await opened(port, 1)
         await until(lambda: len(accepted) == 1)
-        places.asked(accepted[0])
+        places.request_came(accepted[0])
         with places.answering(accepted[0]):
             [silent] = await opened(port, 1)
             await until(lambda: len(accepted) == 2)

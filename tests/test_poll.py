@@ -19,7 +19,7 @@ from exporter.collect.answer import Answer
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.http import AuthFailed, Client, Gone, HttpSettings, NotUnderstood, RateLimited, Unavailable
 from exporter.collect.mapping import compiled
-from exporter.collect.poller import MOST_WAITING, Limits, Outcome, Poller, Progress, poll_once
+from exporter.collect.poller import MOST_WAITING, Outcome, Poller, PollLimits, Progress, poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
 from exporter.collect.status import status
@@ -867,8 +867,8 @@ async def test_what_cannot_be_read_is_told_of_a_source_that_is_read_in_part(stor
     assert value(health, "outcome_source_values_left_out", **left) == 6
 
 
-@pytest.mark.parametrize("limits", [Limits(pages=5), Limits(items=10), Limits(first_seconds=0.05)])
-async def test_a_poll_without_end_is_an_error_of_the_source(store: Store, health: Health, limits: Limits) -> None:
+@pytest.mark.parametrize("limits", [PollLimits(pages=5), PollLimits(items=10), PollLimits(first_seconds=0.05)])
+async def test_a_poll_without_end_is_an_error_of_the_source(store: Store, health: Health, limits: PollLimits) -> None:
     outcome = await poll_once(source(Platform(pages=10**9)), store, health, AT, limits=limits)
 
     assert outcome.reason == "not_understood"

@@ -25,7 +25,7 @@ from exporter.publish.exposition import Publisher
 from exporter.server import Refusal, Server, Surface, listen
 from exporter.server.ask import ask
 from exporter.server.gate import Gate
-from exporter.server.page import Line, ago
+from exporter.server.page import SourceLine, ago
 from exporter.server.reach import asker, reach
 from tests import deadline
 
@@ -40,8 +40,8 @@ class Stage:
         self.fault: str | None = None
         self.reloads = 0
         self.sources = [
-            Line(name="desk", kind="request-tracker", state="up", healthy=True, last_success_at=AT),
-            Line(name="<b>flows</b>", kind="n8n", state="failing: auth", healthy=False, last_success_at=None),
+            SourceLine(name="desk", kind="request-tracker", state="up", healthy=True, last_success_at=AT),
+            SourceLine(name="<b>flows</b>", kind="n8n", state="failing: auth", healthy=False, last_success_at=None),
         ]
         self.base = ""
         self.urls: list[str] = []

@@ -17,7 +17,7 @@ from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.context import prepare, utc
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Feed, Plan
+from exporter.evaluation.plan import Plan
 from exporter.evaluation.range import Instants, evaluations
 from exporter.evaluation.rows import stood
 from exporter.explain.explain import explain
@@ -29,11 +29,12 @@ from exporter.publish.families import series
 from exporter.records import RECORDS, Change, Cost, Record, Request
 from exporter.server.view import cards
 from exporter.store import Store
+from exporter.store.status import SourceStatus
 from tests import test_evaluate
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-FEEDS = [Feed(source=name, records=frozenset({"request", "cost", "change"})) for name in ("desk", "chat")]
+FEEDS = [SourceStatus(source=name, records=frozenset({"request", "cost", "change"})) for name in ("desk", "chat")]
 
 
 def plan(min_coverage: float = 0.5, **own: float) -> Plan:
@@ -197,7 +198,7 @@ def test_a_field_that_is_no_matter_of_time_is_given_in_every_window(tmp_path: Pa
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("s", records, {})
         reader = store.reader()
-        found = evaluate(reader, plan(0), AT, [Feed(source="s", records=frozenset(RECORDS))])
+        found = evaluate(reader, plan(0), AT, [SourceStatus(source="s", records=frozenset(RECORDS))])
         reader.close()
     family = next(f for f in series(found, plan(0), Limits()).snapshot.families if f.name == "outcome_coverage_ratio")
     windows = {values[0] for values, _ in family.samples if values[2:] == ("account", "mfa")}

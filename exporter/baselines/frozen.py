@@ -17,8 +17,9 @@ from exporter.evaluation.compiled import compile_plan, narrowed
 from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Figure
 from exporter.evaluation.instant import evaluate, unfits, with_configured
-from exporter.evaluation.plan import Feed, Period, Plan, Setting
+from exporter.evaluation.plan import Period, Plan, Setting
 from exporter.store import FrozenBaseline, Store
+from exporter.store.status import SourceStatus
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,13 @@ class Fixed:
         self._said: set[tuple[str, str]] = set()
 
     def figures(
-        self, connection: Connection, store: Store, plan: Plan, at: datetime, feeds: Sequence[Feed], reasons: Reasons
+        self,
+        connection: Connection,
+        store: Store,
+        plan: Plan,
+        at: datetime,
+        feeds: Sequence[SourceStatus],
+        reasons: Reasons,
     ) -> Iterator[Figure]:
         """The figures of each KPI's period as figures of each window; what can be computed now is frozen first."""
         frozen = store.frozen_baselines()
@@ -92,14 +99,14 @@ def length(period: Period) -> int:
     return int((period.ends_at - period.begins_at).total_seconds())
 
 
-def obstacle(plan: Plan, setting: Setting, period: Period, feeds: Sequence[Feed]) -> str | None:
+def obstacle(plan: Plan, setting: Setting, period: Period, feeds: Sequence[SourceStatus]) -> str | None:
     """Why a period cannot be computed now: a source is not whole, not fresh, or does not reach back so far."""
     name = setting.kpi.name
     why = unfits(narrowed(plan, {name}), with_configured(plan, feeds)).get(name)
     return why or ("no_history" if reach(plan, name, feeds) > period.begins_at else None)
 
 
-def reach(plan: Plan, name: str, feeds: Sequence[Feed]) -> datetime:
+def reach(plan: Plan, name: str, feeds: Sequence[SourceStatus]) -> datetime:
     """From when on all records behind a KPI are whole."""
     records = compile_plan(plan).by_name[name].records
     return max((feed.whole_since for feed in feeds if feed.records & records), default=BEGINNING)
@@ -110,7 +117,7 @@ def computed(
     plan: Plan,
     period: Period,
     settings: Sequence[Setting],
-    feeds: Sequence[Feed],
+    feeds: Sequence[SourceStatus],
     at: datetime,
     reasons: Reasons,
 ) -> list[FrozenBaseline]:

@@ -13,8 +13,9 @@ from exporter.evaluation.compiled import narrowed
 from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation, Figure, Past
 from exporter.evaluation.instant import DAY, evaluate
-from exporter.evaluation.plan import Baselines, Feed, Plan, Setting
+from exporter.evaluation.plan import Baselines, Plan, Setting
 from exporter.store import Store
+from exporter.store.status import SourceStatus
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +35,11 @@ class Ask:
     kpis: frozenset[str]
 
 
-class Memory:
+class BaselineCache:
     """What was found at the last full hour. Nothing it meets stops an evaluation: then there is no comparison."""
 
     def __init__(self) -> None:
-        self._asked: tuple[datetime, Plan, list[tuple[Feed, bool]]] | None = None
+        self._asked: tuple[datetime, Plan, list[tuple[SourceStatus, bool]]] | None = None
         self._past = Past()
         self._fixed = Fixed()
 
@@ -48,7 +49,7 @@ class Memory:
         store: Store,
         plan: Plan,
         at: datetime,
-        feeds: Sequence[Feed],
+        feeds: Sequence[SourceStatus],
         windows: Collection[str] = (),
     ) -> Past:
         """What the figures at an instant are compared with, as of the last full hour; of these windows, or of all."""
@@ -69,7 +70,7 @@ def together(
     store: Store,
     plan: Plan,
     hour: datetime,
-    feeds: Sequence[Feed],
+    feeds: Sequence[SourceStatus],
     fixed: Fixed,
     windows: Collection[str],
 ) -> Past:
@@ -97,7 +98,7 @@ def failed(plan: Plan) -> Past:
 
 
 def answered(
-    connection: Connection, plan: Plan, asks: Sequence[Ask], feeds: Sequence[Feed], reasons: Reasons
+    connection: Connection, plan: Plan, asks: Sequence[Ask], feeds: Sequence[SourceStatus], reasons: Reasons
 ) -> Iterator[tuple[Ask, list[Figure]]]:
     """What is asked of each instant, with the figures: one evaluation for each instant, of what is asked of it only."""
     by_instant: dict[datetime, list[Ask]] = {}
@@ -139,7 +140,7 @@ def _ask(kind: str, day: int, hour: datetime, ago: int, window: str | None, seco
     return Ask(kind=kind, day=day, at=hour - timedelta(seconds=ago), window=window, seconds=seconds, kpis=names)
 
 
-def within_reach(ask: Ask, plan: Plan, feeds: Sequence[Feed], reasons: Reasons) -> Ask:
+def within_reach(ask: Ask, plan: Plan, feeds: Sequence[SourceStatus], reasons: Reasons) -> Ask:
     """What is asked of KPIs whose records go back so far."""
     begin = ask.at - timedelta(seconds=ask.seconds)
     short = {name for name in ask.kpis if reach(plan, name, feeds) > begin}

@@ -17,7 +17,7 @@ from exporter.explain.summary import rows
 from exporter.publish import backfill
 from exporter.runtime import evaluated, open_store, statuses
 from exporter.server import Refusal
-from exporter.server.ask import ask, asked
+from exporter.server.ask import ask, ask_bytes
 from exporter.store import Store
 
 HEALTH_SECONDS = 5.0
@@ -43,7 +43,7 @@ def health(config_path: Path, path: str) -> str:
     store = data.get("store") if isinstance(data, dict) else None
     name = store.get("path") if isinstance(store, dict) else None
     beside = config_path.parent / str(name or section.Store().path)
-    found = asyncio.run(asked(beside, path, seconds=HEALTH_SECONDS))
+    found = asyncio.run(ask_bytes(beside, path, seconds=HEALTH_SECONDS))
     if found is None:
         raise Refusal(503, f"no exporter runs on the store {beside}")
     return found.decode().strip()

@@ -96,7 +96,7 @@ class Details:
         for key in keys:
             self.owed.pop(key, None)
 
-    def told(self) -> dict[str, list[float]]:
+    def to_cursor(self) -> dict[str, list[float]]:
         """What the cursor is to hold: the last of them where there are too many."""
         kept = [*self.owed.items()][-MOST_OWED:]
         return {key: [tries, due.timestamp()] for key, (tries, due) in kept}

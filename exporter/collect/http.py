@@ -41,7 +41,7 @@ from exporter.collect.auth import NOBODY, Auth, Grant, TokenRequest
 from exporter.collect.budget import Budget, Pace
 from exporter.collect.memory import Memory
 from exporter.collect.reading import ItemReader
-from exporter.collect.wire import Query, Scalar, fault, linked, read, refusal, repeated, session
+from exporter.collect.wire import Query, Scalar, fault, linked, read_body, refusal, repeated, session
 from exporter.records import Json, Record
 
 __all__ = [
@@ -367,7 +367,9 @@ class Client(ItemReader):
             ) as response:
                 at = self._came(response)
                 well = response.status in WELL
-                body = await read(response, where, settings.max_response_bytes) if well else await refusal(response)
+                body = (
+                    await read_body(response, where, settings.max_response_bytes) if well else await refusal(response)
+                )
         except TimeoutError:
             self._count("timeout")
             raise Unavailable(f"{where}: no answer within {settings.timeout_seconds:g} s") from None

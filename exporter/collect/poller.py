@@ -56,7 +56,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PollLimits:
     """What no poll of a source that makes sense goes beyond."""
 
     pages: int = 1_000_000
@@ -75,7 +75,7 @@ class Progress:
 
 
 Show = Callable[[Progress], None]
-LIMITS = Limits()
+LIMITS = PollLimits()
 
 
 async def poll_once(
@@ -86,7 +86,7 @@ async def poll_once(
     *,
     show: Show | None = None,
     writer: Executor | None = None,
-    limits: Limits = LIMITS,
+    limits: PollLimits = LIMITS,
     accounts: Accounts | None = None,
 ) -> Outcome:
     """One poll that begins at `at`. What goes wrong is told in the outcome; nothing but cancellation is raised.
@@ -169,7 +169,7 @@ class _Poll:
         *,
         show: Show | None,
         writer: Executor | None,
-        limits: Limits,
+        limits: PollLimits,
         accounts: Accounts | None,
     ) -> None:
         self.source, self.store, self.metrics, self.at = source, store, health.sources, at

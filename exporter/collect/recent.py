@@ -50,7 +50,7 @@ class Recent:
         found = {str(key): stamp for key, stamp in self.found.items()}
         still_there({str(key): self.known[key] for key in newest}, found, what, cursor)
 
-    def told(self) -> Stamps:
+    def stamps(self) -> Stamps:
         """What the cursor is to hold."""
         return {str(key): self.found[key] for key in self._newest()}
 

@@ -31,11 +31,11 @@ def linked(response: aiohttp.ClientResponse) -> dict[str, str]:
 async def refusal(response: aiohttp.ClientResponse) -> bytes:
     """The body of a refusal. The status counts even where that cannot be read."""
     with suppress(aiohttp.ClientError, OSError, TooLarge):  # an OSError: TimeoutError, too
-        return await read(response, "", LARGEST_REFUSAL)
+        return await read_body(response, "", LARGEST_REFUSAL)
     return b""
 
 
-async def read(response: aiohttp.ClientResponse, where: str, largest: int) -> bytes:
+async def read_body(response: aiohttp.ClientResponse, where: str, largest: int) -> bytes:
     """The body, given up on as soon as it is too large (sizes are after decompression)."""
     body = bytearray()
     async for chunk in response.content.iter_chunked(64 * 1024):

@@ -10,7 +10,6 @@ import duckdb
 from exporter.catalogue import facts as catalogue
 from exporter.evaluation.business_time import tabulate_days
 from exporter.evaluation.plan import (
-    Feed,
     Plan,
     RecurringCost,
     ServiceSetting,
@@ -20,6 +19,7 @@ from exporter.evaluation.plan import (
     WorkflowSetting,
 )
 from exporter.records import RECORDS
+from exporter.store.status import SourceStatus
 
 Connection = duckdb.DuckDBPyConnection
 SQL_TYPES = {"Literal": "varchar", "str": "varchar", "datetime": "timestamp"}
@@ -71,7 +71,7 @@ select unnest(place), * exclude (place) from merged;
 
 
 def prepare(
-    connection: Connection, plan: Plan, at: datetime, feeds: Sequence[Feed], facts: Iterable[str] | None = None
+    connection: Connection, plan: Plan, at: datetime, feeds: Sequence[SourceStatus], facts: Iterable[str] | None = None
 ) -> None:
     """Makes what facts are read from: the records of configured sources, settings, the slices of time, the macros.
 

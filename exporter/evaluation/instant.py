@@ -21,9 +21,10 @@ from exporter.evaluation.coverage import subject, withdrawn
 from exporter.evaluation.derived import derive
 from exporter.evaluation.figure import Evaluation, Figure, Key, Lost
 from exporter.evaluation.loss import loss, losses, unreadable
-from exporter.evaluation.plan import Feed, Plan
+from exporter.evaluation.plan import Plan
 from exporter.evaluation.rows import rows_of, segment_value, timestamp, under_each
 from exporter.evaluation.stats import Distribution
+from exporter.store.status import SourceStatus
 
 DAY = 86400
 ROWS = 1000
@@ -32,7 +33,7 @@ Exact = Any
 """An int or a Decimal: added up without rounding, so in any order."""
 
 
-def evaluate(connection: Connection, plan: Plan, at: datetime, feeds: Sequence[Feed]) -> Evaluation:
+def evaluate(connection: Connection, plan: Plan, at: datetime, feeds: Sequence[SourceStatus]) -> Evaluation:
     """Every figure as it stood at `at`. `connection`: a reader of the store; temporary views are made in it."""
     feeds = with_configured(plan, feeds)
     absent = unfits(plan, feeds)
@@ -65,7 +66,7 @@ def concluded(
     at: datetime,
     counted: Sequence[Figure],
     absent: Mapping[str, str],
-    feeds: Sequence[Feed],
+    feeds: Sequence[SourceStatus],
     sources: Mapping[str, Lost],
 ) -> Evaluation:
     """An evaluation of counted figures: without those that fields or records are missing for, with those derived."""
@@ -117,12 +118,12 @@ def concluded(
     )
 
 
-def with_configured(plan: Plan, feeds: Sequence[Feed]) -> Sequence[Feed]:
+def with_configured(plan: Plan, feeds: Sequence[SourceStatus]) -> Sequence[SourceStatus]:
     """What feeds records, the config itself included, which has a name that no source has."""
-    return [*feeds, Feed(source="", records=frozenset({"cost"}))] if plan.costs else feeds
+    return [*feeds, SourceStatus(source="", records=frozenset({"cost"}))] if plan.costs else feeds
 
 
-def unfits(plan: Plan, feeds: Sequence[Feed]) -> dict[str, str]:
+def unfits(plan: Plan, feeds: Sequence[SourceStatus]) -> dict[str, str]:
     """KPI -> why it cannot be published, of those that cannot. Half of its parts would make a derived one wrong."""
     by_name = compile_plan(plan).by_name
     reasons = {name: unfit(measure.kpi, feeds) for name, measure in by_name.items()}
@@ -136,7 +137,7 @@ def unfits(plan: Plan, feeds: Sequence[Feed]) -> dict[str, str]:
     return {name: reason for name, reason in reasons.items() if reason}
 
 
-def unfit(kpi: Kpi, feeds: Sequence[Feed]) -> str | None:
+def unfit(kpi: Kpi, feeds: Sequence[SourceStatus]) -> str | None:
     """Why a KPI cannot be published, or None where it can."""
     fed = feed_records(feeds)
     if not fed.issuperset(kpi.needs) and fed.isdisjoint(kpi.instead):
@@ -147,7 +148,7 @@ def unfit(kpi: Kpi, feeds: Sequence[Feed]) -> str | None:
     return "stale_source" if any(feed.stale for feed in concerned) else None
 
 
-def feed_records(feeds: Iterable[Feed]) -> set[str]:
+def feed_records(feeds: Iterable[SourceStatus]) -> set[str]:
     """Every record that some source feeds."""
     return {record for feed in feeds for record in feed.records}
 

@@ -14,8 +14,9 @@ from exporter.evaluation.business_time import UNASSIGNED
 from exporter.evaluation.compiled import Measure
 from exporter.evaluation.context import Connection, utc
 from exporter.evaluation.figure import Figure, Lost
-from exporter.evaluation.plan import Feed, Plan
+from exporter.evaluation.plan import Plan
 from exporter.records import RECORDS, marked, placing
+from exporter.store.status import SourceStatus
 
 SUMMED = sorted({name for record in RECORDS.values() for name in marked(record, "summed")})
 """Columns that sums are made of."""
@@ -59,7 +60,7 @@ class Share:
         return lost / max(1.0, self.held[window] + whole + part * self.undated_whole[window])
 
 
-def losses(connection: Connection, plan: Plan, at: datetime, feeds: Sequence[Feed]) -> dict[str, Lost]:
+def losses(connection: Connection, plan: Plan, at: datetime, feeds: Sequence[SourceStatus]) -> dict[str, Lost]:
     """What too much is lost of at an instant, by source. What `prepare` makes must be there."""
     concerned = {feed.source: feed for feed in feeds if feed.unread.lines}
     if not concerned:
@@ -89,7 +90,7 @@ def too_much(shares: Mapping[str | None, Share], windows: Sequence[str], limit: 
     return Lost(beyond(whole), beyond(untold), of_teams)
 
 
-def shares(plan: Plan, at: datetime, feeds: Iterable[Feed]) -> str:
+def shares(plan: Plan, at: datetime, feeds: Iterable[SourceStatus]) -> str:
     """SQL: (source, team, then a Share) of sources of which something is left out."""
     end = f"timestamp '{utc(at)}'"
     begins = [f"timestamp '{utc(at) - timedelta(seconds=seconds)}'" for _, seconds in plan.windows]
@@ -139,7 +140,7 @@ def begin_and_end(record: str) -> str:
     return f"coalesce(least({times}), updated_at) as first_at, coalesce(greatest({times}), updated_at) as last_at"
 
 
-def loss(measure: Measure, feeds: Sequence[Feed], lost: Mapping[str, Lost]) -> Lost:
+def loss(measure: Measure, feeds: Sequence[SourceStatus], lost: Mapping[str, Lost]) -> Lost:
     """What is lost to a KPI, and to what it is made of."""
     found = [lost.get(feed.source, NOTHING) for feed in feeds if feed.records & measure.records] if lost else []
     return Lost(

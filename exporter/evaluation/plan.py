@@ -9,7 +9,6 @@ from typing import Any, Literal
 from exporter.catalogue.kpi import BASELINES, MIN_COVERAGE, Basis, Kpi, Threshold
 from exporter.evaluation.calendar import Calendar
 from exporter.records import CostKind
-from exporter.store.status import SourceStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +143,3 @@ class Plan:
     def kpis(self) -> Mapping[str, Kpi]:
         """Every KPI by name."""
         return {setting.kpi.name: setting.kpi for setting in self.settings}
-
-
-Feed = SourceStatus

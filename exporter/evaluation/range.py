@@ -29,10 +29,11 @@ from exporter.evaluation.instant import (
     with_configured,
 )
 from exporter.evaluation.loss import losses
-from exporter.evaluation.plan import Feed, Plan
+from exporter.evaluation.plan import Plan
 from exporter.evaluation.rows import segment_value, timestamp
+from exporter.store.status import SourceStatus
 
-FeedsAt = Callable[[datetime], Sequence[Feed]]
+FeedsAt = Callable[[datetime], Sequence[SourceStatus]]
 BEGINNING = datetime(1, 1, 1)  # noqa: DTZ001 - the store's instants are without zone
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the store's instants are without zone
 FOREVER = 2**62
@@ -80,7 +81,7 @@ Way = Callable[[int, datetime], Sequence[Figure]]
 """(number of the instant, instant) -> the figures of some KPIs; asked in order."""
 
 
-def fitting(plan: Plan, feeds: Sequence[Feed]) -> list[Measure]:
+def fitting(plan: Plan, feeds: Sequence[SourceStatus]) -> list[Measure]:
     """What is counted."""
     return countable(compile_plan(plan), unfits(plan, feeds))
 

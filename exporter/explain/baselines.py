@@ -6,19 +6,20 @@ from datetime import datetime
 from typing import Any
 
 from exporter.baselines.compare import CONTROL, Total, totals
-from exporter.baselines.lookback import Memory, of_one, times
+from exporter.baselines.lookback import BaselineCache, of_one, times
 from exporter.catalogue.kpi import kept_apart
 from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation, Figure, Past
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Baselines, Feed, Plan, Setting
+from exporter.evaluation.plan import Baselines, Plan, Setting
 from exporter.explain.query import Question, setting_of
 from exporter.explain.summary import beside
 from exporter.store import Store
+from exporter.store.status import SourceStatus
 
 
 def comparisons(
-    connection: Connection, store: Store, plan: Plan, at: datetime, feeds: Sequence[Feed], asked: Question
+    connection: Connection, store: Store, plan: Plan, at: datetime, feeds: Sequence[SourceStatus], asked: Question
 ) -> list[dict[str, Any]]:
     """One entry for each baseline of a KPI: values, n and difference, or why there is none. Ready for JSON."""
     setting = setting_of(plan, asked.kpi)
@@ -26,7 +27,7 @@ def comparisons(
         return []
     mine = of_one(plan, asked.kpi)
     found = evaluate(connection, replace(mine, medians=False), at, feeds)
-    found = replace(found, baselines=Memory().past(connection, store, mine, at, feeds, [asked.window]))
+    found = replace(found, baselines=BaselineCache().past(connection, store, mine, at, feeds, [asked.window]))
     window = asked.window, dict(plan.windows)[asked.window]
     made = []
     for kind in setting.baselines.kinds:

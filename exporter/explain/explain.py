@@ -28,20 +28,26 @@ from exporter.evaluation.instant import (
     unfits,
     with_configured,
 )
-from exporter.evaluation.plan import Feed, Plan
+from exporter.evaluation.plan import Plan
 from exporter.evaluation.rows import RowSource, segment_value, stood
 from exporter.explain.query import GROUPS, Question, Unexplained, setting_of
-from exporter.explain.summary import Fed, standing, valued
+from exporter.explain.summary import standing, valued
 from exporter.publish.cardinality import OTHER
 from exporter.publish.families import unit as unit_of
 from exporter.records import RECORDS, person_columns
 from exporter.records.labels import LABEL_NAMES
+from exporter.store.status import SourceStatus
 
 PERSONAL = {column for record in RECORDS.values() for column in person_columns(record)}
 
 
 def explain(
-    connection: Connection, plan: Plan, at: datetime, sources: Sequence[Fed], feeds: Sequence[Feed], asked: Question
+    connection: Connection,
+    plan: Plan,
+    at: datetime,
+    sources: Sequence[SourceStatus],
+    feeds: Sequence[SourceStatus],
+    asked: Question,
 ) -> dict[str, Any]:
     """The answer, ready for JSON: definition, numbers, freshness, then a page of records. Raises Unexplained."""
     compiled = compile_plan(plan)

@@ -22,10 +22,7 @@ COMPARED = ("handled_by", "kind")
 """Labels whose values are there to be compared: their sum says less."""
 
 
-Fed = SourceStatus
-
-
-def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[Fed]) -> list[dict[str, Any]]:
+def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[SourceStatus]) -> list[dict[str, Any]]:
     """A row for each KPI, window and split; a KPI without figures has one row that says why."""
     grouped: dict[str, list[Figure]] = {}
     for figure in summable(evaluation.figures):
@@ -76,7 +73,7 @@ def beside(total: Total) -> dict[str, Any]:
     }
 
 
-def _common(setting: Setting, at: datetime, sources: Sequence[Fed]) -> dict[str, Any]:
+def _common(setting: Setting, at: datetime, sources: Sequence[SourceStatus]) -> dict[str, Any]:
     kpi = setting.kpi
     concerned = [each.last_success for each in sources if each.records & kpi.fed_by]
     known = [moment for moment in concerned if moment]

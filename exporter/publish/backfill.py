@@ -90,7 +90,7 @@ def query(chunk: Instants) -> dict[str, str]:
     return {"first": chunk.first.isoformat(), "step": step, "count": str(chunk.count)}
 
 
-def asked(told: Mapping[str, str]) -> Instants:
+def chunk_of(told: Mapping[str, str]) -> Instants:
     """The chunk in a query. Raises ValueError."""
     try:
         first, step, count = datetime.fromisoformat(told["first"]), int(told["step"]), int(told["count"])
@@ -169,7 +169,7 @@ def joined(parts: Sequence[Path], output: Path) -> None:
     whole = output.with_name(f".{output.name}.new")
     try:
         with ExitStack() as files, whole.open("w") as file:
-            file.writelines(merged(read(files.enter_context(part.open())) for part in parts))
+            file.writelines(merged(lines_of_part(files.enter_context(part.open())) for part in parts))
             file.write("# EOF\n")
         whole.chmod(0o644)
         whole.replace(output)
@@ -177,7 +177,7 @@ def joined(parts: Sequence[Path], output: Path) -> None:
         whole.unlink(missing_ok=True)
 
 
-def read(lines: Iterable[str]) -> Iterator[Line]:
+def lines_of_part(lines: Iterable[str]) -> Iterator[Line]:
     """The lines of a part."""
     for line in lines:
         name, labels, text = json.loads(line)

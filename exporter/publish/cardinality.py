@@ -69,7 +69,10 @@ class Folded:
 def fold(figures: Sequence[Figure], plan: Plan, limits: Limits, most: int) -> Folded:
     """Figures that have not more than `most` series, as far as names that are kept whatever may be allow it."""
     settings = compile_plan(plan).settings
-    crowds = {record: Crowd(mine, settings, plan, limits) for record, mine in by_record(figures, settings).items()}
+    crowds = {
+        record: CardinalityLimiter(mine, settings, plan, limits)
+        for record, mine in by_record(figures, settings).items()
+    }
 
     def over() -> bool:
         return sum(crowd.count for crowd in crowds.values()) > most
@@ -97,7 +100,7 @@ def fold(figures: Sequence[Figure], plan: Plan, limits: Limits, most: int) -> Fo
     )
 
 
-class Crowd:
+class CardinalityLimiter:
     """The figures of one record, and which values of its labels keep their names."""
 
     def __init__(self, figures: Sequence[Figure], settings: Settings, plan: Plan, limits: Limits) -> None:

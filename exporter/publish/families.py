@@ -83,12 +83,12 @@ def size(family: Family) -> int:
     return sum(len(value.buckets) if isinstance(value, Distribution) else 1 for _, value in family.samples)
 
 
-Told = Figure | Baseline | Spread
+Published = Figure | Baseline | Spread
 
 
-def kpi_families(everything: Iterable[Told], settings: Mapping[str, Setting]) -> Iterator[Family]:
+def kpi_families(everything: Iterable[Published], settings: Mapping[str, Setting]) -> Iterator[Family]:
     """The families of every KPI that has figures."""
-    grouped: dict[str, list[Told]] = {}
+    grouped: dict[str, list[Published]] = {}
     for each in everything:
         grouped.setdefault(each.kpi, []).append(each)
     for name in sorted(grouped):
@@ -99,7 +99,7 @@ def kpi_families(everything: Iterable[Told], settings: Mapping[str, Setting]) ->
         yield from (family(metric, settings[name].kpi, found) for metric, found in samples.items())
 
 
-def made_of(each: Told, setting: Setting) -> Iterator[tuple[str, Key, float | Distribution]]:
+def made_of(each: Published, setting: Setting) -> Iterator[tuple[str, Key, float | Distribution]]:
     """(metric, labels, value) of everything published for it."""
     if isinstance(each, Figure):
         yield from samples_of(each, setting)

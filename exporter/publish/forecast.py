@@ -8,12 +8,13 @@ from exporter.catalogue.kpi import BASES, BUCKETS
 from exporter.evaluation.compiled import Measure, compile_plan
 from exporter.evaluation.figure import Evaluation, Figure, Key
 from exporter.evaluation.instant import unfits, with_configured
-from exporter.evaluation.plan import Feed, Plan
+from exporter.evaluation.plan import Plan
 from exporter.evaluation.stats import Distribution
 from exporter.publish.cardinality import BY_TEAM, TEAM, Limits, fold
 from exporter.publish.families import beside, size
 from exporter.records import RECORDS
 from exporter.records.columns import COLUMNS
+from exporter.store.status import SourceStatus
 
 UNLIMITED = Limits(series_per_metric=10**9, series=10**9, values_per_label=10**9, teams=10**9)
 EXAMPLE = {"team": 12, "category": 12, "workflow": 40, "service": 12, "tool": 5, "tier": 3, "environment": 3}
@@ -72,7 +73,7 @@ def forecast(evaluation: Evaluation, plan: Plan, limits: Limits) -> Forecast:
     return Forecast(whole.count + around, found.count + around, folded, found.spread_levels, limits)
 
 
-def example(plan: Plan, feeds: Sequence[Feed]) -> list[Figure]:
+def example(plan: Plan, feeds: Sequence[SourceStatus]) -> list[Figure]:
     """Figures of every KPI that the sources of a config can have, in all segments that an example organisation has."""
     absent = unfits(plan, with_configured(plan, feeds))
     return [

@@ -167,7 +167,7 @@ class Outage:
         self._failures = self._refused = 0
         self._said = ""
 
-    def told(self, *, succeeded: bool, rejected: Rejected) -> None:
+    def pushed(self, *, succeeded: bool, rejected: Rejected) -> None:
         """What became of a push."""
         self._attempted()
         self._tell_rejected(rejected, succeeded=succeeded)
@@ -269,7 +269,7 @@ class _Exporter(OTLPMetricExporter):
     ) -> MetricExportResult:
         self._session.rejected = Rejected()
         result = super().export(metrics_data, timeout_millis, **kwargs)
-        self._outage.told(succeeded=result is MetricExportResult.SUCCESS, rejected=self._session.rejected)
+        self._outage.pushed(succeeded=result is MetricExportResult.SUCCESS, rejected=self._session.rejected)
         return result
 
 

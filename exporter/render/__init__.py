@@ -14,7 +14,7 @@ WINDOWS = ("1d", "7d", "30d", "90d")
 """The windows offered on dashboards: those that are configured by default."""
 
 
-def made(root: Path, urls: Urls) -> dict[Path, str]:
+def made_files(root: Path, urls: Urls) -> dict[Path, str]:
     """Every file that is made -> its text."""
     kpis = catalogue()
     files = {
@@ -33,7 +33,7 @@ def made(root: Path, urls: Urls) -> dict[Path, str]:
 def render(root: Path, *, check: bool, runbook_url: str = RUNBOOK_URL, dashboard_url: str = DASHBOARD_URL) -> list[str]:
     """Writes every made file that is not as it should be, or with `check` writes none; names those files either way."""
     stale: list[str] = []
-    for path, text in made(root, Urls(runbook=runbook_url, dashboard=dashboard_url)).items():
+    for path, text in made_files(root, Urls(runbook=runbook_url, dashboard=dashboard_url)).items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             stale.append(str(path.relative_to(root)))
             if not check:

@@ -18,7 +18,7 @@ from exporter.publish.exposition import Publisher
 from exporter.records import Json
 from exporter.server import listen, places
 from exporter.server.gate import Gate
-from exporter.server.page import Line, Pages
+from exporter.server.page import Pages, SourceLine
 from exporter.server.places import Listening, Places
 from exporter.server.reach import (
     CARDS,
@@ -75,7 +75,7 @@ class Surface:
     now: Callable[[], datetime]
     ready: Callable[[], bool]
     state: Callable[[], str]  # a sentence for people: what it is doing, or why it is not ready
-    sources: Callable[[], Sequence[Line]]  # called in a thread: the store may be busy for long
+    sources: Callable[[], Sequence[SourceLine]]  # called in a thread: the store may be busy for long
     kpis: Callable[[], Json]  # called in a thread
     reload: Callable[[], Awaitable[str | None]]  # None, or why the old configuration stays
     trouble: Callable[[], str | None] = lambda: None  # what is wrong with the store, in words
@@ -200,7 +200,7 @@ def _number(request: web.Request) -> int:
 def _asked(held: Places) -> Any:
     @web.middleware
     async def asked(request: web.Request, handler: Handler) -> web.StreamResponse:
-        held.asked(_number(request))
+        held.request_came(_number(request))
         return await handler(request)
 
     return asked

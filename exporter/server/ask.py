@@ -17,11 +17,11 @@ async def ask(store: Path, path: str, *, seconds: float | None = ASK_SECONDS) ->
 
     `seconds`: how long it is waited for; None: as long as it takes.
     """
-    found = await asked(store, path, seconds=seconds)
+    found = await ask_bytes(store, path, seconds=seconds)
     return None if found is None else msgspec.json.decode(found)
 
 
-async def asked(store: Path, path: str, *, seconds: float | None = ASK_SECONDS) -> bytes | None:
+async def ask_bytes(store: Path, path: str, *, seconds: float | None = ASK_SECONDS) -> bytes | None:
     """The same before it is decoded."""
     with suppress(OSError, ClientError), listen.reachable(listen.beside(store)) as name:
         try:

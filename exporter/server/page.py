@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
+class SourceLine:
     """A source, as the landing page shows it."""
 
     name: str
@@ -46,7 +46,7 @@ class Pages:
             "Cache-Control": "no-store",
         }
 
-    def index(self, *, sources: Sequence[Line], links: Sequence[tuple[str, str]], **values: Any) -> str:
+    def index(self, *, sources: Sequence[SourceLine], links: Sequence[tuple[str, str]], **values: Any) -> str:
         """The landing page."""
         template = self._environment.get_template("index.html")
         return template.render(style=self._style, sources=sources, links=links, **values)

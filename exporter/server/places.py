@@ -135,7 +135,7 @@ class Places:
         if self._taken.get(connection.fileno()) is connection:
             del self._taken[connection.fileno()]
 
-    def asked(self, number: int) -> None:
+    def request_came(self, number: int) -> None:
         """A whole request has come on the connection of this file number."""
         if connection := self._taken.get(number):
             connection.asked, connection.since = True, _now()

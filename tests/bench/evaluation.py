@@ -16,8 +16,9 @@ from pathlib import Path
 
 from exporter.catalogue import kpi
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Feed, Plan, Setting
+from exporter.evaluation.plan import Plan, Setting
 from exporter.store import Store
+from exporter.store.status import SourceStatus
 from tests.bench.records import AT, INSERTS, LABELS, by_hand, insert
 from tests.scenario import WINDOWS, params
 
@@ -47,7 +48,7 @@ def plan(record: str) -> Plan:
 
 def measure(rows: int, record: str, room: dict[str, object]) -> str:
     """A line of the table."""
-    feeds, chosen = [Feed(source="bench", records=frozenset({record}))], plan(record)
+    feeds, chosen = [SourceStatus(source="bench", records=frozenset({record}))], plan(record)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.duckdb"
         with Store.open(path, threads=2, memory_limit="4GB") as store:

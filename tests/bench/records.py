@@ -149,7 +149,7 @@ def stored(folder: Path, records: int) -> Path:
     labels = "".join(f"  {record}: [{', '.join(names)}]\n" for record, names in LABELS.items())
     sources = "".join(SOURCE.format(record=record) for record in INSERTS)
     path.write_text(f"store: {{ path: bench.duckdb }}\nlabels:\n{labels}sources:\n{sources}")
-    config = runtime.read(path)
+    config = runtime.read_config(path)
     with Store.open(config.store.path, threads=2, memory_limit="4GB") as store:
         reader = store.reader()
         for record, share in SHARES.items():

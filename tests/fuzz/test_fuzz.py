@@ -292,7 +292,7 @@ def test_queries(seed: int) -> None:
             question(query, config.plan)
         told = {str(key): as_text(value) for key, value in dict(mutated(draw, chunk) or {}).items()}
         with found.payload(told, ValueError):
-            backfill.asked(told)
+            backfill.chunk_of(told)
     found.check("queries")
 
 

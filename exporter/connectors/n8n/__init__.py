@@ -88,7 +88,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     still -= reading.gone  # what is stored of them stays
     places, lowest = reading.places()
     facts = {key: fact for key, fact in facts.items() if int(key) >= lowest or key in still}
-    places |= {"open": sorted(still, key=int), "facts": facts, "owed": details.told()}
+    places |= {"open": sorted(still, key=int), "facts": facts, "owed": details.to_cursor()}
     yield Page([], {**places, "workflows": about, "read_at": read_at.isoformat()})
 
 
@@ -195,7 +195,7 @@ class Reading:
 
     def places(self) -> tuple[Json, int]:
         """What the cursor is to hold; the lowest id that the next poll reads again."""
-        newest = self.recent.told()
+        newest = self.recent.stamps()
         lowest = self.lowest if self.whole else min(map(int, newest), default=0)
         swept = self.swept_at.isoformat() if self.swept_at else None
         return {"recent": newest, "whole": self.whole, "swept_at": swept}, lowest

@@ -88,7 +88,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
         still.difference_update(item["id"] for item in ours if item["state_type"] in ENDED)
         pairs = await with_attempts(client, items, tried, details)
         # Only the place in the history moves before all is stored: dying half-way reads again, never skips.
-        cursor = {**cursor, **place, "tried": dict(tried), "owed": details.told()}
+        cursor = {**cursor, **place, "tried": dict(tried), "owed": details.to_cursor()}
         yield Page(await client.mapped(pairs, lambda pair: run(pair[0], pair[1], names, words, web)), cursor)
     still -= unseen  # deleted on the platform: what is stored of them stays
     details.settle(unseen)
@@ -98,7 +98,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     floor = since(client, options, ended)
     recent = [key for key, end in cursor.get("newest", {}).items() if end >= floor]
     tried = {key: fact for key, fact in tried.items() if key in still or (fact["end_time"] or "") >= floor}
-    marks = {"ended": ended, "recent": recent, "open": sorted(still), "tried": tried, "owed": details.told()}
+    marks = {"ended": ended, "recent": recent, "open": sorted(still), "tried": tried, "owed": details.to_cursor()}
     yield Page([], {**marks, "deployments": there})
 
 

@@ -81,9 +81,9 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
         async for found, left in search(client, "tickets", query, options.page_size, cursor.get("after", 0)):
             expected = expected or left
             reads = await tickets.reads(found)
-            place = {"recent": known, "after": int(found[-1]["id"]), "owed": details.told()}
+            place = {"recent": known, "after": int(found[-1]["id"]), "owed": details.to_cursor()}
             yield Page(reads, place, total=expected)
-        yield Page([], {"recent": known, "owed": details.told()})
+        yield Page([], {"recent": known, "owed": details.to_cursor()})
     recent = Recent(known, options.overlap)
     async for transactions, _ in search(client, "transactions", CHANGES, options.page_size, max(recent.floor - 1, 0)):
         made = {t["id"]: t.get("Created") or None for t in transactions}
@@ -92,10 +92,10 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
             recent.saw(int(id_), at)
         known = {**known, **made}
         reads, gone = await tickets.named(changed)
-        yield Page(reads, {"recent": known, "owed": details.told()}, gone)
+        yield Page(reads, {"recent": known, "owed": details.to_cursor()}, gone)
     recent.check("transactions", {})
     reads, gone = await tickets.named(int(key) for key in details.again if key in details.owed)
-    yield Page(reads, {"recent": recent.told(), "owed": details.told()}, gone)
+    yield Page(reads, {"recent": recent.stamps(), "owed": details.to_cursor()}, gone)
 
 
 async def check(client: Client, options: Options) -> list[Finding]:
