@@ -323,7 +323,7 @@ def test_a_changed_definition_is_computed_anew_and_said_once(store: Store, caplo
 
     assert (before.denominator, [b.denominator for b in after]) == (31, [10, 10])
     assert [record.message.split(" it")[0] for record in caplog.records] == [
-        "the fixed baseline of deflection_ratio from 2026-01-01 until 2026-02-01 is computed anew:"
+        "the fixed baseline of deflection_ratio from 2026-01-01 until 2026-02-01 is computed again, because"
     ]
 
 

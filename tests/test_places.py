@@ -184,7 +184,7 @@ async def test_without_files_it_says_so_once_and_serves_again_when_there_are_som
             each.close()
 
     assert [record.getMessage() for record in caplog.records] == [
-        "connections wait, since no more files can be opened (Too many open files); raise ulimit -n"
+        "connections are waiting because no more files can be opened (Too many open files); raise ulimit -n"
     ]
 
 

@@ -389,7 +389,7 @@ async def test_details_that_fail_are_said_once_and_counted(
     assert (first.records, first.reason) == (1, None)
     assert value(health, "outcome_source_details_failed_total", source="flows") == 2
     assert [record.message for record in caplog.records] == [
-        "source flows: details of some items are unknown, and asked for again later: GET /runs/7: HTTP 500"
+        "source flows: details of some items are unknown and will be requested again later: GET /runs/7: HTTP 500"
     ]
 
 
@@ -714,8 +714,8 @@ async def test_one_line_when_a_source_goes_bad_and_one_when_it_is_well(
 
     lines = [(r.levelname, r.getMessage()) for r in caplog.records if r.name == "exporter.poll"]
     assert lines == [
-        ("WARNING", "source flows: unavailable: HTTP 503; asking again in 15 s"),
-        ("INFO", "source flows: well again after 3 failed polls"),
+        ("WARNING", "source flows: unavailable: HTTP 503; trying again in 15 s"),
+        ("INFO", "source flows: healthy again after 3 failed polls"),
     ]
 
 

@@ -77,7 +77,7 @@ def test_a_store_without_its_key_is_refused_and_left_as_it_is(path: Path) -> Non
 def test_another_key_is_refused_because_everybody_would_be_counted_twice(path: Path) -> None:
     Store.open(path, person_key=KEY).close()
 
-    with pytest.raises(OtherKey, match="under another person key; give it the key it was made with"):
+    with pytest.raises(OtherKey, match="with another person key; give it the key it was made with"):
         Store.open(path, person_key=OTHER)
     beside(path).write_text("short")
     with pytest.raises(OtherKey, match="fewer than 32 characters"):

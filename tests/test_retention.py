@@ -130,7 +130,9 @@ def test_a_source_read_by_a_clock_that_was_ahead_is_read_anew_and_keeps_its_reco
     state = store.begin("s", "print", AT)
     assert (state.cursor, state.complete, state.last_success, state.whole_since) == ({}, False, None, None)
     assert store.counts()["request"] == RECORDS
-    assert caplog.messages == ["source s: was last read in the future, by a clock that was wrong; it is read anew"]
+    assert caplog.messages == [
+        "source s: was last read in the future, by a wrong clock; it is read again from the beginning"
+    ]
 
 
 # The program under a clock that lies

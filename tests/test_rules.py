@@ -414,7 +414,7 @@ def test_rules_of_a_config_have_a_runbook_and_lead_to_the_dashboard_of_any_kpi(t
 
     assert len(said) == 3
     assert [rule["alert"] for rule in alerts] == re.findall(r"^## (.+)$", runbook, flags=re.MULTILINE)
-    assert "Of the VIP requests that ended in the window" in runbook
+    assert "Share of ended VIP requests that had been escalated" in runbook
     assert "Tell the owner, vip-desk" in runbook
     assert "explain vip_escalation_ratio team=... --window 7d" in runbook
     vip = next(rule for rule in alerts if rule["labels"]["kpi"] == "vip_escalation_ratio")

@@ -254,7 +254,7 @@ async def test_reload_works_only_where_it_is_switched_on_and_tells_what_went_wro
     ours = await fetch(http, base + "/-/reload", "POST", headers={"Origin": base})
 
     assert (good[0], good[2]) == (200, b"the new config is in use\n")
-    assert (500, f"the old configuration stays: {stage.fault}\n".encode()) == (bad[0], bad[2])
+    assert (500, f"the previous config stays in use: {stage.fault}\n".encode()) == (bad[0], bad[2])
     assert (foreign[0], ours[0], stage.reloads) == (403, 500, 3)
 
 
@@ -544,14 +544,14 @@ async def test_a_socket_left_behind_is_replaced_and_one_in_use_is_not(stage: Sta
     left.close()
     await stage.start(store=store)
 
-    with pytest.raises(listen.ListenError, match="another exporter answers there"):
+    with pytest.raises(listen.ListenError, match="another exporter is running on this store"):
         await stage.start(store=store)
     assert await ask(store, "/api/v1/kpis") == [{"name": "no_show_ratio"}]
 
 
 async def test_a_file_that_is_no_socket_is_left_alone(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "s.sock").write_text("precious")
-    with pytest.raises(listen.ListenError, match="something else has that name"):
+    with pytest.raises(listen.ListenError, match="another file has that name"):
         await stage.start(store=tmp_path / "s")
 
     assert (tmp_path / "s.sock").read_text() == "precious"
@@ -565,8 +565,9 @@ async def test_an_address_in_use_is_a_clear_error_and_leaves_nothing_open(stage:
 
     with pytest.raises(listen.ListenError) as refused:
         listen.tcp([f"127.0.0.1:{port}", f"127.0.0.1:{stage.port}"])
-    assert f"cannot listen on 127.0.0.1:{stage.port}: Address already in use; another program listens there" in str(
-        refused.value
+    assert (
+        f"cannot listen on 127.0.0.1:{stage.port}: Address already in use; another program is listening there"
+        in str(refused.value)
     )
     listen.tcp([f"127.0.0.1:{port}"])[0].close()
 
