@@ -121,7 +121,7 @@ async def test_a_broken_source_is_withdrawn_alone_and_comes_back(tmp_path: Path)
     assert no_show(broken) == 0.25
     assert value(healed, "outcome_completion_ratio", window="7d") == 1
     assert ["unavailable" in line for line in log] == [True, False]
-    assert "usable again" in log[1]
+    assert "healthy again" in log[1]
 
 
 async def silent(_request: web.Request) -> web.Response:
