@@ -293,9 +293,9 @@ async def test_a_new_authorization_in_the_config_is_used_at_once(tmp_path: Path)
         ((404, {}), AuthFailed, "is token_url right"),
         ((200, {"error": "bad_verification_code"}), AuthFailed, "are the credentials and token_url right"),
         ((200, {"welcome": 1}), SourceError, "is this the address for tokens"),
-        ((302, {}), AuthFailed, "sent elsewhere"),
+        ((302, {}), AuthFailed, "redirected, for example to a log-in page"),
         ((503, {}), Unavailable, "HTTP 503"),
-        ((429, {}), RateLimited, "asked too often"),
+        ((429, {}), RateLimited, "too many requests"),
     ],
 )
 async def test_what_is_wrong_with_a_token_is_said_where_and_what_would_be_right(

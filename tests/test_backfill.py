@@ -84,7 +84,7 @@ async def test_a_folder_is_no_file_to_write_and_that_is_said_before_any_work(tmp
     (tmp_path / "there").mkdir()
     status, _, said = await command(*asked("there"), folder=tmp_path)
 
-    assert (status, said) == (1, "outcome-exporter: --output there: is a folder; give the name of a file\n")
+    assert (status, said) == (1, "outcome-exporter: --output there is a folder; give the name of a file\n")
     assert not (tmp_path / ".there.parts").exists()
 
 

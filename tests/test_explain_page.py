@@ -73,7 +73,7 @@ async def test_without_users_what_came_through_a_proxy_gets_no_records_and_words
         ("at=0001-01-01T00:00:00%2B14:00", "at: write a time"),
         ("at=9999-12-31T23:59:59-14:00", "at: write a time"),
         ("at=0002-01-01T00:00:00Z", "at: write a time"),
-        ("at=2199-12-31T23:59:59Z", "lies in the future"),
+        ("at=2199-12-31T23:59:59Z", "is in the future"),
         ("page=" + "9" * 5000, "is not a number from 1 to"),
         ("page=%D9%A3", "is not a number from 1 to"),
         ("page=-1", "is not a number from 1 to"),

@@ -260,6 +260,6 @@ async def test_a_crowd_at_a_process_with_few_files_costs_a_few_lines_and_nobody_
     assert answers == [b"HTTP/1.1 200 OK\r\n"] * 20
     assert status == 0
     assert [line for line in program.log if "at most 32 connections at once instead of 512" in line]
-    assert [line for line in program.log if "all 32 connections are taken" in line]
+    assert [line for line in program.log if "all 32 connections are in use" in line]
     assert len(program.log) < 12
     assert "Traceback" not in "\n".join(program.log)

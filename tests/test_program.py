@@ -238,7 +238,7 @@ async def test_a_question_that_cannot_be_meant_is_refused(tmp_path: Path) -> Non
         await refused("team=it", "team=hr")
         == "a label is given twice; give it one value, or leave it out for all of them"
     )
-    assert await refused("size=2") == "size= is no label; see --help for the options"
+    assert await refused("size=2") == "size= is not a label; see --help for the options"
     assert await refused("--page", "9") == "page 9: there is 1"
 
 
@@ -252,7 +252,7 @@ async def test_figures_are_whole_however_narrow_the_terminal_is(tmp_path: Path) 
 
     assert "no_show_ratio " in told
     assert "…" not in told
-    assert "as it stood at 2026-01-01 00:00:00 UTC" in explained.splitlines()[0]
+    assert "at 2026-01-01 00:00:00 UTC" in explained.splitlines()[0]
 
 
 async def test_once_says_which_source_failed_and_still_prints_the_others(tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ async def test_a_live_check_tells_coverage_and_trouble(tmp_path: Path) -> None:
     badly, told, _ = await command("check", "--live", folder=tmp_path)
 
     assert (well, badly) == (0, 1)
-    assert "booking: of 8 records, have" in said
+    assert "booking: share of 8 records that have" in said
     assert [line.split() for line in said.splitlines() if "region" in line] == [["region", "0%"]]
     assert "automation: " in told
 

@@ -105,7 +105,7 @@ async def test_a_store_that_is_cut_off_under_the_program_costs_no_traceback(conf
         page, served = await program.get("/"), await program.samples()
         await program.stopped()
 
-    assert "The store: " in page
+    assert "Store: " in page
     assert value(served, "outcome_backlog") == 500
     assert not [line for line in program.log if "Traceback" in line]
     assert len([line for line in program.log if "level=error" in line]) <= 3
