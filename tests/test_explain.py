@@ -101,13 +101,13 @@ def test_a_segment_may_be_named_as_it_is_published_or_by_its_column() -> None:
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ({}, "name a kpi"),
+        ({}, "give a kpi"),
         ({"kpi": "nothing"}, "'nothing' is not configured"),
         ({"kpi": "no_show_ratio", "window": "2d"}, "window '2d' is not configured"),
         ({"kpi": "no_show_ratio", "page": "0"}, "page '0'"),
         ({"kpi": "no_show_ratio", "size": "51"}, "size '51'"),
         ({"kpi": "no_show_ratio", "at": "noon"}, "write a time"),
-        ({"kpi": "mttr_seconds", "basis": "working"}, "choose of calendar, business"),
+        ({"kpi": "mttr_seconds", "basis": "working"}, "choose one of calendar, business"),
         ({"kpi": "no_show_ratio", "counted": "twice"}, "counted 'twice'"),
     ],
 )

@@ -872,5 +872,5 @@ async def test_a_poll_without_end_is_an_error_of_the_source(store: Store, health
     outcome = await poll_once(source(Platform(pages=10**9)), store, health, AT, limits=limits)
 
     assert outcome.reason == "not_understood"
-    assert outcome.text.startswith("no end of the poll")
+    assert outcome.text.startswith("the poll did not end")
     assert not store.source("flows").complete

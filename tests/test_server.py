@@ -329,7 +329,7 @@ async def test_links_lead_where_the_proxy_serves_the_pages(
 )
 def test_an_address_that_cannot_be_meant_is_refused_with_what_would_be_right(wrong: dict[str, str]) -> None:
     with pytest.raises(
-        listen.ListenError, match=r"--web\..* (write|choose) .*, as in /|write the address like https://"
+        listen.ListenError, match=r"--web\..* (write|choose) .*(as in|such as) /|write the address like https://"
     ):
         reach(**wrong)
 

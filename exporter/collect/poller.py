@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
 from random import random
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar, TypeVarTuple
 
 from exporter.base.clock import BEGINNING
 from exporter.base.errors import NotUnderstood, Partial, RateLimited, SourceError, StartOver, Unavailable
@@ -33,6 +33,8 @@ from exporter.store import Store, StoreError
 from exporter.store.left_out import Noted
 from exporter.store.status import SourceStatus
 
+Given = TypeVarTuple("Given")
+R = TypeVar("R")
 logger = logging.getLogger("exporter.poll")
 
 SHORTEST_WAIT_SECONDS = 1.0
@@ -215,7 +217,7 @@ class _Poll:
         """Puts what is left out of the source where people look: into metrics, and once into the log."""
         found = await self._in_thread(self.store.unread, self.source.name)
         if self.metrics.unread(self.source.name, found):
-            logger.warning("source %s: %s", self.source.name, found.told(self.source.noun))
+            logger.warning("source %s: %s", self.source.name, found.describe(self.source.noun))
 
     async def _ask(self, client: Client, cursor: Cursor) -> None:
         """All pages from the cursor on, or from another where the platform has begun anew."""
@@ -312,7 +314,7 @@ class _Poll:
             self.watermarks[name] = max(moment, self.watermarks.get(name, moment))
         return Counter(record_name(type(record)) for record in records), changed
 
-    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    async def _in_thread(self, function: Callable[[*Given], R], *arguments: *Given) -> R:
         return await asyncio.get_running_loop().run_in_executor(self.writer, function, *arguments)
 
 
