@@ -51,7 +51,7 @@ async def test_a_credential_that_runs_out_in_the_middle_loses_nothing(name: str,
 async def test_a_place_in_a_list_that_is_not_valid_any_more_loses_nothing(name: str, tmp_path: Path) -> None:
     async with served(name, tmp_path) as whole:
         if isinstance(whole.world.place, str):
-            pytest.skip(whole.world.place)
+            pytest.skip(f"not of this platform: {whole.world.place}")
         await whole.poll()
         again = Source(whole.connector, whole.world, whole.url, whole.faults)
         whole.faults.about, whole.faults.after = whole.world.place, 400
@@ -104,6 +104,6 @@ async def test_a_night_on_which_the_platforms_clocks_change_moves_no_time(
 ) -> None:
     async with served(name, tmp_path) as source:
         if isinstance(source.world.zone, str):
-            pytest.skip(source.world.zone)
+            pytest.skip(f"not of this platform: {source.world.zone}")
         source.world.zone(ZoneInfo(ZONE))
         await night(source, NIGHTS[clocks])
