@@ -78,6 +78,7 @@ class Record:
     """Whether it is about a person, rather than about something that happened to one."""
 
     id: str = field(metadata=ID)
+    reference: str | None = field(default=None, metadata=ID)  # what people call it beside its id: a number, CHG0030021
     source: str = ""
     url: str | None = None  # deep link that a person can open
     updated_at: datetime | None = None
@@ -109,6 +110,8 @@ class Request(Record):
     priority: str | None = None
     requester: str | None = field(default=None, metadata=PERSON)
     handled_by: HandledBy | None = None
+    claimed_resolved: bool | None = None  # the platform itself says, or bills, that automation resolved it
+    run_id: str | None = field(default=None, metadata=ID)  # id or root_id of the run that opened or handled it
     outcome: RequestOutcome | None = field(default=None, metadata=VITAL)
     self_service: bool | None = field(default=None, metadata=FIXED)  # automation answered first
     human_seconds: float | None = None
@@ -138,7 +141,7 @@ class Incident(Record):
     tier: str | None = None
     category: str | None = None
     recurrence_key: str | None = None
-    caused_by: str | None = field(default=None, metadata=ID)  # id of a change
+    caused_by: str | None = field(default=None, metadata=ID)  # a change's id or reference
     auto_remediated: bool | None = None
     users_affected: int | None = None
     outage: bool | None = None  # the service was unusable
