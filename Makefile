@@ -25,7 +25,7 @@ help:
 	@echo "make bench      how fast evaluation, storing and scraping are on this machine"
 	@echo "make history    90 days of hours of the demo in a real Prometheus, compared figure by figure; takes long"
 	@echo "make mutation   changes the connectors' words, times and conditions one by one; each must be noticed; takes long"
-	@echo "make render     writes what is made from the KPI declarations: rules, dashboards, documents"
+	@echo "make render     writes what is made from declarations: rules, dashboards, documents, example config"
 	@echo "make snapshots  writes the SQL of every KPI and the list of all series anew; review the diff"
 	@echo "make lock       resolves the dependencies anew and writes both lock files"
 	@echo "make clean      removes everything that was made, the virtual environment too"
@@ -98,7 +98,6 @@ mutation: $(VENV)/test
 
 render: $(VENV)/run
 	$(BIN)/outcome-exporter render
-	$(BIN)/outcome-exporter schema > deploy/config.schema.json
 
 snapshots: $(VENV)/test
 	$(BIN)/python -m tests.snapshot

@@ -465,6 +465,10 @@ def rules_command(config_path: Path, output: Path, runbook_url: str | None, dash
 @click.option("--kpis", is_flag=True, help="The schema of the files in exporter/kpis/, instead of that of the config.")
 def schema(kpis: bool) -> None:
     """Print the JSON Schema of the config, for editors that complete and check it while it is written."""
+    click.echo(_schema(kpis=kpis), nl=False)
+
+
+def _schema(*, kpis: bool = False) -> str:
     import json
 
     from exporter import connectors
@@ -472,7 +476,7 @@ def schema(kpis: bool) -> None:
     from exporter.config.schema import config_schema, kpis_schema
 
     found = kpis_schema() if kpis else config_schema(catalogue(), connectors.CONNECTORS)
-    click.echo(json.dumps(found, indent=2))
+    return json.dumps(found, indent=2) + "\n"
 
 
 @main.command()
@@ -482,11 +486,12 @@ def schema(kpis: bool) -> None:
 @click.option("--runbook-url", help="URL of alerts/README.md; each alert links to its heading there.")
 @click.option("--dashboard-url", help="URL of Grafana; alerts and panels link to it.")
 def render(check_only: bool, runbook_url: str | None, dashboard_url: str | None) -> None:
-    """Generate rules, dashboards and reference from the KPI declarations, in a checkout of the project."""
+    """Generate rules, dashboards, reference pages, the example config's sources and its schema, in a checkout."""
     from exporter.render import render as render_all
 
     given = {"runbook_url": runbook_url, "dashboard_url": dashboard_url}
-    stale = render_all(Path.cwd(), check=check_only, **{key: url for key, url in given.items() if url})
+    urls = {key: url for key, url in given.items() if url}
+    stale = render_all(Path.cwd(), check=check_only, more={"deploy/config.schema.json": _schema()}, **urls)
     for name in stale:
         click.echo(f"{name}: {'out of date, run make render' if check_only else 'made'}")
     if check_only and stale:

@@ -23,7 +23,7 @@ from exporter.collect.auth import App, ClientCredentials, Grant, Login, RefreshT
 from exporter.collect.mapping import apply
 from exporter.config import Config
 from exporter.config.secret import Secret
-from exporter.config.section import AuthSection, KpiSection, SourceSection, Whole
+from exporter.config.section import AuthSection, KpiSection, Whole
 from exporter.config.setting import predicate_columns
 from exporter.connectors import CONNECTORS
 from exporter.evaluation.breach import resolve
@@ -727,18 +727,6 @@ def test_a_recurring_cost_lasts_to_the_end_of_its_last_day(example: Path) -> Non
 
     assert (cost.amount, cost.per, cost.workflow) == (1200, "month", "Invoice intake")
     assert (cost.begins_at, cost.ends_at) == (datetime(2026, 1, 1), datetime(2027, 1, 1))  # noqa: DTZ001 - as tables hold them
-
-
-def test_the_example_has_every_key_of_every_source() -> None:
-    sources = strict_yaml.load(EXAMPLE).data["sources"]
-    own = {
-        kind: {field.name.removesuffix("_seconds") for field in dataclasses.fields(module.Options)}
-        for kind, module in CONNECTORS.items()
-    }
-    has = {kind: {key for source in sources if source["type"] == kind for key in source} for kind in CONNECTORS}
-
-    assert {kind: keys & has[kind] for kind, keys in own.items()} == own
-    assert set().union(*has.values()) == set(SourceSection.model_fields).union(*own.values())
 
 
 def test_the_example_has_every_key_of_an_auth_section() -> None:

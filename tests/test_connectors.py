@@ -22,6 +22,7 @@ from exporter.collect.http import (
 )
 from exporter.demo.fakes.fault import Faults, Trouble
 from exporter.records import SEGMENTS, Workflow
+from exporter.render.connectors import WORDS
 from tests.connectors.source import (
     HTTP_NAMES,
     LATER,
@@ -36,15 +37,13 @@ from tests.connectors.source import (
 )
 from tests.connectors.world import AT
 
-HEADER = ("API", "Polls", "Cursor", "Blind", "Checked")
-
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_header_says_what_it_must(name: str) -> None:
     lines = (connector(name).__doc__ or "").splitlines()
 
-    assert list(HEADER) == [line.split()[0] for line in lines if line[:1].isalpha()][1:]
-    assert all(len(line.split()) > 1 for line in lines if line.startswith(HEADER))
+    assert list(WORDS) == [line.split()[0] for line in lines if line[:1].isalpha()][1:]
+    assert all(len(line.split()) > 1 for line in lines if line.startswith(WORDS))
 
 
 @pytest.mark.parametrize("name", NAMES)

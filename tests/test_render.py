@@ -8,7 +8,7 @@ import pytest
 
 from exporter.base.strict_yaml import Mistakes
 from exporter.catalogue.kpi import catalogue
-from exporter.render import render
+from exporter.render import EXAMPLE, render
 from exporter.render.promql import alert_name
 
 ROOT = Path(__file__).parents[1]
@@ -16,8 +16,11 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
-    """A folder with the views and nothing made yet."""
+    """A folder with the views and the example config, whose sources are not those of the samples, and nothing made."""
     shutil.copytree(ROOT / "dashboards/views", tmp_path / "dashboards/views")
+    text = (ROOT / EXAMPLE).read_text()
+    (tmp_path / EXAMPLE).parent.mkdir()
+    (tmp_path / EXAMPLE).write_text(text.replace("  - name: ", "  - name: old-"))
     return tmp_path
 
 
@@ -29,7 +32,10 @@ def test_check_names_what_is_stale_and_writes_nothing(elsewhere: Path) -> None:
     stale = render(elsewhere, check=True)
 
     assert {"alerts/kpi.rules.yaml", "exporter/kpis/README.md", "dashboards/core-operations.json"} <= set(stale)
-    assert [path for path in elsewhere.rglob("*") if path.is_file() and "views" not in path.parts] == []
+    assert [path.name for path in elsewhere.rglob("*") if path.is_file() and "views" not in path.parts] == [
+        Path(EXAMPLE).name
+    ]
+    assert "- name: old-" in (elsewhere / EXAMPLE).read_text()
 
 
 def test_render_writes_what_is_stale_and_then_nothing_is(elsewhere: Path) -> None:
@@ -38,7 +44,8 @@ def test_render_writes_what_is_stale_and_then_nothing_is(elsewhere: Path) -> Non
 
     assert len(first) >= 3
     assert second == []
-    assert (elsewhere / "alerts/kpi.rules.yaml").read_text() == (ROOT / "alerts/kpi.rules.yaml").read_text()
+    for name in ("alerts/kpi.rules.yaml", EXAMPLE):
+        assert (elsewhere / name).read_text() == (ROOT / name).read_text()
 
 
 def test_a_file_changed_by_hand_is_found_and_made_again(elsewhere: Path) -> None:

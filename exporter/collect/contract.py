@@ -23,8 +23,19 @@ What its platform needs beside stands in its folder too, where it is not the def
 
 The type checker holds a connector to `Connector`, and the test suite holds it to all the rest.
 
-A connector keeps no state, reads no clock, logs nothing and retries nothing. Its module docstring has five words, each
-beginning a line: API, Polls, Cursor, Blind, Checked. `<platform>/mapping.py` holds what items mean, and asks nothing.
+A connector keeps no state, reads no clock, logs nothing and retries nothing. `<platform>/mapping.py` holds what items
+mean, and asks nothing. Users read the module's docstring (`outcome-exporter connectors NAME`). Its first line says what
+becomes what; then six words each begin a line:
+
+    API      which one, of which versions, and how credentials are sent
+    Access   how to make the credential, and the least it must be allowed, in the platform's own words
+    Polls    what is asked, in which order
+    Cursor   what it holds; for those who read the code
+    Blind    what the figures do not show, because the platform does not tell
+    Checked  against what
+
+`<platform>/sample.yaml` is its source as a user would write it: every option, with what it means in a comment behind it
+or above it. `deploy/config.example.yaml` is made of these.
 
 **Ask** with `client.ask(path, params)`, a GET, or with `json=`, a POST that only reads. `params` may hold lists, which
 are repeated; `headers=` and `etag=` are of one question. The `Answer` has status, headers, body, links, and
@@ -151,3 +162,8 @@ def needs(connector: Connector) -> Needs:
     """What a connector says of its platform."""
     names = {each.name: each.name if each.name in FUNCTIONS else each.name.upper() for each in fields(Needs)}
     return Needs(**{ours: getattr(connector, name) for ours, name in names.items() if hasattr(connector, name)})
+
+
+def option_key(field: str) -> str:
+    """The key of an option in the config: a length of time is written `overlap: 1h`, not `overlap_seconds: 3600`."""
+    return field.removesuffix("_seconds")

@@ -12,10 +12,10 @@ from pydantic import BaseModel, TypeAdapter
 
 from exporter.base import duration
 from exporter.catalogue.kpi import Kpi, Needed, Param
-from exporter.collect.contract import Connector, needs
+from exporter.collect.contract import Connector, needs, option_key
 from exporter.config.own_kpis import KEYS
 from exporter.config.section import KpiSection, SourceSection, Whole
-from exporter.config.source import HTTP_KEYS, option_key
+from exporter.config.source import HTTP_KEYS
 
 Schema = dict[str, Any]
 DIALECT = "http://json-schema.org/draft-07/schema#"

@@ -9,7 +9,7 @@ from typing import Any
 from exporter.base import duration
 from exporter.base.strict_yaml import At
 from exporter.collect.auth import Scheme
-from exporter.collect.contract import LATER, Connector, needs
+from exporter.collect.contract import LATER, Connector, needs, option_key
 from exporter.collect.http import HttpSettings
 from exporter.collect.mapping import UNMAPPED, compiled, faults
 from exporter.collect.source import RecordTypes, Source
@@ -143,11 +143,6 @@ class Reader:
                     for key, message in faults(rule, of_one.get(name) or columns[name]) if sound else ():
                         self.checker.wrong((*inside, *key), message)
         return {**section.segments, **section.fields} if len(self.checker.mistakes) == before else {}
-
-
-def option_key(field: str) -> str:
-    """The key of an option: a length of time is written `overlap: 1h`, not `overlap_seconds: 3600`."""
-    return field.removesuffix("_seconds")
 
 
 def _fed(connector: Connector, options: Any) -> RecordTypes:

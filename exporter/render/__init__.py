@@ -1,9 +1,10 @@
-"""KPI declarations -> files: rules, dashboards, catalogue page. Made, committed, and held fresh by `render --check`."""
+"""Declarations -> files: rules, dashboards, pages, the example config. Committed, kept fresh by `render --check`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from exporter.catalogue.kpi import catalogue
-from exporter.render import connectors
+from exporter.render import connectors, samples
 from exporter.render.any_kpi import any_kpi
 from exporter.render.dashboards import dashboard
 from exporter.render.docs import catalogue_page
@@ -13,6 +14,9 @@ from exporter.render.view import view
 WINDOWS = ("1d", "7d", "30d", "90d")
 """The windows offered on dashboards: those that are configured by default."""
 
+EXAMPLE = "deploy/config.example.yaml"
+"""Only its sources are made."""
+
 
 def made_files(root: Path, urls: Urls) -> dict[Path, str]:
     """Every file that is made -> its text."""
@@ -21,6 +25,7 @@ def made_files(root: Path, urls: Urls) -> dict[Path, str]:
         root / "alerts/kpi.rules.yaml": kpi_rules(kpis, urls),
         root / "exporter/kpis/README.md": catalogue_page(kpis),
         root / "exporter/connectors/README.md": connectors.page(),
+        root / EXAMPLE: samples.example((root / EXAMPLE).read_text(encoding="utf-8")),
         root / "dashboards/any-kpi.json": dashboard(any_kpi(kpis), kpis, windows=WINDOWS, runbook=urls.runbook),
     }
     for path in sorted((root / "dashboards/views").glob("*.yaml")):
@@ -30,10 +35,21 @@ def made_files(root: Path, urls: Urls) -> dict[Path, str]:
     return files
 
 
-def render(root: Path, *, check: bool, runbook_url: str = RUNBOOK_URL, dashboard_url: str = DASHBOARD_URL) -> list[str]:
-    """Writes every made file that is not as it should be, or with `check` writes none; names those files either way."""
+def render(
+    root: Path,
+    *,
+    check: bool,
+    runbook_url: str = RUNBOOK_URL,
+    dashboard_url: str = DASHBOARD_URL,
+    more: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Writes every made file that is not as it should be, or with `check` writes none; names those files either way.
+
+    `more`: path -> text of files that are made of what stands above this package.
+    """
     stale: list[str] = []
-    for path, text in made_files(root, Urls(runbook=runbook_url, dashboard=dashboard_url)).items():
+    files = made_files(root, Urls(runbook=runbook_url, dashboard=dashboard_url))
+    for path, text in (files | {root / name: text for name, text in (more or {}).items()}).items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             stale.append(str(path.relative_to(root)))
             if not check:

@@ -1,53 +1,76 @@
-"""The connectors' headers -> exporter/connectors/README.md."""
+"""What users should know of each connector: from its header, options and sample, for the terminal and as a page.
+
+`about` gathers it; `page` makes exporter/connectors/README.md of it.
+"""
 
 import re
-from dataclasses import MISSING, Field, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
-from exporter.collect.contract import Connector
+from exporter.base import duration
+from exporter.collect.contract import Connector, option_key
 from exporter.connectors import CONNECTORS
 from exporter.records import record_name
+from exporter.render import samples
 
-WORDS = ("API", "Polls", "Cursor", "Blind", "Checked")
-INTRODUCTION = """<!-- Made from the modules' headers by `outcome-exporter render`; do not edit. -->
+WORDS = ("API", "Access", "Polls", "Cursor", "Blind", "Checked")
+"""The words of a header. Cursor is for those who read the code."""
+
+INTRODUCTION = """<!-- Made from the connectors' headers and samples by `outcome-exporter render`; do not edit. -->
 # Connectors
 
-One folder per platform: it knows how to ask and what an answer means, and nothing else. `../collect/contract.py` says
-what each must have; `<platform>/mapping.py` holds what its items mean.
+What the exporter reads, and what it needs for that. `outcome-exporter connectors` lists them in the terminal,
+`outcome-exporter connectors NAME` shows what stands here of one. Keys that every source may have, such as `interval`,
+`segments` and `fields`, are explained in [config.example.yaml](../../deploy/config.example.yaml).
 
-To add one: copy a neighbour, name it in `__init__.py`, give it a folder in `tests/connectors/` with a `suite.py` (the
-contract suite then holds it to the contract) and a `truth.py` (a few items and the records that they are: every word of
-every table is in one), and run `make render`.
+Each is a folder that knows how to ask a platform and what an answer means, and nothing else;
+[contract.py](../collect/contract.py) says what it must have. To add one: `outcome-exporter new connector NAME`, see
+[CONTRIBUTING.md](../../CONTRIBUTING.md).
 """
 
 
-def page() -> str:
-    """The whole page."""
-    rows = "\n".join(
-        f"| [`{name}`](#{name}) | {title(module)} | {', '.join(f'`{record_name(kind)}`' for kind in module.RECORDS)} |"
-        for name, module in sorted(CONNECTORS.items())
+@dataclass(frozen=True)
+class Option:
+    """One key of a connector's own: what holds where it is left out, and what it means."""
+
+    key: str
+    default: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class About:
+    """One connector. `says`: what its header says under each word that is for users, on one line."""
+
+    name: str
+    title: str
+    records: tuple[str, ...]
+    says: Mapping[str, str]
+    sample: str
+    options: tuple[Option, ...]
+
+
+def about(name: str) -> About:
+    """What there is to know about a connector, by its `type` in the config."""
+    connector = CONNECTORS[name]
+    defaults = {option_key(option.name): default(option) for option in fields(connector.Options)}
+    meanings = samples.meanings(connector)
+    return About(
+        name=name,
+        title=(connector.__doc__ or "").partition("\n")[0],
+        records=tuple(record_name(kind) for kind in connector.RECORDS),
+        says={word: text for word, text in header(connector).items() if word != "Cursor"},
+        sample=samples.sample(connector),
+        options=tuple(Option(key, defaults[key], meaning) for key, meaning in meanings.items()),
     )
-    table = f"| type | what becomes what | records |\n|---|---|---|\n{rows}\n"
-    return "\n".join([INTRODUCTION, table, *(section(name, CONNECTORS[name]) for name in sorted(CONNECTORS))])
 
 
-def section(name: str, module: Connector) -> str:
-    """One connector: its five words, and its own keys in the configuration."""
-    words = "\n".join(f"- **{word}**: {text}" for word, text in header(module).items())
-    options = ", ".join(f"`{option.name}` ({default(option)})" for option in fields(module.Options))
-    return f"## {name}\n\n{title(module)}\n\n{words}\n- **Options**: {options}\n"
-
-
-def title(module: Connector) -> str:
-    """The first line of a module's header."""
-    return escaped((module.__doc__ or "").partition("\n")[0])
-
-
-def header(module: Connector) -> dict[str, str]:
-    """The five words -> what the module says under each, on one line."""
-    text = module.__doc__ or ""
+def header(connector: Connector) -> dict[str, str]:
+    """The words of a header -> what it says under each, on one line."""
+    text = connector.__doc__ or ""
     parts = re.split(rf"^({'|'.join(WORDS)})\s", text, flags=re.MULTILINE)[1:]
-    return {word: escaped(" ".join(said.split())) for word, said in zip(parts[::2], parts[1::2], strict=True)}
+    return {word: " ".join(said.split()) for word, said in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def default(option: "Field[Any]") -> str:
@@ -55,7 +78,33 @@ def default(option: "Field[Any]") -> str:
     value = option.default_factory() if option.default_factory is not MISSING else option.default
     if value is MISSING or value in ("", (), {}, None):
         return "required" if value is MISSING else "none"
-    return ", ".join(f"`{each}`" for each in (value if isinstance(value, tuple) else (value,)))
+    if option.name != option_key(option.name):
+        return duration.text(value)
+    return ", ".join(f"{each}" for each in (value if isinstance(value, tuple) else (value,)))
+
+
+def page() -> str:
+    """The text of exporter/connectors/README.md."""
+    all_ = [about(name) for name in sorted(CONNECTORS)]
+    rows = [f"| [`{each.name}`](#{each.name}) | {escaped(each.title)} | {code(*each.records)} |" for each in all_]
+    table = "\n".join(["| type | what becomes what | records |", "|---|---|---|", *rows, ""])
+    return "\n".join([INTRODUCTION, table, *map(section, all_)])
+
+
+def section(each: About) -> str:
+    """One connector on the page."""
+    lines = [f"## {each.name}", "", escaped(each.title), ""]
+    lines += [f"- **{word}**: {escaped(said)}" for word, said in each.says.items()]
+    lines += ["", "```yaml", "sources:", *(f"  {line}".rstrip() for line in each.sample.splitlines()), "```", ""]
+    lines += ["| option | default | meaning |", "|---|---|---|"]
+    for option in each.options:
+        given = option.default if option.default in ("none", "required") else f"`{option.default}`"
+        lines.append(f"| `{option.key}` | {given} | {escaped(option.meaning)} |")
+    return "\n".join([*lines, ""])
+
+
+def code(*names: str) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def escaped(text: str) -> str:

@@ -3,6 +3,7 @@
 API      None: the files that match a glob, text also in gzip or as the only file of a zip. Columns are named as the
          record's own, or say under `columns` what they fill. A JSON file may also be one list of objects, or one object
          around such a list. Of .xlsx one sheet is read, its formulas as last computed.
+Access   The user that the exporter runs as may read the files and list their folders; it writes nothing there.
 Polls    The files that changed, oldest first: JSON Lines and CSV from where they ended, whole where they did more than
          grow; Parquet, .xlsx and JSON lists always whole. A last line without an end is left until the file has been
          still for a minute. A file that cannot be read is named and asked again at the next poll; the others are read.

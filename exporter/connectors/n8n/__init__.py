@@ -1,7 +1,9 @@
 """n8n: an execution is a run.
 
-API      Public REST API v1, header X-N8N-API-KEY; the key of an owner or admin: others silently see less. Scopes:
-         execution:list, execution:read, workflow:list, workflow:read.
+API      Public REST API v1, header X-N8N-API-KEY.
+Access   Settings > n8n API > Create an API key, made by an owner or admin: the key of anybody else silently sees less.
+         Where scopes can be chosen (Enterprise): execution:list, execution:read, workflow:list and workflow:read.
+         Elsewhere a key may do all that its user may; keep it like a password. n8n Cloud has no API during a trial.
 Polls    What runs or waits; the executions, newest first: up to 2,500 all of them, of more the last ones, and once an
          hour those further back that ended late; by id what was open and is in neither, the origin of retries and the
          data of failures (only the kind is kept); now and then the workflows.

@@ -2,6 +2,9 @@
 
 API      Prefect 3, server or Cloud, at the url that PREFECT_API_URL has; bearer token, basic authentication, or none.
          Where the server wants CSRF tokens, one is fetched.
+Access   Cloud: the API key of a service account (Team plan and above; else of a user) with the workspace role Viewer,
+         as token_file. A server knows no roles: username and password_file as in PREFECT_SERVER_API_AUTH_STRING, or
+         neither where that is not set.
 Polls    Flows and deployments; runs that have not ended, but for those planned ahead; runs that ended, latest first,
          back over the last ones known; by id what was open and is in neither; the states of what was tried again.
 Cursor   ended: the latest end stored, never later than the poll. recent: some of the last that ended. open: ids that

@@ -1,7 +1,9 @@
 """Request Tracker (RT 5.0.2 and later): a ticket is a request.
 
-API      REST 2.0; a token or basic auth. The user needs ShowTicket, ShowTicketComments, SeeQueue and SeeCustomField on
-         every queue that tickets live in or move to; it need not be a superuser.
+API      REST 2.0; a token or basic auth.
+Access   A privileged user of its own, not a superuser, with ShowTicket, ShowTicketComments, SeeQueue and SeeCustomField
+         on every queue that tickets live in or move to. Its token: Logged in as > Settings > Auth Tokens, for which it
+         needs ManageAuthTokens; or an administrator makes it under Admin > Users > (user) > Auth Tokens.
 Polls    First: GET /tickets that are active or changed since the start of the history, by id, and for each 100 of them
          one search of /transactions. Then: GET /transactions back over the last ones known, and for each 100 of them
          the tickets they are about and those tickets' transactions. A quiet poll is two or three requests.
