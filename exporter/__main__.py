@@ -1,4 +1,4 @@
-"""The command line: run, once, check, health, kpis, explain, backfill, erase, rules, schema, demo, render.
+"""The command line: one function for each command.
 
 A command imports what it needs when it runs: `--help` and a typing error are answered at once.
 """
@@ -459,6 +459,23 @@ def rules_command(config_path: Path, output: Path, runbook_url: str | None, dash
             click.echo(f"{output / name}: made")
     except OSError as error:
         fail(f"{output}: cannot be written: {error.strerror}; give a folder you may write to")
+
+
+@main.command("connectors")
+@click.argument("name", required=False)
+def connectors_command(name: str | None) -> None:
+    """List what can be read; with NAME, show how: access, a sample, options, and what the values do not show."""
+    from shutil import get_terminal_size
+
+    from exporter.cli import about
+
+    if name is None:
+        click.echo("\n".join(about.listed()))
+        return
+    try:
+        click.echo(about.described(name, max(60, min(120, get_terminal_size().columns))))
+    except ValueError as error:
+        fail(error)
 
 
 @main.command()

@@ -10,7 +10,9 @@ import yaml
 
 from exporter.__main__ import main
 from exporter.catalogue.kpi import catalogue
+from exporter.cli.about import described
 from exporter.collect.selfmetrics import Health
+from exporter.connectors import CONNECTORS
 from exporter.evaluation.coverage import HELP as COVERAGE_HELP
 from exporter.explain.wording import WHY
 from exporter.publish.families import BASELINE_HELP, SUFFIX_HELP, absent, baseline_absent, info
@@ -98,12 +100,26 @@ def comment_texts() -> Iterator[Text]:
     yield path.name, "\n".join(line.partition("#")[2] for line in lines)
 
 
+def connector_texts() -> Iterator[Text]:
+    for name in sorted(CONNECTORS):
+        yield f"connectors {name}", described(name, 1000)
+
+
 def document_texts() -> Iterator[Text]:
     for name in ("README.md", "deploy/README.md", "alerts/README.md"):
         yield name, (ROOT / name).read_text()
 
 
-SURFACES = (kpi_texts, help_texts, command_texts, template_texts, alert_texts, comment_texts, document_texts)
+SURFACES = (
+    kpi_texts,
+    help_texts,
+    command_texts,
+    template_texts,
+    alert_texts,
+    comment_texts,
+    document_texts,
+    connector_texts,
+)
 
 
 @pytest.mark.parametrize("texts", SURFACES, ids=lambda texts: texts.__name__)

@@ -1,6 +1,6 @@
 """What users should know of each connector: from its header, options and sample, for the terminal and as a page.
 
-`about` gathers it; `page` makes exporter/connectors/README.md of it.
+`about` gathers it; `page` makes exporter/connectors/README.md of it, `cli.about` text.
 """
 
 import re
@@ -16,6 +16,8 @@ from exporter.render import samples
 
 WORDS = ("API", "Access", "Polls", "Cursor", "Blind", "Checked")
 """The words of a header. Cursor is for those who read the code."""
+AFTER = ("Blind", "Checked")
+"""Those to be read last."""
 
 INTRODUCTION = """<!-- Made from the connectors' headers and samples by `outcome-exporter render`; do not edit. -->
 # Connectors
@@ -49,6 +51,18 @@ class About:
     says: Mapping[str, str]
     sample: str
     options: tuple[Option, ...]
+
+    def before(self) -> list[tuple[str, str]]:
+        """(word, text) to be read before the sample."""
+        return [(word, text) for word, text in self.says.items() if word not in AFTER]
+
+    def source(self) -> list[str]:
+        """The sample as the lines of a config."""
+        return ["sources:", *(f"  {line}".rstrip() for line in self.sample.splitlines())]
+
+    def after(self) -> list[tuple[str, str]]:
+        """(word, text) to be read after the options."""
+        return [(word, text) for word, text in self.says.items() if word in AFTER]
 
 
 def about(name: str) -> About:
@@ -94,13 +108,14 @@ def page() -> str:
 def section(each: About) -> str:
     """One connector on the page."""
     lines = [f"## {each.name}", "", escaped(each.title), ""]
-    lines += [f"- **{word}**: {escaped(said)}" for word, said in each.says.items()]
-    lines += ["", "```yaml", "sources:", *(f"  {line}".rstrip() for line in each.sample.splitlines()), "```", ""]
-    lines += ["| option | default | meaning |", "|---|---|---|"]
+    lines += [f"- **{word}**: {escaped(text)}" for word, text in each.before()]
+    lines += ["", "```yaml", *each.source(), "```", ""]
+    if each.options:
+        lines += ["| option | default | meaning |", "|---|---|---|"]
     for option in each.options:
         given = option.default if option.default in ("none", "required") else f"`{option.default}`"
         lines.append(f"| `{option.key}` | {given} | {escaped(option.meaning)} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", *(f"- **{word}**: {escaped(text)}" for word, text in each.after()), ""])
 
 
 def code(*names: str) -> str:

@@ -14,7 +14,7 @@ Blind    Runs that are not saved, or pruned between two polls. Time in queue. Wh
          human decisions. Retries of a single node. When a crashed run died. The kind of a failure whose data is not
          shown. Up to mid 2026 n8n lists nothing that waits in the memory of the process that began it, and before 1.112
          nothing that runs: such runs are unknown until they end, and then found within the hour, as far as they are
-         among the last 25,000. After n8n was set up anew, a new run takes the place of an old one of the same id. A
+         among the last 25,000. After n8n was set up again, a new run takes the place of an old one of the same id. A
          renamed workflow begins a new series; workflows of one name share one.
 Checked  Recorded answers of 2.40.7; a real 2.40.7 in the tests, on demand. 1.x: a fake that hides what a 1.123.81 hid.
 """

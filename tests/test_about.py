@@ -1,0 +1,54 @@
+"""What `outcome-exporter connectors` says, and that its page says the same."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from exporter.__main__ import main
+from exporter.cli.about import described
+from exporter.connectors import CONNECTORS
+from exporter.render.connectors import about, escaped
+
+NAMES = sorted(CONNECTORS)
+PAGE = Path(__file__).parents[1] / "exporter" / "connectors" / "README.md"
+
+
+def test_the_list_has_a_line_for_each_connector_with_what_it_reads_and_its_records() -> None:
+    found = CliRunner().invoke(main, ["connectors"])
+    lines = found.output.splitlines()
+
+    assert [line.split()[0] for line in lines] == NAMES
+    assert "n8n              n8n: an execution is a run. [run, workflow]" in lines
+    assert lines[NAMES.index("files")].endswith(" [any record]")
+
+
+def test_one_connector_is_shown_with_access_sample_options_and_what_is_not_seen() -> None:
+    found = CliRunner(env={"COLUMNS": "100"}).invoke(main, ["connectors", "n8n"])
+    lines = found.output.splitlines()
+
+    assert found.exit_code == 0
+    assert [line for line in lines if line.isalpha()] == [
+        *("Records", "API", "Access", "Polls", "Sample", "Options", "Blind", "Checked")
+    ]
+    assert "      type: n8n" in lines
+    assert "  inventory (default 1h): maximum age of the list of workflows" in lines
+    assert "  modes (none): further execution modes that count as runs; default: none" in lines
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_says_what_the_command_says(name: str) -> None:
+    page, text, each = PAGE.read_text(), described(name, 10_000), about(name)
+    words = [*each.says.values(), *(option.meaning for option in each.options)]
+
+    assert [word for word in words if word not in text] == []
+    assert [word for word in words if escaped(word) not in page] == []
+    assert "".join(f"  {line}\n" if line else "\n" for line in each.sample.splitlines()) in page
+    assert {"API", "Access", "Polls", "Blind", "Checked"} == each.says.keys()
+
+
+def test_an_unknown_connector_is_an_error_that_names_the_nearest() -> None:
+    found = CliRunner().invoke(main, ["connectors", "prefct"])
+
+    assert found.exit_code == 1
+    assert found.output == "outcome-exporter: there is no connector 'prefct'; did you mean 'prefect'?\n"
