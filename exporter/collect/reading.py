@@ -60,8 +60,10 @@ class ItemReader:
                     left_out = replace(left_out, team=team if isinstance(team, str) else None, times=times)
                 self._left_out.append(left_out)
             elif where or faults:
+                place_ = where or place_of(item)
                 reads += [
-                    replace(each, place=where or place_of(item), faults=faults, scope=scope) for each in found or ()
+                    replace(each, place=place_, faults=own, scope=scope)
+                    for each, own in zip(found or (), shared_out(faults, found or ()), strict=True)
                 ]
             else:
                 reads += found or ()
@@ -89,6 +91,16 @@ class ItemReader:
         """What has been left out since this was last asked."""
         told, self._left_out = self._left_out, []
         return told
+
+
+def shared_out(faults: Sequence[Fault], found: Sequence[Read]) -> list[tuple[Fault, ...]]:
+    """The faults of each record of an item: those of its columns. One of no record's column is told with the first."""
+    columns = [COLUMNS[type(each.record)].keys() for each in found]
+    known = set[str]().union(*columns)
+    return [
+        tuple(each for each in faults if each.column in own or (each.column not in known and own is columns[0]))
+        for own in columns
+    ]
 
 
 def listed_results(result: Result, item: Json) -> list[Read]:
