@@ -65,6 +65,9 @@ something more, such as an incident, an option says (`Which` of exporter.collect
 record where the column is vital (see exporter.records), else the value; both are counted and told of. What is asked
 beside items is read by `client.learnt`.
 
+**Deleted** items are named in `Page.gone` where the platform tells of them. Where it does not, list their ids now and
+then with `swept` of exporter.collect.sweep: what several lists in a row have missed is deleted from the store.
+
 **Remember** in the cursor where to go on, and nothing that grows without bound. What is large, or slow to read, goes
 into `client.memory`: `await client.memory.remembered("schema", timedelta(hours=1), ask)`. Yield a page as soon as it
 is read; its cursor must be right once the page is stored. Where what the cursor tells of is gone, as after a restore,
@@ -81,6 +84,7 @@ from exporter.collect.budget import Budget
 from exporter.collect.finding import Finding
 from exporter.collect.http import Answer, Client, Dialect, SourceError
 from exporter.records import Read, Record, columns
+from exporter.store.sweep import Sweep
 
 LATER = columns.LATER
 """Metadata of an option that came with a later release: at its default it does not make a stored source another one."""
@@ -96,6 +100,7 @@ class Page:
     `gone`: (record type, id) of items the platform no longer has.
     `anew`: scopes (see `Client.each`) that are read from their beginning with this page; what was left out of them
     before is forgotten.
+    `sweep`: a part of the ids that the platform has now (see exporter.collect.sweep).
     `total`: how many items the whole poll will bring, where the platform says so (for progress only).
     """
 
@@ -104,6 +109,7 @@ class Page:
     gone: Sequence[tuple[type[Record], str]] = field(default=())
     total: int | None = None
     anew: Sequence[str] = ()
+    sweep: Sweep | None = None
 
 
 class Poll(Protocol):

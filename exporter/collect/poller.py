@@ -99,8 +99,9 @@ async def poll_once(
     clock = asyncio.get_running_loop().time
     began = clock()
     poll = _Poll(source, store, health, at, show=show, writer=writer, limits=limits, accounts=accounts)
-    errors = [await _caught(poll.run()), await _caught(poll.tell())]  # what could not be read is told in any case
-    error = errors[0] or errors[1]
+    # What could not be read is told in any case.
+    errors = [await _caught(work()) for work in (poll.run, poll.tell, poll.tell_swept)]
+    error = next(filter(None, errors), None)
     took = clock() - began
     if error is None:
         health.sources.succeeded(source.name, at, took)
@@ -180,6 +181,7 @@ class _Poll:
         self.observer = health.sources.observer(source.name)
         self.records = self.changed = 0
         self.first, self.anew = True, False
+        self.swept = set[str]()  # records whose sweeps have ended
         self.expected: int | None = None
         self.waiting: deque[_Waiting] = deque()
         self.watermarks = health.sources.watermarks(source.name)
@@ -218,6 +220,23 @@ class _Poll:
         found = await self._in_thread(self.store.unread, self.source.name)
         if self.metrics.unread(self.source.name, found):
             logger.warning("source %s: %s", self.source.name, found.describe(self.source.noun))
+
+    async def tell_swept(self) -> None:
+        """Says what sweeps have found: what is no longer listed, and whether that is believed."""
+        source = self.source
+        found = await self._in_thread(self.store.swept, source.name)
+        self.metrics.swept(source.name, found, ended=self.swept)
+        for each in found if self.swept else ():
+            if each.record in self.swept and not each.believed:
+                logger.warning(
+                    "source %s: of %d stored records (%s) the platform no longer lists %d; none is deleted, because so"
+                    " many at once are rather a fault or a permission withdrawn; if they are deleted there, say:"
+                    " outcome-exporter erase --source %s",
+                    source.name, each.expected, each.record, each.missed, source.name,
+                )  # fmt: skip
+            elif each.record in self.swept and each.deleted:
+                text = "source %s: deleted %d records (%s), which the platform no longer lists"
+                logger.info(text, source.name, each.deleted, each.record)
 
     async def _ask(self, client: Client, cursor: Cursor) -> None:
         """All pages from the cursor on, or from another where the platform has begun anew."""
@@ -309,7 +328,14 @@ class _Poll:
         # Of a platform that is not what it was, what is read replaces what is stored, were that updated later.
         at = BEGINNING if self.anew else self.at
         gone = [(kind, mapping.id_of(id_, self.store.person)) for kind, id_ in pages[-1].gone]
-        changed = self.store.write(source.name, records, pages[-1].cursor, gone=gone, at=at, memory=memory)
+        parts = [page.sweep for page in pages if page.sweep]
+        sweeps = [
+            part.part([mapping.id_of(id_, self.store.person) for id_ in part.ids], ended=part.ended) for part in parts
+        ]
+        changed = self.store.write(
+            source.name, records, pages[-1].cursor, gone=gone, at=at, memory=memory, sweeps=sweeps
+        )
+        self.swept |= {record_name(kind) for part in sweeps if part.ended for kind in part.of}
         for name, moment in self.store.newest_of(records, self.at).items():
             self.watermarks[name] = max(moment, self.watermarks.get(name, moment))
         return Counter(record_name(type(record)) for record in records), changed

@@ -1,7 +1,7 @@
 """Metrics about the exporter itself: its sources, evaluations, store and exports. One registry, apart from the KPIs."""
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from prometheus_client import (
 from exporter.records import unreadable
 from exporter.records.unreadable import LeftOut, Reason, Summary
 from exporter.store.fault import KINDS
+from exporter.store.sweep import Swept
 
 REASONS = ("auth", "rate_limited", "unavailable", "not_understood", "gone", "partial", "store", "bug")
 """Why a poll can fail. "store" and "bug" are ours; the others are the source's."""
@@ -122,6 +123,18 @@ class SourceMetrics:
             "column",
             "word",
         )
+        self._missing = gauge(
+            "records_missing",
+            "Stored records that the platform did not list when its items were last looked through; they are deleted"
+            " when they are missing again.",
+            "record",
+        )
+        self._doubted = gauge(
+            "sweep_doubted",
+            "1 if so many records were missing that none is deleted, as after a fault or with a permission withdrawn.",
+            "record",
+        )
+        self._deleted = counter("records_deleted", "Records deleted because the platform no longer lists them.")
         self._watermark = gauge(
             "watermark_timestamp_seconds",
             "Newest time in the records that is not in the future; 0 if there is none.",
@@ -166,7 +179,7 @@ class SourceMetrics:
         for metric in standing:
             metric.labels(source)
         self._polls.labels(source)
-        for counted in (self._rate_limited, self._details, self._anew):
+        for counted in (self._rate_limited, self._details, self._anew, self._deleted):
             counted.labels(source)
         self._requests.labels(source, "200")
         self._up.labels(source, kind)
@@ -212,6 +225,14 @@ class SourceMetrics:
             self._records.labels(source, record).inc(count)
         for record in watermarks.keys() & set(self._watched[source].records):
             self._watermark.labels(source, record).set(watermarks[record].timestamp())
+
+    def swept(self, source: str, found: Iterable[Swept], *, ended: Collection[str]) -> None:
+        """What the last sweeps have found, and for which records one has just ended."""
+        for each in found:
+            self._missing.labels(source, each.record).set(each.missed - each.deleted)
+            self._doubted.labels(source, each.record).set(not each.believed)
+            if each.record in ended:
+                self._deleted.labels(source).inc(each.deleted)
 
     def started_over(self, source: str) -> None:
         """What was read last is gone from the platform, and all is read again."""

@@ -18,11 +18,12 @@ import duckdb
 
 from exporter.records import RECORDS, Record
 from exporter.records.unreadable import Summary
-from exporter.store import file, frozen, left_out, person, rewrite, state
+from exporter.store import file, frozen, left_out, person, rewrite, state, sweep
 from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, fault
 from exporter.store.frozen import FrozenBaseline
 from exporter.store.left_out import Books, Noted
 from exporter.store.state import AHEAD, SyncState
+from exporter.store.sweep import Sweep, Swept
 from exporter.store.table import Table, goes_back
 
 __all__ = ["CannotWrite", "Damaged", "FrozenBaseline", "NewerFormat", "NotAStore", "Store", "StoreError", "SyncState"]
@@ -101,13 +102,14 @@ class Store:
         gone: Sequence[tuple[type[Record], str]] = (),
         at: datetime | None = None,
         memory: Mapping[str, Any] | None = None,
+        sweeps: Sequence[Sweep] = (),
     ) -> int:
         """Stores a page and its cursor in one transaction; returns how many rows were new or different.
 
         Of two records with one id the one with the later `updated_at` wins, where that is the same or unknown the
         one read later. `at`: now, where it is known; what was updated long after it is not believed. A row that would
         not change is not touched, so that asking the same question again does not grow the file. `memory`: what the
-        connector remembers now, where that has changed.
+        connector remembers now, where that has changed. `sweeps`: of what the platform has now; see store.sweep.
         """
         latest = at and at + AHEAD
         pages: dict[type[Record], dict[str, Record]] = {}
@@ -122,9 +124,13 @@ class Store:
                 waiting = iter(page.values())
                 while chunk := list(islice(waiting, CHUNK)):
                     changed += self._tables[record_type].upsert(db, source, chunk, latest)
+                sweep.found(db, source, self._tables[record_type].name, page)
             for record_type in {record_type for record_type, _ in gone}:
                 ids = [id_ for its_type, id_ in gone if its_type is record_type]
                 self._tables[record_type].delete(db, source, ids)
+            for part in sweeps:
+                if keys := sweep.go_on(db, source, part, self._tables):
+                    self._left_out.note(db, source, [], keys, part.begun, first=False)
             state.go_on(db, source, cursor)
             if memory is not None:
                 state.remember(db, source, memory)
@@ -145,8 +151,10 @@ class Store:
                     source,
                 )
                 state.never_read(db, source)
+                sweep.forget(db, source)
             if state.configured(db, source, fingerprint, revision):
                 self._left_out.forget(db, source)  # all is read anew, and perhaps read otherwise
+                sweep.forget(db, source)
             return state.of(db, source)
 
     def start_over(self, source: str, cursor: Mapping[str, Any]) -> None:
@@ -156,6 +164,7 @@ class Store:
         """
         with self._transaction() as db:
             state.start_over(db, source, cursor)
+            sweep.forget(db, source)
 
     def succeeded(self, source: str, at: datetime, since: datetime | None = None) -> None:
         """A poll that began at `at` has brought everything; the first one everything from `since` on."""
@@ -225,6 +234,11 @@ class Store:
                 return Summary()
             return left_out.summary(db, source, sum(table.count(db, source) for table in self._tables.values()))
 
+    def swept(self, source: str) -> list[Swept]:
+        """What the last whole sweeps of a source have found, by type of record."""
+        with self._connection() as db:
+            return sweep.results(db, source)
+
     def freeze(self, baselines: Iterable[FrozenBaseline]) -> None:
         """Keeps baselines for good, in one transaction."""
         with self._transaction() as db:
@@ -291,6 +305,7 @@ class Store:
         with self._transaction() as db:
             found = {table.name: table.erase_person(db, hashed) for table in self._tables.values()}
             self._left_out.erase(db, (person.normal(name), hashed))
+            sweep.erase(db, hashed)
             rewrite.mark(db, rewrite.LATER)
         self.rewrite()
         return {name: count for name, count in found.items() if count}
@@ -301,6 +316,7 @@ class Store:
             found = {table.name: table.erase_source(db, source) for table in self._tables.values()}
             state.forget(db, source)
             self._left_out.forget(db, source)
+            sweep.forget(db, source)
             rewrite.mark(db, rewrite.LATER)
         self.rewrite()
         return {name: count for name, count in found.items() if count}

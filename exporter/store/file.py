@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from exporter.store import frozen, left_out, person, rewrite, state
+from exporter.store import frozen, left_out, person, rewrite, state, sweep
 from exporter.store.fault import CutOff, Damaged, Deleted, NewerFormat, NotAStore, Replaced, StoreError, check_folder
 from exporter.store.table import Table
 
@@ -38,6 +38,7 @@ def connect(
         frozen.make(db)
         left_out.make(db)
         state.make(db)
+        sweep.make(db)
         key = _own_key(db, path, key, tables)
         if rewrite.due(db) == rewrite.AT_ONCE and (identity := rewrite.identity_of(path)):
             rewrite.rewrite(db, path, identity)

@@ -89,14 +89,14 @@ class Table:
             changed = [row for row in zip(*sides, strict=True) if self._changes(row, stored.get(row[0]), last)]
             if not changed:
                 return 0
-            self._delete(db, [stored[row[0]][0] for row in changed if row[0] in stored])
+            self.delete_rows(db, [stored[row[0]][0] for row in changed if row[0] in stored])
             sides = list(zip(*changed, strict=True))
         self._insert(db, source, sides)
         return len(sides[0])
 
     def delete(self, db: Database, source: str, ids: Iterable[str]) -> None:
         """Deletes the rows of these ids."""
-        self._delete(db, [rowid for rowid, _ in self._stored(db, source, list(ids)).values()])
+        self.delete_rows(db, [rowid for rowid, _ in self._stored(db, source, list(ids)).values()])
 
     @property
     def ages(self) -> bool:
@@ -119,7 +119,7 @@ class Table:
         most = ceil(self.count(db) * share)
         query = f'select rowid, {last} from "{self.name}" where {last} < ? order by 2 limit {most}'
         found = db.execute(query, [naive(before)]).fetchall()
-        self._delete(db, [rowid for rowid, _ in found])
+        self.delete_rows(db, [rowid for rowid, _ in found])
         return len(found), found[-1][1] if found else None
 
     def erase_person(self, db: Database, hashed: str) -> int:
@@ -148,7 +148,7 @@ class Table:
             if name == "id":
                 # Two ways to write one address are one record from now on.
                 kept = {(row[1], id_): i for i, (row, id_) in enumerate(zip(rows, ids, strict=True))}
-                self._delete(db, [row[0] for i, row in enumerate(rows) if kept[row[1], ids[i]] != i])
+                self.delete_rows(db, [row[0] for i, row in enumerate(rows) if kept[row[1], ids[i]] != i])
             keys = [_key(row[1], id_) for row, id_ in zip(rows, ids, strict=True)]
             also = ", key = new.key" if name == "id" else ""
             db.execute(
@@ -209,7 +209,8 @@ class Table:
         before = stored[1]
         return row != before and not goes_back(row[self._updated], before[self._updated], latest)
 
-    def _delete(self, db: Database, rowids: Sequence[int]) -> None:
+    def delete_rows(self, db: Database, rowids: Sequence[int]) -> None:
+        """Deletes the rows in these places."""
         if rowids:
             db.execute(f'delete from "{self.name}" where rowid in (select unnest(?::BIGINT[]))', [list(rowids)])
 
