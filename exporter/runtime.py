@@ -63,7 +63,7 @@ def explained(
 ) -> dict[str, Any]:
     """Where a figure comes from. Raises explain.Unexplained."""
     with store.reading() as reader:
-        answer = explain(reader, config.plan, at, sources, sources, asked)
+        answer = explain(reader, config.plan, at, sources, asked)
         return answer | {"baselines": comparisons(reader, store, config.plan, at, sources, asked)}
 
 

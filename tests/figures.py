@@ -30,9 +30,8 @@ def stored(store: Store, source: str, at: datetime, window: str = "7d") -> Total
         windows=sorted(WINDOWS.items(), key=lambda item: item[1]),
         labels={},
     )
-    reader = store.reader()
-    found = evaluate(reader, plan, at, [SourceStatus(source=source, records=frozenset(RECORDS))])
-    reader.close()
+    with store.reading() as reader:
+        found = evaluate(reader, plan, at, [SourceStatus(source=source, records=frozenset(RECORDS))])
     sums: Totals = {}
     for figure in found.figures:
         if figure.window in (window, None) and dict(figure.segment).get("basis", "calendar") == "calendar":

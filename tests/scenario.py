@@ -171,9 +171,10 @@ def empty_store(folder: Path) -> Store:
 def evaluated(scenario: Mapping[str, Any], folder: Path) -> Evaluation:
     with empty_store(folder) as store:
         feeds = fed(store, scenario)
-        made, moment, reader = plan(scenario, only=scenario["kpi"]), at(scenario["at"]), store.reader()
-        found = evaluate(reader, made, moment, feeds)
-        return replace(found, baselines=BaselineCache().past(reader, store, made, moment, feeds))
+        chosen, moment = plan(scenario, only=scenario["kpi"]), at(scenario["at"])
+        with store.reading() as reader:
+            evaluation = evaluate(reader, chosen, moment, feeds)
+            return replace(evaluation, baselines=BaselineCache().past(reader, store, chosen, moment, feeds))
 
 
 def samples(evaluation: Evaluation, scenario: Mapping[str, Any]) -> dict[Sample, float]:

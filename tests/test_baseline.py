@@ -68,12 +68,9 @@ def evaluated(
     feeds: Sequence[SourceStatus] = (FEED,),
     memory: BaselineCache | None = None,
 ) -> Evaluation:
-    reader = store.reader()
-    try:
+    with store.reading() as reader:
         found = evaluate(reader, made, at, feeds)
         return replace(found, baselines=(memory or BaselineCache()).past(reader, store, made, at, feeds))
-    finally:
-        reader.close()
 
 
 def compared(evaluation: Evaluation, made: Plan) -> dict[tuple[str, str | None, str], Baseline]:
@@ -398,14 +395,14 @@ def test_the_same_period_scaled_to_a_window_and_derived_is_a_difference_of_that_
 def test_a_fault_is_logged_and_takes_the_baselines_only(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     made = plan("escalation_ratio", fixed=JANUARY, previous=True)
     store.write("s", [*OLD, *NEW], {})
-    reader = store.reader()
-    reader.execute("drop table frozen_baseline")
+    with store.reading() as reader:
+        reader.execute("drop table frozen_baseline")
 
-    found = evaluated(store, made)
+        found = evaluated(store, made)
 
-    assert reasons(found, made) == {("fixed", "failed"), ("previous", "failed")}
-    assert len(found.figures) > 0
-    assert "no baselines" in caplog.text
+        assert reasons(found, made) == {("fixed", "failed"), ("previous", "failed")}
+        assert len(found.figures) > 0
+        assert "no baselines" in caplog.text
 
 
 def test_every_baseline_that_is_missing_is_published_with_its_reason(store: Store) -> None:
@@ -437,9 +434,8 @@ def test_an_explanation_compares_the_segment_that_is_asked_for(store: Store) -> 
     store.write("s", rows, {})
     asked = question({"kpi": "escalation_ratio", "window": "1d", "team": "it", "cohort": "wave1"}, made)
 
-    reader = store.reader()
-    found = {each["baseline"]: each for each in comparisons(reader, store, made, AT, [FEED], asked)}
-    reader.close()
+    with store.reading() as reader:
+        found = {each["baseline"]: each for each in comparisons(reader, store, made, AT, [FEED], asked)}
 
     assert found["fixed"] == {
         "baseline": "fixed",

@@ -166,7 +166,8 @@ def figures(tmp_path: Path, asked: Plan, moment: datetime, **records: Sequence[A
         for source, given in records.items():
             store.write(source, given, {})
         feeds = [SourceStatus(source=name, records=frozenset({"request", "incident"})) for name in records]
-        return [*evaluate(store.reader(), asked, moment, feeds).figures]
+        with store.reading() as reader:
+            return [*evaluate(reader, asked, moment, feeds).figures]
 
 
 def told(found: Sequence[Figure], name: str, window: str | None = "7d") -> dict[tuple[str, str], tuple[float, float]]:
@@ -241,7 +242,8 @@ def test_where_somebody_always_works_both_bases_are_the_same_for_every_kpi(tmp_p
     )
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("s", test_evaluate.history(3, 300), {})
-        found = evaluate(store.reader(), asked, test_evaluate.AT, test_evaluate.FEEDS).figures
+        with store.reading() as reader:
+            found = evaluate(reader, asked, test_evaluate.AT, test_evaluate.FEEDS).figures
 
     bases: dict[str, dict[Any, Any]] = {"calendar": {}, "business": {}}
     for figure in found:
@@ -281,7 +283,8 @@ def test_folding_mixes_no_bases_and_only_one_has_thresholds(tmp_path: Path) -> N
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("desk", desk, {})
         feeds = [SourceStatus(source="desk", records=frozenset({"incident"}))]
-        evaluation = evaluate(store.reader(), asked, at("2026-03-31T00:00Z"), feeds)
+        with store.reading() as reader:
+            evaluation = evaluate(reader, asked, at("2026-03-31T00:00Z"), feeds)
 
     families = {f.name: f for f in series(evaluation, asked, Limits(values_per_label=2)).snapshot.families}
     parts = {name: families[f"outcome_mttr_seconds_{name}"] for name in ("numerator", "denominator", "threshold")}

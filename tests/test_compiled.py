@@ -83,8 +83,8 @@ def test_the_rows_behind_a_figure_add_up_to_it(path: Path, tmp_path: Path) -> No
     written = scenario.load(path)
     made, at = scenario.plan(written, only=written["kpi"]), scenario.at(written["at"])
     window, seconds = written.get("window", "90d"), WINDOWS[written.get("window", "90d")]
-    with Store.open(tmp_path / "store.duckdb") as store:
-        feeds, reader = scenario.fed(store, written), store.reader()
+    with Store.open(tmp_path / "store.duckdb") as store, store.reading() as reader:
+        feeds = scenario.fed(store, written)
         figures = summable(evaluate(reader, made, at, feeds).figures)  # makes the macros, too
         for measure in (each for bases in compile_plan(made).bases.values() for each in bases):
             rows = RowSource(measure=measure, plan=made, at=utc(at), seconds=seconds, segment={})
@@ -96,4 +96,3 @@ def test_the_rows_behind_a_figure_add_up_to_it(path: Path, tmp_path: Path) -> No
             if mine and measure.kpi.aggregate == "sum":
                 assert sum(f.numerator for f in mine) == pytest.approx(float(n) / days)
                 assert sum(f.denominator or 0 for f in mine) == pytest.approx(float(d or 0))
-        reader.close()

@@ -789,9 +789,8 @@ def test_every_label_and_every_column_of_a_condition_is_in_the_facts(written: An
     )
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("s", [record], {})
-        reader = store.reader()
-        evaluation = evaluate(reader, found.plan, AT, [SourceStatus(source="s", records=frozenset(RECORDS))])
-        reader.close()
+        with store.reading() as reader:
+            evaluation = evaluate(reader, found.plan, AT, [SourceStatus(source="s", records=frozenset(RECORDS))])
     figure = next(figure for figure in evaluation.figures if figure.kpi == "deflection_ratio")
 
     assert (figure.numerator, figure.denominator) == (1, 1)

@@ -71,7 +71,7 @@ def nothing_new(store: Store, cycle: int) -> int:
 @pattern
 def a_reader_between(store: Store, cycle: int) -> int:
     """As a backfill beside the polls does."""
-    with store.reader() as reader:
+    with store.reading() as reader:
         reader.begin()
         reader.execute("create or replace temp table kept as from run")
         store.write("s", runs(cycle * 500, (cycle + 1) * 500), {"n": cycle})

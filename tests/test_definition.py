@@ -86,11 +86,8 @@ def requests() -> list[Request]:
 def evaluated(found: Config, folder: Path) -> Evaluation:
     with Store.open(folder / "store.duckdb") as store:
         store.write("a", requests(), {})
-        reader = store.reader()
-        try:
+        with store.reading() as reader:
             return evaluate(reader, found.plan, AT, [FEED])
-        finally:
-            reader.close()
 
 
 def test_own_kpis_count_as_they_say(tmp_path: Path) -> None:
@@ -138,11 +135,10 @@ def test_an_own_kpi_is_explained_in_the_words_of_its_author(tmp_path: Path) -> N
     found = loaded()
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("a", requests(), {})
-        reader = store.reader()
-        told = {
-            name: explain(reader, found.plan, AT, [], [FEED], question({"kpi": name}, found.plan)) for name in found.own
-        }
-        reader.close()
+        with store.reading() as reader:
+            told = {
+                name: explain(reader, found.plan, AT, [FEED], question({"kpi": name}, found.plan)) for name in found.own
+            }
 
     assert told["vip_escalation_ratio"]["definition"]["denominator"] == "ended and priority = 'vip'"
     assert {row["why"] for row in told["vip_escalation_ratio"]["records"]} >= {"outside: ended and priority = 'vip'"}
@@ -199,9 +195,8 @@ def test_an_own_kpi_is_withdrawn_where_a_field_that_it_needs_is_missing(tmp_path
     found = config.load(tmp_path / "own.yaml", catalogue(), CONNECTORS, {})
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("a", [Request(id=str(i), opened_at=opened, resolved_at=resolved) for i in range(9)], {})
-        reader = store.reader()
-        evaluation = evaluate(reader, found.plan, AT, [FEED])
-        reader.close()
+        with store.reading() as reader:
+            evaluation = evaluate(reader, found.plan, AT, [FEED])
 
     assert evaluation.absent["mine_ratio"] == "field_missing"
     assert "escalation_ratio" not in evaluation.absent

@@ -125,7 +125,7 @@ def start(url: str, path: Path) -> ForkServerProcess:
 
 def contents(path: Path) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Every run and request; persons, whose hash differs from store to store, as how often each was seen."""
-    with Store.open(path) as store, store.reader() as reader:
+    with Store.open(path) as store, store.reading() as reader:
         runs = reader.execute("select id, source, team, started_at, status, human_seconds from run order by all")
         rows = runs.fetchall()
         requests = reader.execute(

@@ -103,10 +103,8 @@ def evaluated(
     with Store.open(path) as store:
         for page in pages:
             store.write("s", page, {})
-        reader = store.reader()
-        found = evaluate(reader, replace(plan(labels), costs=COSTS), at, FEEDS)
-        reader.close()
-        return found
+        with store.reading() as reader:
+            return evaluate(reader, replace(plan(labels), costs=COSTS), at, FEEDS)
 
 
 def history(seed: int, count: int = 400) -> list[Record]:
@@ -478,15 +476,16 @@ def facts_rows(tmp_path: Path, records: Sequence[Record], at: datetime) -> dict[
     path.unlink(missing_ok=True)
     with Store.open(path) as store:
         store.write("s", records, {})
-        reader = store.reader()
-        prepare(reader, plan(), at, FEEDS)
-        for facts, columns in facts_schema.columns().items():
-            names = ", ".join(f'"{name}"' for name in columns)
-            for values in reader.execute(f"select {names} {stood(facts, plan(), utc(at))}").fetchall():
-                row = dict(zip(columns, values, strict=True))
-                apart = (str(row.get(name)) for name in ("source", "id", "kind", "from", "to", "span_end", "service"))
-                found[facts, *apart] = {name: value for name, value in row.items() if not UNTIMED.fullmatch(name)}
-        reader.close()
+        with store.reading() as reader:
+            prepare(reader, plan(), at, FEEDS)
+            for facts, columns in facts_schema.columns().items():
+                names = ", ".join(f'"{name}"' for name in columns)
+                for values in reader.execute(f"select {names} {stood(facts, plan(), utc(at))}").fetchall():
+                    row = dict(zip(columns, values, strict=True))
+                    apart = (
+                        str(row.get(name)) for name in ("source", "id", "kind", "from", "to", "span_end", "service")
+                    )
+                    found[facts, *apart] = {name: value for name, value in row.items() if not UNTIMED.fullmatch(name)}
     return found
 
 
@@ -592,9 +591,8 @@ def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
     ]
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("b", [Booking(id="1", starts_at=AT, outcome="no_show")], {})
-        reader = store.reader()
-        found = evaluate(reader, replace(plan(), teams={}), AT, feeds)
-        reader.close()
+        with store.reading() as reader:
+            found = evaluate(reader, replace(plan(), teams={}), AT, feeds)
 
     assert found.figures == ()
     assert found.absent["completion_ratio"] == "initial_sync"
@@ -610,10 +608,8 @@ def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
 def feeding(tmp_path: Path, records: Sequence[Record], chosen: Plan, *feeds: SourceStatus) -> Evaluation:
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("s", records, {})
-        reader = store.reader()
-        found = evaluate(reader, chosen, AT, feeds)
-        reader.close()
-        return found
+        with store.reading() as reader:
+            return evaluate(reader, chosen, AT, feeds)
 
 
 def test_what_is_made_of_a_kpi_that_is_switched_off_says_so(tmp_path: Path) -> None:
@@ -659,9 +655,8 @@ def test_a_source_that_left_the_config_counts_no_longer(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store.duckdb") as store:
         for source in ("stays", "left"):
             store.write(source, [Booking(id="1", starts_at=AT, outcome="no_show", team=source)], {})
-        reader = store.reader()
-        found = evaluate(reader, plan(), AT, [SourceStatus(source="stays", records=frozenset({"booking"}))])
-        reader.close()
+        with store.reading() as reader:
+            found = evaluate(reader, plan(), AT, [SourceStatus(source="stays", records=frozenset({"booking"}))])
 
     assert {("team", "stays")} == {pair for figure in found.figures for pair in figure.segment}
 

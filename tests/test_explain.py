@@ -11,7 +11,7 @@ import pytest
 
 from exporter.catalogue.kpi import catalogue
 from exporter.cli.terminal import csv_text, every_page
-from exporter.evaluation.figure import Figure
+from exporter.evaluation.figure import Evaluation, Figure
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Setting
 from exporter.explain.explain import explain
@@ -33,21 +33,26 @@ class Case:
     def __init__(self, written: dict[str, Any], store: Store, *, whole: bool = True) -> None:
         self.written, self.at = written, scenario.at(written["at"])
         self.plan = scenario.plan(written, only=None if whole else written["kpi"])
-        self.feeds = scenario.fed(store, written)
-        self.reader = store.reader()
+        self.sources = scenario.fed(store, written)
+        self.store = store
 
     def figures(self) -> list[Figure]:
-        found = evaluate(self.reader, self.plan, self.at, self.feeds).figures
-        return [f for f in found if f.kpi == self.written["kpi"]]
+        return [f for f in self.evaluate().figures if f.kpi == self.written["kpi"]]
 
     def rows(self, kpi: str, window: str) -> list[dict[str, Any]]:
         """What /kpis tells of a KPI."""
-        told = rows(evaluate(self.reader, self.plan, self.at, self.feeds), self.plan, [])
-        return [each for each in told if (each["kpi"], each.get("window")) == (kpi, window)]
+        return [
+            each for each in rows(self.evaluate(), self.plan, []) if (each["kpi"], each.get("window")) == (kpi, window)
+        ]
 
     def explain(self, **asked: Any) -> dict[str, Any]:
         whole = {"kpi": self.written["kpi"], "window": self.written["window"], "size": LARGEST_SIZE, **asked}
-        return explain(self.reader, self.plan, self.at, [], self.feeds, Question(**whole))
+        with self.store.reading() as reader:
+            return explain(reader, self.plan, self.at, self.sources, Question(**whole))
+
+    def evaluate(self) -> Evaluation:
+        with self.store.reading() as reader:
+            return evaluate(reader, self.plan, self.at, self.sources)
 
 
 @pytest.fixture

@@ -50,13 +50,12 @@ def shown(value: Any) -> Any:
 
 def rows(path: Path, given: Mapping[str, Any], folder: Path, columns: list[str]) -> list[dict[str, Any]]:
     """The rows of the facts after which a file's folder is named, in order."""
-    with Store.open(folder / "store.duckdb") as store:
-        feeds, reader = scenario.fed(store, given), store.reader()
+    with Store.open(folder / "store.duckdb") as store, store.reading() as reader:
+        feeds = scenario.fed(store, given)
         made, at = scenario.plan(given), scenario.at(given["at"])
         prepare(reader, made, at, feeds, {path.parent.name})
         names = ", ".join(f'"{column}"' for column in columns)
         found = reader.execute(f"select {names} {stood(path.parent.name, made, utc(at))}").fetchall()
-        reader.close()
     return sorted(({c: shown(v) for c, v in zip(columns, row, strict=True)} for row in found), key=str)
 
 

@@ -49,10 +49,8 @@ def evaluated(folder: Path, records: Sequence[Record], chosen: Plan, at: datetim
     path.unlink(missing_ok=True)
     with Store.open(path) as store:
         store.write("s", records, {})
-        reader = store.reader()
-        found = evaluate(reader, chosen, at, [SourceStatus(source="s", records=frozenset(DEFAULT_LABELS))])
-        reader.close()
-        return found
+        with store.reading() as reader:
+            return evaluate(reader, chosen, at, [SourceStatus(source="s", records=frozenset(DEFAULT_LABELS))])
 
 
 def told(made: Series, metric: str) -> dict[frozenset[tuple[str, str]], float | Distribution]:
@@ -254,8 +252,7 @@ def test_a_distribution_that_is_too_large_for_a_metric_folds_no_label(tmp_path: 
 
 def organisation(folder: Path) -> Evaluation:
     """12 teams, 12 categories, 40 workflows and 12 services of one team each, and records of every type."""
-    with Store.open(folder / "whole.duckdb") as store:
-        reader = store.reader()
+    with Store.open(folder / "whole.duckdb") as store, store.reading() as reader:
         reader.execute(MACROS)
         for record, statement in INSERTS.items():
             columns, query = statement.split(")", 1)
@@ -269,9 +266,7 @@ def organisation(folder: Path) -> Evaluation:
                 f"select i, 's', i::varchar, {values} from (select i, began(i) as t from range(?) r(i))",
                 [rows],
             )
-        found = evaluate(reader, plan(), FULL_AT, [SourceStatus(source="s", records=frozenset(DEFAULT_LABELS))])
-        reader.close()
-    return found
+        return evaluate(reader, plan(), FULL_AT, [SourceStatus(source="s", records=frozenset(DEFAULT_LABELS))])
 
 
 def test_every_team_of_a_whole_organisation_has_its_name_within_the_limits_as_shipped(tmp_path: Path) -> None:

@@ -25,20 +25,19 @@ HOUR = timedelta(hours=1)
 
 def differences(store: Store, plan: Plan, instants: Instants, feeds: Sequence[SourceStatus]) -> list[tuple[Any, ...]]:
     """What history says otherwise than evaluate(): (instant, kpi, window, segment, the one, the other)."""
-    reader = store.reader()
-    carried = [*evaluations(reader, plan, instants, lambda _at: feeds)]
-    found: list[tuple[Any, ...]] = []
-    for at, one in zip(instants, carried, strict=True):
-        other = evaluate(reader, plan, at, feeds)
-        ours, theirs = keyed(one), keyed(other)
-        found += [
-            (at, *key, ours.get(key), theirs.get(key))
-            for key in ours.keys() | theirs.keys()
-            if ours.get(key) != theirs.get(key)
-        ]
-        if one.absent != other.absent:
-            found.append((at, "absent", one.absent, other.absent))
-    reader.close()
+    with store.reading() as reader:
+        carried = [*evaluations(reader, plan, instants, lambda _at: feeds)]
+        found: list[tuple[Any, ...]] = []
+        for at, one in zip(instants, carried, strict=True):
+            other = evaluate(reader, plan, at, feeds)
+            ours, theirs = keyed(one), keyed(other)
+            found += [
+                (at, *key, ours.get(key), theirs.get(key))
+                for key in ours.keys() | theirs.keys()
+                if ours.get(key) != theirs.get(key)
+            ]
+            if one.absent != other.absent:
+                found.append((at, "absent", one.absent, other.absent))
     return found
 
 
@@ -109,12 +108,11 @@ def test_an_account_becomes_stale_by_work_that_ended_before_the_interval(tmp_pat
     instants = Instants(first=AT - 6 * HOUR, step=HOUR, count=12)
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("s", records, {})
-        reader = store.reader()
-        stale = [
-            [f.numerator for f in each.figures if f.kpi == "stale_account_ratio"]
-            for each in evaluations(reader, plan, instants, lambda _at: FEEDS)
-        ]
-        reader.close()
+        with store.reading() as reader:
+            stale = [
+                [f.numerator for f in each.figures if f.kpi == "stale_account_ratio"]
+                for each in evaluations(reader, plan, instants, lambda _at: FEEDS)
+            ]
 
         assert stale == [[0.0]] * 6 + [[1.0]] * 6
         assert differences(store, plan, instants, FEEDS) == []

@@ -44,11 +44,8 @@ def evaluated(store: Store) -> Evaluation:
         windows=[("1d", 86400)],
         labels={"request": ("team",)},
     )
-    reader = store.reader()
-    try:
+    with store.reading() as reader:
         return evaluate(reader, plan, AT, [feed])
-    finally:
-        reader.close()
 
 
 @pytest.fixture

@@ -295,7 +295,7 @@ async def test_a_corrected_mapping_reaches_old_records_while_the_figures_before_
 async def test_a_source_read_by_the_first_release_is_not_read_again_for_its_revision(store: Store) -> None:
     store.begin("flows", "print")
     store.write("flows", [], {"page": 3})
-    with store.reader() as db:
+    with store.reading() as db:
         db.execute("update source_state set revision = null, memory = null, rereading = null")  # as it was
 
     assert store.begin("flows", "print", revision=1).cursor == {"page": 3}
@@ -397,7 +397,7 @@ async def test_a_poll_stores_every_page_and_its_cursor(store: Store, health: Hea
     platform = Platform()
 
     assert await poll_once(source(platform), store, health, AT) == Outcome(6, 6)
-    with store.reader() as reader:
+    with store.reading() as reader:
         stored = reader.execute("select id, source, team, attempt from run order by id limit 2").fetchall()
     assert stored == [("0-0", "flows", "red", None), ("0-1", "flows", "red", None)]
     assert store.source("flows").cursor == {"page": 3}
@@ -590,7 +590,7 @@ async def test_a_record_that_comes_back_after_it_was_gone_is_there(store: Store,
     module = connector(Platform())
     module.poll = poll  # type: ignore[attr-defined] # a module made on the spot
     await poll_once(source(Platform(), connector=module), store, health, AT)
-    with store.reader() as reader:
+    with store.reading() as reader:
         assert reader.execute("select id, status from run").fetchall() == [("a", "failed")]
 
 

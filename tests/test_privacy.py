@@ -124,7 +124,7 @@ def test_the_key_of_an_older_store_moves_out_and_nothing_of_it_stays(path: Path)
     with Store.open(path) as store:
         counts = {record: count for record, count in store.counts().items() if count}
         state, kept = store.source("s"), store.person("anna")
-        with store.reader() as reader:
+        with store.reading() as reader:
             joined = reader.execute("select count(*) from incident join change on change.id = caused_by").fetchall()
             urls = reader.execute("select count(*) filter (url like '%person%'), count(url) from account").fetchall()
 
@@ -232,7 +232,7 @@ def test_an_erased_person_is_gone_from_records_and_file_and_nobody_else_is(path:
         found = store.erase_person(" Person7@example.org ")
         store.write("s", [record for n in (2000, 2001) for record in people(store, n)], {})
         counts = store.counts()
-        with store.reader() as reader:
+        with store.reading() as reader:
             nobody = reader.execute("select id from request where requester is null").fetchall()
         while_open = traces(path, hashed, "needle-team-7\0", "activity-needle-7\0")
 
@@ -246,14 +246,14 @@ def test_an_erased_person_is_gone_from_records_and_file_and_nobody_else_is(path:
 
 def test_what_could_not_be_read_of_an_erased_person_is_forgotten(path: Path) -> None:
     with Store.open(path) as store:
-        with store.reader() as reader:
+        with store.reading() as reader:
             reader.execute(
                 "insert into left_out (source, key, column_name, reason, whole, called, text, place, noted_at)"
                 " select 's', i, 'day', 'bad_value', true, 'Day', 'of ' || who, who, now()::timestamp"
                 " from (values (1, 'Anna@example.org'), (2, 'bert@example.org')) x(i, who)"
             )
         store.erase_person("anna@example.org")
-        with store.reader() as reader:
+        with store.reading() as reader:
             left = reader.execute("select place from left_out").fetchall()
 
     assert left == [("bert@example.org",)]

@@ -60,7 +60,7 @@ def test_nothing_is_deleted_in_the_first_hours_then_the_oldest_tenth_in_each_rou
     counts = left(store, Clocks(), hours=first + 3 * every)
 
     assert counts == [500] * first + [450] * every + [405] * every + [404] * every  # 1 % tell how far it is
-    with store.reader() as reader:
+    with store.reading() as reader:
         oldest = reader.execute("select min(opened_at) from request").fetchall()[0][0].replace(tzinfo=UTC)
     assert oldest >= AT - KEPT - 5 * DAY
 

@@ -44,13 +44,13 @@ def run(number: int, **more: object) -> Run:
 
 
 def rows(store: Store, query: str) -> list[tuple[object, ...]]:
-    with store.reader() as reader:
+    with store.reading() as reader:
         return reader.execute(query).fetchall()
 
 
 def used_bytes(store: Store) -> int:
     """What the file holds after the log has been worked in."""
-    with store.reader() as reader:
+    with store.reading() as reader:
         reader.execute("checkpoint")
     return store.size()
 
@@ -92,7 +92,7 @@ def records(draw: st.DrawFn) -> Record:
 
 def stored(store: Store) -> dict[tuple[type[Record], str], Record]:
     found = {}
-    with store.reader() as reader:
+    with store.reading() as reader:
         for name, record_type in RECORDS.items():
             names = [f.name for f in fields(record_type)]
             for row in reader.execute(f'select {", ".join(names)} from "{name}"').fetchall():
@@ -367,7 +367,7 @@ def test_threads_and_memory_are_as_configured(path: Path) -> None:
 def test_a_reader_in_another_thread_sees_one_committed_state(store: Store) -> None:
     store.write("s", [run(1)], {})
     seen: list[int] = []
-    with store.reader() as reader:
+    with store.reading() as reader:
 
         def count() -> None:
             seen.append(reader.execute("select count(*) from run").fetchall()[0][0])

@@ -52,7 +52,7 @@ def test_what_became_of_the_file_is_noticed(tmp_path: Path, do: object, kind: ty
     path = tmp_path / "store.duckdb"
     with Store.open(path) as store:
         store.write("s", [Run(id=str(n), url=str(n * 7919)) for n in range(5000)], {})
-        with store.reader() as reader:
+        with store.reading() as reader:
             reader.execute("checkpoint")
         before = store.trouble()
         do(path)  # type: ignore[operator] # one of the functions above
@@ -152,7 +152,7 @@ def test_flipped_bits_anywhere_give_words(tmp_path: Path, which: str) -> None:
         store.begin("s", "print")
         store.write("s", [Run(id=str(n), url=str(n * 7919), started_at=AT) for n in range(5000)], {"n": 1})
         store.write("s", [Request(id=str(n), opened_at=AT) for n in range(2000)], {"n": 2})
-        with store.reader() as reader:
+        with store.reading() as reader:
             reader.execute("checkpoint")
         store.write("s", [Run(id=f"late-{n}", url=str(n * 7919)) for n in range(500)], {"n": 3})
         file, log = path.read_bytes(), path.with_name("whole.duckdb.wal").read_bytes()

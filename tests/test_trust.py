@@ -54,10 +54,9 @@ def counted(folder: Path, by_source: Mapping[str, list[Record]], chosen: Plan | 
     with Store.open(folder / "store.duckdb") as store:
         for source, records in by_source.items():
             store.write(source, records, {})
-        reader = store.reader()
-        found = evaluate(reader, chosen or plan(), AT, FEEDS)
-        [again] = evaluations(reader, chosen or plan(), Instants(first=AT, step=HOUR, count=1), lambda _at: FEEDS)
-        reader.close()
+        with store.reading() as reader:
+            found = evaluate(reader, chosen or plan(), AT, FEEDS)
+            [again] = evaluations(reader, chosen or plan(), Instants(first=AT, step=HOUR, count=1), lambda _at: FEEDS)
     assert (set(found.figures), found.absent) == (set(again.figures), again.absent)  # history withdraws alike
     return found
 
@@ -197,9 +196,8 @@ def test_a_field_that_is_no_matter_of_time_is_given_in_every_window(tmp_path: Pa
     records = test_evaluate.history(1, 20)
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("s", records, {})
-        reader = store.reader()
-        found = evaluate(reader, plan(0), AT, [SourceStatus(source="s", records=frozenset(RECORDS))])
-        reader.close()
+        with store.reading() as reader:
+            found = evaluate(reader, plan(0), AT, [SourceStatus(source="s", records=frozenset(RECORDS))])
     family = next(f for f in series(found, plan(0), Limits()).snapshot.families if f.name == "outcome_coverage_ratio")
     windows = {values[0] for values, _ in family.samples if values[2:] == ("account", "mfa")}
 
@@ -226,7 +224,8 @@ def test_what_is_said_of_a_field_that_is_missing_names_it_and_what_to_do(tmp_pat
     card = next(card for card in cards(chosen, told) if card["kpi"] == "automated_resolution_ratio")
     with Store.open(tmp_path / "store.duckdb") as store:
         asked = Question(kpi="automated_resolution_ratio", window="7d")
-        answer = explain(store.reader(), chosen, AT, [], FEEDS, asked)
+        with store.reading() as reader:
+            answer = explain(reader, chosen, AT, FEEDS, asked)
 
     assert card["absent"] == "field missing: request.handled_by 40.0% of records, 50% needed"
     assert "request.handled_by (40.0%)" in card["fields"]
@@ -263,8 +262,7 @@ def test_a_kpi_needs_fields_of_records_that_it_is_made_from() -> None:
 def test_every_declared_predicate_fits_its_facts(tmp_path: Path) -> None:
     whole = plan()
     measures = [check.measure for check in compile_plan(whole).checks]
-    with Store.open(tmp_path / "store.duckdb") as store:
-        reader = store.reader()
+    with Store.open(tmp_path / "store.duckdb") as store, store.reading() as reader:
         prepare(reader, whole, AT, [])
         for measure in measures:
             made, weight = measure.kpi, measure.kpi.weight
@@ -274,7 +272,6 @@ def test_every_declared_predicate_fits_its_facts(tmp_path: Path) -> None:
             kinds = [row[1] for row in described]
 
             assert kinds[:2] == ["BOOLEAN", "BOOLEAN"], measure.fixed
-        reader.close()
 
     assert sum(measure.name == COVERAGE for measure in measures) > 50
 

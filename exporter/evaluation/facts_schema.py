@@ -24,16 +24,18 @@ def columns() -> Mapping[str, Mapping[str, Kind]]:
     """Facts -> column -> kind; a list is no kind that an expression knows."""
     plan = Plan(settings=(), windows=[("1d", 86400)], labels={})
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    found: dict[str, Mapping[str, Kind]] = {}
-    with TemporaryDirectory(prefix="outcome-") as folder, Store.open(Path(folder) / "empty.duckdb") as store:
-        reader = store.reader()
+    columns_of: dict[str, Mapping[str, Kind]] = {}
+    with (
+        TemporaryDirectory(prefix="outcome-") as folder,
+        Store.open(Path(folder) / "empty.duckdb") as store,
+        store.reading() as reader,
+    ):
         prepare(reader, plan, at, [])
         for facts in catalogue.every():
             rows = reader.execute(f"describe select * {stood(facts, plan, utc(at))}").fetchall()
             kinds = {str(row[0]): _kind(str(row[1])) for row in rows}
-            found[facts] = {name: kind for name, kind in kinds.items() if kind and name not in HIDDEN}
-        reader.close()
-    return found
+            columns_of[facts] = {name: kind for name, kind in kinds.items() if kind and name not in HIDDEN}
+    return columns_of
 
 
 def _kind(sql_type: str) -> Kind | None:

@@ -46,7 +46,6 @@ def explain(
     plan: Plan,
     at: datetime,
     sources: Sequence[SourceStatus],
-    feeds: Sequence[SourceStatus],
     asked: Question,
 ) -> dict[str, Any]:
     """The answer, ready for JSON: definition, numbers, freshness, then a page of records. Raises Unexplained."""
@@ -54,7 +53,7 @@ def explain(
     measure = _on_basis(compiled, setting_of(plan, asked.kpi).kpi.name, asked)
     kpi = measure.kpi
     read = countable(compiled, compiled.by_name.keys() - measure.names)
-    prepare(connection, plan, at, with_configured(plan, feeds), {each.kpi.facts for each in read})
+    prepare(connection, plan, at, with_configured(plan, sources), {each.kpi.facts for each in read})
     kind = _Derived if measure.parts else _Records
     made = kind(connection, compiled, at, measure, asked)
     apart: dict[str, list[str]] = {}
@@ -82,22 +81,22 @@ def explain(
         "segment": {LABEL_NAMES.get(label, label): value for label, value in asked.segment.items()},
         "apart": apart,
         "threshold": resolve(measure.setting, tuple(asked.segment.items())),
-        "absent": unfits(plan, with_configured(plan, feeds)).get(kpi.name),
+        "absent": unfits(plan, with_configured(plan, sources)).get(kpi.name),
         "sources": [
             {
-                "source": fed.source,
-                "records": sorted(fed.records & kpi.fed_by),
-                "last_success": _plain(fed.last_success),
-                "state": standing(fed),
+                "source": source.source,
+                "records": sorted(source.records & kpi.fed_by),
+                "last_success": _plain(source.last_success),
+                "state": standing(source),
             }
-            for fed in sources
-            if fed.records & kpi.fed_by
+            for source in sources
+            if source.records & kpi.fed_by
         ],
         "notes": _notes(asked),
     }
     found |= _trust(connection, compiled, at, measure, found["window"])
     windows = compiled.windows
-    lost = loss.loss(measure, feeds, loss.losses(connection, plan, at, feeds))
+    lost = loss.loss(measure, sources, loss.losses(connection, plan, at, sources))
     found["unreadable"] = loss.told(lost, windows, windowed=kpi.windowed)
     if not found["absent"] and loss.touches(lost, found["window"] or windows[-1], asked.segment.get("team")):
         found["absent"] = "unreadable"

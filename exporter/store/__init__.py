@@ -271,14 +271,9 @@ class Store:
         """A name for a person that cannot be turned back without this store's key."""
         return person.hashed(self._person_key or "", text)
 
-    def reader(self) -> duckdb.DuckDBPyConnection:
-        """A connection for another thread, to be closed by it; each of its transactions sees one committed state."""
-        with self._connection() as db:
-            return db.cursor()
-
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The same, closed at the end. What is wrong with the file becomes a StoreError."""
+        """A connection for any thread; each of its transactions sees one committed state. Raises StoreError."""
         with self._connection() as db:
             reader = db.cursor()
             self._readers += 1

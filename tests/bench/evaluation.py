@@ -51,17 +51,14 @@ def measure(rows: int, record: str, room: dict[str, object]) -> str:
     feeds, chosen = [SourceStatus(source="bench", records=frozenset({record}))], plan(record)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.duckdb"
-        with Store.open(path, threads=2, memory_limit="4GB") as store:
-            reader = store.reader()
+        with Store.open(path, threads=2, memory_limit="4GB") as store, store.reading() as reader:
             insert(reader, record, rows)
-            reader.close()
         before = peak()
-        with Store.open(path, **room) as store:  # type: ignore[arg-type]  # two settings of two types
-            reader = store.reader()
+        opened = Store.open(path, **room)  # type: ignore[arg-type]  # two settings of two types
+        with opened as store, store.reading() as reader:
             scan = best(3, lambda: reader.execute(by_hand(record)).fetchall())
             figures = len(evaluate(reader, chosen, AT, feeds).figures)
             ours = best(1, lambda: evaluate(reader, chosen, AT, feeds))
-            reader.close()
     memory = f"{peak()} MB" if peak() > before else f"below {before} MB"
     return (
         f"| {rows:,} {record} | {len(chosen.settings)} | {figures:,} | {ours:.2f} s | {scan:.3f} s "

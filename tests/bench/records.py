@@ -151,10 +151,9 @@ def stored(folder: Path, records: int) -> Path:
     path.write_text(f"store: {{ path: bench.duckdb }}\nlabels:\n{labels}sources:\n{sources}")
     config = runtime.read_config(path)
     with Store.open(config.store.path, threads=2, memory_limit="4GB") as store:
-        reader = store.reader()
-        for record, share in SHARES.items():
-            insert(reader, record, int(records * share), source=record)
-        reader.close()
+        with store.reading() as reader:
+            for record, share in SHARES.items():
+                insert(reader, record, int(records * share), source=record)
         for source in config.sources:
             store.begin(source.name, source.fingerprint)
             store.succeeded(source.name, AT)

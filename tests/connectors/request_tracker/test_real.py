@@ -77,7 +77,8 @@ class Desk:
 
     def rows(self, columns: str) -> dict[str, tuple[Any, ...]]:
         names = {key: name for name, key in self.ids.items()}
-        found = self.store.reader().execute(f"select id, {columns} from request").fetchall()
+        with self.store.reading() as reader:
+            found = reader.execute(f"select id, {columns} from request").fetchall()
         return {names[key]: tuple(values) for key, *values in found}
 
 
