@@ -131,7 +131,7 @@ async def polled(
 
 
 def rows(store: Store, sql: str) -> list[Any]:
-    with store.reader() as db:
+    with store.reading() as db:
         return db.execute(sql).fetchall()
 
 
