@@ -24,7 +24,7 @@ help:
 	@echo "make test-real  only the tests that start real third-party servers"
 	@echo "make bench      how fast evaluation, storing and scraping are on this machine"
 	@echo "make history    90 days of hours of the demo in a real Prometheus, compared figure by figure; takes long"
-	@echo "make mutation   changes the connectors' words, times and conditions one by one; each must be noticed; takes long"
+	@echo "make mutation   changes the connectors' words, times and conditions one by one; each must be noticed; takes long; NAME=n8n: of one"
 	@echo "make render     writes what is made from declarations: rules, dashboards, documents, example config"
 	@echo "make snapshots  writes the SQL of every KPI and the list of all series anew; review the diff"
 	@echo "make lock       resolves the dependencies anew and writes both lock files"
@@ -94,7 +94,7 @@ history: $(VENV)/test
 	$(BIN)/python -m tests.bench.history
 
 mutation: $(VENV)/test
-	$(BIN)/python -m tests.mutation
+	$(BIN)/python -m tests.mutation $(NAME)
 
 render: $(VENV)/run
 	$(BIN)/outcome-exporter render

@@ -14,9 +14,9 @@ import yaml
 
 from exporter.connectors import CONNECTORS
 from tests.connectors.truth import Enum, expected, folder_of, found, told, truths, untrue
-from tests.mutation.anew import changed, modules
+from tests.mutation.anew import PACKAGE, changed, modules
 from tests.mutation.equivalent import EQUIVALENT
-from tests.mutation.mutants import mutants
+from tests.mutation.mutants import mutants, names
 
 NAMES = sorted(CONNECTORS)
 SPECS = Path(os.environ.get("OUTCOME_SPECS") or Path(__file__).parents[2] / "shared" / "platforms" / "specs")
@@ -51,7 +51,7 @@ async def test_without_any_word_of_a_table_something_is_not_what_it_is(name: str
     missed = []
     for module, path in modules(folder_of(name)):
         for mutant in mutants(path.read_text(), str(path), ["entry"]):
-            if mutant.name in EQUIVALENT.get(module.removeprefix("exporter.connectors."), {}):
+            if mutant.name in EQUIVALENT.get(module.removeprefix(f"{PACKAGE}."), {}):
                 continue
             connector = changed(folder_of(name), module, mutant.code)
             if await untrue(name, connector, tmp_path) is None:
@@ -59,6 +59,13 @@ async def test_without_any_word_of_a_table_something_is_not_what_it_is(name: str
 
     assert words(name)
     assert "\n".join(missed) == ""
+
+
+@pytest.mark.parametrize("module", EQUIVALENT)
+def test_every_change_that_is_called_equivalent_can_still_be_made(module: str) -> None:
+    paths = {full.removeprefix(f"{PACKAGE}."): path for name in NAMES for full, path in modules(folder_of(name))}
+
+    assert set(EQUIVALENT[module]) - names(paths[module].read_text()) == set()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -69,16 +69,28 @@ class Mutant:
 
 def mutants(source: str, file: str, kinds: Collection[Kind] = get_args(Kind)) -> Iterator[Mutant]:
     """Every mutant of a module, of some kinds."""
-    tree, lines, seen = ast.parse(source), source.splitlines(), Counter[str]()
+    tree = ast.parse(source)
+    for line, text, kind, what, change in places(tree, source):
+        if kind in kinds:
+            undo = change()
+            yield Mutant(line, text, kind, what, compile(tree, file, "exec"))
+            undo()
+
+
+def names(source: str) -> set[str]:
+    """How the mutants of a module are called."""
+    return {f"{text} | {what}" for _, text, _, what, _ in places(ast.parse(source), source)}
+
+
+def places(tree: ast.Module, source: str) -> Iterator[tuple[int, str, Kind, str, Change]]:
+    """Where something can be changed: line, its text, kind, what; what happens on a line more than once is numbered."""
+    lines, seen = source.splitlines(), Counter[str]()
     for node, kind, what, change in changes(tree):
         line = getattr(node, "lineno", 1)
         text = lines[line - 1].strip()
         seen[f"{text} {what}"] += 1
-        if kind in kinds:
-            number = seen[f"{text} {what}"]
-            undo = change()
-            yield Mutant(line, text, kind, what + f" ({number})" * (number > 1), compile(tree, file, "exec"))
-            undo()
+        number = seen[f"{text} {what}"]
+        yield line, text, kind, what + f" ({number})" * (number > 1), change
 
 
 Found = Iterator[tuple[ast.AST, Kind, str, Change]]
