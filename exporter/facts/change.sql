@@ -17,10 +17,16 @@ incidents as (
     least(started_at, detected_at, opened_at) as known_at
   from incident where known_at is not null
 ),
--- An incident names the change of its own source; that of another only where no second one has a change of that id.
+-- An incident names a change by its id, or by what people call it. It names one of its own source; one of another only where no second
+-- one is called so.
+called as (
+  select source, id, id as name, true as by_id from change
+  union all select source, id, reference, false from change where reference <> id
+),
 named as (
-  select c.source, c.id, known_at, resolved_at from incidents join change c on caused_by = c.id
-  qualify told_by = c.source or count(*) over (partition by told_by, incident_id) = 1
+  select c.source, c.id, known_at, resolved_at, told_by = c.source as own from incidents join called c on caused_by = name
+  qualify rank() over (partition by told_by, incident_id order by own desc, case when own then by_id end desc) = 1
+    and (own or count(*) over (partition by told_by, incident_id) = 1)
 ),
 linked as (
   select source, id, min(known_at) as linked_at, max(resolved_at) as resolve_at,

@@ -1,7 +1,7 @@
 -- A logical run (all attempts with one root_id) as it stood at `moment`.
 -- One row per attempt that was the last known one for a while; earlier attempts have left their marks in it.
 -- rows: interval
--- from: run, workflow_settings
+-- from: run, request, workflow_settings
 -- params: run_timeout general
 create or replace temp macro run_rows(since, from_at, to_at) as table
 with attempts as (
@@ -46,12 +46,36 @@ chained as (
   union all by name
   select *, 1 as nth, started_at as first_started_at, queued_at as first_queued_at from attempts anti join repeated using (source, root)
 ),
+-- The time of people on requests that name the run: by its id or root_id, with its source before that ("n8n/1234") where ids are not unique.
+tickets as (
+  select run_id, list((end_at, human_seconds)) as tickets
+  from (
+    select run_id, human_seconds, case when outcome = 'abandoned' then coalesce(abandoned_at, resolved_at) else coalesce(resolved_at, abandoned_at) end as end_at
+    from request where run_id is not null and human_seconds > 0 and outcome is distinct from 'discarded'
+  )
+  where end_at is not null group by run_id
+),
+names as (
+  select run_id, null as of_source, run_id as name, tickets from tickets
+  union all select run_id, split_part(run_id, '/', 1), substr(run_id, strpos(run_id, '/') + 1), tickets from tickets where contains(run_id, '/')
+),
+ticketed as (
+  select source, root, flatten(list(tickets)) as tickets
+  from (
+    from (
+      select source, root, run_id, tickets from names join attempts on name = id and coalesce(of_source = source, true)
+      union select source, root, run_id, tickets from names join attempts on name = root and coalesce(of_source = source, true)
+    )
+    qualify count(*) over (partition by run_id) = 1
+  )
+  group by source, root
+),
 moments as (
   select *,
-    [begin_at, started_at, first_started_at, end_at, queue_timeout_at, timeout_at, next_at,
-      business_at, application_at, overridden_at, reworked_at, helped_at] as turns,
+    list_concat([begin_at, started_at, first_started_at, end_at, queue_timeout_at, timeout_at, next_at,
+      business_at, application_at, overridden_at, reworked_at, helped_at], list_transform(tickets, lambda t: t[1])) as turns,
     unnest(moments(from_at, to_at, turns)) as moment
-  from chained
+  from chained left join ticketed using (source, root)
   where coalesce(end_at, timeout_at, to_at) >= since or next_at >= since
 ),
 stood as (
@@ -80,7 +104,8 @@ select source, id, url, moment, next_moment(moment, turns) as until, root as roo
   case when finished then nullif(review, 'none') end as review,
   case when finished and finished_at is not null then epoch(finished_at - first_started_at) end as run_seconds,
   case when first_started_at <= moment then epoch(first_started_at - first_queued_at) end as queue_seconds,
-  case when helped_at <= moment then helped_before_seconds else 0 end + case when finished then coalesce(human_seconds, 0) else 0 end as helped_seconds
+  case when helped_at <= moment then helped_before_seconds else 0 end + case when finished then coalesce(human_seconds, 0) else 0 end
+    + coalesce(list_sum(list_transform(list_filter(tickets, lambda t: t[1] <= moment), lambda t: t[2])), 0) as helped_seconds
 from stood;
 
 -- The same with what a run saves. Manual time is measured over many requests, so it changes while a row holds.
