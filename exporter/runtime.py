@@ -54,8 +54,8 @@ def evaluated(
 ) -> Evaluation:
     """All figures at an instant, and what they are compared with. `memory`: of the evaluations before."""
     with store.reading() as reader:
-        found = evaluate(reader, config.plan, at, sources)
-        return replace(found, baselines=(memory or BaselineCache()).past(reader, store, config.plan, at, sources))
+        evaluation = evaluate(reader, config.plan, at, sources)
+        return replace(evaluation, baselines=(memory or BaselineCache()).past(reader, store, config.plan, at, sources))
 
 
 def explained(

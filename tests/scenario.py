@@ -170,11 +170,11 @@ def empty_store(folder: Path) -> Store:
 
 def evaluated(scenario: Mapping[str, Any], folder: Path) -> Evaluation:
     with empty_store(folder) as store:
-        feeds = fed(store, scenario)
+        sources = fed(store, scenario)
         chosen, moment = plan(scenario, only=scenario["kpi"]), at(scenario["at"])
         with store.reading() as reader:
-            evaluation = evaluate(reader, chosen, moment, feeds)
-            return replace(evaluation, baselines=BaselineCache().past(reader, store, chosen, moment, feeds))
+            evaluation = evaluate(reader, chosen, moment, sources)
+            return replace(evaluation, baselines=BaselineCache().past(reader, store, chosen, moment, sources))
 
 
 def samples(evaluation: Evaluation, scenario: Mapping[str, Any]) -> dict[Sample, float]:

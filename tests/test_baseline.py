@@ -65,12 +65,12 @@ def evaluated(
     store: Store,
     made: Plan,
     at: datetime = AT,
-    feeds: Sequence[SourceStatus] = (FEED,),
+    sources: Sequence[SourceStatus] = (FEED,),
     memory: BaselineCache | None = None,
 ) -> Evaluation:
     with store.reading() as reader:
-        found = evaluate(reader, made, at, feeds)
-        return replace(found, baselines=(memory or BaselineCache()).past(reader, store, made, at, feeds))
+        found = evaluate(reader, made, at, sources)
+        return replace(found, baselines=(memory or BaselineCache()).past(reader, store, made, at, sources))
 
 
 def compared(evaluation: Evaluation, made: Plan) -> dict[tuple[str, str | None, str], Baseline]:
@@ -142,11 +142,11 @@ def test_history_that_does_not_reach_back_is_no_baseline_and_says_so(store: Stor
     store.write("s", [ended("a", HOUR - timedelta(hours=3)), ended("b", HOUR - 10 * DAY)], {})
     young = replace(FEED, whole_since=HOUR - 20 * DAY)
 
-    found = evaluated(store, made, feeds=[young])
+    found = evaluated(store, made, sources=[young])
 
     assert {window for _, window, _ in compared(found, made)} == {"1d", "7d"}
     assert reasons(found, made) == {("previous", "no_history")}
-    assert reasons(evaluated(store, made, feeds=[replace(FEED, whole_since=NEVER)]), made) == {
+    assert reasons(evaluated(store, made, sources=[replace(FEED, whole_since=NEVER)]), made) == {
         ("previous", "no_history")
     }
 
@@ -165,7 +165,7 @@ def test_a_kpi_that_is_withdrawn_says_the_same_of_its_baseline(store: Store) -> 
     made = plan("requests", previous=True)
     store.write("s", [ended("a", HOUR - timedelta(hours=3))], {})
 
-    found = evaluated(store, made, feeds=[replace(FEED, stale=True)])
+    found = evaluated(store, made, sources=[replace(FEED, stale=True)])
 
     assert reasons(found, made) == {("previous", "stale_source")}
 
@@ -247,8 +247,8 @@ def test_three_weeks_within_reach_are_enough_and_two_are_not(store: Store) -> No
     store.write("s", days, {})
     three, two = (replace(FEED, whole_since=HOUR - (7 * weeks + 1) * DAY) for weeks in (3, 2))
 
-    assert reasons(evaluated(store, made, feeds=[three]), made) == set()
-    assert reasons(evaluated(store, made, feeds=[two]), made) == {("weekday_median", "no_history")}
+    assert reasons(evaluated(store, made, sources=[three]), made) == set()
+    assert reasons(evaluated(store, made, sources=[two]), made) == {("weekday_median", "no_history")}
 
 
 # The control group
@@ -295,7 +295,7 @@ def test_a_period_is_frozen_and_survives_its_records_and_a_restart(tmp_path: Pat
         first = compared(evaluated(opened, made), made)["fixed", "7d", "it"]
         assert opened.retain(JANUARY.ends_at + DAY)
     with Store.open(tmp_path / "store.duckdb") as opened:
-        again = compared(evaluated(opened, made, feeds=[replace(FEED, whole_since=JANUARY.ends_at)]), made)
+        again = compared(evaluated(opened, made, sources=[replace(FEED, whole_since=JANUARY.ends_at)]), made)
 
     assert (first.value, first.numerator, first.denominator) == (10 / 31, 10, 31)
     assert again["fixed", "7d", "it"] == first
@@ -409,7 +409,7 @@ def test_every_baseline_that_is_missing_is_published_with_its_reason(store: Stor
     made = plan("escalation_ratio", fixed=JANUARY, previous=True)
     store.write("s", NEW, {})
 
-    told = published(evaluated(store, made, feeds=[replace(FEED, whole_since=HOUR - DAY)]), made)[
+    told = published(evaluated(store, made, sources=[replace(FEED, whole_since=HOUR - DAY)]), made)[
         "outcome_baseline_absent"
     ]
 

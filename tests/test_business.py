@@ -165,9 +165,9 @@ def figures(tmp_path: Path, asked: Plan, moment: datetime, **records: Sequence[A
     with Store.open(tmp_path / "store.duckdb") as store:
         for source, given in records.items():
             store.write(source, given, {})
-        feeds = [SourceStatus(source=name, records=frozenset({"request", "incident"})) for name in records]
+        sources = [SourceStatus(source=name, records=frozenset({"request", "incident"})) for name in records]
         with store.reading() as reader:
-            return [*evaluate(reader, asked, moment, feeds).figures]
+            return [*evaluate(reader, asked, moment, sources).figures]
 
 
 def told(found: Sequence[Figure], name: str, window: str | None = "7d") -> dict[tuple[str, str], tuple[float, float]]:
@@ -282,9 +282,9 @@ def test_folding_mixes_no_bases_and_only_one_has_thresholds(tmp_path: Path) -> N
     desk = [Incident(id=str(i), team=f"t{i % 7}", started_at=at(FRIDAY), resolved_at=at(MONDAY)) for i in range(14)]
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("desk", desk, {})
-        feeds = [SourceStatus(source="desk", records=frozenset({"incident"}))]
+        sources = [SourceStatus(source="desk", records=frozenset({"incident"}))]
         with store.reading() as reader:
-            evaluation = evaluate(reader, asked, at("2026-03-31T00:00Z"), feeds)
+            evaluation = evaluate(reader, asked, at("2026-03-31T00:00Z"), sources)
 
     families = {f.name: f for f in series(evaluation, asked, Limits(values_per_label=2)).snapshot.families}
     parts = {name: families[f"outcome_mttr_seconds_{name}"] for name in ("numerator", "denominator", "threshold")}

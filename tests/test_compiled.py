@@ -84,8 +84,8 @@ def test_the_rows_behind_a_figure_add_up_to_it(path: Path, tmp_path: Path) -> No
     made, at = scenario.plan(written, only=written["kpi"]), scenario.at(written["at"])
     window, seconds = written.get("window", "90d"), WINDOWS[written.get("window", "90d")]
     with Store.open(tmp_path / "store.duckdb") as store, store.reading() as reader:
-        feeds = scenario.fed(store, written)
-        figures = summable(evaluate(reader, made, at, feeds).figures)  # makes the macros, too
+        sources = scenario.fed(store, written)
+        figures = summable(evaluate(reader, made, at, sources).figures)  # makes the macros, too
         for measure in (each for bases in compile_plan(made).bases.values() for each in bases):
             rows = RowSource(measure=measure, plan=made, at=utc(at), seconds=seconds, segment={})
             query = f"select {rows.sums.numerator}, {rows.sums.denominator or 'null'} from ({rows.sql()})"

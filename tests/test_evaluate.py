@@ -20,7 +20,7 @@ from exporter.evaluation.context import prepare, utc
 from exporter.evaluation.figure import Evaluation, Figure, summable
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Plan, RecurringCost, ServiceSetting, Setting, TeamSetting, WorkflowSetting
-from exporter.evaluation.rows import stood
+from exporter.evaluation.rows import rows_at
 from exporter.evaluation.stats import Distribution, Family
 from exporter.publish.cardinality import Limits
 from exporter.publish.families import series
@@ -480,7 +480,7 @@ def facts_rows(tmp_path: Path, records: Sequence[Record], at: datetime) -> dict[
             prepare(reader, plan(), at, FEEDS)
             for facts, columns in facts_schema.columns().items():
                 names = ", ".join(f'"{name}"' for name in columns)
-                for values in reader.execute(f"select {names} {stood(facts, plan(), utc(at))}").fetchall():
+                for values in reader.execute(f"select {names} {rows_at(facts, plan(), utc(at))}").fetchall():
                     row = dict(zip(columns, values, strict=True))
                     apart = (
                         str(row.get(name)) for name in ("source", "id", "kind", "from", "to", "span_end", "service")
@@ -582,7 +582,7 @@ def test_what_no_window_reaches_changes_nothing(tmp_path: Path, seed: int) -> No
 
 
 def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
-    feeds = [
+    sources = [
         SourceStatus(source="a", records=frozenset({"run"}), complete=False),
         SourceStatus(source="b", records=frozenset({"booking"}), stale=True),
         SourceStatus(source="c", records=frozenset({"request"})),
@@ -592,7 +592,7 @@ def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("b", [Booking(id="1", starts_at=AT, outcome="no_show")], {})
         with store.reading() as reader:
-            found = evaluate(reader, replace(plan(), teams={}), AT, feeds)
+            found = evaluate(reader, replace(plan(), teams={}), AT, sources)
 
     assert found.figures == ()
     assert found.absent["completion_ratio"] == "initial_sync"
@@ -605,11 +605,11 @@ def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
     assert set(found.absent) == set(kpi.catalogue())
 
 
-def feeding(tmp_path: Path, records: Sequence[Record], chosen: Plan, *feeds: SourceStatus) -> Evaluation:
+def feeding(tmp_path: Path, records: Sequence[Record], chosen: Plan, *sources: SourceStatus) -> Evaluation:
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("s", records, {})
         with store.reading() as reader:
-            return evaluate(reader, chosen, AT, feeds)
+            return evaluate(reader, chosen, AT, sources)
 
 
 def test_what_is_made_of_a_kpi_that_is_switched_off_says_so(tmp_path: Path) -> None:

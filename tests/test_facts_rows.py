@@ -11,7 +11,7 @@ import pytest
 from exporter.base import strict_yaml
 from exporter.catalogue import facts
 from exporter.evaluation.context import prepare, utc
-from exporter.evaluation.rows import stood
+from exporter.evaluation.rows import rows_at
 from exporter.records import RECORDS
 from exporter.store import Store
 from tests import scenario
@@ -51,11 +51,11 @@ def shown(value: Any) -> Any:
 def rows(path: Path, given: Mapping[str, Any], folder: Path, columns: list[str]) -> list[dict[str, Any]]:
     """The rows of the facts after which a file's folder is named, in order."""
     with Store.open(folder / "store.duckdb") as store, store.reading() as reader:
-        feeds = scenario.fed(store, given)
+        sources = scenario.fed(store, given)
         made, at = scenario.plan(given), scenario.at(given["at"])
-        prepare(reader, made, at, feeds, {path.parent.name})
+        prepare(reader, made, at, sources, {path.parent.name})
         names = ", ".join(f'"{column}"' for column in columns)
-        found = reader.execute(f"select {names} {stood(path.parent.name, made, utc(at))}").fetchall()
+        found = reader.execute(f"select {names} {rows_at(path.parent.name, made, utc(at))}").fetchall()
     return sorted(({c: shown(v) for c, v in zip(columns, row, strict=True)} for row in found), key=str)
 
 

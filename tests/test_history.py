@@ -23,13 +23,13 @@ pytestmark = pytest.mark.slow
 HOUR = timedelta(hours=1)
 
 
-def differences(store: Store, plan: Plan, instants: Instants, feeds: Sequence[SourceStatus]) -> list[tuple[Any, ...]]:
+def differences(store: Store, plan: Plan, instants: Instants, sources: Sequence[SourceStatus]) -> list[tuple[Any, ...]]:
     """What history says otherwise than evaluate(): (instant, kpi, window, segment, the one, the other)."""
     with store.reading() as reader:
-        carried = [*evaluations(reader, plan, instants, lambda _at: feeds)]
+        carried = [*evaluations(reader, plan, instants, lambda _at: sources)]
         found: list[tuple[Any, ...]] = []
         for at, one in zip(instants, carried, strict=True):
-            other = evaluate(reader, plan, at, feeds)
+            other = evaluate(reader, plan, at, sources)
             ours, theirs = keyed(one), keyed(other)
             found += [
                 (at, *key, ours.get(key), theirs.get(key))
@@ -74,12 +74,12 @@ def test_history_of_a_scenario_gives_the_figures_of_each_instant(tmp_path: Path,
     plan = scenario.plan(written, only=written["kpi"])
     last = scenario.at(written["at"])
     with scenario.empty_store(tmp_path) as store:
-        feeds = scenario.fed(store, written)
+        sources = scenario.fed(store, written)
         far = Instants(first=last - timedelta(days=102), step=timedelta(days=34), count=4)
         near = Instants(first=last, step=13 * HOUR, count=2)
 
-        assert differences(store, plan, far, feeds) == []
-        assert differences(store, plan, near, feeds) == []
+        assert differences(store, plan, far, sources) == []
+        assert differences(store, plan, near, sources) == []
 
 
 def test_a_segment_whose_rows_are_too_old_is_gone(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Plan
 from exporter.evaluation.range import Instants, evaluations
-from exporter.evaluation.rows import stood
+from exporter.evaluation.rows import rows_at
 from exporter.explain.explain import explain
 from exporter.explain.query import Question
 from exporter.explain.summary import rows
@@ -268,7 +268,7 @@ def test_every_declared_predicate_fits_its_facts(tmp_path: Path) -> None:
             made, weight = measure.kpi, measure.kpi.weight
             texts = (made.numerator, made.denominator, weight, made.placed_by)
             columns = ", ".join(f"({text.format_map(measure.setting.params)})" for text in texts if text)
-            described = reader.execute(f"describe select {columns} {stood(made.facts, whole, utc(AT))}").fetchall()
+            described = reader.execute(f"describe select {columns} {rows_at(made.facts, whole, utc(AT))}").fetchall()
             kinds = [row[1] for row in described]
 
             assert kinds[:2] == ["BOOLEAN", "BOOLEAN"], measure.fixed

@@ -57,23 +57,23 @@ class Sides:
         """The figures that have a baseline."""
         for place, figure in self.now:
             then = [day[place] for day in self.days if place in day]
-            made = baseline(self.kind, figure, then)
-            if made:
-                yield place, figure, made
+            compared = baseline(self.kind, figure, then)
+            if compared:
+                yield place, figure, compared
 
 
 def compare(figures: Sequence[Figure], past: Past, settings: Settings) -> list[Baseline]:
     """The baselines of the figures that have one."""
-    return [made for side in sides(figures, past, settings) for _, _, made in side.pairs()]
+    return [baseline for side in sides(figures, past, settings) for _, _, baseline in side.pairs()]
 
 
 def totals(
-    figures: Sequence[Figure], past: Past, settings: Settings, kept: Callable[[Kpi], Collection[str]]
+    figures: Sequence[Figure], past: Past, settings: Settings, labels_of: Callable[[Kpi], Collection[str]]
 ) -> Iterator[Total]:
     """The same with segments added up, but for those of the labels that `kept` gives for a KPI."""
 
     def whole(figure: Figure) -> Figure:
-        return reduced(figure, kept(settings[figure.kpi].kpi))
+        return reduced(figure, labels_of(settings[figure.kpi].kpi))
 
     every = [figures, *(day for days in past.days.values() for day in days)]
     split = {figure.kpi for each in every for figure in each if figure.whole}
@@ -89,11 +89,11 @@ def totals(
 
 def in_one(figures: Sequence[Figure], split: Collection[str], settings: Settings) -> list[Figure]:
     """Figures of which those of some KPIs are wholes, or sums where there are none, for then no record counts twice."""
-    told = summable(figures)
-    parts = [f for f in told if f.kpi in split and not f.whole]
+    every = summable(figures)
+    parts = [f for f in every if f.kpi in split and not f.whole]
     labels = {f.kpi: {label for label, _ in f.segment} - {settings[f.kpi].kpi.several} for f in parts}
     sums = merge((reduced(f, labels[f.kpi]) for f in parts), settings)
-    return [*(f for f in told if f.kpi not in split or f.whole), *sums]
+    return [*(f for f in every if f.kpi not in split or f.whole), *sums]
 
 
 def sides(figures: Sequence[Figure], past: Past, settings: Settings) -> Iterator[Sides]:
@@ -125,9 +125,9 @@ def alike(figure: Figure, settings: Settings) -> Figure:
     return reduced(figure, [label for label, _ in figure.segment if label not in over])
 
 
-def reduced(figure: Figure, kept: Collection[str]) -> Figure:
+def reduced(figure: Figure, labels: Collection[str]) -> Figure:
     """A figure by some of its labels, without what no comparison needs."""
-    segment = tuple(pair for pair in figure.segment if pair[0] in kept)
+    segment = tuple(pair for pair in figure.segment if pair[0] in labels)
     return replace(figure, segment=segment, distribution=None, by=())
 
 
@@ -141,15 +141,15 @@ def baseline(kind: str, figure: Figure, then: Sequence[Figure]) -> Baseline | No
         return Baseline(kind, *placed(figure), median(values), None, sum(counts) if counts else None)
     if not then:
         return None
-    found = then[0]
-    return Baseline(kind, *placed(figure), value_of(found), found.numerator, found.denominator)
+    only = then[0]
+    return Baseline(kind, *placed(figure), value_of(only), only.numerator, only.denominator)
 
 
 def unmatched(
     evaluation: Evaluation, baselines: Iterable[Baseline], settings: Iterable[Setting]
 ) -> list[tuple[str, str, str]]:
     """(kpi, baseline, why) of every baseline that is asked for and missing, in all windows or in some."""
-    found = {(made.kpi, made.kind) for made in baselines}
+    present = {(baseline.kpi, baseline.kind) for baseline in baselines}
     missing: list[tuple[str, str, str]] = []
     for setting in settings:
         name = setting.kpi.name
@@ -157,9 +157,9 @@ def unmatched(
             reasons = {*evaluation.baselines.absent.get((name, kind), ())}
             if name in evaluation.absent:
                 reasons = {evaluation.absent[name]}
-            elif kind == "weekday_median" and (name, kind) in found:
+            elif kind == "weekday_median" and (name, kind) in present:
                 reasons = set()  # three days are enough
-            elif not reasons and (name, kind) not in found:
+            elif not reasons and (name, kind) not in present:
                 reasons = {"no_match" if _enough(evaluation, name, kind) else "no_records"}
             missing += [(name, kind, reason) for reason in sorted(reasons)]
     return missing

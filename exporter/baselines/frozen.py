@@ -50,7 +50,7 @@ class Fixed:
         store: Store,
         plan: Plan,
         at: datetime,
-        feeds: Sequence[SourceStatus],
+        sources: Sequence[SourceStatus],
         reasons: Reasons,
     ) -> Iterator[Figure]:
         """The figures of each KPI's period as figures of each window; what can be computed now is frozen first."""
@@ -62,7 +62,7 @@ class Fixed:
                 reasons[name, "fixed"].add("period_not_over")
             elif old and old.fingerprint == fingerprint(plan, setting, period):
                 frozen[name] = old
-            elif why := obstacle(plan, setting, period, feeds):
+            elif why := obstacle(plan, setting, period, sources):
                 changed = old is not None and why == "no_history"
                 reasons[name, "fixed"].add("definition_changed" if changed else why)
                 if changed:
@@ -72,11 +72,11 @@ class Fixed:
                 if old:
                     self._say(name, period, "is computed again, because its definition changed")
         for period, settings in due.items():
-            made = computed(connection, plan, period, settings, feeds, at, reasons)
+            computed_now = computed(connection, plan, period, settings, sources, at, reasons)
             # A clock that is ahead says too early that a period is over: records from after its end say it, too.
             if (reached := store.reached(at)) and reached >= period.ends_at:
-                store.freeze(made)
-            frozen |= {each.kpi: each for each in made}
+                store.freeze(computed_now)
+            frozen |= {each.kpi: each for each in computed_now}
         for setting, period in periods(plan):
             if setting.kpi.name in frozen:
                 mine = narrowed(plan, {setting.kpi.name})
@@ -99,17 +99,17 @@ def length(period: Period) -> int:
     return int((period.ends_at - period.begins_at).total_seconds())
 
 
-def obstacle(plan: Plan, setting: Setting, period: Period, feeds: Sequence[SourceStatus]) -> str | None:
+def obstacle(plan: Plan, setting: Setting, period: Period, sources: Sequence[SourceStatus]) -> str | None:
     """Why a period cannot be computed now: a source is not whole, not fresh, or does not reach back so far."""
     name = setting.kpi.name
-    why = unfits(narrowed(plan, {name}), with_configured(plan, feeds)).get(name)
-    return why or ("no_history" if reach(plan, name, feeds) > period.begins_at else None)
+    why = unfits(narrowed(plan, {name}), with_configured(plan, sources)).get(name)
+    return why or ("no_history" if reach(plan, name, sources) > period.begins_at else None)
 
 
-def reach(plan: Plan, name: str, feeds: Sequence[SourceStatus]) -> datetime:
+def reach(plan: Plan, name: str, sources: Sequence[SourceStatus]) -> datetime:
     """From when on all records behind a KPI are whole."""
     records = compile_plan(plan).by_name[name].records
-    return max((feed.whole_since for feed in feeds if feed.records & records), default=BEGINNING)
+    return max((source.whole_since for source in sources if source.records & records), default=BEGINNING)
 
 
 def computed(
@@ -117,28 +117,30 @@ def computed(
     plan: Plan,
     period: Period,
     settings: Sequence[Setting],
-    feeds: Sequence[SourceStatus],
+    sources: Sequence[SourceStatus],
     at: datetime,
     reasons: Reasons,
 ) -> list[FrozenBaseline]:
     """The figures of KPIs in a period, ready to be frozen: of a derived one those of what it is made of."""
     names = {setting.kpi.name for setting in settings}
     whole = replace(narrowed(plan, names), windows=[("period", length(period))], medians=False)
-    found = evaluate(connection, whole, period.ends_at - INSTANT, feeds)
-    made = []
+    evaluation = evaluate(connection, whole, period.ends_at - INSTANT, sources)
+    baselines = []
     for setting in settings:
         name = setting.kpi.name
-        if name in found.absent:
-            reasons[name, "fixed"].add(found.absent[name])
+        if name in evaluation.absent:
+            reasons[name, "fixed"].add(evaluation.absent[name])
             continue
         of = {s.kpi.name for s in narrowed(plan, {name}).settings if s.kpi.kind != "derived"}
         parts = tuple(
-            (f.kpi, f.window is not None, f.segment, f.numerator, f.denominator) for f in found.figures if f.kpi in of
+            (f.kpi, f.window is not None, f.segment, f.numerator, f.denominator)
+            for f in evaluation.figures
+            if f.kpi in of
         )
-        made.append(
+        baselines.append(
             FrozenBaseline(name, fingerprint(plan, setting, period), period.begins_at, period.ends_at, at, parts)
         )
-    return made
+    return baselines
 
 
 def thawed(frozen: FrozenBaseline) -> list[Figure]:
@@ -152,8 +154,8 @@ def fingerprint(plan: Plan, setting: Setting, period: Period) -> str:
     What is configured of workflows, services, teams and costs is no definition, but what was known at that time.
     """
     built_on = [definition(plan, each) for each in narrowed(plan, {setting.kpi.name}).settings]
-    told = [period.begins_at.isoformat(), period.ends_at.isoformat(), built_on]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    defining = [period.begins_at.isoformat(), period.ends_at.isoformat(), built_on]
+    return hashlib.sha256(json.dumps(defining, sort_keys=True).encode()).hexdigest()
 
 
 def definition(plan: Plan, setting: Setting) -> list[object]:
@@ -166,8 +168,8 @@ def definition(plan: Plan, setting: Setting) -> list[object]:
     texts = [" ".join(facts(name).sql.split()) for name in built_on]
     general = any(param.scope == "general" for name in built_on for param in facts(name).params)
     limit = plan.run_timeout if general else None
-    told: list[object] = [kpi.name, declared, dict(setting.params), list(labels_of(kpi, plan.labels)), texts, limit]
-    return [*told, hours(plan)] if kpi.business and plan.calendars else told
+    defining: list[object] = [kpi.name, declared, dict(setting.params), list(labels_of(kpi, plan.labels)), texts, limit]
+    return [*defining, hours(plan)] if kpi.business and plan.calendars else defining
 
 
 def hours(plan: Plan) -> list[str]:

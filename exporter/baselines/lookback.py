@@ -49,19 +49,19 @@ class BaselineCache:
         store: Store,
         plan: Plan,
         at: datetime,
-        feeds: Sequence[SourceStatus],
+        sources: Sequence[SourceStatus],
         windows: Collection[str] = (),
     ) -> Past:
         """What the figures at an instant are compared with, as of the last full hour; of these windows, or of all."""
         hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        asked = hour, plan, [(feed, bool(feed.unread.lines)) for feed in feeds]
-        if asked != self._asked:
+        question = hour, plan, [(source, bool(source.unread.lines)) for source in sources]
+        if question != self._asked:
             try:
-                self._past = together(connection, store, plan, hour, feeds, self._fixed, windows)
+                self._past = together(connection, store, plan, hour, sources, self._fixed, windows)
             except Exception:
                 log.exception("no baselines in this hour")
                 self._past = failed(plan)
-            self._asked = asked
+            self._asked = question
         return self._past
 
 
@@ -70,7 +70,7 @@ def together(
     store: Store,
     plan: Plan,
     hour: datetime,
-    feeds: Sequence[SourceStatus],
+    sources: Sequence[SourceStatus],
     fixed: Fixed,
     windows: Collection[str],
 ) -> Past:
@@ -83,12 +83,12 @@ def together(
     asks = [
         ask for ask in (*previous(plan, hour), *weekdays(plan, hour)) if not windows or ask.window in (None, *windows)
     ]
-    for ask, figures in answered(connection, plan, asks, feeds, reasons):
+    for ask, figures in answered(connection, plan, asks, sources, reasons):
         days[ask.kind][ask.day] += tuple(figures)
     if any(setting.baselines.fixed for setting in plan.settings):
-        days["fixed"] = [tuple(fixed.figures(connection, store, plan, hour, feeds, reasons))]
-    told = {kind: tuple(found) for kind, found in days.items()}
-    return Past(told, {key: frozenset(found) for key, found in reasons.items()})
+        days["fixed"] = [tuple(fixed.figures(connection, store, plan, hour, sources, reasons))]
+    figures_of = {kind: tuple(each) for kind, each in days.items()}
+    return Past(figures_of, {key: frozenset(each) for key, each in reasons.items()})
 
 
 def failed(plan: Plan) -> Past:
@@ -98,20 +98,20 @@ def failed(plan: Plan) -> Past:
 
 
 def answered(
-    connection: Connection, plan: Plan, asks: Sequence[Ask], feeds: Sequence[SourceStatus], reasons: Reasons
+    connection: Connection, plan: Plan, asks: Sequence[Ask], sources: Sequence[SourceStatus], reasons: Reasons
 ) -> Iterator[tuple[Ask, list[Figure]]]:
     """What is asked of each instant, with the figures: one evaluation for each instant, of what is asked of it only."""
     by_instant: dict[datetime, list[Ask]] = {}
     for ask in asks:
         if ask.kpis:
-            by_instant.setdefault(ask.at, []).append(within_reach(ask, plan, feeds, reasons))
+            by_instant.setdefault(ask.at, []).append(within_reach(ask, plan, sources, reasons))
     # Whether a source is fresh is a question of now, and asked there.
-    fresh = [replace(feed, stale=False) for feed in feeds]
+    fresh = [replace(source, stale=False) for source in sources]
     for at, together_asked in sorted(by_instant.items()):
         names = {name for ask in together_asked for name in ask.kpis}
         if names:
-            found = evaluate(connection, replace(narrowed(plan, names), medians=False), at, fresh)
-            yield from ((ask, chosen(ask, found, reasons)) for ask in together_asked)
+            evaluation = evaluate(connection, replace(narrowed(plan, names), medians=False), at, fresh)
+            yield from ((ask, chosen(ask, evaluation, reasons)) for ask in together_asked)
 
 
 def previous(plan: Plan, hour: datetime) -> Iterator[Ask]:
@@ -140,22 +140,22 @@ def _ask(kind: str, day: int, hour: datetime, ago: int, window: str | None, seco
     return Ask(kind=kind, day=day, at=hour - timedelta(seconds=ago), window=window, seconds=seconds, kpis=names)
 
 
-def within_reach(ask: Ask, plan: Plan, feeds: Sequence[SourceStatus], reasons: Reasons) -> Ask:
+def within_reach(ask: Ask, plan: Plan, sources: Sequence[SourceStatus], reasons: Reasons) -> Ask:
     """What is asked of KPIs whose records go back so far."""
     begin = ask.at - timedelta(seconds=ask.seconds)
-    short = {name for name in ask.kpis if reach(plan, name, feeds) > begin}
+    short = {name for name in ask.kpis if reach(plan, name, sources) > begin}
     for name in short:
         reasons[name, ask.kind].add("no_history")
     return replace(ask, kpis=ask.kpis - short)
 
 
-def chosen(ask: Ask, found: Evaluation, reasons: Reasons) -> list[Figure]:
+def chosen(ask: Ask, evaluation: Evaluation, reasons: Reasons) -> list[Figure]:
     """The figures that were asked for."""
     for name in ask.kpis:
         # Having no records may be different in another window, and is told when it is known of all.
-        if found.absent.get(name, "no_records") != "no_records":
-            reasons[name, ask.kind].add(found.absent[name])
-    return [figure for figure in found.figures if figure.kpi in ask.kpis and figure.window == ask.window]
+        if evaluation.absent.get(name, "no_records") != "no_records":
+            reasons[name, ask.kind].add(evaluation.absent[name])
+    return [figure for figure in evaluation.figures if figure.kpi in ask.kpis and figure.window == ask.window]
 
 
 def of_one(plan: Plan, name: str) -> Plan:

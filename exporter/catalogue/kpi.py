@@ -253,7 +253,7 @@ class Kpi(Frozen):
 
 def load(folder: Path = HERE / "kpis") -> dict[str, Kpi]:
     """Every KPI declared in a folder, by name. Raises strict.Mistakes naming file, line and fault."""
-    found: dict[str, Kpi] = {}
+    kpis: dict[str, Kpi] = {}
     mistakes: list[strict_yaml.Mistake] = []
     documents = [strict_yaml.shipped(path) for path in sorted(folder.glob("*.yaml"))]
     declared: dict[str, Any] = {}
@@ -266,13 +266,13 @@ def load(folder: Path = HERE / "kpis") -> dict[str, Kpi]:
         for name, body in document.data["kpis"].items():
             where = ("kpis", name)
             try:
-                found[name] = KPI.validate_python(with_fields({"name": name, **shared, **body}, declared))
+                kpis[name] = KPI.validate_python(with_fields({"name": name, **shared, **body}, declared))
             except ValidationError as error:
                 mistakes += [_mistake(document, where, item) for item in error.errors()]
-    mistakes += _loose_ends(folder, found)
+    mistakes += _loose_ends(folder, kpis)
     if mistakes:
         raise strict_yaml.Mistakes(mistakes)
-    return found
+    return kpis
 
 
 def with_fields(body: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, Any]:
@@ -288,15 +288,15 @@ def _mistake(document: strict_yaml.Document, where: tuple[str, ...], item: Mappi
     return strict_yaml.Mistake(document.file, document.line(path), ".".join(path), str(item["msg"]))
 
 
-def _loose_ends(folder: Path, found: Mapping[str, Kpi]) -> list[strict_yaml.Mistake]:
+def _loose_ends(folder: Path, kpis: Mapping[str, Kpi]) -> list[strict_yaml.Mistake]:
     """Guards and parts that name no KPI; KPIs without a guard."""
-    bare = [strict_yaml.Mistake(str(folder), 0, name, "has no guard") for name, kpi in found.items() if not kpi.guard]
-    named = {name: (*kpi.guard, *made_of(kpi)) for name, kpi in found.items()}
+    bare = [strict_yaml.Mistake(str(folder), 0, name, "has no guard") for name, kpi in kpis.items() if not kpi.guard]
+    named = {name: (*kpi.guard, *made_of(kpi)) for name, kpi in kpis.items()}
     return bare + [
         strict_yaml.Mistake(str(folder), 0, name, f"names {other!r}, which is not a KPI")
         for name, others in named.items()
         for other in others
-        if other not in found
+        if other not in kpis
     ]
 
 

@@ -106,10 +106,10 @@ class Judge:
             fault = (
                 f"{name.partition('_')[0]}... is reserved for metrics about the exporter itself; choose another name"
             )
-        elif found := RESERVED.search(name):
-            fault = f"the ending {found[0]} is reserved for series derived from a KPI; choose another name"
-        elif found := OTHER_UNIT.search(name):
-            fault = f"the ending {found[0]} is not a base unit; publish _seconds for time, _ratio (0 to 1) for a share"
+        elif ending := RESERVED.search(name):
+            fault = f"the ending {ending[0]} is reserved for series derived from a KPI; choose another name"
+        elif ending := OTHER_UNIT.search(name):
+            fault = f"the ending {ending[0]} is not a base unit; publish _seconds for time, _ratio (0 to 1) for a share"
         elif kind == "ratio" and not name.endswith("_ratio"):
             fault = "the name of a ratio ends in _ratio"
         elif kind == "duration" and not name.endswith("_seconds"):

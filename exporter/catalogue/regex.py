@@ -30,12 +30,12 @@ class Pattern(Protocol):
 def compile_pattern(pattern: str) -> Pattern:
     """The expression, ready to match; ValueError with the reason where RE2 does not take it."""
     try:
-        made: Pattern = re2.compile(pattern, _OPTIONS)
+        compiled: Pattern = re2.compile(pattern, _OPTIONS)
     except re2.error as error:
         reason = error.args[0]
         text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
         raise ValueError(f"{text}; RE2 has no look-around and no back-references") from None
-    return made
+    return compiled
 
 
 def matched(pattern: Pattern, text: str) -> str | None:

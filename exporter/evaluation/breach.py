@@ -24,13 +24,14 @@ def resolve(setting: Setting, segment: Key) -> dict[str, float]:
     if not setting.limited or labels.get("basis", setting.basis) != setting.basis:
         return {}
     matching = [(match, t) for match, t in setting.thresholds_by if match.items() <= labels.items()]
-    found = told(setting.threshold)
+    levels = levels_of(setting.threshold)
     for _, layer in sorted(matching, key=lambda pair: len(pair[0])):
-        found |= {severity: value for severity, value in told(layer).items() if severity in layer.model_fields_set}
-    return {severity: value for severity, value in found.items() if value is not None}
+        written = layer.model_fields_set
+        levels |= {severity: value for severity, value in levels_of(layer).items() if severity in written}
+    return {severity: value for severity, value in levels.items() if value is not None}
 
 
-def told(threshold: Threshold) -> dict[str, float | None]:
+def levels_of(threshold: Threshold) -> dict[str, float | None]:
     """Severity -> value."""
     return {"warning": threshold.warning, "critical": threshold.critical}
 

@@ -63,19 +63,19 @@ def column(ends: tuple[str, str]) -> str:
 
 def tabulate_days(connection: duckdb.DuckDBPyConnection, calendars: Mapping[str, Calendar], last_year: int) -> None:
     """A temporary table open_days of all calendars until the end of a year, in microseconds since 1970."""
-    found = {name: open_days(calendar, last_year) for name, calendar in calendars.items()}
+    days_of = {name: open_days(calendar, last_year) for name, calendar in calendars.items()}
     columns = [f"{end}_{i}" for i in range(_most(calendars, last_year)) for end in ("begin", "end")]
     declared = "".join(f", {name} bigint default 0" for name in columns)
     connection.execute(
         f"create or replace temp table open_days (calendar varchar, day bigint, before bigint{declared})"
     )
-    for name, days in found.items():
-        given = [days.before, *(text for span in days.spans for text in span)]
-        filled = ", ".join(["calendar", "day", "before", *columns[: len(given) - 1]])
-        lists = ", ".join("unnest(string_split(?, ',')::bigint[]) * 1000000" for _ in given)
+    for name, days in days_of.items():
+        values = [days.before, *(text for span in days.spans for text in span)]
+        filled = ", ".join(["calendar", "day", "before", *columns[: len(values) - 1]])
+        lists = ", ".join("unnest(string_split(?, ',')::bigint[]) * 1000000" for _ in values)
         connection.execute(
             f"insert into open_days ({filled}) select ?, unnest(string_split(?, ',')::bigint[]), {lists}",
-            [name, days.days, *given],
+            [name, days.days, *values],
         )
 
 

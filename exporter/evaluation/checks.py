@@ -62,10 +62,10 @@ def unattributed(setting: Setting, rule: Unattributed) -> Setting:
 
 def fields_of(settings: Sequence[Setting], bases: Sequence[tuple[str, str]]) -> dict[Needed, frozenset[str]]:
     """The fields that KPIs need -> the names of these KPIs. `bases`: (KPI, basis) of all that is measured."""
-    found: dict[Needed, frozenset[str]] = {}
+    fields: dict[Needed, frozenset[str]] = {}
     for setting in settings:
         name = setting.kpi.name
         for field in setting.kpi.fields:
             if not field.bases or any((name, basis) in bases for basis in field.bases):
-                found[field] = found.get(field, frozenset()) | {name}
-    return found
+                fields[field] = fields.get(field, frozenset()) | {name}
+    return fields

@@ -133,9 +133,9 @@ class CompiledPlan:
 
 def compile_plan(plan: Plan) -> CompiledPlan:
     """A plan made ready. It never changes, so what is made of it is kept with it: whoever asks gets the same."""
-    kept = vars(plan).setdefault(_KEPT, None) or _compiled(plan)
-    vars(plan)[_KEPT] = kept
-    return kept
+    compiled = vars(plan).setdefault(_KEPT, None) or _compiled(plan)
+    vars(plan)[_KEPT] = compiled
+    return compiled
 
 
 _KEPT = "_compiled"
@@ -148,8 +148,8 @@ def _compiled(plan: Plan) -> CompiledPlan:
     def part(text: str | None) -> Part | None:
         if not text:
             return None
-        found = reference(text)
-        return Part(reference=found, measure=measure(found.kpi) if found.kpi in settings else None)
+        named = reference(text)
+        return Part(reference=named, measure=measure(named.kpi) if named.kpi in settings else None)
 
     def measure(name: str) -> Measure:
         if name not in by_name:

@@ -71,14 +71,18 @@ select unnest(place), * exclude (place) from merged;
 
 
 def prepare(
-    connection: Connection, plan: Plan, at: datetime, feeds: Sequence[SourceStatus], facts: Iterable[str] | None = None
+    connection: Connection,
+    plan: Plan,
+    at: datetime,
+    sources: Sequence[SourceStatus],
+    facts: Iterable[str] | None = None,
 ) -> None:
     """Makes what facts are read from: the records of configured sources, settings, the slices of time, the macros.
 
     `facts`: those that will be read, if not all; making a macro costs time whatever the store holds.
     """
     database = connection.execute("select current_database()").fetchall()[0][0]
-    names = [feed.source for feed in feeds]
+    names = [source.source for source in sources]
     quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in names) or "null"
     for record in RECORDS:
         # A source that left the config keeps its rows in the store, but counts no longer.
@@ -124,13 +128,13 @@ def longest(settings: Sequence[Setting]) -> dict[str, str]:
 
     Facts read it as getvariable('<name>_seconds'): what happens later than that matters to no KPI.
     """
-    found: dict[str, list[float]] = {}
+    durations: dict[str, list[float]] = {}
     for setting in settings:
         for name, param in setting.kpi.params.items():
             if param.type == "duration":
-                given = setting.params.get(name, "null")
-                found.setdefault(name, []).extend([] if given == "null" else [float(given)])
-    return {name: str(max(values)) if values else "null" for name, values in found.items()}
+                configured = setting.params.get(name, "null")
+                durations.setdefault(name, []).extend([] if configured == "null" else [float(configured)])
+    return {name: str(max(values)) if values else "null" for name, values in durations.items()}
 
 
 def utc(at: datetime) -> datetime:

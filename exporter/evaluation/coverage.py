@@ -93,24 +93,24 @@ def needed_on(measure: Measure) -> list[Needed]:
 
 def summed(counted: Iterable[Figure]) -> Shares:
     """Shares of all sources together."""
-    found: Shares = {}
+    shares: Shares = {}
     for figure in counted:
         key = subject(figure), figure.window
-        n, d = found.get(key, (0.0, 0.0))
-        found[key] = n + figure.numerator, d + (figure.denominator or 0.0)
-    return found
+        n, d = shares.get(key, (0.0, 0.0))
+        shares[key] = n + figure.numerator, d + (figure.denominator or 0.0)
+    return shares
 
 
-def told(measure: Measure, windows: Sequence[str], shares: Shares) -> dict[str, Any]:
+def filled(measure: Measure, windows: Sequence[str], shares: Shares) -> dict[str, Any]:
     """How often each field that a KPI cannot do without is filled, by window (`now`: of a figure of now)."""
-    found: dict[str, Any] = {}
+    shares_of: dict[str, Any] = {}
     for field in (each for each in measure.needed if not each.instead and not each.bases):
-        of_field = found.setdefault(f"{field.record}.{field.name}", {})
+        of_field = shares_of.setdefault(f"{field.record}.{field.name}", {})
         for window in windows if measure.kpi.windowed else (None,):
             n, d = share(shares, called(field), windows, window)
             if d:
                 of_field[window or "now"] = n / d
-    return found
+    return shares_of
 
 
 def answer(measure: Measure, windows: Sequence[str], window: str | None, counted: Sequence[Figure]) -> dict[str, Any]:
@@ -145,15 +145,15 @@ def families(windows: Sequence[str], *counted: Sequence[Figure]) -> Iterator[Fam
             continue
         name, labels = figures[0].kpi, tuple(label for label, _ in figures[0].segment)
         stem = name.removesuffix("_ratio")
-        told = sorted(
+        rows = sorted(
             ((window, *(value for _, value in f.segment)), f.numerator, f.denominator or 0.0)
             for f in figures
             for window in ([f.window] if f.window else windows)
         )
         values = {
-            name: [(key, n / d) for key, n, d in told],
-            f"{stem}_numerator": [(key, n) for key, n, _ in told],
-            f"{stem}_denominator": [(key, d) for key, _, d in told],
+            name: [(key, n / d) for key, n, d in rows],
+            f"{stem}_numerator": [(key, n) for key, n, _ in rows],
+            f"{stem}_denominator": [(key, d) for key, _, d in rows],
         }
         for metric, samples in values.items():
             part = "" if metric == name else f"{metric.rsplit('_', 1)[1].capitalize()} of outcome_{name}. "

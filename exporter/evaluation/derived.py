@@ -83,8 +83,8 @@ def summed(parts: Parts, labels: set[str]) -> Parts:
     """The parts by some labels only."""
     sums: Parts = {}
     for (window, key), value in parts.items():
-        kept = window, tuple(sorted(narrowed(key, labels)))
-        sums[kept] = sums.get(kept, 0.0) + value
+        place = window, tuple(sorted(narrowed(key, labels)))
+        sums[place] = sums.get(place, 0.0) + value
     return sums
 
 

@@ -10,7 +10,7 @@ from exporter.catalogue import facts as catalogue
 from exporter.catalogue.expression import Kind
 from exporter.evaluation.context import prepare, utc
 from exporter.evaluation.plan import Plan
-from exporter.evaluation.rows import stood
+from exporter.evaluation.rows import rows_at
 from exporter.store import Store
 
 KINDS: Mapping[str, Kind] = {"BOOLEAN": "boolean", "VARCHAR": "text", "TIMESTAMP": "time"}
@@ -32,7 +32,7 @@ def columns() -> Mapping[str, Mapping[str, Kind]]:
     ):
         prepare(reader, plan, at, [])
         for facts in catalogue.every():
-            rows = reader.execute(f"describe select * {stood(facts, plan, utc(at))}").fetchall()
+            rows = reader.execute(f"describe select * {rows_at(facts, plan, utc(at))}").fetchall()
             kinds = {str(row[0]): _kind(str(row[1])) for row in rows}
             columns_of[facts] = {name: kind for name, kind in kinds.items() if kind and name not in HIDDEN}
     return columns_of

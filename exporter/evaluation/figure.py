@@ -94,6 +94,6 @@ class Evaluation:
 
 def summable(figures: Iterable[Figure]) -> list[Figure]:
     """Figures that can be added up over all their labels: of a KPI that has wholes, those alone."""
-    told = list(figures)
-    wholes = {f.kpi for f in told if f.whole}
-    return [f for f in told if f.whole or f.kpi not in wholes]
+    every = list(figures)
+    wholes = {f.kpi for f in every if f.whole}
+    return [f for f in every if f.whole or f.kpi not in wholes]

@@ -33,17 +33,17 @@ Exact = Any
 """An int or a Decimal: added up without rounding, so in any order."""
 
 
-def evaluate(connection: Connection, plan: Plan, at: datetime, feeds: Sequence[SourceStatus]) -> Evaluation:
+def evaluate(connection: Connection, plan: Plan, at: datetime, sources: Sequence[SourceStatus]) -> Evaluation:
     """Every figure as it stood at `at`. `connection`: a reader of the store; temporary views are made in it."""
-    feeds = with_configured(plan, feeds)
-    absent = unfits(plan, feeds)
+    sources = with_configured(plan, sources)
+    absent = unfits(plan, sources)
     figures: list[Figure] = []
     counted = countable(compile_plan(plan), absent)
-    prepare(connection, plan, at, feeds, {each.kpi.facts for each in counted})
+    prepare(connection, plan, at, sources, {each.kpi.facts for each in counted})
     for facts, measures in by_facts(counted).items():
         for scan in scans(connection, plan, at, facts, measures):
             figures += scan.figures()
-    return concluded(plan, at, figures, absent, feeds, losses(connection, plan, at, feeds))
+    return concluded(plan, at, figures, absent, sources, losses(connection, plan, at, sources))
 
 
 def countable(compiled: CompiledPlan, absent: Collection[str]) -> list[Measure]:
@@ -55,10 +55,10 @@ def countable(compiled: CompiledPlan, absent: Collection[str]) -> list[Measure]:
 
 def by_facts(measures: Iterable[Measure]) -> dict[str, list[Measure]]:
     """What is counted, by its facts, in their order."""
-    found: dict[str, list[Measure]] = {}
+    by_name: dict[str, list[Measure]] = {}
     for each in measures:
-        found.setdefault(each.kpi.facts, []).append(each)
-    return dict(sorted(found.items()))
+        by_name.setdefault(each.kpi.facts, []).append(each)
+    return dict(sorted(by_name.items()))
 
 
 def concluded(
@@ -66,8 +66,8 @@ def concluded(
     at: datetime,
     counted: Sequence[Figure],
     absent: Mapping[str, str],
-    feeds: Sequence[SourceStatus],
-    sources: Mapping[str, Lost],
+    sources: Sequence[SourceStatus],
+    by_source: Mapping[str, Lost],
 ) -> Evaluation:
     """An evaluation of counted figures: without those that fields or records are missing for, with those derived."""
     compiled = compile_plan(plan)
@@ -78,23 +78,23 @@ def concluded(
     unattributed = tuple(f for f in counted if f.kpi == UNATTRIBUTED and subject(f) in about)
     windows = compiled.windows
     withheld = withdrawn(fit, windows, coverage)
-    of_each = {each.name: loss(each, feeds, sources) for each in fit}
+    of_each = {each.name: loss(each, sources, by_source) for each in fit}
 
     dropped: set[str] = set()  # KPIs of which figures are withdrawn because records could not be read
 
-    def kept(found: Iterable[Figure]) -> list[Figure]:
+    def published(computed: Iterable[Figure]) -> list[Figure]:
         stays: list[Figure] = []
-        for figure in found:
+        for figure in computed:
             if unreadable(figure, of_each[figure.kpi], windows[-1]):
                 dropped.add(figure.kpi)
             elif not withheld.holds(figure):
                 stays.append(figure)
         return stays
 
-    figures = kept(f for f in counted if f.kpi not in (COVERAGE, UNATTRIBUTED))
+    figures = published(f for f in counted if f.kpi not in (COVERAGE, UNATTRIBUTED))
     for each in fit:
         if each.parts:
-            figures += kept(derive(each, figures))
+            figures += published(derive(each, figures))
     present = {figure.kpi for figure in figures}
     lacking = {kpi for kpi, _ in withheld.whole}
     lost = {name: each for name, each in of_each.items() if each != Lost()}
@@ -114,19 +114,19 @@ def concluded(
         coverage=coverage,
         unattributed=unattributed,
         lost=lost,
-        sources=sources,
+        sources=by_source,
     )
 
 
-def with_configured(plan: Plan, feeds: Sequence[SourceStatus]) -> Sequence[SourceStatus]:
+def with_configured(plan: Plan, sources: Sequence[SourceStatus]) -> Sequence[SourceStatus]:
     """What feeds records, the config itself included, which has a name that no source has."""
-    return [*feeds, SourceStatus(source="", records=frozenset({"cost"}))] if plan.costs else feeds
+    return [*sources, SourceStatus(source="", records=frozenset({"cost"}))] if plan.costs else sources
 
 
-def unfits(plan: Plan, feeds: Sequence[SourceStatus]) -> dict[str, str]:
+def unfits(plan: Plan, sources: Sequence[SourceStatus]) -> dict[str, str]:
     """KPI -> why it cannot be published, of those that cannot. Half of its parts would make a derived one wrong."""
     by_name = compile_plan(plan).by_name
-    reasons = {name: unfit(measure.kpi, feeds) for name, measure in by_name.items()}
+    reasons = {name: unfit(measure.kpi, sources) for name, measure in by_name.items()}
     for name, measure in by_name.items():
         # What is known of teams cannot be matched with what nobody tells apart by team.
         if measure.kpi.matched and "team" not in plan.labels.get(measure.kpi.record, ()):
@@ -137,20 +137,20 @@ def unfits(plan: Plan, feeds: Sequence[SourceStatus]) -> dict[str, str]:
     return {name: reason for name, reason in reasons.items() if reason}
 
 
-def unfit(kpi: Kpi, feeds: Sequence[SourceStatus]) -> str | None:
+def unfit(kpi: Kpi, sources: Sequence[SourceStatus]) -> str | None:
     """Why a KPI cannot be published, or None where it can."""
-    fed = feed_records(feeds)
-    if not fed.issuperset(kpi.needs) and fed.isdisjoint(kpi.instead):
+    records = fed_records(sources)
+    if not records.issuperset(kpi.needs) and records.isdisjoint(kpi.instead):
         return "no_source"
-    concerned = [feed for feed in feeds if feed.records & kpi.fed_by]
-    if not all(feed.complete for feed in concerned):
+    concerned = [source for source in sources if source.records & kpi.fed_by]
+    if not all(source.complete for source in concerned):
         return "initial_sync"
-    return "stale_source" if any(feed.stale for feed in concerned) else None
+    return "stale_source" if any(source.stale for source in concerned) else None
 
 
-def feed_records(feeds: Iterable[SourceStatus]) -> set[str]:
+def fed_records(sources: Iterable[SourceStatus]) -> set[str]:
     """Every record that some source feeds."""
-    return {record for feed in feeds for record in feed.records}
+    return {record for source in sources for record in source.records}
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +252,10 @@ class Scan:
         at = [self.labels.index(label) for label in labels]
         values = [tuple([row[i] for i in at]) for row in rows]
         # In an order of their own: what is derived adds up floats.
-        places = {told: place for place, told in enumerate(sorted(set(values)))}
-        return Segments([tuple(zip(labels, told, strict=True)) for told in places], [places[told] for told in values])
+        places = {segment: place for place, segment in enumerate(sorted(set(values)))}
+        return Segments(
+            [tuple(zip(labels, segment, strict=True)) for segment in places], [places[segment] for segment in values]
+        )
 
     def _cube(self) -> None:
         labels = [f"{segment_value(label)} as l{i}" for i, label in enumerate(self.labels)]
@@ -291,12 +293,12 @@ class Scan:
             for i in self.aggregates.values()
         ]
         # Where there is nothing to group by, SQL makes a row of nothing from no rows.
-        found = self.connection.execute(
+        result = self.connection.execute(
             f"select {', '.join(columns)} from cube where {place} is not null group by all having count(*) > 0"
         )
         at = [len(self.labels) + 1 + i for i in sorted(lists)]
         rows: list[Row] = []
-        while some := found.fetchmany(ROWS):  # a value is four times as large until it is packed
+        while some := result.fetchmany(ROWS):  # a value is four times as large until it is packed
             rows += [packed(row, at) for row in some] if at else some
         return rows
 
@@ -349,10 +351,10 @@ class Scan:
 
 def packed(row: Row, at: Sequence[int]) -> Row:
     """A row whose lists of values at some places are runs."""
-    told = list(row)
+    packed_row = list(row)
     for i in at:
-        told[i] = (array("d", row[i]),) if row[i] else ()
-    return tuple(told)
+        packed_row[i] = (array("d", row[i]),) if row[i] else ()
+    return tuple(packed_row)
 
 
 def distribution(counts: Sequence[Exact], total: Exact, summed: float) -> Distribution:

@@ -60,17 +60,17 @@ class Share:
         return lost / max(1.0, self.held[window] + whole + part * self.undated_whole[window])
 
 
-def losses(connection: Connection, plan: Plan, at: datetime, feeds: Sequence[SourceStatus]) -> dict[str, Lost]:
+def losses(connection: Connection, plan: Plan, at: datetime, sources: Sequence[SourceStatus]) -> dict[str, Lost]:
     """What too much is lost of at an instant, by source. What `prepare` makes must be there."""
-    concerned = {feed.source: feed for feed in feeds if feed.unread.lines}
+    concerned = {source.source: source for source in sources if source.unread.lines}
     if not concerned:
         return {}
-    found: dict[str, dict[str | None, Share]] = defaultdict(dict)
-    for source, team, *told in connection.execute(shares(plan, at, concerned.values())).fetchall():
-        found[source][team] = Share(*told)
+    by_team: dict[str, dict[str | None, Share]] = defaultdict(dict)
+    for source, team, *counts in connection.execute(shares(plan, at, concerned.values())).fetchall():
+        by_team[source][team] = Share(*counts)
     windows = [name for name, _ in plan.windows]
-    made = {source: too_much(of_team, windows, concerned[source].most_unread) for source, of_team in found.items()}
-    return {source: lost for source, lost in made.items() if lost != NOTHING}
+    lost_of = {source: too_much(of_team, windows, concerned[source].most_unread) for source, of_team in by_team.items()}
+    return {source: lost for source, lost in lost_of.items() if lost != NOTHING}
 
 
 def too_much(shares: Mapping[str | None, Share], windows: Sequence[str], limit: float) -> Lost:
@@ -79,7 +79,7 @@ def too_much(shares: Mapping[str | None, Share], windows: Sequence[str], limit: 
     whole = sum(teams[1:], start=teams[0])
     teamless = {team for team, each in shares.items() if each.records} == {None}  # then so is what is lost
     known = None in shares and not teamless
-    untold = replace(shares[None], records=whole.records, held=whole.held) if known else None
+    teamless_share = replace(shares[None], records=whole.records, held=whole.held) if known else None
 
     def beyond(share: Share | None) -> frozenset[str]:
         return frozenset(name for i, name in enumerate(windows) if share and share.of(i) > limit)
@@ -87,17 +87,17 @@ def too_much(shares: Mapping[str | None, Share], windows: Sequence[str], limit: 
     # What has no team that is known is not lost to those of no team where there are none.
     judged = {team: each for team, each in shares.items() if team is not None or each.records}
     of_teams = frozenset((team, name) for team, each in judged.items() for name in beyond(each))
-    return Lost(beyond(whole), beyond(untold), of_teams)
+    return Lost(beyond(whole), beyond(teamless_share), of_teams)
 
 
-def shares(plan: Plan, at: datetime, feeds: Iterable[SourceStatus]) -> str:
+def shares(plan: Plan, at: datetime, sources: Iterable[SourceStatus]) -> str:
     """SQL: (source, team, then a Share) of sources of which something is left out."""
     end = f"timestamp '{utc(at)}'"
     begins = [f"timestamp '{utc(at) - timedelta(seconds=seconds)}'" for _, seconds in plan.windows]
-    names = ", ".join("'" + feed.source.replace("'", "''") + "'" for feed in feeds)
+    names = ", ".join("'" + source.source.replace("'", "''") + "'" for source in sources)
     tables = " union all ".join(
         f'select source, team, {begin_and_end(record)} from "{record}" where source in ({names})'
-        for record in sorted({record for feed in feeds for record in feed.records} & RECORDS.keys())
+        for record in sorted({record for source in sources for record in source.records} & RECORDS.keys())
     )
     summed = ", ".join(f"'{name}'" for name in SUMMED)
     none = f"[{', '.join('0' for _ in begins)}]"
@@ -140,13 +140,13 @@ def begin_and_end(record: str) -> str:
     return f"coalesce(least({times}), updated_at) as first_at, coalesce(greatest({times}), updated_at) as last_at"
 
 
-def loss(measure: Measure, feeds: Sequence[SourceStatus], lost: Mapping[str, Lost]) -> Lost:
+def loss(measure: Measure, sources: Sequence[SourceStatus], lost: Mapping[str, Lost]) -> Lost:
     """What is lost to a KPI, and to what it is made of."""
-    found = [lost.get(feed.source, NOTHING) for feed in feeds if feed.records & measure.records] if lost else []
+    parts = [lost.get(source.source, NOTHING) for source in sources if source.records & measure.records] if lost else []
     return Lost(
-        frozenset[str]().union(*(each.of_all for each in found)),
-        frozenset[str]().union(*(each.of_every for each in found)),
-        frozenset[tuple[str | None, str]]().union(*(each.of_teams for each in found)),
+        frozenset[str]().union(*(each.of_all for each in parts)),
+        frozenset[str]().union(*(each.of_every for each in parts)),
+        frozenset[tuple[str | None, str]]().union(*(each.of_teams for each in parts)),
     )
 
 
@@ -157,15 +157,15 @@ def unreadable(figure: Figure, lost: Lost, longest: str) -> bool:
     return touches(lost, figure.window or longest, dict(figure.segment).get("team"))
 
 
-def told(lost: Lost, windows: Sequence[str], *, windowed: bool) -> dict[str, Any]:
+def withdrawn(lost: Lost, windows: Sequence[str], *, windowed: bool) -> dict[str, Any]:
     """What is withdrawn of a KPI, ready for JSON: the windows of all and those of teams (`now`: of a state)."""
     names = {name: name for name in windows} if windowed else {windows[-1]: "now"}
     teams = sorted({team for team, _ in lost.of_teams}, key=lambda team: (team is None, team or ""))
-    told = {each: name for each, name in names.items() if each not in lost.of_every}
-    by_team = {team: [name for each, name in told.items() if (team, each) in lost.of_teams] for team in teams}
+    published = {each: name for each, name in names.items() if each not in lost.of_every}
+    by_team = {team: [name for each, name in published.items() if (team, each) in lost.of_teams] for team in teams}
     return {
         "all": [name for each, name in names.items() if each in lost.of_all],
-        "teams": {team or UNASSIGNED: found for team, found in by_team.items() if found},
+        "teams": {team or UNASSIGNED: names_of for team, names_of in by_team.items() if names_of},
     }
 
 

@@ -33,7 +33,7 @@ from exporter.evaluation.plan import Plan
 from exporter.evaluation.rows import segment_value, timestamp
 from exporter.store.status import SourceStatus
 
-FeedsAt = Callable[[datetime], Sequence[SourceStatus]]
+SourcesAt = Callable[[datetime], Sequence[SourceStatus]]
 BEGINNING = datetime(1, 1, 1)  # noqa: DTZ001 - the store's instants are without zone
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the store's instants are without zone
 FOREVER = 2**62
@@ -61,29 +61,29 @@ class Instants:
             yield replace(self, first=self.first + done * self.step, count=min(most, self.count - done))
 
 
-def evaluations(connection: Connection, plan: Plan, instants: Instants, feeds_at: FeedsAt) -> Iterator[Evaluation]:
-    """What evaluate() gives at each instant. `feeds_at`: the sources as they are judged at an instant."""
+def evaluations(connection: Connection, plan: Plan, instants: Instants, sources_at: SourcesAt) -> Iterator[Evaluation]:
+    """What evaluate() gives at each instant. `sources_at`: the sources as they are judged at an instant."""
     # Sources only get staler as time goes on: what does not fit at the first instant fits at none.
-    feeds = with_configured(plan, feeds_at(instants.first))
-    fit = fitting(plan, feeds)
-    prepare(connection, plan, instants.last, feeds, {each.kpi.facts for each in fit})
+    sources = with_configured(plan, sources_at(instants.first))
+    fit = fitting(plan, sources)
+    prepare(connection, plan, instants.last, sources, {each.kpi.facts for each in fit})
     keep(connection, plan, fit, instants)
     ways = [way for name, of in by_facts(fit).items() for way in ways_of(connection, plan, name, of, instants)]
     for i, at in enumerate(instants):
-        feeds = with_configured(plan, feeds_at(at))
-        absent = unfits(plan, feeds)
+        sources = with_configured(plan, sources_at(at))
+        absent = unfits(plan, sources)
         cut(connection, plan, at)
         counted = [figure for way in ways for figure in way(i, at) if figure.kpi not in absent]
-        yield concluded(plan, at, counted, absent, feeds, losses(connection, plan, at, feeds))
+        yield concluded(plan, at, counted, absent, sources, losses(connection, plan, at, sources))
 
 
 Way = Callable[[int, datetime], Sequence[Figure]]
 """(number of the instant, instant) -> the figures of some KPIs; asked in order."""
 
 
-def fitting(plan: Plan, feeds: Sequence[SourceStatus]) -> list[Measure]:
+def fitting(plan: Plan, sources: Sequence[SourceStatus]) -> list[Measure]:
     """What is counted."""
-    return countable(compile_plan(plan), unfits(plan, feeds))
+    return countable(compile_plan(plan), unfits(plan, sources))
 
 
 def ways_of(

@@ -13,7 +13,7 @@ from exporter.evaluation.compiled import Measure
 from exporter.evaluation.plan import Plan
 
 
-def stood(facts: str, plan: Plan, at: datetime) -> str:
+def rows_at(facts: str, plan: Plan, at: datetime) -> str:
     """SQL: the rows of facts as they stood at an instant (UTC, without zone), as far back as the longest window."""
     since = at - timedelta(seconds=plan.windows[-1][1])
     return f"from {rows_of(facts, plan, since, at, at)}"
@@ -74,19 +74,19 @@ class RowSource:
 
     def sql(self, but: str = "") -> str:
         """A SELECT of all rows of the segment. `but`: a label that may have any value."""
-        kpi, made, measure = self.measure.kpi, self.formula, self.measure
+        kpi, formula, measure = self.measure.kpi, self.formula, self.measure
         placed, inside = self._placed(kpi.placed_by), self._placed(kpi.numerator_placed_by or kpi.placed_by)
-        above = f"{made.above} and {inside} and {self._has_all(kpi.numerator_labels)}"
-        why = " ".join(f"when {condition} then '{quoted(reason)}'" for condition, reason in made.refusals)
+        above = f"{formula.above} and {inside} and {self._has_all(kpi.numerator_labels)}"
+        why = " ".join(f"when {condition} then '{quoted(reason)}'" for condition, reason in formula.refusals)
         segment = self._has_all(tuple(label for label in measure.labels if label != but))
         return (
-            f"select *, coalesce({made.counted} and {placed}, false) as x_counted, "
+            f"select *, coalesce({formula.counted} and {placed}, false) as x_counted, "
             f"coalesce({above}, false) as x_above, coalesce({placed}, false) as x_placed, "
-            f"{made.amount} as x_amount, {made.weight or 'null'} as x_weight, "
+            f"{formula.amount} as x_amount, {formula.weight or 'null'} as x_weight, "
             "case when x_above then 'numerator' when x_counted then 'denominator' "
             "when x_placed then 'no' else 'elsewhere' end as x_group, "
             f"case when x_counted then null {why} end as x_why "
-            f"{stood(kpi.facts, self.plan, self.at)} where {segment}"
+            f"{rows_at(kpi.facts, self.plan, self.at)} where {segment}"
         )
 
     def _placed(self, column: str | None) -> str:

@@ -19,33 +19,34 @@ from exporter.store.status import SourceStatus
 
 
 def comparisons(
-    connection: Connection, store: Store, plan: Plan, at: datetime, feeds: Sequence[SourceStatus], asked: Question
+    connection: Connection, store: Store, plan: Plan, at: datetime, sources: Sequence[SourceStatus], asked: Question
 ) -> list[dict[str, Any]]:
     """One entry for each baseline of a KPI: values, n and difference, or why there is none. Ready for JSON."""
     setting = setting_of(plan, asked.kpi)
     if not setting.baselines.kinds:
         return []
     mine = of_one(plan, asked.kpi)
-    found = evaluate(connection, replace(mine, medians=False), at, feeds)
-    found = replace(found, baselines=BaselineCache().past(connection, store, mine, at, feeds, [asked.window]))
+    evaluation = evaluate(connection, replace(mine, medians=False), at, sources)
+    past = BaselineCache().past(connection, store, mine, at, sources, [asked.window])
+    evaluation = replace(evaluation, baselines=past)
     window = asked.window, dict(plan.windows)[asked.window]
-    made = []
+    entries = []
     for kind in setting.baselines.kinds:
         if kind == "weekday_median" and setting.kpi.windowed and window != plan.windows[0]:
             continue
         periods = [[begin.isoformat(), end.isoformat()] for begin, end in times(kind, setting, window, at)]
-        sums = over(found, setting, kind, asked)
-        made += [beside(total) | {"split": dict(total.now.segment), "periods": periods} for total in sums]
+        sums = over(evaluation, setting, kind, asked)
+        entries += [beside(total) | {"split": dict(total.now.segment), "periods": periods} for total in sums]
         if not sums:
-            made.append({"baseline": kind, "absent": why(found, asked.kpi, kind), "periods": periods})
-    return made
+            entries.append({"baseline": kind, "absent": why(evaluation, asked.kpi, kind), "periods": periods})
+    return entries
 
 
-def over(found: Evaluation, setting: Setting, kind: str, asked: Question) -> list[Total]:
+def over(evaluation: Evaluation, setting: Setting, kind: str, asked: Question) -> list[Total]:
     """A baseline and what is compared with it, over all segments that are asked for; what makes no sum stays apart."""
     only = replace(Baselines(), **{kind: getattr(setting.baselines, kind)})
-    figures = [f for f in found.figures if f.kpi == asked.kpi and f.window in (asked.window, None)]
-    days = found.baselines.days.get(kind, ()) if kind != "control" else ()
+    figures = [f for f in evaluation.figures if f.kpi == asked.kpi and f.window in (asked.window, None)]
+    days = evaluation.baselines.days.get(kind, ()) if kind != "control" else ()
     known = {label for f in figures for label, _ in f.segment}
     if any(f.whole and (known - {label for label, _ in f.segment}) & asked.segment.keys() for f in figures):
         # Of one service, what counts under it; of all, every record once.
@@ -69,7 +70,7 @@ def wanted(figure: Figure, setting: Setting, kind: str, asked: Question) -> bool
     return labels.items() <= segment.items()
 
 
-def why(found: Evaluation, name: str, kind: str) -> str:
+def why(evaluation: Evaluation, name: str, kind: str) -> str:
     """Why there is no baseline."""
-    reasons = found.baselines.absent.get((name, kind))
-    return found.absent.get(name) or (min(reasons) if reasons else "no_match")
+    reasons = evaluation.baselines.absent.get((name, kind))
+    return evaluation.absent.get(name) or (min(reasons) if reasons else "no_match")

@@ -29,7 +29,7 @@ from exporter.evaluation.instant import (
     with_configured,
 )
 from exporter.evaluation.plan import Plan
-from exporter.evaluation.rows import RowSource, segment_value, stood
+from exporter.evaluation.rows import RowSource, rows_at, segment_value
 from exporter.explain.query import GROUPS, Question, Unexplained, setting_of
 from exporter.explain.summary import standing, valued
 from exporter.publish.cardinality import OTHER
@@ -55,15 +55,15 @@ def explain(
     read = countable(compiled, compiled.by_name.keys() - measure.names)
     prepare(connection, plan, at, with_configured(plan, sources), {each.kpi.facts for each in read})
     kind = _Derived if measure.parts else _Records
-    made = kind(connection, compiled, at, measure, asked)
-    apart: dict[str, list[str]] = {}
+    rows = kind(connection, compiled, at, measure, asked)
+    separate: dict[str, list[str]] = {}
     for label in kept_apart(kpi):
         # What makes no sum is shown one by one: what most is in comes first.
-        if label != "basis" and (values := made.values(label)):
-            apart[LABEL_NAMES.get(label, label)] = values
+        if label != "basis" and (values := rows.values(label)):
+            separate[LABEL_NAMES.get(label, label)] = values
             if label not in asked.segment:
-                made.asked = asked = replace(asked, segment={**asked.segment, label: values[0]})
-    found: dict[str, Any] = {
+                rows.asked = asked = replace(asked, segment={**asked.segment, label: values[0]})
+    answer: dict[str, Any] = {
         "kpi": kpi.name,
         "title": kpi.title,
         "help": kpi.help,
@@ -79,7 +79,7 @@ def explain(
         "window": asked.window if kpi.windowed else None,
         "windows": compiled.windows if kpi.windowed else [],
         "segment": {LABEL_NAMES.get(label, label): value for label, value in asked.segment.items()},
-        "apart": apart,
+        "apart": separate,
         "threshold": resolve(measure.setting, tuple(asked.segment.items())),
         "absent": unfits(plan, with_configured(plan, sources)).get(kpi.name),
         "sources": [
@@ -94,15 +94,15 @@ def explain(
         ],
         "notes": _notes(asked),
     }
-    found |= _trust(connection, compiled, at, measure, found["window"])
+    answer |= _trust(connection, compiled, at, measure, answer["window"])
     windows = compiled.windows
     lost = loss.loss(measure, sources, loss.losses(connection, plan, at, sources))
-    found["unreadable"] = loss.told(lost, windows, windowed=kpi.windowed)
-    if not found["absent"] and loss.touches(lost, found["window"] or windows[-1], asked.segment.get("team")):
-        found["absent"] = "unreadable"
-    if not found["absent"] and any(each["too_rare"] for each in found["coverage"]):
-        found["absent"] = "field_missing"
-    return found | made.answer()
+    answer["unreadable"] = loss.withdrawn(lost, windows, windowed=kpi.windowed)
+    if not answer["absent"] and loss.touches(lost, answer["window"] or windows[-1], asked.segment.get("team")):
+        answer["absent"] = "unreadable"
+    if not answer["absent"] and any(each["too_rare"] for each in answer["coverage"]):
+        answer["absent"] = "field_missing"
+    return answer | rows.answer()
 
 
 def _trust(
@@ -180,12 +180,12 @@ class _Records:
         if label not in self.measure.labels:
             return []
         counted = f"from ({self._rows(but=label)}) where x_counted group by 1 order by count(*) desc, 1"
-        found = self.connection.execute(f"select {segment_value(label)} {counted}").fetchall()
-        return [value for (value,) in found]
+        result = self.connection.execute(f"select {segment_value(label)} {counted}").fetchall()
+        return [value for (value,) in result]
 
     def _names(self) -> list[str]:
-        found = self.connection.execute(f"select * {stood(self.kpi.facts, self.plan, self.at)} limit 0").description
-        return [str(column[0]) for column in found or ()]
+        columns = self.connection.execute(f"select * {rows_at(self.kpi.facts, self.plan, self.at)} limit 0").description
+        return [str(column[0]) for column in columns or ()]
 
     def _rows(self, but: str = "") -> str:
         """Every row of the segment, with what it counts for. `but`: a label that may have any value."""
@@ -204,8 +204,8 @@ class _Records:
         rows, sums = self._rows(), self._source().sums
         counts = ", ".join(f"count(*) filter (where x_group = '{group}')" for group in (*GROUPS, "elsewhere"))
         values = sums.values if self.kpi.kind == "duration" else "null"
-        asked = f"select {sums.numerator}, {sums.denominator or 'null'}, {values}, {counts} from ({rows})"
-        n, d, values, *numbers = self.connection.execute(asked).fetchall()[0]
+        query = f"select {sums.numerator}, {sums.denominator or 'null'}, {values}, {counts} from ({rows})"
+        n, d, values, *numbers = self.connection.execute(query).fetchall()[0]
         n = float(n) / (self.seconds / DAY if self.kpi.per == "day" else 1)
         runs = (array("d", values),) if values else ()
         whole = Figure(self.kpi.name, None, (), n, None if d is None else float(d), values=runs)
@@ -226,8 +226,8 @@ class _Records:
         }
 
     def _shown(self) -> list[str]:
-        made = self._source().formula
-        amounts = {"amount": made.amount != ONE, "weight": made.weight not in (ONE, None)}
+        formula = self._source().formula
+        amounts = {"amount": formula.amount != ONE, "weight": formula.weight not in (ONE, None)}
         added = [name for name, is_shown in amounts.items() if is_shown]
         # An amount may be a column of the record as it is; it is shown once.
         return [*dict.fromkeys(["counted", "source", "id", "url", *self.columns, *added, "why"])]
@@ -240,12 +240,12 @@ class _Records:
         groups = f"= '{self.asked.counted}'" if self.asked.counted else "<> 'elsewhere'"
         newest = self.kpi.placed_by or self.kpi.numerator_placed_by
         order = f'"{newest}" desc nulls last, ' if newest else ""
-        found = self.connection.execute(
+        result = self.connection.execute(
             f"select {', '.join(sql.get(name) or _name(name) for name in shown)} from ({rows}) where x_group {groups} "
             f"order by list_position(['numerator', 'denominator', 'no'], x_group), {order}source, id, x_amount "
             f"limit {self.asked.size} offset {(self.asked.page - 1) * self.asked.size}"
         ).fetchall()
-        return [{name: _plain(value) for name, value in zip(shown, row, strict=True)} for row in found]
+        return [{name: _plain(value) for name, value in zip(shown, row, strict=True)} for row in result]
 
 
 class _Derived:
@@ -268,8 +268,8 @@ class _Derived:
         """Those of a label, the most frequent first, whichever of them is asked for."""
         wanted = {(name, value) for name, value in self.asked.segment.items() if name != label}
         mine = [f for f in self.figures if f.kpi == self.kpi.name and wanted <= {*f.segment}]
-        found = Counter(value for f in mine for name, value in f.segment if name == label)
-        return sorted(found, key=lambda value: (-found[value], value))
+        counts = Counter(value for f in mine for name, value in f.segment if name == label)
+        return sorted(counts, key=lambda value: (-counts[value], value))
 
     def answer(self) -> dict[str, Any]:
         known = {label for f in self.figures if f.kpi == self.kpi.name for label, _ in f.segment}
@@ -300,10 +300,10 @@ class _Derived:
         mine = [f for f in mine if not f.whole] if one else summable(mine)
         labels = {label for f in mine for label, _ in f.segment}
         wanted = {(label, value) for label, value in self.asked.segment.items() if label in labels}
-        found = [f for f in mine if wanted <= set(f.segment)]
-        if not found:
+        chosen = [f for f in mine if wanted <= set(f.segment)]
+        if not chosen:
             return None
-        [whole] = merge((replace(reduced(f, ()), window=None) for f in found), self.settings)
+        [whole] = merge((replace(reduced(f, ()), window=None) for f in chosen), self.settings)
         return _numbers(kpi, whole)
 
 
@@ -316,8 +316,8 @@ def deciding(measure: Measure, names: Sequence[str]) -> list[str]:
 
 
 def _numbers(kpi: Kpi, figure: Figure) -> dict[str, Any]:
-    told = {key: value for key, value in valued(kpi, figure).items() if key in ("value", "lower", "upper", "median")}
-    return {"numerator": figure.numerator, "denominator": figure.denominator} | told
+    shown = {key: value for key, value in valued(kpi, figure).items() if key in ("value", "lower", "upper", "median")}
+    return {"numerator": figure.numerator, "denominator": figure.denominator} | shown
 
 
 def _name(column: str) -> str:

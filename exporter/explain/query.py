@@ -61,9 +61,9 @@ def question(query: Mapping[str, str], plan: Plan, *, most: int = SIZE) -> Quest
     return Question(kpi=name, window=window, segment=segment, at=at, counted=counted, page=page, size=size)
 
 
-def _basis(given: str) -> None:
-    if given not in BASES:
-        raise Unexplained(f"basis {given!r}: choose one of {', '.join(BASES)}")
+def _basis(text: str) -> None:
+    if text not in BASES:
+        raise Unexplained(f"basis {text!r}: choose one of {', '.join(BASES)}")
 
 
 def _whole(labels: dict[str, str], name: str, default: int, most: int) -> int:
@@ -76,7 +76,7 @@ def _whole(labels: dict[str, str], name: str, default: int, most: int) -> int:
 
 def setting_of(plan: Plan, name: str) -> Setting:
     """A configured KPI, also by the name of its series. Raises Unexplained."""
-    if found := compile_plan(plan).settings.get(name.removeprefix("outcome_")):
-        return found
+    if setting := compile_plan(plan).settings.get(name.removeprefix("outcome_")):
+        return setting
     known = "/kpis and the command kpis list all KPIs"
     raise Unexplained(f"kpi {name!r} is not configured; {known}" if name else f"give a kpi; {known}")

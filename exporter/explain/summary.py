@@ -8,10 +8,9 @@ from exporter.baselines.compare import Total, reduced, totals
 from exporter.catalogue.kpi import Kpi, kept_apart
 from exporter.evaluation import loss
 from exporter.evaluation.add import merge, value_of
-from exporter.evaluation.breach import told
+from exporter.evaluation.breach import levels_of
 from exporter.evaluation.compiled import compile_plan
-from exporter.evaluation.coverage import summed
-from exporter.evaluation.coverage import told as told_of
+from exporter.evaluation.coverage import filled, summed
 from exporter.evaluation.figure import Evaluation, Figure, Lost, summable
 from exporter.evaluation.plan import Plan, Setting
 from exporter.evaluation.stats import wilson
@@ -33,26 +32,26 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[SourceStatus]) ->
     for each in totals(evaluation.figures, evaluation.baselines, settings, splits):
         key = each.now.kpi, each.now.window, each.now.segment
         compared.setdefault(key, []).append(beside(each))
-    found: list[dict[str, Any]] = []
+    listed: list[dict[str, Any]] = []
     shares = summed(evaluation.coverage)
     order = [*windows, None]
     for setting in plan.settings:
         common = _common(setting, evaluation.at, sources)
         lost = evaluation.lost.get(setting.kpi.name, Lost())
-        common["unreadable"] = loss.told(lost, windows, windowed=setting.kpi.windowed)
+        common["unreadable"] = loss.withdrawn(lost, windows, windowed=setting.kpi.windowed)
         common |= {
             "min_coverage": setting.min_coverage,
-            "coverage": told_of(compiled.by_name[setting.kpi.name], windows, shares),
+            "coverage": filled(compiled.by_name[setting.kpi.name], windows, shares),
         }
         if setting.kpi.name in evaluation.absent:
-            found.append(common | {"absent": evaluation.absent[setting.kpi.name]})
+            listed.append(common | {"absent": evaluation.absent[setting.kpi.name]})
         whole = (reduced(figure, splits(setting.kpi)) for figure in grouped.get(setting.kpi.name, ()))
         for total in sorted(merge(whole, settings), key=lambda figure: (order.index(figure.window), figure.segment)):
             split = dict(total.segment)
             shown = {"window": total.window, "split": split, "threshold": _threshold(setting, split)}
             of_all = {"baselines": compared.get((total.kpi, total.window, total.segment), [])}
-            found.append(common | shown | valued(setting.kpi, total) | of_all)
-    return found
+            listed.append(common | shown | valued(setting.kpi, total) | of_all)
+    return listed
 
 
 def splits(kpi: Kpi) -> tuple[str, ...]:
@@ -94,7 +93,7 @@ def _common(setting: Setting, at: datetime, sources: Sequence[SourceStatus]) -> 
 
 def _threshold(setting: Setting, split: Mapping[str, str]) -> dict[str, float | None]:
     judged = split.get("basis", setting.basis) == setting.basis
-    return {severity: level if judged else None for severity, level in told(setting.threshold).items()}
+    return {severity: level if judged else None for severity, level in levels_of(setting.threshold).items()}
 
 
 def valued(kpi: Kpi, figure: Figure) -> dict[str, Any]:
@@ -103,8 +102,8 @@ def valued(kpi: Kpi, figure: Figure) -> dict[str, Any]:
     if d is None:
         return {"value": n}
     lower, upper = wilson(n, d) if kpi.kind == "ratio" and d else (None, None)
-    told = {"value": value_of(figure), "numerator": n, "n": d, "lower": lower, "upper": upper}
-    return told | ({"median": figure.median} if figure.values else {})
+    numbers = {"value": value_of(figure), "numerator": n, "n": d, "lower": lower, "upper": upper}
+    return numbers | ({"median": figure.median} if figure.values else {})
 
 
 def standing(status: SourceStatus) -> str:

@@ -43,8 +43,8 @@ def why(row: Mapping[str, Any], window: str | None = None) -> str:
     """Why a KPI has no figure: where fields are missing, which ones, and how often they are there."""
     reason = row.get("absent") or ("unreadable" if window in row["unreadable"]["all"] else "field_missing")
     few = lacking(row, window)
-    told = f"{WHY.get(reason, reason)}: {few}" if reason == "field_missing" and few else WHY.get(reason, reason)
-    return "; ".join((told, *partial(row)))
+    text = f"{WHY.get(reason, reason)}: {few}" if reason == "field_missing" and few else WHY.get(reason, reason)
+    return "; ".join((text, *partial(row)))
 
 
 def withdrawn(row: Mapping[str, Any], window: str) -> bool:
@@ -145,32 +145,32 @@ def against(row: dict[str, Any]) -> str:
         return next((name for name, level in levels if number is not None and worse(number, level)), None)
 
     bound = row.get("lower" if row["better"] == "lower" else "upper")
-    if found := broken(row["value"] if bound is None else bound):
-        return found
+    if severity := broken(row["value"] if bound is None else bound):
+        return severity
     # The value is, but of too few records to be sure: no alert fires.
     return "beyond, but few records" if broken(row["value"]) else "within" if levels else ""
 
 
-def numbers(found: dict[str, Any]) -> dict[str, str]:
+def numbers(answer: dict[str, Any]) -> dict[str, str]:
     """A figure and its parts in words, by name; nothing where there is no figure."""
-    made = found["numbers"]
-    if made is None:
+    parts = answer["numbers"]
+    if parts is None:
         return {}
-    told = {"value": amount(found, made["value"])}
-    if made["denominator"] is not None:
-        told["value"] += f" = {amount(found, made['numerator'], summed=True)} / {made['denominator']:,.10g}"
-    if made.get("median") is not None:
-        told["median"] = amount(found, made["median"])
-    if made.get("lower") is not None:
-        told["95 % interval"] = f"{made['lower']:.1%} to {made['upper']:.1%}"
-    if found.get("threshold"):
-        told["thresholds"] = ", ".join(
-            f"{severity} {amount(found, limit)}" for severity, limit in found["threshold"].items()
+    words = {"value": amount(answer, parts["value"])}
+    if parts["denominator"] is not None:
+        words["value"] += f" = {amount(answer, parts['numerator'], summed=True)} / {parts['denominator']:,.10g}"
+    if parts.get("median") is not None:
+        words["median"] = amount(answer, parts["median"])
+    if parts.get("lower") is not None:
+        words["95 % interval"] = f"{parts['lower']:.1%} to {parts['upper']:.1%}"
+    if answer.get("threshold"):
+        words["thresholds"] = ", ".join(
+            f"{severity} {amount(answer, limit)}" for severity, limit in answer["threshold"].items()
         )
-    return told
+    return words
 
 
-def trust(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+def trust(answer: Mapping[str, Any]) -> list[tuple[str, str]]:
     """How often each needed field is filled, by source, and how much is nobody's."""
     shown = [
         (
@@ -181,47 +181,48 @@ def trust(found: Mapping[str, Any]) -> list[tuple[str, str]]:
             + "".join(f", {source} {ratio:.1%}" for source, ratio in each["by_source"].items() if each["ratio"] < 1)
             + (f"; otherwise {each['instead']} is used" if each["instead"] and each["ratio"] < 1 else ""),
         )
-        for each in found["coverage"]
+        for each in answer["coverage"]
     ]
-    nobody = found["unattributed"]
+    nobody = answer["unattributed"]
     return shown + ([] if nobody is None else [("unattributed", f"{nobody:.1%}")])
 
 
-def amount(found: Mapping[str, Any], number: float, *, summed: bool = False) -> str:
+def amount(answer: Mapping[str, Any], number: float, *, summed: bool = False) -> str:
     """A number in the unit of a KPI and the currency asked for; `summed`: what is divided to get it."""
-    if summed and found["unit"] not in ("seconds", "currency"):
+    if summed and answer["unit"] not in ("seconds", "currency"):
         return f"{number:,.10g}"
-    return value({"value": number, "unit": found["unit"], "currency": found["segment"].get("currency")})
+    return value({"value": number, "unit": answer["unit"], "currency": answer["segment"].get("currency")})
 
 
-def notes(found: dict[str, Any]) -> list[str]:
+def notes(answer: dict[str, Any]) -> list[str]:
     """What a reader should know before the records."""
-    told = [*found["notes"]]
-    if found["absent"]:
-        told.append(f"Not published now: {WHY.get(found['absent'], found['absent'])}.")
-    told += [f"Published {each}." for each in unread_teams(found, found["window"] or "now")]
+    texts = [*answer["notes"]]
+    if answer["absent"]:
+        texts.append(f"Not published now: {WHY.get(answer['absent'], answer['absent'])}.")
+    texts += [f"Published {each}." for each in unread_teams(answer, answer["window"] or "now")]
     # A column may be asked for twice, of different records: the worst says it.
     rare = {
         (each["column"], each["record"]): each["ratio"]
-        for each in sorted(found["coverage"], key=lambda each: each["ratio"] or 0.0, reverse=True)
+        for each in sorted(answer["coverage"], key=lambda each: each["ratio"] or 0.0, reverse=True)
         if each["too_rare"]
     }
-    told += [
-        f"{column} of {record} is known on {ratio:.1%} of the records that should have it, and "
-        f"{found['min_coverage']:.0%} are needed: fill it under fields: of the source, or lower the KPI's min_coverage."
+    texts += [
+        f"{column} of {record} is known on {ratio:.1%} of the records that should have it, "
+        f"and {answer['min_coverage']:.0%} are needed: fill it under fields: of the source, "
+        f"or lower the KPI's min_coverage."
         for (column, record), ratio in rare.items()
     ]
-    if elsewhere := found.get("counts", {}).get("elsewhere"):
-        told.append(f"{elsewhere:,} more records of this segment lie outside this window or have no time.")
-    return told
+    if elsewhere := answer.get("counts", {}).get("elsewhere"):
+        texts.append(f"{elsewhere:,} more records of this segment lie outside this window or have no time.")
+    return texts
 
 
-def telling(found: dict[str, Any]) -> list[str]:
+def telling(answer: dict[str, Any]) -> list[str]:
     """The columns of records that say something, and nothing that another says."""
-    records = found["records"]
-    said = [name for name in found["columns"] if any(row[name] not in (None, "") for row in records)]
-    others = [[row[name] for row in records] for name in said if name != "amount"]
-    return [name for name in said if name != "amount" or [row[name] for row in records] not in others]
+    records = answer["records"]
+    names = [name for name in answer["columns"] if any(row[name] not in (None, "") for row in records)]
+    others = [[row[name] for row in records] for name in names if name != "amount"]
+    return [name for name in names if name != "amount" or [row[name] for row in records] not in others]
 
 
 def cell(content: Any) -> str:

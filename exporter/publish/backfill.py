@@ -20,7 +20,7 @@ from pathlib import Path
 from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.plan import Plan
-from exporter.evaluation.range import FeedsAt, Instants, evaluations
+from exporter.evaluation.range import Instants, SourcesAt, evaluations
 from exporter.evaluation.stats import Distribution, Family
 from exporter.publish.cardinality import Limits
 from exporter.publish.exposition import bound_text
@@ -64,18 +64,18 @@ def begun(job: Job, same: str, *, open_end: bool) -> Job:
 
     `open_end`: it goes to the present, so one begun a while ago is brought to the end it had then.
     """
-    told = job.folder / "job.json"
+    state_file = job.folder / "job.json"
     wanted = {"step": job.instants.step.total_seconds(), "count": job.instants.count, "same": same}
     wanted |= {} if open_end else {"first": job.instants.first.isoformat()}
     try:
-        had = json.loads(told.read_text())
+        had = json.loads(state_file.read_text())
     except (OSError, ValueError):
         had = {}
     if wanted.items() <= had.items():
         return replace(job, instants=replace(job.instants, first=datetime.fromisoformat(had["first"])))
     shutil.rmtree(job.folder, ignore_errors=True)
     job.folder.mkdir()
-    told.write_text(json.dumps(wanted | {"first": job.instants.first.isoformat()}))
+    state_file.write_text(json.dumps(wanted | {"first": job.instants.first.isoformat()}))
     return job
 
 
@@ -90,15 +90,15 @@ def query(chunk: Instants) -> dict[str, str]:
     return {"first": chunk.first.isoformat(), "step": step, "count": str(chunk.count)}
 
 
-def chunk_of(told: Mapping[str, str]) -> Instants:
+def chunk_of(params: Mapping[str, str]) -> Instants:
     """The chunk in a query. Raises ValueError."""
     try:
-        first, step, count = datetime.fromisoformat(told["first"]), int(told["step"]), int(told["count"])
+        first, step, count = datetime.fromisoformat(params["first"]), int(params["step"]), int(params["count"])
     except KeyError as error:
         raise ValueError(f"{error} is missing") from None
     if first.tzinfo is None or not 1 <= step <= LONGEST_STEP or not 1 <= count <= CHUNK:
         raise ValueError(f"first needs an offset from UTC, step is 1 to {LONGEST_STEP} s, and count is 1 to {CHUNK}")
-    bounded(first, told["first"])
+    bounded(first, params["first"])
     return Instants(first=first, step=timedelta(seconds=step), count=count)
 
 
@@ -116,11 +116,11 @@ def fill(job: Job, lines_of: Callable[[Instants], Iterable[Sequence[str]]], show
     shutil.rmtree(job.folder)
 
 
-def part(connection: Connection, plan: Plan, limits: Limits, chunk: Instants, feeds_at: FeedsAt) -> list[Line]:
+def part(connection: Connection, plan: Plan, limits: Limits, chunk: Instants, sources_at: SourcesAt) -> list[Line]:
     """A chunk of instants as the lines of a part."""
     texts: dict[tuple[str, str], list[str]] = {}
     heads: dict[str, str] = {}
-    for evaluation in evaluations(connection, plan, chunk, feeds_at):
+    for evaluation in evaluations(connection, plan, chunk, sources_at):
         for family in families(evaluation, plan, limits):
             heads.setdefault(family.name, head(family))
             for labels, text in samples(family, evaluation.at):
@@ -158,7 +158,7 @@ def samples(family: Family, at: datetime) -> Iterator[tuple[str, str]]:
         labels = "{" + ",".join(pairs) + "}"
         if isinstance(value, Distribution):
             bounds = ((",".join([*pairs, f'le="{bound_text(bound)}"']), count) for bound, count in value.buckets)
-            text = "".join(f"{family.name}_bucket{{{told}}} {float(count)} {when}\n" for told, count in bounds)
+            text = "".join(f"{family.name}_bucket{{{bucket}}} {float(count)} {when}\n" for bucket, count in bounds)
         else:
             text = f"{family.name}{labels} {value} {when}\n"
         yield labels, text

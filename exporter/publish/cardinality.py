@@ -15,7 +15,7 @@ from itertools import product
 
 from exporter.catalogue.kpi import Kpi, kept_apart
 from exporter.evaluation.add import merge
-from exporter.evaluation.breach import NONE, Breach, breach, least, told
+from exporter.evaluation.breach import NONE, Breach, breach, least, levels_of
 from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.figure import Figure, Key, Past, Spread
 from exporter.evaluation.plan import Plan, Setting
@@ -186,8 +186,8 @@ class CardinalityLimiter:
     def left_out(self) -> dict[tuple[str, str], int]:
         """(KPI, label) -> how many of its values are folded into `other`."""
         names = self.names
-        found = {key: len(values - names[key[1]] - {OTHER}) for key, values in self._values.items() if key[1] in names}
-        return {key: count for key, count in found.items() if count}
+        counts = {key: len(values - names[key[1]] - {OTHER}) for key, values in self._values.items() if key[1] in names}
+        return {key: count for key, count in counts.items() if count}
 
     def _renamed(self, figures: Iterable[Figure], names: Names) -> Iterator[Figure]:
         known: dict[tuple[Key, frozenset[str]], Key] = {}
@@ -214,8 +214,8 @@ class CardinalityLimiter:
         """What may give way in the largest metric over the budget in which something may."""
         sized = ((len(g.segments) * max(self._shapes[kpi].widest for kpi in g.kpis), g) for g in self._groups)
         large = sorted((each for each in sized if each[0] > budget), key=lambda each: -each[0])
-        found = (self._finest(group.labels, teams=teams, beyond=beyond) for _, group in large)
-        return next(filter(None, found), None)
+        candidates = (self._finest(group.labels, teams=teams, beyond=beyond) for _, group in large)
+        return next(filter(None, candidates), None)
 
     def _finest(self, labels: Iterable[str], *, teams: bool, beyond: bool) -> str | None:
         """Of labels that may give way the one with the most names; teams after those that KPIs have by themselves."""
@@ -332,7 +332,7 @@ def shapes(figures: Iterable[Figure], settings: Settings, plan: Plan) -> dict[st
 def shape(setting: Setting, windows: int, splits: int, buckets: int) -> Shape:
     """`splits`: how many values the labels of its numerator have."""
     kpi, every = setting.kpi, (setting.threshold, *(threshold for _, threshold in setting.thresholds_by))
-    severities = len({severity for each in every for severity, value in told(each).items() if value is not None})
+    severities = len({severity for each in every for severity, value in levels_of(each).items() if value is not None})
     own = 2 + splits + 2 * (kpi.kind == "ratio") + (kpi.kind == "duration") if kpi.divided else 1
     weekday = int(setting.baselines.weekday_median)
     compared = (len(setting.baselines.kinds) - weekday) * windows + weekday
@@ -352,10 +352,10 @@ def spread_window(kpi: Kpi, plan: Plan) -> str | None:
 
 def by_record(figures: Iterable[Figure], settings: Settings) -> dict[str, list[Figure]]:
     """Figures by the record whose labels they have, in the order of records."""
-    found: dict[str, list[Figure]] = {}
+    figures_of: dict[str, list[Figure]] = {}
     for figure in figures:
-        found.setdefault(settings[figure.kpi].kpi.record, []).append(figure)
-    return dict(sorted(found.items()))
+        figures_of.setdefault(settings[figure.kpi].kpi.record, []).append(figure)
+    return dict(sorted(figures_of.items()))
 
 
 def folded_alike(past: Past, settings: Settings, names: Mapping[str, Names]) -> Past:

@@ -200,15 +200,15 @@ def sample_names(registry: CollectorRegistry) -> frozenset[str]:
 
 def own_families(registry: CollectorRegistry) -> tuple[Family, ...]:
     """What a registry has now in the shape of figures, for those who are pushed to; a label may be missing in some."""
-    found: dict[tuple[str, tuple[str, ...]], list[tuple[tuple[str, ...], float]]] = {}
+    samples_of: dict[tuple[str, tuple[str, ...]], list[tuple[tuple[str, ...], float]]] = {}
     helps: dict[str, str] = {}
     for each in registry.collect():
         for sample in each.samples:
             helps[sample.name] = each.documentation
-            found.setdefault((sample.name, tuple(sample.labels)), []).append(
+            samples_of.setdefault((sample.name, tuple(sample.labels)), []).append(
                 (tuple(sample.labels.values()), sample.value)
             )
-    return tuple(Family(name, helps[name], "gauge", labels, tuple(had)) for (name, labels), had in found.items())
+    return tuple(Family(name, helps[name], "gauge", labels, tuple(had)) for (name, labels), had in samples_of.items())
 
 
 def check(snapshot: Snapshot, *, taken: frozenset[str] = frozenset()) -> None:

@@ -60,11 +60,11 @@ class Series:
 def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
     """Every family of one evaluation, within the limits: sums over segments stay what they were."""
     settings = compile_plan(plan).settings
-    told = beside(evaluation, plan)
-    folded = fold(evaluation.figures, plan, limits, limits.series - sum(map(size, told)))
+    others = beside(evaluation, plan)
+    folded = fold(evaluation.figures, plan, limits, limits.series - sum(map(size, others)))
     single = [figure for figure in folded.figures if not figure.whole]
     baselines = compare(single, folded_alike(evaluation.baselines, settings, folded.names), settings)
-    families = [*kpi_families([*folded.figures, *baselines, *folded.spreads], settings), *told]
+    families = [*kpi_families([*folded.figures, *baselines, *folded.spreads], settings), *others]
     families.append(baseline_absent(unmatched(evaluation, baselines, plan.settings)))
     return Series(
         Snapshot(evaluation.at, tuple(families)), folded.left_out, folded.spread_levels, sum(map(size, families))
@@ -96,7 +96,7 @@ def kpi_families(everything: Iterable[Published], settings: Mapping[str, Setting
         for each in grouped[name]:
             for metric, key, value in made_of(each, settings[name]):
                 samples.setdefault(metric, {})[key] = value
-        yield from (family(metric, settings[name].kpi, found) for metric, found in samples.items())
+        yield from (family(metric, settings[name].kpi, of_metric) for metric, of_metric in samples.items())
 
 
 def made_of(each: Published, setting: Setting) -> Iterator[tuple[str, Key, float | Distribution]]:
@@ -153,35 +153,35 @@ def whole(figure: Figure, kpi: Kpi, key: Key) -> Iterator[tuple[str, Key, float 
             yield kpi.wholes[name], key, value
 
 
-def compared(made: Baseline, setting: Setting) -> Iterator[tuple[str, Key, float]]:
+def compared(baseline: Baseline, setting: Setting) -> Iterator[tuple[str, Key, float]]:
     """(metric, labels, value) of everything published for one baseline."""
     kpi = setting.kpi
-    window = (("window", made.window),) if made.window else ()
-    key: Key = (*window, *made.segment, ("baseline", made.kind))
-    if made.value is not None:
-        yield f"{kpi.metric}_baseline", key, made.value
-    if made.denominator is not None:
-        yield f"{kpi.stem}_baseline_denominator", key, made.denominator
-        if made.numerator is not None:
-            yield f"{kpi.stem}_baseline_numerator", key, made.numerator
+    window = (("window", baseline.window),) if baseline.window else ()
+    key: Key = (*window, *baseline.segment, ("baseline", baseline.kind))
+    if baseline.value is not None:
+        yield f"{kpi.metric}_baseline", key, baseline.value
+    if baseline.denominator is not None:
+        yield f"{kpi.stem}_baseline_denominator", key, baseline.denominator
+        if baseline.numerator is not None:
+            yield f"{kpi.stem}_baseline_numerator", key, baseline.numerator
 
 
-def family(metric: str, kpi: Kpi, found: Mapping[Key, float | Distribution]) -> Family:
+def family(metric: str, kpi: Kpi, samples: Mapping[Key, float | Distribution]) -> Family:
     """One metric with its help; label names as they leave the process."""
     suffix = metric.rsplit("_", 1)[1]
     text = SUFFIX_HELP.get(suffix, "{title}: {help}") if metric != kpi.metric else "{title}: {help}"
-    if "baseline" in dict(next(iter(found))):
+    if "baseline" in dict(next(iter(samples))):
         text = BASELINE_HELP[suffix]
     if metric in kpi.wholes.values():
         text = SUFFIX_HELP["overall"] if suffix == "overall" else WHOLE_HELP + text
     elif kpi.several and metric in kpi.wholes:
         label = LABEL_NAMES.get(kpi.several, kpi.several)
         text += f" Do not add up over {label}: a record of several counts under each, and once in {kpi.wholes[metric]}."
-    if kpi.business and "basis" in dict(next(iter(found))):
+    if kpi.business and "basis" in dict(next(iter(samples))):
         text += " Label basis: in calendar time or business time; never add them up."
     if suffix == "threshold":
         text = "Configured threshold of {metric}, by the severity of the alert. {title}."
-    labels = next(iter(found))
+    labels = next(iter(samples))
     return Family(
         metric,
         text.format(metric=kpi.metric, help=kpi.help, title=kpi.title),
@@ -192,7 +192,7 @@ def family(metric: str, kpi: Kpi, found: Mapping[Key, float | Distribution]) -> 
             else LABEL_NAMES.get(label, label)
             for i, (label, _) in enumerate(labels)
         ),
-        tuple(sorted(((tuple(v for _, v in key), value) for key, value in found.items()), key=lambda item: item[0])),
+        tuple(sorted(((tuple(v for _, v in key), value) for key, value in samples.items()), key=lambda item: item[0])),
     )
 
 

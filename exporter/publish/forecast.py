@@ -64,18 +64,18 @@ def forecast(evaluation: Evaluation, plan: Plan, limits: Limits) -> Forecast:
     """What an evaluation needs and gets."""
     around = sum(map(size, beside(evaluation, plan)))
     whole = fold(evaluation.figures, plan, UNLIMITED, UNLIMITED.series)
-    found = fold(evaluation.figures, plan, limits, limits.series - around)
+    limited = fold(evaluation.figures, plan, limits, limits.series - around)
     by_name = compile_plan(plan).by_name
     folded: dict[tuple[str, str], int] = {}
-    for (kpi, label), count in sorted(found.left_out.items()):
+    for (kpi, label), count in sorted(limited.left_out.items()):
         place = by_name[kpi].kpi.record, label
         folded[place] = max(count, folded.get(place, 0))
-    return Forecast(whole.count + around, found.count + around, folded, found.spread_levels, limits)
+    return Forecast(whole.count + around, limited.count + around, folded, limited.spread_levels, limits)
 
 
-def example(plan: Plan, feeds: Sequence[SourceStatus]) -> list[Figure]:
+def example(plan: Plan, sources: Sequence[SourceStatus]) -> list[Figure]:
     """Figures of every KPI that the sources of a config can have, in all segments that an example organisation has."""
-    absent = unfits(plan, with_configured(plan, feeds))
+    absent = unfits(plan, with_configured(plan, sources))
     return [
         figure
         for name, measure in compile_plan(plan).by_name.items()
@@ -106,13 +106,13 @@ def segments_of(labels: Sequence[str], record: str, plan: Plan) -> Iterator[Key]
     owned = {label: of for label, of in zip(labels, values, strict=True) if label in OF_ONE_TEAM}
     after = dict(pairwise(STAGES))
     for each in product(*values):
-        found = dict(zip(labels, each, strict=True))
-        if "to" in found and after.get(found.get("from", "")) != found["to"]:
+        segment = dict(zip(labels, each, strict=True))
+        if "to" in segment and after.get(segment.get("from", "")) != segment["to"]:
             continue
-        places = [of.index(found[label]) for label, of in owned.items()]
-        if TEAM in found and any(teams[place % len(teams)] != found[TEAM] for place in places):
+        places = [of.index(segment[label]) for label, of in owned.items()]
+        if TEAM in segment and any(teams[place % len(teams)] != segment[TEAM] for place in places):
             continue
-        yield tuple(found.items())
+        yield tuple(segment.items())
 
 
 def values_of(label: str, record: str, plan: Plan) -> tuple[str, ...]:
@@ -123,7 +123,7 @@ def values_of(label: str, record: str, plan: Plan) -> tuple[str, ...]:
     if known.get(label):
         return tuple(known[label])
     of_record = [record, *RECORDS] if record in RECORDS else [*RECORDS]
-    words = next((found for name in of_record if (found := words_of(name, label))), ())
+    words = next((words_here for name in of_record if (words_here := words_of(name, label))), ())
     return words or tuple(f"{label}{i}" for i in range({**EXAMPLE, **APART}.get(label, MANY)))
 
 
@@ -135,12 +135,12 @@ def words_of(record: str, label: str) -> tuple[str, ...]:
 
 def assumed(plan: Plan, figures: Sequence[Figure]) -> str:
     """What the example has, in words."""
-    found: dict[str, set[str]] = {}
+    values: dict[str, set[str]] = {}
     for label, value in (pair for segment in {figure.segment for figure in figures} for pair in segment):
-        found.setdefault(label, set()).add(value)
-    of_labels = [(len(found[label]), label) for label in EXAMPLE if label in found]
-    told = [f"{count}{'' if number else ' values'} of {label}" for number, (count, label) in enumerate(of_labels)]
-    configured = [label for label, of in (("team", plan.teams), ("workflow", plan.workflows)) if of and label in found]
-    return f"for an example with {', '.join(told)}" + (
+        values.setdefault(label, set()).add(value)
+    of_labels = [(len(values[label]), label) for label in EXAMPLE if label in values]
+    texts = [f"{count}{'' if number else ' values'} of {label}" for number, (count, label) in enumerate(of_labels)]
+    configured = [label for label, of in (("team", plan.teams), ("workflow", plan.workflows)) if of and label in values]
+    return f"for an example with {', '.join(texts)}" + (
         f" ({' and '.join(configured)} as configured)" if configured else ""
     )

@@ -115,13 +115,13 @@ class Otlp:
         self._observations = self._observed(families)
 
     def _observed(self, families: Iterable[Family]) -> dict[str, list[Observation]]:
-        found: dict[str, list[Observation]] = {}
+        observations: dict[str, list[Observation]] = {}
         for family in families:
             for name, labels, value in samples(family):
-                found.setdefault(name, []).append(Observation(value, labels))
+                observations.setdefault(name, []).append(Observation(value, labels))
             with self._lock:
                 self._meet(family)
-        return found
+        return observations
 
     def _meet(self, family: Family) -> None:
         """An instrument for every name, once: what vanishes later is merely not observed any more."""
@@ -235,9 +235,9 @@ class _Session(requests.Session):
                 answer.ParseFromString(content)
         except (json_format.ParseError, DecodeError, ValueError):
             return  # 200 is what counts; some say more in a form of their own
-        told = answer.partial_success
-        self.rejected.points += min(max(told.rejected_data_points, 0), self._most)
-        self.rejected.words = " ".join(told.error_message.split())[:LONGEST_WORD] or self.rejected.words
+        partial = answer.partial_success
+        self.rejected.points += min(max(partial.rejected_data_points, 0), self._most)
+        self.rejected.words = " ".join(partial.error_message.split())[:LONGEST_WORD] or self.rejected.words
 
 
 def _as_configured(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -292,8 +292,8 @@ class _Silence(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if not record.name.startswith("opentelemetry.exporter"):
             log.warning("OpenTelemetry SDK: %s", record.getMessage())
-        elif told := [_plain(each) for each in _arguments(record) if each not in (None, "metrics")]:
-            self.reason = " ".join(told)
+        elif words := [_plain(each) for each in _arguments(record) if each not in (None, "metrics")]:
+            self.reason = " ".join(words)
 
 
 def _arguments(record: logging.LogRecord) -> Iterator[Any]:

@@ -29,18 +29,18 @@ GROUPS = {"numerator": "in the numerator", "denominator": "in the denominator on
 
 def link(kpi: str, **query: Any) -> str:
     """The page that explains a KPI."""
-    return "/explain?" + urlencode({"kpi": kpi} | {name: given for name, given in query.items() if given})
+    return "/explain?" + urlencode({"kpi": kpi} | {name: text for name, text in query.items() if text})
 
 
 def cards(plan: Plan, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What /kpis shows: a card for each KPI, with how it stands in the window that alerts look at."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
+    by_kpi: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
-        found.setdefault(row["kpi"], []).append(row)
-    made = [_card(setting, plan, found.get(setting.kpi.name, ())) for setting in plan.settings]
-    fed = {card["record"] for card in made if card["standing"]}
+        by_kpi.setdefault(row["kpi"], []).append(row)
+    shown = [_card(setting, plan, by_kpi.get(setting.kpi.name, ())) for setting in plan.settings]
+    fed = {card["record"] for card in shown if card["standing"]}
     # What has figures comes first: the records that are fed, and the figures there are of each.
-    return sorted(made, key=lambda card: (card["record"] not in fed, card["record"], not card["standing"]))
+    return sorted(shown, key=lambda card: (card["record"] not in fed, card["record"], not card["standing"]))
 
 
 def _card(setting: Setting, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -91,42 +91,44 @@ def _card(setting: Setting, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> di
     }
 
 
-def page(found: dict[str, Any]) -> dict[str, Any]:
+def page(answer: dict[str, Any]) -> dict[str, Any]:
     """What /explain shows of an answer."""
-    kpi, counted = found["kpi"], found.get("counted")
-    base = {**found["segment"], "window": found["window"]} | ({"at": found["at"]} if found["pinned"] else {})
-    last = found.get("pages", 1)
-    number = found.get("page", 1)
+    kpi, counted = answer["kpi"], answer.get("counted")
+    base = {**answer["segment"], "window": answer["window"]} | ({"at": answer["at"]} if answer["pinned"] else {})
+    last = answer.get("pages", 1)
+    number = answer.get("page", 1)
     return {
-        "title": found["title"],
+        "title": answer["title"],
         "kpi": kpi,
-        "help": found["help"],
-        "details": found["details"],
-        "windows": [(name, link(kpi, **base | {"window": name}), name == found["window"]) for name in found["windows"]],
-        "window": found["window"],
-        "segment": found["segment"],
-        "apart": _apart(found, base),
-        "judged": _judged(found),
-        "whole": link(kpi, window=found["window"]) if found["segment"].keys() - {"basis", *found["apart"]} else None,
-        "numbers": numbers(found),
+        "help": answer["help"],
+        "details": answer["details"],
+        "windows": [
+            (name, link(kpi, **base | {"window": name}), name == answer["window"]) for name in answer["windows"]
+        ],
+        "window": answer["window"],
+        "segment": answer["segment"],
+        "apart": _apart(answer, base),
+        "judged": _judged(answer),
+        "whole": link(kpi, window=answer["window"]) if answer["segment"].keys() - {"basis", *answer["apart"]} else None,
+        "numbers": numbers(answer),
         "baselines": [
             (
                 " ".join((each["baseline"].replace("_", " "), *each.get("split", {}).values())),
-                baseline(each, found["unit"]),
+                baseline(each, answer["unit"]),
                 _times(each),
             )
-            for each in found.get("baselines", ())
+            for each in answer.get("baselines", ())
         ],
-        "definition": [(TERMS[name], text) for name, text in found["definition"].items()],
-        "series": found["series"],
-        "guard": [(name, link(name, window=found["window"])) for name in found["guard"]],
-        "notes": notes(found),
-        "trust": trust(found),
-        "sources": [(s["source"], s["state"], cell(s["last_success"]) or "never") for s in found["sources"]],
-        "parts": [_part(part, found) for part in found.get("parts", ())],
-        "groups": _groups(found, base),
-        "columns": [name.replace("_", " ") for name in _columns(found)],
-        "records": [_record(row, found) for row in found.get("records", ())],
+        "definition": [(TERMS[name], text) for name, text in answer["definition"].items()],
+        "series": answer["series"],
+        "guard": [(name, link(name, window=answer["window"])) for name in answer["guard"]],
+        "notes": notes(answer),
+        "trust": trust(answer),
+        "sources": [(s["source"], s["state"], cell(s["last_success"]) or "never") for s in answer["sources"]],
+        "parts": [_part(part, answer) for part in answer.get("parts", ())],
+        "groups": _groups(answer, base),
+        "columns": [name.replace("_", " ") for name in _columns(answer)],
+        "records": [_record(row, answer) for row in answer.get("records", ())],
         "page": number,
         "pages": last,
         "previous": link(kpi, **base, counted=counted, page=number - 1) if number > 1 else None,
@@ -139,68 +141,68 @@ def _times(each: Mapping[str, Any]) -> str:
     return ", ".join(f"{begin[:16]} to {end[:16]}".replace("T", " ") for begin, end in each["periods"])
 
 
-def _part(part: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    told = part["numbers"]
-    which = told and told["denominator" if part["part"] == "denominator" else "numerator"]
+def _part(part: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+    numbers = part["numbers"]
+    which = numbers and numbers["denominator" if part["part"] == "denominator" else "numerator"]
     return {
         "title": part["title"],
         "part": part["part"],
         "amount": "no value" if which is None else amount(part, which, summed=True),
-        "href": link(part["kpi"], **part["segment"], window=found["window"]),
+        "href": link(part["kpi"], **part["segment"], window=answer["window"]),
     }
 
 
-def _apart(found: Mapping[str, Any], base: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _apart(answer: Mapping[str, Any], base: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(label=value, link) of each other value that the figure could be of, instead of the one shown."""
-    made, labels = [], list(found["apart"])
-    for i, (label, values) in enumerate(found["apart"].items()):
+    links, labels = [], list(answer["apart"])
+    for i, (label, values) in enumerate(answer["apart"].items()):
         # Another stage is left for another one: what follows is chosen anew.
-        kept = {name: value for name, value in base.items() if name not in labels[i + 1 :]}
-        others = (value for value in sorted(values) if value != found["segment"][label])
-        made += [(f"{label}={value}", link(found["kpi"], **{**kept, label: value})) for value in others]
-    return made
+        others_of = {name: value for name, value in base.items() if name not in labels[i + 1 :]}
+        others = (value for value in sorted(values) if value != answer["segment"][label])
+        links += [(f"{label}={value}", link(answer["kpi"], **{**others_of, label: value})) for value in others]
+    return links
 
 
-def _judged(found: dict[str, Any]) -> str:
+def _judged(answer: dict[str, Any]) -> str:
     """Which threshold the figure breaks, if any."""
-    if not found["numbers"] or not found["threshold"]:
+    if not answer["numbers"] or not answer["threshold"]:
         return ""
-    judged = against(found["numbers"] | {"threshold": found["threshold"], "better": found["better"]})
-    return judged if judged in ("warning", "critical") else ""
+    level = against(answer["numbers"] | {"threshold": answer["threshold"], "better": answer["better"]})
+    return level if level in ("warning", "critical") else ""
 
 
-def _groups(found: Mapping[str, Any], base: Mapping[str, Any]) -> list[tuple[str, str, str, bool]]:
+def _groups(answer: Mapping[str, Any], base: Mapping[str, Any]) -> list[tuple[str, str, str, bool]]:
     """(words, how many, link, whether it is shown now) of each group of records that there can be."""
-    if "counts" not in found:
+    if "counts" not in answer:
         return []
-    counts, chosen = found["counts"], found["counted"]
+    counts, chosen = answer["counts"], answer["counted"]
     shown: list[tuple[str, int, str | None]] = [("all", sum(counts[group] for group in GROUPS), None)]
-    shown += [(_words(group, found), counts[group], group) for group in GROUPS if counts[group]]
+    shown += [(_words(group, answer), counts[group], group) for group in GROUPS if counts[group]]
     return [
-        (words, f"{count:,}", link(found["kpi"], **base, counted=group), group == chosen)
+        (words, f"{count:,}", link(answer["kpi"], **base, counted=group), group == chosen)
         for words, count, group in shown
     ]
 
 
-def _short(group: str, found: Mapping[str, Any]) -> str:
-    return group if found["kind"] == "ratio" else ("no" if group == "no" else "yes")
+def _short(group: str, answer: Mapping[str, Any]) -> str:
+    return group if answer["kind"] == "ratio" else ("no" if group == "no" else "yes")
 
 
-def _words(group: str, found: Mapping[str, Any]) -> str:
-    return "counted" if group == "numerator" and found["kind"] != "ratio" else GROUPS[group]
+def _words(group: str, answer: Mapping[str, Any]) -> str:
+    return "counted" if group == "numerator" and answer["kind"] != "ratio" else GROUPS[group]
 
 
-def _columns(found: dict[str, Any]) -> list[str]:
+def _columns(answer: dict[str, Any]) -> list[str]:
     """The columns of the table; `url` is the link on `id`."""
-    return [name for name in telling(found) if name != "url"] if "columns" in found else []
+    return [name for name in telling(answer) if name != "url"] if "columns" in answer else []
 
 
-def _record(row: Mapping[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+def _record(row: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     url = str(row["url"] or "")
-    cells = [(name.replace("_", " "), cell(row[name])) for name in _columns(found)]
+    cells = [(name.replace("_", " "), cell(row[name])) for name in _columns(answer)]
     return {
         "counted": row["counted"],
-        "cells": [(name, _short(text, found) if name == "counted" else text) for name, text in cells],
+        "cells": [(name, _short(text, answer) if name == "counted" else text) for name, text in cells],
         # Whatever else a platform calls a link is not one to follow.
         "url": url if url.startswith(("https://", "http://")) else None,
     }

@@ -59,4 +59,4 @@ def kept(db: Database) -> dict[str, FrozenBaseline]:
         parts.setdefault((kpi, fingerprint, begins, ends, computed), []).append(
             (part, windowed, pairs, numerator, denominator)
         )
-    return {head[0]: FrozenBaseline(*head, tuple(found)) for head, found in parts.items()}
+    return {head[0]: FrozenBaseline(*head, tuple(values)) for head, values in parts.items()}

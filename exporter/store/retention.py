@@ -29,7 +29,7 @@ class Retention:
         self._last_round: float | None = None
         self._cleaned: float | None = None
 
-    def round(self, at: datetime, kept: timedelta) -> int:
+    def round(self, at: datetime, longest: timedelta) -> int:
         """Deletes what is older than `kept`, if it is time for it; returns how many records that were."""
         passed = self._seconds()
         if not self._steady(at, passed):
@@ -40,11 +40,11 @@ class Retention:
         reached = self._store.reached(at)
         if reached is None:
             return 0
-        before = reached - kept
+        before = reached - longest
         deleted = self._store.retain(before, SHARE)
         if deleted:
-            told = ", ".join(f"{name} {count}" for name, count in sorted(deleted.items()))
-            log.info("deleted records older than %s: %s", f"{before:%Y-%m-%d %H:%M} UTC", told)
+            counts = ", ".join(f"{name} {count}" for name, count in sorted(deleted.items()))
+            log.info("deleted records older than %s: %s", f"{before:%Y-%m-%d %H:%M} UTC", counts)
         return sum(deleted.values())
 
     def clean(self) -> None:

@@ -118,9 +118,9 @@ class Table:
         last = f"greatest({', '.join(self.times)})"
         most = ceil(self.count(db) * share)
         query = f'select rowid, {last} from "{self.name}" where {last} < ? order by 2 limit {most}'
-        found = db.execute(query, [naive(before)]).fetchall()
-        self.delete_rows(db, [rowid for rowid, _ in found])
-        return len(found), found[-1][1] if found else None
+        expired = db.execute(query, [naive(before)]).fetchall()
+        self.delete_rows(db, [rowid for rowid, _ in expired])
+        return len(expired), expired[-1][1] if expired else None
 
     def erase_person(self, db: Database, hashed: str) -> int:
         """Deletes the rows that are about a person, empties what names the person in others; returns how many."""
@@ -163,8 +163,8 @@ class Table:
         """The newest time in a source's rows that is not after `until`."""
         past = ", ".join(f"max({name}) filter ({name} <= $until)" for name in self.times)
         query = f'select greatest({past}) from "{self.name}" where source = $source'
-        found: datetime | None = db.execute(query, {"until": naive(until), "source": source}).fetchall()[0][0]
-        return found.replace(tzinfo=UTC) if found else None
+        moment: datetime | None = db.execute(query, {"until": naive(until), "source": source}).fetchall()[0][0]
+        return moment.replace(tzinfo=UTC) if moment else None
 
     def newest_of(self, records: Iterable[Record], until: datetime) -> datetime | None:
         """The newest time in these records that is not after `until`."""

@@ -48,7 +48,7 @@ def plan(record: str) -> Plan:
 
 def measure(rows: int, record: str, room: dict[str, object]) -> str:
     """A line of the table."""
-    feeds, chosen = [SourceStatus(source="bench", records=frozenset({record}))], plan(record)
+    sources, chosen = [SourceStatus(source="bench", records=frozenset({record}))], plan(record)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.duckdb"
         with Store.open(path, threads=2, memory_limit="4GB") as store, store.reading() as reader:
@@ -57,8 +57,8 @@ def measure(rows: int, record: str, room: dict[str, object]) -> str:
         opened = Store.open(path, **room)  # type: ignore[arg-type]  # two settings of two types
         with opened as store, store.reading() as reader:
             scan = best(3, lambda: reader.execute(by_hand(record)).fetchall())
-            figures = len(evaluate(reader, chosen, AT, feeds).figures)
-            ours = best(1, lambda: evaluate(reader, chosen, AT, feeds))
+            figures = len(evaluate(reader, chosen, AT, sources).figures)
+            ours = best(1, lambda: evaluate(reader, chosen, AT, sources))
     memory = f"{peak()} MB" if peak() > before else f"below {before} MB"
     return (
         f"| {rows:,} {record} | {len(chosen.settings)} | {figures:,} | {ours:.2f} s | {scan:.3f} s "
