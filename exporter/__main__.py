@@ -159,7 +159,7 @@ def run(
 
     config = loaded(config_path, level, style)
     if check_only:
-        _say_sound(config)
+        _say_valid(config)
         return
     options = ServeOptions(
         addresses=addresses or (LISTEN,),
@@ -229,7 +229,7 @@ def check(config_path: Path, live: bool) -> None:
     from exporter.cli.expected import expected
 
     config = loaded(config_path)
-    _say_sound(config)
+    _say_valid(config)
     for line in guarded(lambda: expected(config)):
         click.echo(line)
     if live:
@@ -248,7 +248,7 @@ def _ask_sources(config: "Config") -> None:
         fail("not every source answered as expected")
 
 
-def _say_sound(config: "Config") -> None:
+def _say_valid(config: "Config") -> None:
     for warning in config.warnings:
         click.echo(warning, err=True)
     sources = f"{len(config.sources)} source{'s' if len(config.sources) != 1 else ''}"

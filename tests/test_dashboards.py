@@ -16,7 +16,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.catalogue.kpi import APART, Kpi, catalogue
+from exporter.catalogue.kpi import NON_ADDITIVE, Kpi, catalogue
 from exporter.evaluation.stats import Z95, wilson
 from exporter.render import WINDOWS
 from exporter.render.dashboards import every_panel, queries
@@ -421,7 +421,7 @@ def test_what_must_never_be_added_up_stays_apart_whichever_kpi_is_chosen() -> No
         "week",
     }
 
-    assert never | {"basis"} <= set(APART)
+    assert never | {"basis"} <= set(NON_ADDITIVE)
 
 
 INFO = 'outcome_kpi_info{{job="o",instance="a:1",kpi="{}",unit="{}",better="{}"}}'

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exporter import config
 from exporter.base.strict_yaml import Mistakes
 from exporter.catalogue.kpi import Kpi, catalogue
-from exporter.catalogue.lint import Judge
+from exporter.catalogue.lint import lint
 from exporter.config import Config
 from exporter.config.own_kpis import KEYS
 from exporter.connectors import CONNECTORS
@@ -49,7 +49,7 @@ OWN = (
 
 @pytest.mark.parametrize("kpi", catalogue().values(), ids=catalogue().keys())
 def test_what_is_asked_of_users_holds_for_our_own_kpis(kpi: Kpi) -> None:
-    assert list(Judge(kpi, catalogue(), catalogue(), facts_schema.columns()).faults()) == []
+    assert list(lint(kpi, catalogue(), catalogue(), facts_schema.columns())) == []
 
 
 def test_facts_tell_their_columns_and_what_kind_each_is() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exporter.catalogue.kpi import Kpi, catalogue, kept_apart
+from exporter.catalogue.kpi import Kpi, catalogue, non_additive
 from exporter.cli.terminal import every_page
 from exporter.config import Config
 from exporter.explain.query import LARGEST_SIZE, question
@@ -82,7 +82,7 @@ def test_the_records_shown_come_to_the_published_figure(demo: Explained, name: s
     both = [series for series in (f"{kpi.stem}_numerator", f"{kpi.stem}_denominator") if series in kpi.series]
     upper, *lower = [demo.published(series, kpi.window) for series in both or [kpi.metric]]
     one = max(upper, key=lambda sample: sample[1])[0]
-    whole = {label: value for label, value in one.items() if label in kept_apart(kpi)}
+    whole = {label: value for label, value in one.items() if label in non_additive(kpi)}
 
     assert len(upper) > 0
     for segment in (whole, one):
@@ -93,5 +93,5 @@ def test_the_records_shown_come_to_the_published_figure(demo: Explained, name: s
         assert numbers == pytest.approx(figure)
         if kpi.kind != "derived":
             assert shown(kpi, answer["records"]) == pytest.approx(figure)
-        elif segment is one or not kpi.matched:  # of matched parts some have no segment in common
+        elif segment is one or not kpi.only_matched_segments:  # of matched parts some have no segment in common
             assert of_parts(kpi, answer["parts"]) == pytest.approx(figure)

@@ -520,7 +520,7 @@ def test_segments_add_up_to_the_whole(tmp_path: Path, seed: int) -> None:
     of_segments = totals(evaluated(tmp_path, [records], AT).figures)
 
     # What is matched by team is known of teams only.
-    by_team = {setting.kpi.name for setting in plan().settings if setting.kpi.matched}
+    by_team = {setting.kpi.name for setting in plan().settings if setting.kpi.only_matched_segments}
     assert by_team <= {kpi for kpi, _, _ in of_segments}
     assert expected
     assert expected == {key: parts for key, parts in of_segments.items() if key[0] not in by_team}

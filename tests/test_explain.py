@@ -295,9 +295,9 @@ def test_an_amount_that_is_a_column_of_the_record_is_shown_once(store: Store) ->
 
 def test_the_page_says_which_threshold_is_broken(store: Store) -> None:
     broken = Case(BOOKINGS, store).explain()
-    sound = Case(BOOKINGS, store).explain() | {"threshold": {"warning": 0.9}}
+    whole = Case(BOOKINGS, store).explain() | {"threshold": {"warning": 0.9}}
 
-    assert (page(broken | {"threshold": {"warning": 0.1, "critical": 0.9}})["judged"], page(sound)["judged"]) == (
+    assert (page(broken | {"threshold": {"warning": 0.1, "critical": 0.9}})["judged"], page(whole)["judged"]) == (
         "warning",
         "",
     )

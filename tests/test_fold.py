@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.catalogue import kpi
-from exporter.catalogue.kpi import kept_apart
+from exporter.catalogue.kpi import non_additive
 from exporter.evaluation.breach import NONE, breach, least
 from exporter.evaluation.figure import Evaluation, Figure
 from exporter.evaluation.instant import evaluate
@@ -178,7 +178,7 @@ def test_what_must_never_be_added_up_is_never_folded(tmp_path: Path) -> None:
         for metric, each in kpis.items()
         for labels in told(made, metric)
         for label, value in labels
-        if value == "other" and label in kept_apart(each)
+        if value == "other" and label in non_additive(each)
     ]
 
     assert added_up == []

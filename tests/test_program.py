@@ -169,12 +169,12 @@ async def test_every_kind_of_trouble_is_named_and_stays_where_it_is(tmp_path: Pa
 
 async def test_a_reload_takes_the_new_config_or_keeps_the_old_one(tmp_path: Path, program: Program) -> None:
     path = tmp_path / "outcome.yaml"
-    sound = path.read_text()
+    valid = path.read_text()
     await program.until(lambda samples: no_show(samples) is not None)
-    path.write_text(sound + "wrong_key: 1\n")
+    path.write_text(valid + "wrong_key: 1\n")
     program.process.send_signal(signal.SIGHUP)
     refused = await program.until(lambda samples: value(samples, "outcome_config_last_reload_successful") == 0)
-    path.write_text(sound + "kpis: {no_show_ratio: {threshold: {warning: 0.21}}}\n")
+    path.write_text(valid + "kpis: {no_show_ratio: {threshold: {warning: 0.21}}}\n")
     program.process.send_signal(signal.SIGHUP)
     taken = await program.until(
         lambda samples: value(samples, "outcome_no_show_ratio_threshold", window="7d", severity="warning") == 0.21

@@ -390,7 +390,7 @@ def test_a_config_gets_the_rules_of_exactly_its_thresholds(tmp_path: Path) -> No
     made = {group["name"]: group for group in yaml.safe_load(path.read_text())["groups"]}
     plan = config.load(OWN, catalogue(), CONNECTORS, {}).plan
     kpis = {setting.kpi.name: levelled_as(setting, [name for name, _ in plan.windows]) for setting in plan.settings}
-    ruled = [kpis[setting.kpi.name] for setting in plan.settings if setting.limited]
+    ruled = [kpis[setting.kpi.name] for setting in plan.settings if setting.has_threshold]
     names = {"outcome-" + kpi.name.replace("_", "-") for kpi in ruled}
 
     assert {name for name in made if not name.endswith("-spike")} == names

@@ -30,12 +30,12 @@ SETTLED = timedelta(days=1)
 """How long after its end a period is waited for: events come in late, and a frozen figure stays as it is."""
 INSTANT = timedelta(microseconds=1)
 """The shortest time: a period ends just before the day after its last."""
-TELLING = (
+DEFINING = (
     *("facts", "kind", "placed_by", "numerator_placed_by", "numerator", "minus", "denominator", "value", "weight"),
-    *("where", "per", "aggregate", "labels", "lacks", "numerator_labels", "drop", "matched", "business"),
-    "on_hold",
+    *("where", "per", "aggregate", "labels", "missing_labels", "numerator_labels", "drop", "only_matched_segments"),
+    *("business", "on_hold"),
 )
-"""The keys of a KPI that make another figure of it."""
+"""The fields of a KPI that define its value: where one of them changes, a frozen baseline no longer fits."""
 
 
 class Fixed:
@@ -161,7 +161,7 @@ def fingerprint(plan: Plan, setting: Setting, period: Period) -> str:
 def definition(plan: Plan, setting: Setting) -> list[object]:
     """A KPI as it is configured: its declaration, parameters, labels, and the SQL of its facts."""
     kpi = setting.kpi
-    declared = kpi.model_dump(mode="json", include={*TELLING}, exclude_defaults=True)
+    declared = kpi.model_dump(mode="json", include={*DEFINING}, exclude_defaults=True, by_alias=True)
     if kpi.kind == "derived":
         return [kpi.name, declared]
     built_on = facts_below(kpi.facts)

@@ -22,7 +22,7 @@ BASELINES = ("fixed", "previous", "control", "weekday_median")
 BUCKETS = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 172800.0, 604800.0, 2592000.0)
 """Upper bounds of duration distributions, in seconds: a minute to 30 days."""
 
-APART = ("currency", "claim", "basis", "from", "to", "week")
+NON_ADDITIVE = ("currency", "claim", "basis", "from", "to", "week")
 """The labels over which no KPI is added up."""
 PARTS = ("numerator", "minus", "denominator")
 """The keys that say what a derived KPI is made of."""
@@ -79,7 +79,7 @@ class Needed(Frozen):
     among: str = "true"
     has: str = ""  # default: the column is not null
     placed_by: str | None = None  # without one, how it is filled is a figure of now
-    instead: str | None = None  # what stands in by definition: then its absence is told, but withdraws nothing
+    fallback: str | None = None  # the column used where it is missing: then nothing is withdrawn, only reported
     bases: tuple[Basis, ...] = ()  # of a duration: the bases that need it; its absence withdraws those only
 
     @property
@@ -109,7 +109,7 @@ class Kpi(Frozen):
     facts: str
     needs: tuple[str, ...]  # records without which there is no figure
     uses: tuple[str, ...] = ()  # records that make the figure better where they are fed
-    instead: tuple[str, ...] = ()  # records any of which does where those it needs are not fed
+    alternative_records: tuple[str, ...] = ()  # any of these will do where no source feeds those it needs
     title: str
     alert_says: str = ""  # how its alert begins, where the title does not do: {value}, and labels by name
     help: str  # what it is, in one or two sentences
@@ -130,13 +130,16 @@ class Kpi(Frozen):
     )
     aggregate: Literal["sum", "max"] = "sum"
     labels: tuple[str, ...] = ()  # beside those configured for the record
-    lacks: tuple[str, ...] = ()  # labels configured for the record that its facts cannot have
+    # Labels configured for its record that its rows cannot have.
+    missing_labels: Annotated[tuple[str, ...], Field(alias="lacks")] = ()
     numerator_labels: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()  # labels of a derived KPI's parts that are summed away
-    apart: tuple[str, ...] = ()  # labels over which it is not added up, beside APART
+    # Labels over which it is never added up, beside NON_ADDITIVE.
+    non_additive_labels: Annotated[tuple[str, ...], Field(alias="apart")] = ()
     several: str | None = None  # the label of which a row may have several values: it is not added up over that one
     segmented: bool = True  # by the labels configured for its record
-    matched: bool = False  # of a derived KPI: only in segments that have a denominator
+    # Of a derived KPI: whether it is left out of segments that have no denominator.
+    only_matched_segments: Annotated[bool, Field(alias="matched")] = False
     params: Mapping[str, Param] = {}
     fields: tuple[Needed, ...] = ()  # those without which it is wrong; not those whose absence is the figure
     unattributed: Unattributed | None = None
@@ -184,7 +187,7 @@ class Kpi(Frozen):
     @property
     def fed_by(self) -> frozenset[str]:
         """Every record its figures are made from."""
-        return frozenset((*self.needs, *self.instead, *self.uses))
+        return frozenset((*self.needs, *self.alternative_records, *self.uses))
 
     @property
     def stem(self) -> str:
@@ -288,6 +291,11 @@ def _mistake(document: strict_yaml.Document, where: tuple[str, ...], item: Mappi
     return strict_yaml.Mistake(document.file, document.line(path), ".".join(path), str(item["msg"]))
 
 
+def key_of(name: str) -> str:
+    """The key under which a field of a KPI is written in YAML."""
+    return Kpi.model_fields[name].alias or name
+
+
 def _loose_ends(folder: Path, kpis: Mapping[str, Kpi]) -> list[strict_yaml.Mistake]:
     """Guards and parts that name no KPI; KPIs without a guard."""
     bare = [strict_yaml.Mistake(str(folder), 0, name, "has no guard") for name, kpi in kpis.items() if not kpi.guard]
@@ -344,14 +352,14 @@ def listed(label: str) -> str:
     return f"{label}s"
 
 
-def kept_apart(kpi: Kpi) -> tuple[str, ...]:
+def non_additive(kpi: Kpi) -> tuple[str, ...]:
     """The labels over which a KPI is never added up."""
-    return (*APART, *kpi.apart)
+    return (*NON_ADDITIVE, *kpi.non_additive_labels)
 
 
 def labels_of(kpi: Kpi, configured: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """The columns whose values segment a KPI that is not derived: those configured for its record, then its own."""
-    of_record = [label for label in configured.get(kpi.record, ()) if kpi.segmented and label not in kpi.lacks]
+    of_record = [label for label in configured.get(kpi.record, ()) if kpi.segmented and label not in kpi.missing_labels]
     return tuple(dict.fromkeys((*of_record, *kpi.labels)))
 
 

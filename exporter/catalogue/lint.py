@@ -13,7 +13,7 @@ from exporter.base.strict_yaml import did_you_mean
 from exporter.catalogue import facts as headers
 from exporter.catalogue import lint_derived
 from exporter.catalogue.expression import Expression, ExpressionError, Kind, amount, predicate
-from exporter.catalogue.kpi import Kpi, labels_made
+from exporter.catalogue.kpi import Kpi, key_of, labels_made
 from exporter.catalogue.lint_derived import Fault
 from exporter.records import RECORDS, person_columns
 from exporter.records.columns import COLUMNS
@@ -31,7 +31,7 @@ SHAPE: Mapping[str, frozenset[str]] = {
     "count": frozenset({"where", "per", "placed_by"}),
     "sum": frozenset({"value", "where", "aggregate", "placed_by"}),
     "state": frozenset({"value", "where", "aggregate"}),
-    "derived": frozenset({"numerator", "minus", "denominator", "per", "drop", "matched"}),
+    "derived": frozenset({"numerator", "minus", "denominator", "per", "drop", "only_matched_segments"}),
 }
 """Kind of KPI -> the keys that shape it; the others of these would be passed over in silence."""
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -48,9 +48,14 @@ QUOTED = re.compile(r"'(?:[^']|'')*'")
 TEXT = re.compile(r"[^{}\"\\\x00-\x1f]+")
 
 
+def lint(kpi: Kpi, kpis: Mapping[str, Kpi], shipped: Mapping[str, Kpi], columns: Columns) -> Iterator[Fault]:
+    """Everything that is wrong with one KPI among `kpis`; on its facts it may do what the `shipped` ones on them do."""
+    return _Lint(kpi, kpis, shipped, columns).faults()
+
+
 @dataclass(frozen=True)
-class Judge:
-    """Judges one KPI among `kpis`; what is allowed on its facts is what the `shipped` ones on them do."""
+class _Lint:
+    """The lint of one KPI."""
 
     kpi: Kpi
     kpis: Mapping[str, Kpi]
@@ -122,10 +127,10 @@ class Judge:
 
     def _shape(self) -> Iterator[Fault]:
         kpi = self.kpi
-        every, known = frozenset().union(*SHAPE.values()), ", ".join(sorted(SHAPE[kpi.kind]))
+        every, known = frozenset().union(*SHAPE.values()), ", ".join(sorted(map(key_of, SHAPE[kpi.kind])))
         for key in sorted((every - SHAPE[kpi.kind]) & kpi.model_fields_set):
             if getattr(kpi, key) != type(kpi).model_fields[key].default:
-                yield (key,), f"a KPI of kind {kpi.kind} does not take {key}; its keys: {known}"
+                yield (key_of(key),), f"a KPI of kind {kpi.kind} does not take {key_of(key)}; its keys: {known}"
         yield from self._placed()
         yield from self._business()
         if kpi.per and (kpi.per == "day") != (kpi.kind == "count"):
@@ -276,15 +281,15 @@ def expressions(kpi: Kpi, columns: Mapping[str, Kind]) -> Iterator[tuple[str, Ex
             yield key, read
 
 
-def sound(kpi: Kpi, columns: Mapping[str, Kind]) -> Kpi:
+def checked(kpi: Kpi, columns: Mapping[str, Kind]) -> Kpi:
     """A KPI without faults, with its SQL as checked; what was written is kept to be shown."""
-    checked: dict[str, str] = {}
+    sql: dict[str, str] = {}
     written: dict[str, str] = {}
     for key, read in expressions(kpi, columns):
         if isinstance(read, Expression):
-            checked[key] = _opened(read.sql, {f'CAST("{_stand_in(n)}" AS DOUBLE)': n for n in kpi.params})
+            sql[key] = _opened(read.sql, {f'CAST("{_stand_in(n)}" AS DOUBLE)': n for n in kpi.params})
             written[key] = _opened(getattr(kpi, key), {f"{{{{{name}}}}}": name for name in kpi.params})
-    return kpi.model_copy(update={**checked, "written": written})
+    return kpi.model_copy(update={**sql, "written": written})
 
 
 def _opened(text: str, params: Mapping[str, str]) -> str:

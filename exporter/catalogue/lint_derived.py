@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from exporter.base.strict_yaml import At, did_you_mean
-from exporter.catalogue.kpi import APART, Kpi, Reference, labels_made, made_of, parts
+from exporter.catalogue.kpi import NON_ADDITIVE, Kpi, Reference, labels_made, made_of, parts
 from exporter.records.labels import LABELS
 
 Fault = tuple[At, str]
@@ -70,7 +70,7 @@ def _labels(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
         bare = [key for key, labels in of_parts.items() if label not in (*labels, *kpi.drop)]
         why = f"{getattr(kpi, bare[0])} does not have this label" if bare else "remove it from drop"
         yield (bare[0] if bare else "drop",), f"its parts have the label {label}, which must never be added up; {why}"
-    many = sorted(made - of_parts.get("denominator", made) - {*APART})
+    many = sorted(made - of_parts.get("denominator", made) - {*NON_ADDITIVE})
     if many:
         why = f"{kpi.denominator} does not have the label {', '.join(many)} and would count once for each of its values"
         yield ("drop",), f"{why}; write drop: [{', '.join((*kpi.drop, *many))}]"

@@ -249,9 +249,9 @@ class _Loader:
     ) -> None:
         """What is allowed, but hardly meant."""
         names, longest = {name for name, _ in windows}, windows[-1]
-        limited = [setting for setting in settings if setting.limited]
+        with_threshold = [setting for setting in settings if setting.has_threshold]
         spikes = {"1d" for setting in settings if setting.kpi.spike}
-        missing = sorted(({setting.kpi.window for setting in limited} | spikes) - names, key=duration.seconds)
+        missing = sorted(({setting.kpi.window for setting in with_threshold} | spikes) - names, key=duration.seconds)
         if missing:
             self.warn(("windows",), f"without {' and '.join(missing)}, which alerts use; those alerts will stay silent")
         used = {source.calendar for source in sources} | {team.calendar for team in whole.teams.values()}
@@ -266,7 +266,7 @@ class _Loader:
             if source.initial_history_seconds < longest[1]:
                 message = f"shorter than the longest window: values over {longest[0]} will be too small at first"
                 self.warn(("sources", i, "initial_history"), message)
-        for setting in limited:
+        for setting in with_threshold:
             if not setting.kpi.alerts:
                 made = (
                     f"`outcome-exporter rules --config.file {self.path} --output DIR` writes the rules of this config"

@@ -11,7 +11,7 @@ from exporter.config.shape import Checker
 from exporter.evaluation.instant import DAY
 from exporter.evaluation.plan import Baselines, Period
 
-APART = frozenset({"currency", "kind"})
+SEPARATE_LABELS = frozenset({"currency", "kind"})
 """Labels that the control group is never summed over: two currencies make no sum."""
 
 
@@ -30,7 +30,7 @@ class ComparisonReader:
         at: At = ("baselines",)
         if self.common is None:
             return
-        self._sound(self.common.fixed, at)
+        self._check_period(self.common.fixed, at)
         if self.common.control:
             known = sorted({label for labels in self.labels.values() for label in labels} - {"cohort"})
             self._match(self.common, known, "label", at)
@@ -50,7 +50,7 @@ class ComparisonReader:
         )
 
     def _own(self, kpi: Kpi, own: Comparison, at: At) -> None:
-        self._sound(own.fixed, at)
+        self._check_period(own.fixed, at)
         if own.control and not self._has_cohort(kpi):
             self.checker.wrong((*at, "control"), f"{kpi.name} has no label cohort; add it under labels")
         elif own.control:
@@ -58,7 +58,7 @@ class ComparisonReader:
         if own.weekday_median and not self._has_days(kpi):
             self.checker.wrong((*at, "weekday_median"), "the shortest window must be a day for this; add 1d to windows")
 
-    def _sound(self, given: Fixed | None, at: At) -> None:
+    def _check_period(self, given: Fixed | None, at: At) -> None:
         if given and given.to < given.from_:
             self.checker.wrong((*at, "fixed", "to"), "this is before from; write the last day of the period")
 
@@ -83,7 +83,7 @@ class ComparisonReader:
         if match is None:
             return ("cohort",)
         own = {label for part in self._parts(kpi) for label in part.labels}
-        kept = {*match, *own, *APART, "cohort"}
+        kept = {*match, *own, *SEPARATE_LABELS, "cohort"}
         return ("cohort", *(label for label in self._labels(kpi) if label not in kept))
 
     def _parts(self, kpi: Kpi) -> list[Kpi]:

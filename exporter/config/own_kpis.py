@@ -8,13 +8,15 @@ from typing import Any
 from exporter.base.strict_yaml import At, did_you_mean
 from exporter.catalogue.expression import Expression
 from exporter.catalogue.kpi import Kpi, made_of
-from exporter.catalogue.lint import Columns, Judge, expressions, sound
+from exporter.catalogue.lint import Columns, checked, expressions, lint
 from exporter.config.section import KpiSection
 from exporter.config.shape import Checker
 from exporter.evaluation import facts_schema
 from exporter.records.labels import LABELS
 
-BY_US = frozenset({"name", "needs", "uses", "instead", "written", "segmented", "several", "unattributed", "alert_says"})
+BY_US = frozenset(
+    {"name", "needs", "uses", "alternative_records", "written", "segmented", "several", "unattributed", "alert_says"}
+)
 """What a user does not say: it follows from the facts, or is for shipped KPIs only."""
 KEYS = {each.alias or name for name, each in Kpi.model_fields.items()} - KpiSection.model_fields.keys() - BY_US
 """The keys of a definition; those of KpiSection stand beside them, as with our own KPIs."""
@@ -53,12 +55,12 @@ class DefinitionReader:
         good: dict[str, Kpi] = {}
         for name, kpi in everything.items():
             if name not in self.shipped:
-                faults = list(Judge(kpi, everything, self.shipped, columns).faults())
+                faults = list(lint(kpi, everything, self.shipped, columns))
                 for at, message in faults:
                     self.checker.wrong(("kpis", name, *at), message)
                 # What is made of one that has faults has none of its own to be told.
                 if not faults and {*made_of(kpi)} <= self.shipped.keys() | good.keys():
-                    good[name] = sound(kpi, columns[kpi.facts])
+                    good[name] = checked(kpi, columns[kpi.facts])
         return good
 
     def _unchanged(self, name: str, body: Mapping[str, Any]) -> None:
@@ -81,7 +83,7 @@ class DefinitionReader:
             self.checker.wrong((*at, "facts"), f"there are no rows of this name; {did_you_mean(body['facts'], known)}")
             return None
         said = {key: value for key, value in body.items() if key in KEYS}
-        first = {"name": name, "needs": counted[0].needs, "instead": counted[0].instead, **said}
+        first = {"name": name, "needs": counted[0].needs, "alternative_records": counted[0].alternative_records, **said}
         first |= {"several": None if said.get("kind") == "derived" else counted[0].several}
         first |= self._fields(body, at)
         kpi = self.checker.read(Kpi, first, at)
@@ -123,12 +125,12 @@ def _fed(kpi: Kpi, kpis: Mapping[str, Kpi], shipped: Mapping[str, Kpi], columns:
     below = [kpis[name] for name in made_of(kpi) if name in kpis]
     needs = dict.fromkeys((*kpi.needs, *(record for part in below for record in part.needs)))
     takes_in = set(_taken_in(kpi, shipped, columns)).union(*(part.uses for part in below))
-    lacks = tuple(label for label in LABELS[kpi.record] if label not in columns[kpi.facts])
+    missing = tuple(label for label in LABELS[kpi.record] if label not in columns[kpi.facts])
     return {
         "needs": tuple(needs),
         "uses": tuple(sorted(takes_in - needs.keys())),
-        "instead": () if below else kpi.instead,
-        "lacks": tuple(dict.fromkeys((*kpi.lacks, *lacks))),
+        "alternative_records": () if below else kpi.alternative_records,
+        "missing_labels": tuple(dict.fromkeys((*kpi.missing_labels, *missing))),
     }
 
 

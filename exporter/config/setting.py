@@ -59,7 +59,7 @@ class SettingReader:
         self._basis(kpi, section, (*at, "basis"))
         threshold = _merged(kpi.threshold, section.threshold)
         if section.threshold.model_fields_set:
-            self._sound(kpi, threshold, section.threshold, (*at, "threshold"))
+            self._check_threshold(kpi, threshold, section.threshold, (*at, "threshold"))
         return Setting(
             kpi=kpi,
             params={name: sql for name, sql in params.items() if sql is not None},
@@ -111,10 +111,10 @@ class SettingReader:
             if not entry.model_fields_set & {"warning", "critical"}:
                 self.checker.wrong(place, "give warning, critical or both")
             seen.append(entry.match)
-            self._sound(kpi, _merged(threshold, entry), entry, place)
+            self._check_threshold(kpi, _merged(threshold, entry), entry, place)
             yield dict(entry.match), Threshold(**_written(entry))
 
-    def _sound(self, kpi: Kpi, threshold: Threshold, written: Levels, at: At) -> None:
+    def _check_threshold(self, kpi: Kpi, threshold: Threshold, written: Levels, at: At) -> None:
         """Whether thresholds can be of this KPI, and critical is worse than warning."""
         warning, critical = threshold.warning, threshold.critical
         if kpi.better == "none" and (warning is not None or critical is not None):

@@ -139,8 +139,8 @@ class Reader:
                     continue
                 for i, rule in enumerate(alternatives):
                     inside = (*place, i) if (*place, i) in self.checker.document.lines else place
-                    sound = self.checker.clean(inside)
-                    for key, message in faults(rule, of_one.get(name) or columns[name]) if sound else ():
+                    clean = self.checker.clean(inside)
+                    for key, message in faults(rule, of_one.get(name) or columns[name]) if clean else ():
                         self.checker.wrong((*inside, *key), message)
         return {**section.segments, **section.fields} if len(self.checker.mistakes) == before else {}
 

@@ -21,7 +21,7 @@ def resolve(setting: Setting, segment: Key) -> dict[str, float]:
     labels; at a tie the later one.
     """
     labels = dict(segment)
-    if not setting.limited or labels.get("basis", setting.basis) != setting.basis:
+    if not setting.has_threshold or labels.get("basis", setting.basis) != setting.basis:
         return {}
     matching = [(match, t) for match, t in setting.thresholds_by if match.items() <= labels.items()]
     levels = levels_of(setting.threshold)

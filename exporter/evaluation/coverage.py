@@ -76,7 +76,7 @@ def missing(
     """The fields that are filled on fewer records of a window than they must be, with the share that has them."""
     for field in measure.needed:
         n, d = share(shares, called(field), windows, window)
-        if d and not field.instead and n / d < measure.setting.min_coverage:
+        if d and not field.fallback and n / d < measure.setting.min_coverage:
             yield field, n / d
 
 
@@ -104,7 +104,7 @@ def summed(counted: Iterable[Figure]) -> Shares:
 def filled(measure: Measure, windows: Sequence[str], shares: Shares) -> dict[str, Any]:
     """How often each field that a KPI cannot do without is filled, by window (`now`: of a figure of now)."""
     shares_of: dict[str, Any] = {}
-    for field in (each for each in measure.needed if not each.instead and not each.bases):
+    for field in (each for each in measure.needed if not each.fallback and not each.bases):
         of_field = shares_of.setdefault(f"{field.record}.{field.name}", {})
         for window in windows if measure.kpi.windowed else (None,):
             n, d = share(shares, called(field), windows, window)
@@ -128,9 +128,9 @@ def answer(measure: Measure, windows: Sequence[str], window: str | None, counted
                 "record": field.record,
                 "field": field.name,
                 "column": field.source_column,
-                "instead": field.instead,
+                "instead": field.fallback,
                 "ratio": n / d if d else None,
-                "too_rare": bool(d) and not field.instead and n / d < measure.setting.min_coverage,
+                "too_rare": bool(d) and not field.fallback and n / d < measure.setting.min_coverage,
                 "by_source": {source: of / among for source, (of, among) in shares.items() if among},
             }
         )

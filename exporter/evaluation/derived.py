@@ -55,7 +55,7 @@ def _derived(measure: Measure, figures: Sequence[Figure], labels: set[str]) -> I
     keys = {*above, *((w, tuple(sorted((*key, *more)))) for w, key in below for window, more in extras if window == w)}
     for window, key in sorted(keys, key=str):
         n, d = above.get((window, key)), below.get((window, narrowed(key, common)))
-        if d or not kpi.matched:
+        if d or not kpi.only_matched_segments:
             partial = n is None and not counts
             yield Figure(kpi.name, window, key, n or 0.0, (d or 0.0) / float(kpi.per or 1), partial=partial)
 

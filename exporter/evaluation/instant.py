@@ -129,7 +129,7 @@ def unfits(plan: Plan, sources: Sequence[SourceStatus]) -> dict[str, str]:
     reasons = {name: unfit(measure.kpi, sources) for name, measure in by_name.items()}
     for name, measure in by_name.items():
         # What is known of teams cannot be matched with what nobody tells apart by team.
-        if measure.kpi.matched and "team" not in plan.labels.get(measure.kpi.record, ()):
+        if measure.kpi.only_matched_segments and "team" not in plan.labels.get(measure.kpi.record, ()):
             reasons[name] = reasons[name] or "no_team_label"
     for name, measure in by_name.items():
         of_parts = (reasons.get(part.reference.kpi, "switched_off") for part in measure.parts)
@@ -140,7 +140,7 @@ def unfits(plan: Plan, sources: Sequence[SourceStatus]) -> dict[str, str]:
 def unfit(kpi: Kpi, sources: Sequence[SourceStatus]) -> str | None:
     """Why a KPI cannot be published, or None where it can."""
     records = fed_records(sources)
-    if not records.issuperset(kpi.needs) and records.isdisjoint(kpi.instead):
+    if not records.issuperset(kpi.needs) and records.isdisjoint(kpi.alternative_records):
         return "no_source"
     concerned = [source for source in sources if source.records & kpi.fed_by]
     if not all(source.complete for source in concerned):

@@ -54,7 +54,7 @@ class Setting:
     min_coverage: float = MIN_COVERAGE
 
     @cached_property
-    def limited(self) -> bool:
+    def has_threshold(self) -> bool:
         """Whether a threshold is set, for all or for a segment."""
         every = (self.threshold, *(threshold for _, threshold in self.thresholds_by))
         return any(threshold.model_dump(exclude_none=True) for threshold in every)

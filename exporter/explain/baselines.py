@@ -7,7 +7,7 @@ from typing import Any
 
 from exporter.baselines.compare import CONTROL, Total, totals
 from exporter.baselines.lookback import BaselineCache, of_one, times
-from exporter.catalogue.kpi import kept_apart
+from exporter.catalogue.kpi import non_additive
 from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation, Figure, Past
 from exporter.evaluation.instant import evaluate
@@ -53,7 +53,7 @@ def over(evaluation: Evaluation, setting: Setting, kind: str, asked: Question) -
         figures, days = of_each(figures), tuple(tuple(of_each(day)) for day in days)
     chosen = [f for f in figures if wanted(f, setting, kind, asked)]
     past = Past({kind: days} if days else {})
-    return [*totals(chosen, past, {asked.kpi: replace(setting, baselines=only)}, kept_apart)]
+    return [*totals(chosen, past, {asked.kpi: replace(setting, baselines=only)}, non_additive)]
 
 
 def of_each(figures: Sequence[Figure]) -> list[Figure]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from exporter.baselines.compare import reduced
-from exporter.catalogue.kpi import Kpi, kept_apart, listed
+from exporter.catalogue.kpi import Kpi, listed, non_additive
 from exporter.catalogue.sql import ONE, words
 from exporter.evaluation import loss
 from exporter.evaluation.add import merge
@@ -57,7 +57,7 @@ def explain(
     kind = _Derived if measure.parts else _Records
     rows = kind(connection, compiled, at, measure, asked)
     separate: dict[str, list[str]] = {}
-    for label in kept_apart(kpi):
+    for label in non_additive(kpi):
         # What makes no sum is shown one by one: what most is in comes first.
         if label != "basis" and (values := rows.values(label)):
             separate[LABEL_NAMES.get(label, label)] = values

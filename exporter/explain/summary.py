@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from exporter.baselines.compare import Total, reduced, totals
-from exporter.catalogue.kpi import Kpi, kept_apart
+from exporter.catalogue.kpi import Kpi, non_additive
 from exporter.evaluation import loss
 from exporter.evaluation.add import merge, value_of
 from exporter.evaluation.breach import levels_of
@@ -56,7 +56,7 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[SourceStatus]) ->
 
 def splits(kpi: Kpi) -> tuple[str, ...]:
     """The labels that the rows of a KPI are told apart by."""
-    return (*kept_apart(kpi), *COMPARED)
+    return (*non_additive(kpi), *COMPARED)
 
 
 def beside(total: Total) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 
-from exporter.catalogue.kpi import Kpi, kept_apart
+from exporter.catalogue.kpi import Kpi, non_additive
 from exporter.evaluation.add import merge
 from exporter.evaluation.breach import NONE, Breach, breach, least, levels_of
 from exporter.evaluation.compiled import compile_plan
@@ -110,7 +110,7 @@ class CardinalityLimiter:
         for figure in figures:
             of_kpi[figure.kpi].add(figure.segment)
         self._shapes = shapes(figures, settings, plan)
-        self._apart = {kpi: frozenset(kept_apart(settings[kpi].kpi)) for kpi in of_kpi}
+        self._apart = {kpi: frozenset(non_additive(settings[kpi].kpi)) for kpi in of_kpi}
         self._values: dict[tuple[str, str], set[str]] = {}
         self._all: defaultdict[str, set[str]] = defaultdict(set)
         # Many KPIs have the same segments: what is asked of those is asked once.
@@ -283,12 +283,12 @@ class Ranking:
 def ranking(figures: Iterable[Figure], settings: Settings, plan: Plan) -> Ranking:
     """Values beyond a threshold in any window first, the furthest of them first; then those with most records."""
     kpis, longest = plan.kpis, plan.windows[-1][0]
-    enough = {name: least(setting.kpi, kpis) for name, setting in settings.items() if setting.limited}
+    enough = {name: least(setting.kpi, kpis) for name, setting in settings.items() if setting.has_threshold}
     worst: dict[tuple[str, str], Breach] = {}
     size: dict[tuple[str, str], int] = {}
     for figure in figures:
         setting = settings[figure.kpi]
-        beyond = breach(figure, setting, enough[figure.kpi]) if setting.limited else NONE
+        beyond = breach(figure, setting, enough[figure.kpi]) if setting.has_threshold else NONE
         records = recorded(figure, setting.kpi) if figure.window in (longest, None) else 0
         for pair in figure.segment:
             size[pair] = size.get(pair, 0) + records
@@ -364,7 +364,7 @@ def folded_alike(past: Past, settings: Settings, names: Mapping[str, Names]) -> 
     def alike(day: Sequence[Figure]) -> tuple[Figure, ...]:
         mine = ((f, settings[f.kpi].kpi) for f in day if f.kpi in settings)
         told_alike = (
-            renamed_figure(f, renamed(f.segment, frozenset(kept_apart(kpi)), names.get(kpi.record, {})))
+            renamed_figure(f, renamed(f.segment, frozenset(non_additive(kpi)), names.get(kpi.record, {})))
             for f, kpi in mine
         )
         return tuple(merge(told_alike, settings))

@@ -20,7 +20,7 @@ UNLIMITED = Limits(series_per_metric=10**9, series=10**9, values_per_label=10**9
 EXAMPLE = {"team": 12, "category": 12, "workflow": 40, "service": 12, "tool": 5, "tier": 3, "environment": 3}
 """How many values a label has that nobody knows the values of; any other has MANY."""
 MANY = 12
-APART = {"currency": 1, "claim": 1, "week": 13}
+NON_ADDITIVE_COUNTS = {"currency": 1, "claim": 1, "week": 13}
 OF_ONE_TEAM = ("workflow", "service")
 STAGES = ("lead", "contacted", "booked", "attended", "qualified", "won")
 MOST_SEGMENTS = 20_000
@@ -124,7 +124,7 @@ def values_of(label: str, record: str, plan: Plan) -> tuple[str, ...]:
         return tuple(known[label])
     of_record = [record, *RECORDS] if record in RECORDS else [*RECORDS]
     words = next((words_here for name in of_record if (words_here := words_of(name, label))), ())
-    return words or tuple(f"{label}{i}" for i in range({**EXAMPLE, **APART}.get(label, MANY)))
+    return words or tuple(f"{label}{i}" for i in range({**EXAMPLE, **NON_ADDITIVE_COUNTS}.get(label, MANY)))
 
 
 def words_of(record: str, label: str) -> tuple[str, ...]:

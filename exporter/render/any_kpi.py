@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from exporter.catalogue.kpi import APART, Kpi
+from exporter.catalogue.kpi import NON_ADDITIVE, Kpi
 from exporter.render.promql import summed, wilson
 from exporter.render.rules import ANY_KPI
 from exporter.render.view import Query, Row, Shown, View, Written
@@ -11,7 +11,7 @@ CHOSEN = 'job=~"$job", team=~"$team|", window=~"$window|", basis=~"$basis|"'
 """What is chosen on the dashboard; a figure of now has no window, a figure of no team no team."""
 UNITS = {"ratio": "percentunit", "seconds": "s", "": "short"}
 """Unit of a KPI as outcome_kpi_info says it -> Grafana's; any other is a plain number."""
-LEGEND = " ".join(f"{{{{{label}}}}}" for label in APART)
+LEGEND = " ".join(f"{{{{{label}}}}}" for label in NON_ADDITIVE)
 SEVERITIES = ("warning", "critical")
 COLUMNS = {"Value #A": "Share", "Value #B": "Time", "Value #C": "Amount", "Value #D": "n"}
 OF_COLUMNS = {"Share": "percentunit", "Time": "s"}
@@ -112,7 +112,7 @@ def trust() -> Iterator[Shown]:
 
 def now(kpis: Mapping[str, Kpi]) -> Iterator[Shown]:
     """Value, n, interval and limits as they are now."""
-    by = ", ".join(APART)
+    by = ", ".join(NON_ADDITIVE)
     text = "Of everything chosen, in the window or, of a state, now. Two currencies, claims or bases are two values."
     yield shown(8, 6, "stat", "Value", text, list(in_each_unit(figure(kpis, by), f"value {LEGEND}")))
     text = "What it is taken over: records, or what its denominator counts. Empty for what is only added up."
@@ -128,7 +128,7 @@ def now(kpis: Mapping[str, Kpi]) -> Iterator[Shown]:
 
 def teams(kpis: Mapping[str, Kpi]) -> Shown:
     """A row for each team."""
-    by = ", ".join(("team", *APART))
+    by = ", ".join(("team", *NON_ADDITIVE))
     text = "Each team's value beside the number of records behind it. A KPI that belongs to no team has one row."
     queries = [*in_each_unit(figure(kpis, by), ""), Query(expr=part("denominator", by))]
     return shown(24, 9, "table", "By team", text, queries, columns={"team": "Team"} | COLUMNS, units=OF_COLUMNS)
@@ -136,7 +136,7 @@ def teams(kpis: Mapping[str, Kpi]) -> Shown:
 
 def course(kpis: Mapping[str, Kpi]) -> Shown:
     """The figure over time."""
-    by = ", ".join(APART)
+    by = ", ".join(NON_ADDITIVE)
     lines = [*in_each_unit(figure(kpis, by), f"value {LEGEND}")]
     for severity in SEVERITIES:
         lines += in_each_unit(limit(severity, by), f"{severity} threshold {LEGEND}", dashed=True)

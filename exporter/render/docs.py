@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from exporter.base.duration import text as length
-from exporter.catalogue.kpi import APART, BUCKETS, COUNTED, Kpi, Needed, Unattributed, bases_of
+from exporter.catalogue.kpi import BUCKETS, COUNTED, NON_ADDITIVE, Kpi, Needed, Unattributed, bases_of
 from exporter.publish.families import unit
 from exporter.records.labels import LABEL_NAMES
 from exporter.render.promql import alert_name
@@ -65,7 +65,7 @@ and add a scenario to `tests/scenarios/`. [GLOSSARY.md](../../GLOSSARY.md) expla
 def catalogue_page(kpis: Mapping[str, Kpi]) -> str:
     """The text of exporter/kpis/README.md."""
     renamed = ", ".join(f"`{name}` as `{out}`" for name, out in LABEL_NAMES.items())
-    apart = ", ".join(f"`{label}`" for label in APART)
+    apart = ", ".join(f"`{label}`" for label in NON_ADDITIVE)
     lines = [HEAD.format(renamed=renamed, apart=apart), *contents(kpis)]
     for facts in dict.fromkeys(kpi.facts for kpi in kpis.values()):
         lines += [
@@ -117,8 +117,8 @@ def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
             "time",
             f"`{kpi.numerator_placed_by}` for the numerator; the denominator is the present one in every window",
         )
-    instead = "".join(f", or `{record}`" for record in kpi.instead)
-    yield "needs", ", ".join(f"`{record}`" for record in kpi.needs) + f"{instead} records" + used(kpi)
+    alternatives = "".join(f", or `{record}`" for record in kpi.alternative_records)
+    yield "needs", ", ".join(f"`{record}`" for record in kpi.needs) + f"{alternatives} records" + used(kpi)
     if kpi.fields:
         yield "fields", "wrong without " + ", ".join(map(needed, kpi.fields))
     if kpi.unattributed:
@@ -149,7 +149,7 @@ def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
 def needed(field: Needed) -> str:
     """A field, and what stands in for it."""
     return f"`{field.record}.{field.name}`" + (
-        f" (otherwise `{field.instead}`, by definition)" if field.instead else ""
+        f" (otherwise `{field.fallback}`, by definition)" if field.fallback else ""
     )
 
 
@@ -175,8 +175,8 @@ def labels(kpi: Kpi) -> str:
     own += ["`basis`"] if kpi.business else []
     window = ["`window`"] if kpi.windowed else []
     configured = f"those configured for `{kpi.record}`"
-    if kpi.lacks:
-        configured += f" except {', '.join(f'`{LABEL_NAMES.get(label, label)}`' for label in kpi.lacks)}"
+    if kpi.missing_labels:
+        configured += f" except {', '.join(f'`{LABEL_NAMES.get(label, label)}`' for label in kpi.missing_labels)}"
     text = ", ".join([*window, configured, *own])
     if kpi.numerator_labels:
         text += f"; on the numerator also {', '.join(f'`{label}`' for label in kpi.numerator_labels)}"

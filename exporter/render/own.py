@@ -30,7 +30,7 @@ def files(
 ) -> dict[str, str]:
     """Name of a file -> its text."""
     kpis = {**shipped, **{setting.kpi.name: levelled(setting, windows) for setting in settings}}
-    ruled = {setting.kpi.name: setting for setting in settings if setting.limited or kpis[setting.kpi.name].spike}
+    ruled = {setting.kpi.name: setting for setting in settings if setting.has_threshold or kpis[setting.kpi.name].spike}
     of_any = Urls(runbook=urls.runbook, dashboard=urls.dashboard, view=ANY_KPI)
     head = HEAD.format(min_records=MIN_RECORDS).replace("render` from exporter/kpis/*.yaml", "rules` from a config")
     head = head.replace("change the KPI, render, commit both", "change the config and run it again")
@@ -46,7 +46,7 @@ def files(
 def levelled(setting: Setting, windows: Sequence[str]) -> Kpi:
     """A KPI with the thresholds of the config; it has a rule, if only for single segments. A spike is one of a day."""
     spike = {} if "1d" in windows else {"spike": None}
-    return setting.kpi.model_copy(update=({"threshold": setting.threshold} if setting.limited else {}) | spike)
+    return setting.kpi.model_copy(update=({"threshold": setting.threshold} if setting.has_threshold else {}) | spike)
 
 
 def section(alert: Mapping[str, Any], setting: Setting, kpis: Mapping[str, Kpi]) -> str:
