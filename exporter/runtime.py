@@ -78,7 +78,7 @@ def past(config: Config, store: Store, sources: Sequence[SourceStatus], chunk: I
 
 
 @dataclass(frozen=True)
-class Once:
+class OnceResult:
     """What `once` found: figures ready to be printed, and which sources failed, why."""
 
     evaluation: Evaluation
@@ -90,7 +90,7 @@ class Once:
 
 async def once(
     config: Config, store: Store, clock: Clock, *, at: datetime | None, polls: bool, show: Show | None = None
-) -> Once:
+) -> OnceResult:
     """Polls every source to its end, all at once, then evaluates at `at` (the present where it is None)."""
     health = Health(version=__version__)
     health.reload.succeeded(clock())
@@ -115,4 +115,4 @@ async def once(
     withdrawn = {name for name, lost in evaluation.sources.items() if lost.of_all}
     withdrawn |= {each.source for each in sources if each.unreadable}
     failed |= {name: unread[name] for name in sorted(withdrawn & unread.keys()) if name not in failed}
-    return Once(evaluation, made, health, failed, unread)
+    return OnceResult(evaluation, made, health, failed, unread)

@@ -11,7 +11,7 @@ from exporter.demo.serving import serving
 from exporter.demo.simulation import Simulation
 from exporter.demo.world import World
 from exporter.evaluation.figure import Evaluation
-from exporter.runtime import Once, once, open_store, read_config
+from exporter.runtime import OnceResult, once, open_store, read_config
 from exporter.store import Store
 
 END = datetime(2026, 3, 25, 15, 30, tzinfo=UTC)  # a Wednesday
@@ -40,5 +40,5 @@ def figures_of(path: Path, at: datetime) -> Evaluation:
         return found_in(config, store, at).evaluation
 
 
-def found_in(config: Config, store: Store, at: datetime) -> Once:
+def found_in(config: Config, store: Store, at: datetime) -> OnceResult:
     return asyncio.run(once(config, store, lambda: END, at=at, polls=False))

@@ -10,7 +10,7 @@ from exporter.catalogue.kpi import Kpi, catalogue, non_additive
 from exporter.cli.terminal import every_page
 from exporter.config import Config
 from exporter.explain.query import LARGEST_SIZE, question
-from exporter.runtime import Once, explained, open_store, read_config, statuses
+from exporter.runtime import OnceResult, explained, open_store, read_config, statuses
 from exporter.store import Store
 from tests.demo import END, found_in
 
@@ -27,7 +27,7 @@ class Explained:
         self.config: Config = read_config(path)
         self.store = store
         self.sources = statuses(self.config, store, END)
-        self.found: Once = found_in(self.config, store, END)
+        self.found: OnceResult = found_in(self.config, store, END)
         self.samples = {family.name: family for family in self.found.made.snapshot.families}
 
     def published(self, name: str, window: str) -> Samples:

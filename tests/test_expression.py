@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.catalogue.expression import READERS, SIMPLE, ExpressionError, Kind, amount, predicate
+from exporter.catalogue.expression import READERS, SIMPLE, ColumnKind, ExpressionError, amount, predicate
 from exporter.catalogue.regex import pattern_fault
 
-COLUMNS: dict[str, Kind] = {"category": "text", "team": "text", "replies": "number", "self_service": "boolean"}
+COLUMNS: dict[str, ColumnKind] = {"category": "text", "team": "text", "replies": "number", "self_service": "boolean"}
 ROWS = [
     ("password", "it", 0, True),
     ("Access", None, 3, False),
@@ -160,7 +160,7 @@ def test_an_amount_is_a_number_for_each_row_and_nothing_else() -> None:
 
 
 def test_times_are_compared_with_times_and_asked_whether_they_are_known() -> None:
-    columns: dict[str, Kind] = {"opened_at": "time", "resolved_at": "time", "replies": "number"}
+    columns: dict[str, ColumnKind] = {"opened_at": "time", "resolved_at": "time", "replies": "number"}
 
     assert predicate("resolved_at > opened_at and resolved_at is not null", columns).columns == {
         "opened_at",

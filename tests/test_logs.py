@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from exporter.base.logs import MOST_KNOWN, QUIET_SECONDS, Once
+from exporter.base.logs import MOST_KNOWN, QUIET_SECONDS, RepeatFilter
 
 
 def record(name: str, text: str, at: float, error: BaseException | None = None) -> logging.LogRecord:
@@ -22,14 +22,14 @@ def raised(text: str) -> BaseException:
         return error
 
 
-def told(once: Once, *records: logging.LogRecord) -> list[str]:
+def told(once: RepeatFilter, *records: logging.LogRecord) -> list[str]:
     return [each.getMessage() for each in records if once.filter(each)]
 
 
 def test_a_line_of_a_library_is_told_once_in_ten_minutes_and_then_how_often_it_was_not() -> None:
     lines = [record("asyncio", f"accept failed\nsocket: {number}", float(number)) for number in range(1000)]
 
-    assert told(Once(), *lines) == [
+    assert told(RepeatFilter(), *lines) == [
         "accept failed\nsocket: 0",
         "accept failed\nsocket: 600 (and 599 times more since 1970-01-01T00:00:00.000Z)",
     ]
@@ -38,7 +38,7 @@ def test_a_line_of_a_library_is_told_once_in_ten_minutes_and_then_how_often_it_w
 def test_a_traceback_of_ours_is_told_once_whatever_it_quotes() -> None:
     lines = [record("exporter.server", "could not be answered", 1.0, raised(f"/{number}")) for number in range(9)]
 
-    assert len(told(Once(), *lines)) == 1
+    assert len(told(RepeatFilter(), *lines)) == 1
 
 
 @pytest.mark.parametrize(
@@ -54,14 +54,14 @@ def test_a_traceback_of_ours_is_told_once_whatever_it_quotes() -> None:
     ids=["a line of ours", "another line", "another place", "a fault", "later", "a clock set back"],
 )
 def test_what_does_not_repeat_itself_is_told(other: logging.LogRecord) -> None:
-    once = Once()
+    once = RepeatFilter()
     first = [record("exporter.app", "config reloaded", 1.0), record("aiohttp", "a line", 1.0)]
 
     assert len(told(once, *first, other)) == 3
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    once = Once()
+    once = RepeatFilter()
     told(once, *(record("aiohttp", f"line {number}", 1.0) for number in range(MOST_KNOWN + 1)))
 
     assert told(once, record("aiohttp", "line 0", 2.0), record("aiohttp", f"line {MOST_KNOWN}", 2.0)) == ["line 0"]

@@ -17,7 +17,7 @@ from exporter.evaluation.instant import evaluate
 from exporter.evaluation.range import Instants, evaluations
 from exporter.explain import summary
 from exporter.explain.query import Question
-from exporter.runtime import Once, explained, once, open_store, read_config, statuses
+from exporter.runtime import OnceResult, explained, once, open_store, read_config, statuses
 from exporter.server import view
 
 pytestmark = pytest.mark.slow
@@ -66,7 +66,7 @@ class Desk:
         file.write_text(header + "".join(parts))
         os.utime(file, (at.timestamp(), at.timestamp()))
 
-    async def once(self, at: datetime = AT) -> Once:
+    async def once(self, at: datetime = AT) -> OnceResult:
         with open_store(self.config) as store:
             return await once(self.config, store, lambda: at, at=None, polls=True)
 
@@ -74,7 +74,7 @@ class Desk:
         """The windows that a KPI is published in, after a poll."""
         return windows_of(await self.once(at), kpi)
 
-    def kpis(self, found: Once) -> list[dict[str, Any]]:
+    def kpis(self, found: OnceResult) -> list[dict[str, Any]]:
         with open_store(self.config) as store:
             sources = statuses(self.config, store, AT)
             return summary.rows(found.evaluation, self.config.plan, sources)
@@ -86,7 +86,7 @@ class Desk:
             return explained(self.config, store, AT, sources, asked)
 
 
-def windows_of(found: Once, kpi: str = "requests") -> list[str | None]:
+def windows_of(found: OnceResult, kpi: str = "requests") -> list[str | None]:
     figures = [figure.window for figure in found.evaluation.figures if figure.kpi == kpi]
     return sorted({*figures}, key=lambda window: WINDOWS.index(window or "90d"))
 
@@ -251,7 +251,7 @@ async def test_history_withdraws_what_each_instant_alone_does(desk: Desk) -> Non
     assert len({tuple(sorted(found.sources["desk"].of_all)) for found in alone if found.sources}) > 1
 
 
-def table(desk: Desk, found: Once, window: str) -> str:
+def table(desk: Desk, found: OnceResult, window: str) -> str:
     out = StringIO()
     kpi_table(desk.kpis(found), window, AT, Console(file=out, width=400))
     return out.getvalue()

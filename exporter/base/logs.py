@@ -34,7 +34,7 @@ class Formatter(logging.Formatter):
         return " ".join(f"{key}={value if set(value) <= PLAIN else json.dumps(value)}" for key, value in fields.items())
 
 
-class Once(logging.Filter):
+class RepeatFilter(logging.Filter):
     """Lets through once in ten minutes what repeats itself: lines of other libraries, and tracebacks of ours.
 
     Lines of ours say of themselves when to be quiet. The same line is one of the same place and kind, whatever it
@@ -78,7 +78,7 @@ def start(level: str, style: Literal["logfmt", "json"]) -> None:
     """Sends what the exporter logs to standard error, and of other libraries the warnings."""
     handler = logging.StreamHandler()
     handler.setFormatter(Formatter(style))
-    handler.addFilter(Once())
+    handler.addFilter(RepeatFilter())
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(logging.WARNING)
     logging.getLogger("exporter").setLevel(LEVELS[level])

@@ -16,7 +16,7 @@ from sqlglot.errors import SqlglotError
 from exporter.base.strict_yaml import did_you_mean
 from exporter.catalogue.regex import pattern_fault
 
-Kind = Literal["boolean", "number", "text", "time"]
+ColumnKind = Literal["boolean", "number", "text", "time"]
 KIND_NAMES = {"boolean": "yes or no", "number": "a number", "text": "a text", "time": "a time", "null": "null"}
 LONGEST = 2000
 EXAMPLE = "write one condition over columns, such as category in ('password', 'access')"
@@ -48,7 +48,7 @@ Node: TypeAlias = Any  # sqlglot's nodes are looked at by class and by `args`
 Reader = Callable[["_Scope", Node], Term]
 
 
-def predicate(text: str, columns: Mapping[str, Kind]) -> Expression:
+def predicate(text: str, columns: Mapping[str, ColumnKind]) -> Expression:
     """A yes-or-no condition over `columns` (name -> kind); ExpressionError where it is anything else."""
     found, kind = _read(text, columns)
     if kind not in ("boolean", "null"):
@@ -56,7 +56,7 @@ def predicate(text: str, columns: Mapping[str, Kind]) -> Expression:
     return found
 
 
-def amount(text: str, columns: Mapping[str, Kind]) -> Expression:
+def amount(text: str, columns: Mapping[str, ColumnKind]) -> Expression:
     """A number for each row; ExpressionError where it is anything else."""
     found, kind = _read(text, columns)
     if kind not in ("number", "null"):
@@ -71,7 +71,7 @@ def columns_of(sql: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column.name for column in found))
 
 
-def _read(text: str, columns: Mapping[str, Kind]) -> tuple[Expression, str]:
+def _read(text: str, columns: Mapping[str, ColumnKind]) -> tuple[Expression, str]:
     scope = _Scope(columns, set(), set())
     try:
         parsed = _parsed(text)
@@ -125,7 +125,7 @@ def _fault(error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    columns: Mapping[str, Kind]
+    columns: Mapping[str, ColumnKind]
     used: set[str]
     words: set[tuple[str, str]]
 
@@ -282,7 +282,7 @@ def _coalesce(scope: _Scope, node: Node) -> Term:
     return Term(f"coalesce({', '.join(term.sql for term in terms)})", _kind(terms))
 
 
-def _text_function(name: str, kind: Kind) -> Reader:
+def _text_function(name: str, kind: ColumnKind) -> Reader:
     def read(scope: _Scope, node: Node) -> Term:
         given = [node.this, *([node.expression] if node.args.get("expression") else [])]
         return Term(f"{name}({', '.join(scope.term(each, 'text').sql for each in given)})", kind)

@@ -33,7 +33,7 @@ class Param:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ColumnChange:
     """A column that does not stay while its row holds. `sql`: what it is at `to_at`; without, it is worked out from
     facts that are asked at each instant. `configured`: (settings, field) without which it stays after all.
     """
@@ -51,7 +51,7 @@ class Macro:
     reads: tuple[str, ...]
     placed_by: tuple[str, ...] = ()
     params: tuple[Param, ...] = ()
-    changes: Mapping[str, Change] = field(default_factory=dict)
+    changes: Mapping[str, ColumnChange] = field(default_factory=dict)
     money: tuple[str, ...] = ()
 
 
@@ -155,18 +155,18 @@ def _param(place: str, text: str) -> Param:
     return Param(name, scope, _names(columns))  # type: ignore[arg-type]  # one of Scope, as has just been seen
 
 
-def _changes(place: str, text: str) -> Iterator[tuple[str, Change]]:
+def _changes(place: str, text: str) -> Iterator[tuple[str, ColumnChange]]:
     """COLUMN = SQL, or COLUMNS [if SETTINGS.FIELD]"""
     column, equals, sql = text.partition(" = ")
     if equals:
-        yield column.strip(), Change(sql.strip())
+        yield column.strip(), ColumnChange(sql.strip())
         return
     columns, _, setting = text.partition(" if ")
     settings, _, name = setting.strip().partition(".")
     if bool(settings) != bool(name):
         raise HeaderError(f"{place}: after `if` comes a setting, such as workflow_settings.category")
     for each in _names(columns):
-        yield each, Change(configured=(settings, name) if name else None)
+        yield each, ColumnChange(configured=(settings, name) if name else None)
 
 
 @cache

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from exporter.base import strict_yaml
 
 HERE = Path(__file__).parents[1]
-Kind = Literal["ratio", "mean", "duration", "count", "sum", "state", "derived"]
+KpiKind = Literal["ratio", "mean", "duration", "count", "sum", "state", "derived"]
 Severity = Literal["warning", "critical"]
 Basis = Literal["calendar", "business", "calendar_active", "business_active"]
 """What a duration is measured in: all the time there is, or the hours in which somebody works on it; each also without
@@ -43,34 +43,34 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 """Kind of KPI -> what its declaration must say."""
 
 
-class Frozen(BaseModel):
+class Declaration(BaseModel):
     """A declaration that refuses unknown keys and never changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Param(Frozen):
+class Param(Declaration):
     """A value in a KPI's predicates, `{name}` there, that the config may set."""
 
     type: Literal["duration", "predicate", "number"]
     default: str | float | None = None
 
 
-class Threshold(Frozen):
+class Threshold(Declaration):
     """Where a KPI is worth a ticket (warning) and where it is worth waking somebody (critical)."""
 
     warning: float | None = None
     critical: float | None = None
 
 
-class Spike(Frozen):
+class Spike(Declaration):
     """When a day is unlike the same weekday otherwise: by this factor, and by this much too."""
 
     factor: Annotated[float, Field(gt=1)]
     rise: Annotated[float, Field(gt=0)]
 
 
-class Needed(Frozen):
+class Needed(Declaration):
     """A column without which KPIs are wrong: of which rows it is expected, and what says that it is there."""
 
     record: str  # its facts, which are those of a record
@@ -93,7 +93,7 @@ class Needed(Frozen):
         return self.column or self.name
 
 
-class Unattributed(Frozen):
+class Unattributed(Declaration):
     """The rows that no rule of attribution reached. `among`: of which rows, where that is not those the KPI counts."""
 
     where: str
@@ -102,7 +102,7 @@ class Unattributed(Frozen):
     weight: str | None = None
 
 
-class Kpi(Frozen):
+class Kpi(Declaration):
     """One KPI as declared in exporter/kpis/. Predicates and values are SQL over the columns of its facts."""
 
     name: str
@@ -114,7 +114,7 @@ class Kpi(Frozen):
     alert_says: str = ""  # how its alert begins, where the title does not do: {value}, and labels by name
     help: str  # what it is, in one or two sentences
     details: str = ""  # the exact definition: what is counted, what is left out, how late data counts
-    kind: Kind
+    kind: KpiKind
     placed_by: str | None = None  # the timestamp that puts a row into windows; without one the figure is of now
     numerator_placed_by: str | None = None  # of a ratio whose denominator is of now: puts its numerator into windows
     numerator: str | None = None  # of a derived KPI: another KPI, or `kpi.numerator` / `kpi.denominator`

@@ -12,14 +12,14 @@ from exporter.base import duration
 from exporter.base.strict_yaml import did_you_mean
 from exporter.catalogue import facts as headers
 from exporter.catalogue import lint_derived
-from exporter.catalogue.expression import Expression, ExpressionError, Kind, amount, predicate
+from exporter.catalogue.expression import ColumnKind, Expression, ExpressionError, amount, predicate
 from exporter.catalogue.kpi import Kpi, key_of, labels_made
 from exporter.catalogue.lint_derived import Fault
 from exporter.records import RECORDS, person_columns
 from exporter.records.columns import COLUMNS
 from exporter.records.labels import LABELS
 
-Columns = Mapping[str, Mapping[str, Kind]]
+Columns = Mapping[str, Mapping[str, ColumnKind]]
 """Facts -> column -> kind."""
 
 CONDITIONS = ("numerator", "denominator", "where")
@@ -261,11 +261,11 @@ class _Lint:
                 )
 
 
-def expressions(kpi: Kpi, columns: Mapping[str, Kind]) -> Iterator[tuple[str, Expression | ExpressionError]]:
+def expressions(kpi: Kpi, columns: Mapping[str, ColumnKind]) -> Iterator[tuple[str, Expression | ExpressionError]]:
     """Key -> the condition or amount under it, checked; parameters stand in it as `{name}`."""
     if kpi.kind == "derived":
         return
-    kinds: Mapping[str, Kind] = {"duration": "number", "number": "number", "predicate": "boolean"}
+    kinds: Mapping[str, ColumnKind] = {"duration": "number", "number": "number", "predicate": "boolean"}
     known = {**columns, **{_stand_in(name): kinds[param.type] for name, param in kpi.params.items()}}
     for key in (*CONDITIONS, *AMOUNTS):
         text = kpi.written.get(key) or getattr(kpi, key)
@@ -281,7 +281,7 @@ def expressions(kpi: Kpi, columns: Mapping[str, Kind]) -> Iterator[tuple[str, Ex
             yield key, read
 
 
-def checked(kpi: Kpi, columns: Mapping[str, Kind]) -> Kpi:
+def checked(kpi: Kpi, columns: Mapping[str, ColumnKind]) -> Kpi:
     """A KPI without faults, with its SQL as checked; what was written is kept to be shown."""
     sql: dict[str, str] = {}
     written: dict[str, str] = {}

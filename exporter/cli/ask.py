@@ -42,7 +42,7 @@ def health(config_path: Path, path: str) -> str:
     data = strict_yaml.read_yaml(config_path)[0].data
     store = data.get("store") if isinstance(data, dict) else None
     name = store.get("path") if isinstance(store, dict) else None
-    beside = config_path.parent / str(name or section.Store().path)
+    beside = config_path.parent / str(name or section.StoreSection().path)
     found = asyncio.run(ask_bytes(beside, path, seconds=HEALTH_SECONDS))
     if found is None:
         raise Refusal(503, f"no exporter runs on the store {beside}")

@@ -111,7 +111,7 @@ class Dialect:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class HttpRequest:
     """One question, which may have to be put more than once. `where` is what of it may be shown."""
 
     where: str
@@ -204,7 +204,7 @@ class Client(ItemReader):
             more["If-None-Match"] = etag
         url = self.address(path)
         shown = path.partition("?")[0] if path.startswith("/") else url.path
-        question = Question(f"{'GET' if json is None else 'POST'} {shown}", url, params, json, more)
+        question = HttpRequest(f"{'GET' if json is None else 'POST'} {shown}", url, params, json, more)
         try:
             return await self._answer(question)
         except Forbidden:
@@ -270,7 +270,7 @@ class Client(ItemReader):
         if self._observe:
             self._observe.detail_failed()
 
-    async def _answer(self, question: Question) -> Answer:
+    async def _answer(self, question: HttpRequest) -> Answer:
         attempts, wait = self.settings.attempts, self.settings.retry_wait_seconds
         # In order: on, attempts, timeout, wait_initial, wait_max, wait_jitter.
         retries = stamina.retry_context(errors.worth_retrying, attempts, None, wait, 20 * wait, wait)
@@ -286,7 +286,7 @@ class Client(ItemReader):
                     raise fault
         return answer
 
-    async def _allowed(self, question: Question) -> Answer:
+    async def _allowed(self, question: HttpRequest) -> Answer:
         """One request under the credential; once more under a new one where it has run out."""
         credential = self._account.credential
         auth = await credential.header(self._token, self.now)
@@ -295,7 +295,7 @@ class Client(ItemReader):
             answer = await self._paced(question, again)
         return answer
 
-    async def _paced(self, question: Question, auth: Auth) -> Answer:
+    async def _paced(self, question: HttpRequest, auth: Auth) -> Answer:
         """One request when the account's budgets let it go, and what comes back, whatever it means."""
         headers = CIMultiDict({"Accept": "application/json", **auth.headers})
         data = None
@@ -319,7 +319,7 @@ class Client(ItemReader):
             pace.close(left.seconds)
         return answer
 
-    def _pace(self, question: Question) -> tuple[Pace, float]:
+    def _pace(self, question: HttpRequest) -> tuple[Pace, float]:
         """The pace of the budget that a question belongs to, and the seconds until the next one of it."""
         path = question.url.path.removeprefix(URL(self.settings.url.rstrip("/")).path.rstrip("/"))
         mine = budget.of(path, self._dialect.budgets)

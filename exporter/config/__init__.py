@@ -19,7 +19,7 @@ from exporter.config.calendar import CalendarReader
 from exporter.config.credential import Credentials
 from exporter.config.own_kpis import DefinitionReader
 from exporter.config.secret import Secret, SecretError, from_environment
-from exporter.config.section import Cost, Log, Whole, Workflow
+from exporter.config.section import CostSection, LogSection, Whole, WorkflowSection
 from exporter.config.setting import SettingReader
 from exporter.config.shape import Checker
 from exporter.config.source import Reader
@@ -61,7 +61,7 @@ class Config:
     limits: Limits
     evaluation_interval_seconds: int
     otlp: OtlpSettings | None
-    log: Log
+    log: LogSection
     own: tuple[str, ...] = ()  # the KPIs that the config itself defines
     warnings: tuple[str, ...] = ()  # worth a line in the log, but no reason not to start
 
@@ -182,7 +182,7 @@ class _Loader:
         found = [reader.source(entry, ("sources", i)) for i, entry in enumerate(entries)]
         return [source for source in found if source]
 
-    def _workflow(self, given: Workflow, at: At) -> WorkflowSetting:
+    def _workflow(self, given: WorkflowSection, at: At) -> WorkflowSetting:
         times = given.manual_time or ()
         if times and not given.manual_origin:
             self.checker.wrong((*at, "manual_time"), "say in manual_origin where this comes from; finance will ask")
@@ -200,7 +200,7 @@ class _Loader:
             claim=given.claim,
         )
 
-    def _cost(self, given: Cost, at: At) -> RecurringCost:
+    def _cost(self, given: CostSection, at: At) -> RecurringCost:
         begin, last = given.from_, given.to
         if last and last < begin:
             self.checker.wrong((*at, "to"), "this is before from; write the last day on which it is paid for")

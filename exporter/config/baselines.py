@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from exporter.base.strict_yaml import At
 from exporter.catalogue.kpi import Kpi, labels_of, made_of
-from exporter.config.section import Comparison, Control, Fixed
+from exporter.config.section import ComparisonSection, ControlSection, FixedSection
 from exporter.config.shape import Checker
 from exporter.evaluation.instant import DAY
 from exporter.evaluation.plan import Baselines, Period
@@ -23,7 +23,7 @@ class ComparisonReader:
     labels: Mapping[str, Sequence[str]]
     catalogue: Mapping[str, Kpi]
     windows: Sequence[tuple[str, int]]
-    common: Comparison | None = None
+    common: ComparisonSection | None = None
 
     def check(self) -> None:
         """Notes what is wrong with the section for every KPI."""
@@ -35,13 +35,13 @@ class ComparisonReader:
             known = sorted({label for labels in self.labels.values() for label in labels} - {"cohort"})
             self._match(self.common, known, "label", at)
 
-    def of(self, kpi: Kpi, own: Comparison | None, at: At) -> Baselines:
+    def of(self, kpi: Kpi, own: ComparisonSection | None, at: At) -> Baselines:
         """What a KPI is compared with: as configured for it, else for every KPI beside what its declaration says."""
         if own is not None:
             self._own(kpi, own, at)
-        given = own or self.common or Comparison()
+        given = own or self.common or ComparisonSection()
         declared = kpi.compared_with if own is None else ()
-        control = given.control or (Control() if "control" in declared else None)
+        control = given.control or (ControlSection() if "control" in declared else None)
         return Baselines(
             fixed=period(given.fixed) if given.fixed else None,
             previous=given.previous is not None or "previous" in declared,
@@ -49,7 +49,7 @@ class ComparisonReader:
             weekday_median=(given.weekday_median is not None or "weekday_median" in declared) and self._has_days(kpi),
         )
 
-    def _own(self, kpi: Kpi, own: Comparison, at: At) -> None:
+    def _own(self, kpi: Kpi, own: ComparisonSection, at: At) -> None:
         self._check_period(own.fixed, at)
         if own.control and not self._has_cohort(kpi):
             self.checker.wrong((*at, "control"), f"{kpi.name} has no label cohort; add it under labels")
@@ -58,11 +58,11 @@ class ComparisonReader:
         if own.weekday_median and not self._has_days(kpi):
             self.checker.wrong((*at, "weekday_median"), "the shortest window must be a day for this; add 1d to windows")
 
-    def _check_period(self, given: Fixed | None, at: At) -> None:
+    def _check_period(self, given: FixedSection | None, at: At) -> None:
         if given and given.to < given.from_:
             self.checker.wrong((*at, "fixed", "to"), "this is before from; write the last day of the period")
 
-    def _match(self, given: Comparison, known: Sequence[str], what: str, at: At) -> None:
+    def _match(self, given: ComparisonSection, known: Sequence[str], what: str, at: At) -> None:
         for i, label in enumerate((given.control and given.control.match) or ()):
             if label not in known:
                 self.checker.unknown(what, label, known, (*at, "control", "match", i))
@@ -93,7 +93,7 @@ class ComparisonReader:
         return [leaf for name in made_of(kpi) for leaf in self._parts(self.catalogue[name])]
 
 
-def period(given: Fixed) -> Period:
+def period(given: FixedSection) -> Period:
     """Whole days as a period."""
     begin, last = (datetime.fromisoformat(day).replace(tzinfo=UTC) for day in (given.from_, given.to))
     return Period(begins_at=begin, ends_at=last + timedelta(days=1))

@@ -9,7 +9,7 @@ from itertools import pairwise
 from zoneinfo import available_timezones
 
 from exporter.base.strict_yaml import At
-from exporter.config.section import CalendarSection, Holidays, day_text
+from exporter.config.section import CalendarSection, HolidaysSection, day_text
 from exporter.config.shape import Checker
 from exporter.evaluation.calendar import Calendar, Span
 
@@ -107,7 +107,7 @@ class CalendarReader:
             return None
         return begin, end
 
-    def _place(self, given: Holidays, at: At) -> None:
+    def _place(self, given: HolidaysSection, at: At) -> None:
         """Whether the holidays of a country, and of a part of it, are known."""
         import holidays  # noqa: PLC0415 - loaded only where a calendar has holidays: few have
 

@@ -104,7 +104,7 @@ Memory = Annotated[str, _matching(r"[1-9][0-9]*(MB|GB)", "write the size like 25
 Address = Annotated[str, _matching(r"https?://[^\s/@?#]+(/[^\s?#]*)?", "write the address like https://collector:4318")]
 
 
-class Store(Section):
+class StoreSection(Section):
     path: Text = "outcome.duckdb"
     retention: Annotated[int, _length("1d")] = 400 * 86400
     threads: Annotated[int, Field(ge=1, le=64)] = 1
@@ -113,14 +113,14 @@ class Store(Section):
     person_key_file: Text | None = None
 
 
-class Limits(Section):
+class LimitsSection(Section):
     series_per_metric: Count = 2000
     series: Count = 50_000
     values_per_label: Count = 50
     teams: Count = 50
 
 
-class Otlp(Section):
+class OtlpSection(Section):
     """The two addresses mean what OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_METRICS_ENDPOINT mean."""
 
     endpoint: Address | None = None
@@ -131,17 +131,17 @@ class Otlp(Section):
     compression: Literal["gzip", "none"] = "gzip"
 
 
-class Log(Section):
+class LogSection(Section):
     level: Literal["debug", "info", "warn", "error"] = "info"
     format: Literal["logfmt", "json"] = "logfmt"
 
 
-class Money(Section):
+class MoneySection(Section):
     amount: Annotated[float, Field(gt=0)]
     currency: Currency
 
 
-class Cost(Section):
+class CostSection(Section):
     """A cost that comes back, prorated by the second within each calendar period."""
 
     amount: Annotated[float, Field(gt=0)]
@@ -155,28 +155,28 @@ class Cost(Section):
     to: Day | None = None  # the last day
 
 
-class Workflow(Section):
+class WorkflowSection(Section):
     """What is known of an automation that its platform does not say."""
 
     run_timeout: Length | None = None
     manual_time: Annotated[tuple[Length, ...], ONE_OR_MORE, Field(min_length=1, max_length=2)] | None = None
     manual_origin: Text | None = None  # where manual_time is from
     category: Text | None = None
-    rate: Money | None = None  # loaded, per hour
+    rate: MoneySection | None = None  # loaded, per hour
     claim: Literal["hard_cost_avoided", "capacity_released", "productivity_gained"] | None = None
 
 
-class Service(Section):
-    downtime_cost: Money  # per hour
+class ServiceSection(Section):
+    downtime_cost: MoneySection  # per hour
 
 
-class Team(Section):
+class TeamSection(Section):
     capacity: Length | None = None  # working time per week
     people: Count | None = None
     calendar: Text | None = None
 
 
-class Holidays(Section):
+class HolidaysSection(Section):
     country: Text  # two letters
     subdivision: Text | None = None
 
@@ -186,19 +186,19 @@ class CalendarSection(Section):
 
     time_zone: Text
     hours: Mapping[str, Spans]
-    holidays: Holidays | None = None
+    holidays: HolidaysSection | None = None
     closed: tuple[Day, ...] = ()
     open: Mapping[str, Spans] = {}  # days that have other hours than their weekday, holiday or not
 
 
-class Levels(Section):
+class LevelsSection(Section):
     """Where a KPI is worth a ticket (warning), and where it is worth waking somebody (critical)."""
 
     warning: Level | None = None
     critical: Level | None = None
 
 
-class LevelsOf(Levels):
+class LevelsOf(LevelsSection):
     """The same, for one segment."""
 
     match: Annotated[Mapping[str, Text], Field(min_length=1)]
@@ -208,25 +208,25 @@ class Nothing(Section):
     """Written {}: it is asked for, and has no settings."""
 
 
-class Fixed(Section):
+class FixedSection(Section):
     """A period of whole days, UTC."""
 
     from_: Annotated[Day, Field(alias="from")]
     to: Day  # the last day
 
 
-class Control(Section):
+class ControlSection(Section):
     """The segments of cohort "control"."""
 
     match: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None  # the labels to be the same; all but cohort
 
 
-class Comparison(Section):
+class ComparisonSection(Section):
     """What KPIs are compared with."""
 
-    fixed: Fixed | None = None
+    fixed: FixedSection | None = None
     previous: Nothing | None = None
-    control: Control | None = None
+    control: ControlSection | None = None
     weekday_median: Nothing | None = None
 
 
@@ -239,9 +239,9 @@ class KpiSection(Section):
     cadence: Text | None = None
     basis: Basis = "calendar"
     min_coverage: Share | None = None
-    threshold: Levels = Levels()
+    threshold: LevelsSection = LevelsSection()
     thresholds_by: tuple[LevelsOf, ...] = ()
-    baselines: Comparison | None = None  # instead of those for every KPI
+    baselines: ComparisonSection | None = None  # instead of those for every KPI
 
 
 class AuthSection(Section):
@@ -300,20 +300,20 @@ class SourceSection(Section):
 class Whole(Section):
     """The whole file, but for sources and KPIs, whose keys depend on their type and name."""
 
-    store: Store = Store()
+    store: StoreSection = StoreSection()
     windows: Annotated[tuple[Window, ...], Field(min_length=1, max_length=4)] = ("1d", "7d", "30d", "90d")
     labels: Mapping[str, tuple[str, ...]] = {}
     sources: Any = ()
     kpis: Any = {}
-    baselines: Comparison | None = None
+    baselines: ComparisonSection | None = None
     min_coverage: Share = MIN_COVERAGE  # on how many records the fields that a KPI needs must be filled
-    limits: Limits = Limits()
+    limits: LimitsSection = LimitsSection()
     evaluation_interval: Pause = 60
     run_timeout: Length = 86400
-    workflows: Mapping[str, Workflow] = {}
-    services: Mapping[str, Service] = {}
-    teams: Mapping[str, Team] = {}
+    workflows: Mapping[str, WorkflowSection] = {}
+    services: Mapping[str, ServiceSection] = {}
+    teams: Mapping[str, TeamSection] = {}
     calendars: Mapping[str, CalendarSection] = {}
-    costs: tuple[Cost, ...] = ()
-    otlp: Otlp | None = None
-    log: Log = Log()
+    costs: tuple[CostSection, ...] = ()
+    otlp: OtlpSection | None = None
+    log: LogSection = LogSection()

@@ -10,7 +10,7 @@ from exporter.base.strict_yaml import At
 from exporter.catalogue import expression
 from exporter.catalogue.kpi import MIN_COVERAGE, Kpi, Param, Threshold, labels_made
 from exporter.config.baselines import ComparisonReader
-from exporter.config.section import KpiSection, Levels
+from exporter.config.section import KpiSection, LevelsSection
 from exporter.config.shape import Checker
 from exporter.evaluation.business_time import ON_HOLD
 from exporter.evaluation.plan import Setting
@@ -114,7 +114,7 @@ class SettingReader:
             self._check_threshold(kpi, _merged(threshold, entry), entry, place)
             yield dict(entry.match), Threshold(**_written(entry))
 
-    def _check_threshold(self, kpi: Kpi, threshold: Threshold, written: Levels, at: At) -> None:
+    def _check_threshold(self, kpi: Kpi, threshold: Threshold, written: LevelsSection, at: At) -> None:
         """Whether thresholds can be of this KPI, and critical is worse than warning."""
         warning, critical = threshold.warning, threshold.critical
         if kpi.better == "none" and (warning is not None or critical is not None):
@@ -135,14 +135,14 @@ class SettingReader:
             self.checker.wrong(place, f"critical must be {side} warning, {warning:g}: {kpi.better} is better")
 
 
-def predicate_columns(record: str) -> dict[str, expression.Kind]:
+def predicate_columns(record: str) -> dict[str, expression.ColumnKind]:
     """What a user's condition may look at: what describes a record, never what becomes of it."""
     columns = COLUMNS[RECORDS[record]]
     names = (*LABELS[record], *marked(RECORDS[record], "fixed"))
     return {name: "boolean" if columns[name].kind == "boolean" else "text" for name in names}
 
 
-def _sql(param: Param, value: Any, columns: Mapping[str, expression.Kind]) -> str:
+def _sql(param: Param, value: Any, columns: Mapping[str, expression.ColumnKind]) -> str:
     if param.type == "predicate":
         if not isinstance(value, str):
             raise ValueError("this is not a condition; put quotes around it")
@@ -154,11 +154,11 @@ def _sql(param: Param, value: Any, columns: Mapping[str, expression.Kind]) -> st
     return repr(float(value))
 
 
-def _merged(below: Threshold, above: Levels) -> Threshold:
+def _merged(below: Threshold, above: LevelsSection) -> Threshold:
     """Thresholds with those written in the config over them."""
     return below.model_copy(update=_written(above))
 
 
-def _written(levels: Levels) -> dict[str, float | None]:
+def _written(levels: LevelsSection) -> dict[str, float | None]:
     """Severity -> what the config says of it; null switches it off."""
     return {key: getattr(levels, key) for key in ("warning", "critical") if key in levels.model_fields_set}

@@ -15,7 +15,7 @@ from exporter.evaluation.plan import Plan, Setting
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Part:
+class PartOf:
     """What a derived KPI is made of: the numerators or the denominators of another."""
 
     reference: Reference
@@ -36,9 +36,9 @@ class Measure:
     fixed: Key = ()
     formula: Formula | None = None
     aggregates: tuple[str, ...] = ()
-    numerator: Part | None = None
-    minus: Part | None = None
-    denominator: Part | None = None
+    numerator: PartOf | None = None
+    minus: PartOf | None = None
+    denominator: PartOf | None = None
 
     @property
     def name(self) -> str:
@@ -56,7 +56,7 @@ class Measure:
         return dict(self.fixed).get("basis")
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[PartOf, ...]:
         """What it is made of, if it is derived."""
         return tuple(part for part in (self.numerator, self.minus, self.denominator) if part)
 
@@ -95,7 +95,7 @@ class Measure:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Check:
+class CoverageCheck:
     """A ratio that says how far KPIs can be believed, counted where any of them is."""
 
     measure: Measure
@@ -117,8 +117,8 @@ class CompiledPlan:
     settings: Mapping[str, Setting]
     by_name: Mapping[str, Measure]
     bases: Mapping[str, tuple[Measure, ...]]
-    coverage: Mapping[Needed, Check]
-    unattributed: Mapping[str, Check]
+    coverage: Mapping[Needed, CoverageCheck]
+    unattributed: Mapping[str, CoverageCheck]
 
     @property
     def windows(self) -> list[str]:
@@ -126,7 +126,7 @@ class CompiledPlan:
         return [name for name, _ in self.plan.windows]
 
     @property
-    def checks(self) -> tuple[Check, ...]:
+    def checks(self) -> tuple[CoverageCheck, ...]:
         """All that is counted beside KPIs."""
         return (*self.coverage.values(), *self.unattributed.values())
 
@@ -145,11 +145,11 @@ def _compiled(plan: Plan) -> CompiledPlan:
     settings = {setting.kpi.name: setting for setting in plan.settings}
     by_name: dict[str, Measure] = {}
 
-    def part(text: str | None) -> Part | None:
+    def part(text: str | None) -> PartOf | None:
         if not text:
             return None
         named = reference(text)
-        return Part(reference=named, measure=measure(named.kpi) if named.kpi in settings else None)
+        return PartOf(reference=named, measure=measure(named.kpi) if named.kpi in settings else None)
 
     def measure(name: str) -> Measure:
         if name not in by_name:
@@ -179,11 +179,11 @@ def _compiled(plan: Plan) -> CompiledPlan:
         by_name={name: measure(name) for name in settings},
         bases=bases,
         coverage={
-            field: Check(measure=check(coverage(field), plan, called(field)), kpis=names)
+            field: CoverageCheck(measure=check(coverage(field), plan, called(field)), kpis=names)
             for field, names in fields.items()
         },
         unattributed={
-            name: Check(
+            name: CoverageCheck(
                 measure=check(unattributed(settings[name], rule), plan, (("kpi", name),)), kpis=frozenset({name})
             )
             for name, rule in rules.items()

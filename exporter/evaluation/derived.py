@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from exporter.evaluation.compiled import Measure, Part
+from exporter.evaluation.compiled import Measure, PartOf
 from exporter.evaluation.figure import Figure, Key, summable
 
 Parts = dict[tuple[str | None, Key], float]
@@ -88,7 +88,7 @@ def summed(parts: Parts, labels: set[str]) -> Parts:
     return sums
 
 
-def figure_part(figures: Sequence[Figure], part: Part | None) -> Parts:
+def figure_part(figures: Sequence[Figure], part: PartOf | None) -> Parts:
     """The numerators or the denominators of a KPI, by window and segment.
 
     A duration goes in as calendar time: all records have that, and two bases make no sum.

@@ -7,24 +7,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from exporter.catalogue import facts as catalogue
-from exporter.catalogue.expression import Kind
+from exporter.catalogue.expression import ColumnKind
 from exporter.evaluation.context import prepare, utc
 from exporter.evaluation.plan import Plan
 from exporter.evaluation.rows import rows_at
 from exporter.store import Store
 
-KINDS: Mapping[str, Kind] = {"BOOLEAN": "boolean", "VARCHAR": "text", "TIMESTAMP": "time"}
+KINDS: Mapping[str, ColumnKind] = {"BOOLEAN": "boolean", "VARCHAR": "text", "TIMESTAMP": "time"}
 NUMBERS = ("INTEGER", "BIGINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL")
 HIDDEN = frozenset({"moment", "until"})
 """Columns that evaluation needs and that say nothing about a record."""
 
 
 @cache
-def columns() -> Mapping[str, Mapping[str, Kind]]:
+def columns() -> Mapping[str, Mapping[str, ColumnKind]]:
     """Facts -> column -> kind; a list is no kind that an expression knows."""
     plan = Plan(settings=(), windows=[("1d", 86400)], labels={})
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    columns_of: dict[str, Mapping[str, Kind]] = {}
+    columns_of: dict[str, Mapping[str, ColumnKind]] = {}
     with (
         TemporaryDirectory(prefix="outcome-") as folder,
         Store.open(Path(folder) / "empty.duckdb") as store,
@@ -38,5 +38,5 @@ def columns() -> Mapping[str, Mapping[str, Kind]]:
     return columns_of
 
 
-def _kind(sql_type: str) -> Kind | None:
+def _kind(sql_type: str) -> ColumnKind | None:
     return "number" if sql_type.startswith(NUMBERS) else KINDS.get(sql_type)

@@ -28,7 +28,7 @@ from exporter.store.status import SourceStatus
 
 DAY = 86400
 ROWS = 1000
-Row = tuple[Any, ...]
+SumRow = tuple[Any, ...]
 Exact = Any
 """An int or a Decimal: added up without rounding, so in any order."""
 
@@ -235,7 +235,7 @@ class Scan:
         self._cube()
         return self.figures_from(self._rows)
 
-    def figures_from(self, rows_of: Callable[[str | None], Sequence[Row]]) -> Iterator[Figure]:
+    def figures_from(self, rows_of: Callable[[str | None], Sequence[SumRow]]) -> Iterator[Figure]:
         """The figures made of sums per (labels..., slice), told for each timestamp that places rows."""
         for placing in (*self.placings, None):
             measures = [each for each in self.measures if each.kpi.placed_by == placing]
@@ -248,7 +248,7 @@ class Scan:
                 else:
                     yield from self._of(measure, rows, segments[measure.labels])
 
-    def _segments(self, labels: Sequence[str], rows: Sequence[Row]) -> Segments:
+    def _segments(self, labels: Sequence[str], rows: Sequence[SumRow]) -> Segments:
         at = [self.labels.index(label) for label in labels]
         values = [tuple([row[i] for i in at]) for row in rows]
         # In an order of their own: what is derived adds up floats.
@@ -280,7 +280,7 @@ class Scan:
         ]
         return f'case when "{placing}" > {timestamp(self.at)} then null {" ".join(cases)} end::tinyint'
 
-    def _rows(self, placing: str | None) -> list[Row]:
+    def _rows(self, placing: str | None) -> list[SumRow]:
         """(labels..., slice, measures...) of the cube, summed over the slices of other timestamps."""
         place = f"s{self.placings.index(placing)}" if placing else "0"
         biggest = {i for sql, i in self.aggregates.items() if sql.startswith("coalesce(max(")}
@@ -297,19 +297,19 @@ class Scan:
             f"select {', '.join(columns)} from cube where {place} is not null group by all having count(*) > 0"
         )
         at = [len(self.labels) + 1 + i for i in sorted(lists)]
-        rows: list[Row] = []
+        rows: list[SumRow] = []
         while some := result.fetchmany(ROWS):  # a value is four times as large until it is packed
             rows += [packed(row, at) for row in some] if at else some
         return rows
 
-    def _placed_apart(self, measure: Measure, now: Sequence[Row], placed: Sequence[Row]) -> list[Row]:
+    def _placed_apart(self, measure: Measure, now: Sequence[SumRow], placed: Sequence[SumRow]) -> list[SumRow]:
         """Rows with the denominator of a ratio as of now, so in every window, and its numerator in those of a time."""
         above, below = (len(self.labels) + 1 + part for part in self.parts[measure.key])
         return [(*row[:above], 0, *row[above + 1 :]) for row in now] + [
             (*row[:below], 0, *row[below + 1 :]) for row in placed
         ]
 
-    def _of(self, measure: Measure, rows: Sequence[Row], segments: Segments) -> Iterator[Figure]:
+    def _of(self, measure: Measure, rows: Sequence[SumRow], segments: Segments) -> Iterator[Figure]:
         kpi, width = measure.kpi, len(self.labels)
         split = [self.labels.index(label) for label in kpi.numerator_labels]
         at = [width + 1 + part for part in self.parts[measure.key]]
@@ -349,7 +349,7 @@ class Scan:
                 yield Figure(kpi.name, window, key, above, float(total[1]), spread, splits, values=runs, whole=whole)
 
 
-def packed(row: Row, at: Sequence[int]) -> Row:
+def packed(row: SumRow, at: Sequence[int]) -> SumRow:
     """A row whose lists of values at some places are runs."""
     packed_row = list(row)
     for i in at:

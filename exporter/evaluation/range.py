@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from exporter.catalogue.facts import Change, facts, file_of, kept_rows
+from exporter.catalogue.facts import ColumnChange, facts, file_of, kept_rows
 from exporter.evaluation.compiled import Measure, compile_plan
 from exporter.evaluation.context import Connection, cut, prepare, utc
 from exporter.evaluation.figure import Evaluation, Figure
 from exporter.evaluation.instant import (
-    Row,
     Scan,
+    SumRow,
     by_facts,
     concluded,
     countable,
@@ -102,7 +102,7 @@ def ways_of(
         yield lambda _i, at: [f for scan in scans(connection, plan, at, name, anew) for f in scan.figures()]
 
 
-MOMENT = Change("case when from_at = to_at then to_at else moment end")
+MOMENT = ColumnChange("case when from_at = to_at then to_at else moment end")
 """What `moment` is where rows are kept: of one instant that instant."""
 
 
@@ -120,7 +120,7 @@ def changing(measure: Measure, plan: Plan) -> bool:
     return any(grows) or kpi.aggregate == "max"
 
 
-def happens(change: Change, plan: Plan) -> bool:
+def happens(change: ColumnChange, plan: Plan) -> bool:
     """Whether a column changes as things are configured."""
     if not change.configured:
         return True
@@ -156,8 +156,8 @@ class Carried:
     def __init__(self, scan: Scan, instants: Instants) -> None:
         self.scan, self.instants = scan, instants
         self.found: dict[str | None, list[int]] = {placing: self._needed(placing) for placing in (*scan.placings, None)}
-        self.sums: dict[str | None, dict[Row, list[Any]]] = {placing: {} for placing in self.found}
-        self.changes: dict[str | None, dict[int, list[Row]]] = {placing: {} for placing in self.found}
+        self.sums: dict[str | None, dict[SumRow, list[Any]]] = {placing: {} for placing in self.found}
+        self.changes: dict[str | None, dict[int, list[SumRow]]] = {placing: {} for placing in self.found}
         self._read()
 
     def __call__(self, i: int, _at: datetime) -> Sequence[Figure]:
@@ -216,7 +216,7 @@ class Carried:
             )
             select {labels}, {measures} from turns where turn.step < {self.instants.count} group by all"""
 
-    def _change(self, sums: dict[Row, list[Any]], changes: Sequence[Row], needed: Sequence[int]) -> None:
+    def _change(self, sums: dict[SumRow, list[Any]], changes: Sequence[SumRow], needed: Sequence[int]) -> None:
         width = len(self.scan.labels) + 3
         for row in changes:
             key, sign, values = row[2:width], row[1], row[width:]
@@ -229,7 +229,7 @@ class Carried:
             if not had[-1]:
                 del sums[key]
 
-    def _rows(self, placing: str | None) -> list[Row]:
+    def _rows(self, placing: str | None) -> list[SumRow]:
         needed, width = self.found[placing], len(self.scan.aggregates)
         rows = []
         for key, values in self.sums[placing].items():

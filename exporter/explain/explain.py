@@ -14,7 +14,7 @@ from exporter.evaluation import loss
 from exporter.evaluation.add import merge
 from exporter.evaluation.breach import resolve
 from exporter.evaluation.business_time import UNASSIGNED
-from exporter.evaluation.compiled import CompiledPlan, Measure, Part, compile_plan
+from exporter.evaluation.compiled import CompiledPlan, Measure, PartOf, compile_plan
 from exporter.evaluation.context import Connection, prepare, utc
 from exporter.evaluation.coverage import answer, needed_on
 from exporter.evaluation.derived import derive
@@ -279,7 +279,7 @@ class _Derived:
             raise Unexplained(f"{self.kpi.name} has no label {', '.join(sorted(unknown))}; its labels are: {labels}")
         return {"numbers": self._sum(self.kpi), "parts": [self._part(part) for part in self.measure.parts]}
 
-    def _part(self, part: Part) -> dict[str, Any]:
+    def _part(self, part: PartOf) -> dict[str, Any]:
         name, which = part.reference
         kpi = part.measure.kpi if part.measure else None
         labels = {label for f in self.figures if f.kpi == name for label, _ in f.segment}

@@ -43,7 +43,7 @@ class BadSnapshotError(AssertionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BodyPart:
     """A piece of a body, plain and as raw deflate blocks that end on a byte: pieces can be joined either way."""
 
     plain: bytes
@@ -64,7 +64,7 @@ class Rendering:
 
     at: datetime | None
     series: int
-    parts: dict[Format, Part]
+    parts: dict[Format, BodyPart]
 
 
 class Publisher:
@@ -76,7 +76,7 @@ class Publisher:
         self._registry = registry
         self._seconds = seconds
         self._refused = refused
-        self._rendering = Rendering(None, 0, {format_: Part(b"", b"") for format_ in (TEXT, OPENMETRICS)})
+        self._rendering = Rendering(None, 0, {format_: BodyPart(b"", b"") for format_ in (TEXT, OPENMETRICS)})
         self._bodies: dict[Format, tuple[Rendering, float, Body]] = {}
 
     @property
@@ -180,13 +180,13 @@ def _expose(collector: Collector, format_: Format) -> bytes:
     return openmetrics
 
 
-def part(plain: bytes, *, last: bool) -> Part:
+def part(plain: bytes, *, last: bool) -> BodyPart:
     """Compressed at level 1: level 9 costs ten times the work for a sixth fewer bytes."""
     deflate = zlib.compressobj(level=1, wbits=-zlib.MAX_WBITS)
-    return Part(plain, deflate.compress(plain) + deflate.flush(zlib.Z_FINISH if last else zlib.Z_FULL_FLUSH))
+    return BodyPart(plain, deflate.compress(plain) + deflate.flush(zlib.Z_FINISH if last else zlib.Z_FULL_FLUSH))
 
 
-def join(first: Part, last: Part) -> Body:
+def join(first: BodyPart, last: BodyPart) -> Body:
     """One body; one gzip member, because several readers (Chromium's too) stop at the end of the first."""
     plain = first.plain + last.plain
     trailer = struct.pack("<LL", zlib.crc32(plain), len(plain) & 0xFFFFFFFF)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from exporter.catalogue.kpi import NON_ADDITIVE, Kpi
 from exporter.render.promql import summed, wilson
 from exporter.render.rules import ANY_KPI
-from exporter.render.view import Query, Row, Shown, View, Written
+from exporter.render.view import PanelRow, Query, Shown, View, Written
 
 CHOSEN = 'job=~"$job", team=~"$team|", window=~"$window|", basis=~"$basis|"'
 """What is chosen on the dashboard; a figure of now has no window, a figure of no team no team."""
@@ -82,11 +82,11 @@ def any_kpi(kpis: Mapping[str, Kpi]) -> View:
         description="One KPI of your choice, from the catalogue or your own: value, n, limits, teams and course.",
         any_kpi=True,
         rows=(
-            Row(title="Can it be trusted?", panels=tuple(trust())),
-            Row(title="The value", panels=tuple(now(kpis))),
-            Row(title="Teams", panels=(teams(kpis),)),
-            Row(title="Course", panels=(course(kpis),)),
-            Row(title="Segments", closed=True, panels=(segments(kpis),)),
+            PanelRow(title="Can it be trusted?", panels=tuple(trust())),
+            PanelRow(title="The value", panels=tuple(now(kpis))),
+            PanelRow(title="Teams", panels=(teams(kpis),)),
+            PanelRow(title="Course", panels=(course(kpis),)),
+            PanelRow(title="Segments", closed=True, panels=(segments(kpis),)),
         ),
     )
 

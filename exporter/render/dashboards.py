@@ -9,7 +9,7 @@ from exporter.catalogue.kpi import BASES, Kpi
 from exporter.render import panels
 from exporter.render.panels import DATASOURCE, Panel
 from exporter.render.rules import RUNBOOK_URL
-from exporter.render.view import Row, Shown, View, Written
+from exporter.render.view import PanelRow, Shown, View, Written
 
 COLUMNS = 24
 LINK = (
@@ -36,7 +36,7 @@ def dashboard(written: View, kpis: Mapping[str, Kpi], *, windows: tuple[str, ...
     return json.dumps(frame(written, windows) | {"panels": placed}, indent=1, sort_keys=True) + "\n"
 
 
-def laid_out(row: Row, top: int, uid: str, kpis: Mapping[str, Kpi], runbook: str) -> tuple[list[Panel], int]:
+def laid_out(row: PanelRow, top: int, uid: str, kpis: Mapping[str, Kpi], runbook: str) -> tuple[list[Panel], int]:
     """The panels of a row from left to right, line by line; and where the next row begins."""
     made: list[Panel] = []
     x = height = 0

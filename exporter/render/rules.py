@@ -126,7 +126,7 @@ def rule_file(chosen: Iterable[Kpi], kpis: Mapping[str, Kpi], urls: Urls) -> str
     chosen = list(chosen)
     groups = [group(kpi, kpis, urls) for kpi in chosen if kpi.alerts]
     groups += [spike_group(kpi, kpi.spike, kpis, urls) for kpi in chosen if kpi.spike]
-    return yaml.dump({"groups": groups}, Dumper=Readable, sort_keys=False, allow_unicode=True, width=1000)
+    return yaml.dump({"groups": groups}, Dumper=RulesDumper, sort_keys=False, allow_unicode=True, width=1000)
 
 
 def group(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
@@ -282,7 +282,7 @@ def records(names: Names) -> str:
     return f" ({looked_up(names.denominator, names.labels, 'humanize')} records{scaled})"
 
 
-class Readable(yaml.SafeDumper):
+class RulesDumper(yaml.SafeDumper):
     """YAML as a person would write it: texts of several lines as blocks, lists indented."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - as overridden
@@ -293,4 +293,4 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
-Readable.add_representer(str, _text)
+RulesDumper.add_representer(str, _text)

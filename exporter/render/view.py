@@ -10,13 +10,13 @@ from exporter.base import strict_yaml
 from exporter.catalogue.kpi import Kpi
 
 
-class Frozen(BaseModel):
+class ViewModel(BaseModel):
     """A part of a view that refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Query(Frozen):
+class Query(ViewModel):
     """One expression of a written panel."""
 
     expr: str
@@ -25,7 +25,7 @@ class Query(Frozen):
     dashed: bool = False  # a limit rather than a figure
 
 
-class Written(Frozen):
+class Written(ViewModel):
     """A panel that shows no KPI, written out in the view."""
 
     type: Literal["stat", "table", "timeseries"]
@@ -40,7 +40,7 @@ class Written(Frozen):
     alarm_above: float | None = None
 
 
-class Shown(Frozen):
+class Shown(ViewModel):
     """One place on a view: a KPI in one form, or a written panel."""
 
     width: int
@@ -54,7 +54,7 @@ class Shown(Frozen):
     panel: Written | None = None
 
 
-class Row(Frozen):
+class PanelRow(ViewModel):
     """Panels under one heading. A closed row shows its panels when it is opened."""
 
     title: str
@@ -62,13 +62,13 @@ class Row(Frozen):
     panels: tuple[Shown, ...]
 
 
-class View(Frozen):
+class View(ViewModel):
     """A dashboard as it is written."""
 
     uid: str
     title: str
     description: str
-    rows: tuple[Row, ...]
+    rows: tuple[PanelRow, ...]
     any_kpi: bool = False  # the reader chooses a KPI: $kpi, and $stem, what its parts are named after
 
 

@@ -126,11 +126,11 @@ def wrong(noted: Noted) -> int:
     return hash(frozenset((fault.column, fault.reason, what.whole) for fault in what.faults))
 
 
-Row = tuple[Any, ...]
+FaultRow = tuple[Any, ...]
 FOREVER = datetime(9999, 1, 1)  # noqa: DTZ001 - the store's instants are without zone
 
 
-def rows_of(key: int, noted: Noted, since: Since) -> list[Row]:
+def rows_of(key: int, noted: Noted, since: Since) -> list[FaultRow]:
     """The rows of an item, one for each of its faults."""
     what, times = noted.what, sorted(map(naive, noted.what.times))
     first, last = since
@@ -150,7 +150,7 @@ def parameters(source: str, of: Sequence[object] | None) -> list[object]:
     return [source] if of is None else [source, list(of)]
 
 
-def write(db: Database, source: str, cleared: Sequence[int], rows: Sequence[Row]) -> None:
+def write(db: Database, source: str, cleared: Sequence[int], rows: Sequence[FaultRow]) -> None:
     """Forgets some items and notes others."""
     if cleared:
         db.execute("delete from left_out where source = ? and key in (select unnest(?::UBIGINT[]))", [source, cleared])

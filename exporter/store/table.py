@@ -12,7 +12,7 @@ from typing import Any, Protocol, get_args, get_origin, get_type_hints
 from exporter.records import Record, marked, person_columns, record_name
 from exporter.store.person import is_address, without_address
 
-Row = tuple[Any, ...]
+StoredRow = tuple[Any, ...]
 
 SQL_TYPES = {str: "VARCHAR", bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", datetime: "TIMESTAMP", tuple: "VARCHAR[]"}
 
@@ -191,7 +191,7 @@ class Table:
                 sides.append([None if value is None else convert(value) for value in side])
         return sides
 
-    def _stored(self, db: Database, source: str, ids: Sequence[str]) -> dict[str, tuple[int, Row]]:
+    def _stored(self, db: Database, source: str, ids: Sequence[str]) -> dict[str, tuple[int, StoredRow]]:
         """id -> (rowid, row) of those ids that the table has."""
         find = f'select rowid from "{self.name}" where key in (select unnest(?::UINTEGER[]))'
         rowids = [row[0] for row in db.execute(find, [[_key(source, id_) for id_ in ids]]).fetchall()]
@@ -203,7 +203,7 @@ class Table:
         found = db.execute(query, [rowids]).fetchall()
         return {row[2]: (row[0], row[2:]) for row in found if row[1] == source and row[2] in wanted}
 
-    def _changes(self, row: Row, stored: tuple[int, Row] | None, latest: datetime | None) -> bool:
+    def _changes(self, row: StoredRow, stored: tuple[int, StoredRow] | None, latest: datetime | None) -> bool:
         if stored is None:
             return True
         before = stored[1]

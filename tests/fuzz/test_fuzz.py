@@ -27,7 +27,7 @@ from exporter.base.strict_yaml import Mistakes
 from exporter.catalogue import kpi
 from exporter.collect import mapping
 from exporter.collect.decode import decoded
-from exporter.collect.http import Answer, Client, Gone, HttpSettings, Question, SourceError
+from exporter.collect.http import Answer, Client, Gone, HttpRequest, HttpSettings, SourceError
 from exporter.config import load
 from exporter.connectors import CONNECTORS
 from exporter.connectors.files import Options as Files
@@ -124,7 +124,7 @@ class Recording(Client):
         super().__init__(settings, at=AT, since=SINCE)
         self.answers = answers
 
-    async def _answer(self, question: Question) -> Answer:
+    async def _answer(self, question: HttpRequest) -> Answer:
         answer = await super()._answer(question)
         self.answers[asked(question)] = answer
         return answer
@@ -138,7 +138,7 @@ class Replaying(Client):
         self.answers, self.draw, self.sent = answers, draw, ""
         self.left = draw.choice((1, 1, 2, 2, 3, 4, 5, 8))
 
-    async def _answer(self, question: Question) -> Answer:
+    async def _answer(self, question: HttpRequest) -> Answer:
         if (answer := self.answers.get(asked(question))) is None:
             raise Gone(f"{question.where}: not there")
         self.left -= 1
@@ -151,7 +151,7 @@ class Replaying(Client):
         return self.sent
 
 
-def asked(question: Question) -> Asked:
+def asked(question: HttpRequest) -> Asked:
     return question.where, json.dumps([question.params, question.json], sort_keys=True, default=str)
 
 

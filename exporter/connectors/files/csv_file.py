@@ -122,7 +122,7 @@ def header_of(cells: Sequence[str], where: str, check: Check, layout: Layout) ->
     return Header(names, repeated, len(cells))
 
 
-class Record(NamedTuple):
+class CsvRecord(NamedTuple):
     """The cells of a record, none for an empty line; or None, and what is wrong with them."""
 
     last: Line
@@ -142,7 +142,7 @@ class Records:
         self._held: list[Line] = []  # those of the record under way
         self._ended = False
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[CsvRecord]:
         reader = self._reader()
         while True:
             cells, fault = None, ""
@@ -160,12 +160,12 @@ class Records:
             if cells:
                 fault = self._fault(cells, held)
             if not fault:
-                yield Record(held[-1], sum(len(line.raw or b"") for line in held), cells)
+                yield CsvRecord(held[-1], sum(len(line.raw or b"") for line in held), cells)
                 continue
             self._again.extendleft(reversed(held[1:]))
             self._ended = False
             reader = self._reader()
-            yield Record(held[0], len(held[0].raw or b""), None, fault)
+            yield CsvRecord(held[0], len(held[0].raw or b""), None, fault)
 
     def pass_to(self, header_line: int | None) -> None:
         """Passes over what stands before the header; a line `sep=;` tells the delimiter."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 Condition = Callable[[Any], bool]
-Kind = type[int] | type[str] | type[datetime]
+ColumnType = type[int] | type[str] | type[datetime]
 
 TOKEN = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|<=|>=|!=|[=<>()]|[^\s()'"<>=!]+)""")
 COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -23,7 +23,7 @@ COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 class Column(NamedTuple):
     """What can be asked about a row."""
 
-    kind: Kind
+    kind: ColumnType
     value: Callable[[Any], Any]
 
 
