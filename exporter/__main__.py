@@ -515,6 +515,40 @@ def render(check_only: bool, runbook_url: str | None, dashboard_url: str | None)
         sys.exit(1)
 
 
+@main.group()
+def new() -> None:
+    """Write the files of something new, in a checkout of the project."""
+
+
+@new.command("connector")
+@click.argument("name")
+@click.option("--record", type=click.Choice(["run", "request", "incident", "change", "booking"]), default="run",
+              show_default=True, help="Record that its items become; others can be added.")  # fmt: skip
+@click.option("--paging", type=click.Choice(["link", "token", "offset", "key"]), default="link", show_default=True,
+              help="How its lists are cut into pages; see exporter/collect/paging.py.")  # fmt: skip
+@click.option("--auth", type=click.Choice(["token", "api-key", "oauth"]), default="token", show_default=True,
+              help="What it is asked with: a token, a key in a header of its own, or an OAuth client.")  # fmt: skip
+def new_connector(name: str, record: str, paging: str, auth: str) -> None:
+    """Write a connector with its sample, a fake platform and tests; NAME is the type of its sources, such as jira.
+
+    It works for an imagined platform. Each place where the real one differs is marked with FILL, and its tests fail
+    until no such mark is left.
+    """
+    from exporter import scaffold
+
+    try:
+        written = scaffold.connector(Path.cwd(), name, record=record, paging=paging, auth=auth)
+    except scaffold.CannotWrite as error:
+        fail(error)
+    for path in written:
+        click.echo(path)
+    folder = name.replace("-", "_")
+    click.echo(f"Now fill in each place marked FILL (grep -rn FILL: exporter/connectors/{folder} tests), then run")
+    click.echo(
+        f"  make render && make check TESTS='tests/connectors/{folder} tests/test_connectors.py tests/test_truth.py'"
+    )
+
+
 if __name__ == "__main__":
     os.umask(0o077)
     main()

@@ -23,6 +23,7 @@ from exporter.collect.http import (
 from exporter.demo.fakes.fault import Faults, Trouble
 from exporter.records import SEGMENTS, Workflow
 from exporter.render.connectors import WORDS
+from tests.connectors import unfinished
 from tests.connectors.source import (
     HTTP_NAMES,
     LATER,
@@ -35,11 +36,13 @@ from tests.connectors.source import (
     speaks_http,
     without,
 )
+from tests.connectors.truth import folder_of
 from tests.connectors.world import AT
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_header_says_what_it_must(name: str) -> None:
+    unfinished.refuse(folder_of(name))
     lines = (connector(name).__doc__ or "").splitlines()
 
     assert list(WORDS) == [line.split()[0] for line in lines if line[:1].isalpha()][1:]
@@ -221,7 +224,8 @@ async def test_what_is_asked_about_one_item_fails_for_that_item_alone(
     name: str, trouble: Trouble, tmp_path: Path
 ) -> None:
     async with served(name, tmp_path) as source:
-        assert source.world.about_one
+        if isinstance(source.world.about_one, str):
+            pytest.skip(f"not of this platform: {source.world.about_one}")
         one, asks = source.world.about_one
         await source.poll()
         expected = dict(source.records)
@@ -249,7 +253,8 @@ async def test_what_is_asked_about_one_item_fails_for_that_item_alone(
 @pytest.mark.parametrize("name", HTTP_NAMES)
 async def test_a_log_in_page_in_place_of_details_is_a_refused_credential(name: str, tmp_path: Path) -> None:
     async with served(name, tmp_path) as source:
-        assert source.world.about_one
+        if isinstance(source.world.about_one, str):
+            pytest.skip(f"not of this platform: {source.world.about_one}")
         _, source.faults.about = source.world.about_one
         source.faults.after = 401
         with pytest.raises(AuthFailed):

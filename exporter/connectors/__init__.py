@@ -1,4 +1,4 @@
-"""One module per platform. To add one: copy a neighbour, then name it here."""
+"""One folder per platform. `outcome-exporter new connector NAME` adds one; see CONTRIBUTING.md."""
 
 from exporter.collect.contract import Connector
 from exporter.connectors import files, n8n, prefect, request_tracker

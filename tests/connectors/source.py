@@ -18,6 +18,7 @@ from exporter.collect.http import Auth, Client, HttpSettings
 from exporter.connectors import CONNECTORS
 from exporter.demo.fakes.fault import Faults
 from exporter.records import Record
+from tests.connectors import unfinished
 from tests.connectors.world import AT, SINCE, World
 
 NAMES = sorted(CONNECTORS)
@@ -80,6 +81,7 @@ def connector(name: str) -> Connector:
 
 def world(name: str, folder: Path) -> World:
     module = connector(name).__name__.rpartition(".")[2]
+    unfinished.refuse(module)
     made: World = import_module(f"tests.connectors.{module}.suite").world(folder)
     return made
 

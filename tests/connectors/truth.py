@@ -23,6 +23,7 @@ from exporter.connectors import CONNECTORS
 from exporter.demo.fakes.fault import Handler
 from exporter.records import Json, Read, Record
 from exporter.records.columns import Rule
+from tests.connectors import unfinished
 from tests.connectors.world import AT, SINCE
 
 NO_TIME = "'n/a' is not a time, such as 2026-03-31T10:00:00Z"
@@ -90,6 +91,7 @@ def folder_of(name: str) -> str:
 
 def told(name: str) -> ModuleType:
     """The module that tells a connector's truth."""
+    unfinished.refuse(folder_of(name))
     return import_module(f"tests.connectors.{folder_of(name)}.truth")
 
 

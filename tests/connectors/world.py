@@ -34,7 +34,8 @@ class World:
     work: Callable[[datetime], str]  # gives it one more item that began and ended then; tells the record's id
     absurd: Callable[[], Callable[[], None]]  # gives it an item at a place far beyond all others; what takes it away
     start_over: Callable[[], set[str]]  # sets it up anew, with a few items of the same ids; tells all records' ids
-    about_one: tuple[str, Callable[[web.Request], bool]] | None  # a record, and which questions are about it alone
+    # A record, and which questions are about it alone; or why none are.
+    about_one: tuple[str, Callable[[web.Request], bool]] | str
     place: Callable[[web.Request], bool] | str  # which questions hold a place in a list that it gave; or why none do
     zone: Callable[[tzinfo], None] | str  # moves it to another time zone; or why that is not seen
     quiet_requests: int = 6  # what a poll may ask when nothing has happened

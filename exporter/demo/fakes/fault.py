@@ -54,7 +54,10 @@ class Faults:
                 body = body[: len(body) // 2]
             elif kind == "cut":
                 return await cut(request, body)
-            return web.Response(body=body, status=response.status, content_type="application/json")
+            headers = {name: text for name, text in response.headers.items() if not name.startswith("Content-")}
+            return web.Response(
+                body=body, status=response.status, headers=headers, content_type="application/json"
+            )  # with its links, and the rest that is not about the body
 
         return trouble
 

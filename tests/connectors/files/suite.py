@@ -98,7 +98,7 @@ def world(folder: Path) -> World:
         work=work,
         absurd=absurd,
         start_over=start_over,
-        about_one=None,
+        about_one="files are not asked",
         place="a file has no pages",
         zone=zones.append,
         quiet_requests=0,
