@@ -43,8 +43,9 @@ are repeated; `headers=` and `etag=` are of one question. The `Answer` has statu
 address is asked where it leads to the same host, or one of HOSTS. `client.at` is when the poll began, `client.since`
 the oldest instant that a first poll wants.
 
-**Lists** come in pages: exporter.collect.paging has by_token, by_offset, by_link, by_key and windows. What changed since
-the last poll, where a list can be asked for that: exporter.collect.changes. The newest of a list: exporter.collect.recent.
+**Lists** come in pages: exporter.collect.paging has by_token, by_offset, by_link, by_key and windows. What changed
+since the last poll, where a list can be asked for that: exporter.collect.changes. The newest of a list in order of
+ids: exporter.collect.recent.
 
 **Refusals** are raised, and a connector lets them pass: AuthFailed, RateLimited, Unavailable, NotUnderstood, Gone (of
 one item: it is deleted), Forbidden. `judge` tells them apart where a status does not, with the words of `Answer`:
