@@ -75,7 +75,8 @@ def made(options: Options) -> Any:
             "opened_at": value("opened_at", instant, item["opened"]),
             "updated_at": value("updated_at", instant, item["updated"]),
         }
-        request = Request(**common, outcome="resolved" if item.get("closed") else None)
+        said = {name: item.get(name) for name in ("category", "effort")}
+        request = Request(**common, **said, outcome="resolved" if item.get("closed") else None)
         if not options.incidents.holds(item):
             return [request]
         return [request, Incident(**common, severity=value("severity", SEVERITY.__getitem__, item.get("severity", "")))]
@@ -165,6 +166,19 @@ async def test_the_config_fills_a_column_of_the_incident_and_leaves_the_request_
 
     assert rows(store, "select severity, category from incident") == [("sev2", "Network")]
     assert rows(store, "select category from request") == [(None,)]
+
+
+async def test_text_and_numbers_that_are_none_cost_themselves_and_neither_record_nor_page(store: Store) -> None:
+    half, none = "Network \ud83d", float("nan")  # as JSON: "\\ud83d" and NaN
+    outcome = await polled(
+        Desk([ticket("1", "Ask", category=half, effort=none), ticket("2", "Ask", effort=0.5)]), store
+    )
+
+    assert outcome.reason is None
+    assert rows(store, "select id, category, effort from request order by id") == [
+        ("1", "Network \ufffd", None),
+        ("2", None, 0.5),
+    ]
 
 
 async def test_details_beyond_a_poll_s_budget_come_with_the_next_polls_and_none_is_asked_twice(store: Store) -> None:

@@ -12,7 +12,7 @@ from exporter.connectors.n8n.mapping import MODES, STATUS
 from exporter.demo.fakes.n8n import N8n
 from exporter.records import Record, Run, Workflow
 from exporter.records.columns import Rule
-from tests.connectors.truth import HOST, NO_TIME, Enum, Truth
+from tests.connectors.truth import HOST, NO_TIME, Enum, Truth, rewritten
 
 DOCUMENT = "n8n-public-api-v1-n8n2.8.4.yml"
 ENUMS = (
@@ -52,7 +52,7 @@ def project(name: str | None = "Operations", kind: str = "team") -> dict[str, An
     return {"projectId": f"p-{name}", "project": {"id": f"p-{name}", "name": name, "type": kind}}
 
 
-def workflow(key: str, name: str | None, **changes: Any) -> dict[str, Any]:
+def workflow(key: str, name: str | int | None, **changes: Any) -> dict[str, Any]:
     return {
         "id": key,
         "name": name,
@@ -133,6 +133,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield workflows()
     yield further_modes()
     yield an_unknown_workflow()
+    yield workflows_made_meanwhile()
     yield what_cannot_be_read()
 
 
@@ -327,6 +328,39 @@ def an_unknown_workflow() -> Truth:
         secret=("api_key", n8n.key),
         records=records,
         left_out=["GET /api/v1/workflows/w9: HTTP 500"],
+    )
+
+
+def workflows_made_meanwhile() -> Truth:
+    """What the list of workflows does not show is asked for one by one, and says the same of itself there."""
+    made = {
+        "w5": workflow("w5", "Dunning", shared=[project("Finance")], tags=[{"name": "team:crm"}]),
+        "w6": workflow("w6", "Mine", shared=[project("Anna Example", "personal")]),
+        "w7": workflow("w7", 7, shared=[], tags=[5]),
+    }
+    n8n = served(
+        [execution(number, "success", workflowId=key) for number, key in enumerate(made, 1)],
+        workflows={"w1": workflow("w1", "Invoice intake"), **made},
+    )
+
+    def unlisted(body: Any) -> None:
+        body["data"] = [each for each in body["data"] if each["id"] not in made]
+
+    link = f"{HOST}/workflow/w{{}}/executions/{{}}".format
+    crm: dict[str, Any] = {"team": "crm", "business_unit": "Finance", "region": "Dunning", "cohort": "team:crm"}
+    records: list[Record] = [
+        replace(INTAKE, business_unit="Operations", region="Invoice intake"),
+        run(1, url=link(5, 1), workflow="Dunning", owner="Finance", **crm),
+        run(2, url=link(6, 2), workflow="Mine", owner="p-Anna Example", business_unit="p-Anna Example", region="Mine"),
+        run(3, url=link(7, 3), workflow="w7", owner=None, region="w7"),
+    ]
+    return Truth(
+        what="runs of workflows that are not listed",
+        app=rewritten(n8n.app(), "/workflows", unlisted),
+        secret=("api_key", n8n.key),
+        fields={**FIELDS, "cohort": Rule(field="tags")},
+        records=records,
+        left_out=["tags: has another shape than expected"],
     )
 
 
