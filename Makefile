@@ -1,5 +1,5 @@
 # What can be done in a checkout. Every target makes what it needs by itself; `make` alone lists them.
-.PHONY: help demo test test-real check bench history render snapshots lock clean mutation
+.PHONY: help demo test test-real check coverage bench history render snapshots lock clean mutation
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -21,6 +21,7 @@ help:
 	@echo "make demo       a simulated organisation, the exporter and, where installed, Prometheus and Alertmanager"
 	@echo "make test       everything: lint, types, tests against the real programs (as root on Debian: installs them)"
 	@echo "make check      the quick part of it: lint, types and the tests that start no program; FAST=1: hardly any tests"
+	@echo "make coverage   the quick tests once more, and what of collect, evaluation and connectors they run: 95 % at least"
 	@echo "make test-real  only the tests that start real third-party servers"
 	@echo "make bench      how fast evaluation, storing and scraping are on this machine"
 	@echo "make history    90 days of hours of the demo in a real Prometheus, compared figure by figure; takes long"
@@ -71,6 +72,13 @@ check: $(VENV)/test
 	$(BIN)/mypy
 	$(BIN)/outcome-exporter render --check
 	$(BIN)/pytest -q $(if $(FAST),$(or $(TESTS),$(HOUSE)),$(PARALLEL) $(QUICK) $(TESTS))
+
+# Of each package apart, so that one does not hide behind another. Branches count, and only what the quick tests run.
+coverage: $(VENV)/test
+	@mkdir -p var
+	$(BIN)/pytest -q $(PARALLEL) $(QUICK) --cov --cov-report=
+	@code=0; for package in collect evaluation connectors; do echo "exporter/$$package"; \
+	  $(BIN)/coverage report --include="exporter/$$package/*" --fail-under=95 || code=1; done; exit $$code
 
 test: $(VENV)/test
 	@.ci/packages $(TEST_PACKAGES)
