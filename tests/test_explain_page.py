@@ -46,6 +46,7 @@ async def test_the_page_shows_the_records_and_leads_on(site: Program) -> None:
     assert 'href="./kpis"' in index
     assert 'href="./explain?kpi=no_show_ratio"' in kpis
     assert all(name in kpis for name in catalogue()["no_show_ratio"].series)
+    assert "(label <code>week</code>)" in kpis
 
 
 @pytest.mark.parametrize(

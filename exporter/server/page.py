@@ -2,12 +2,14 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +35,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters |= {"instant": instant, "ago": ago}
+        self._environment.filters |= {"instant": instant, "ago": ago, "prose": prose}
         self._environment.globals["base"] = base
         self._style = self._environment.get_template("style.html").render()
         digest = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode()
@@ -54,6 +56,11 @@ class Pages:
     def other(self, name: str, **values: Any) -> str:
         """The page of a name."""
         return self._environment.get_template(f"{name}.html").render(style=self._style, **values)
+
+
+def prose(text: str) -> Markup:
+    """The text of a declaration as HTML: what stands between backticks is code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S704 - escaped before
 
 
 def instant(at: datetime) -> str:
