@@ -196,13 +196,13 @@ def once_command(
 
     def work() -> None:
         with open_store(config) as store, progress() as show:
-            found = asyncio.run(once(config, store, now, at=at, polls=not no_poll, show=show))
-        _write(text(found.made.snapshot, found.health.registry), output)
-        for name, what in found.unread.items():
-            if name not in found.failed:
+            outcome = asyncio.run(once(config, store, now, at=at, polls=not no_poll, show=show))
+        _write(text(outcome.published.snapshot, outcome.health.registry), output)
+        for name, what in outcome.unread.items():
+            if name not in outcome.failed:
                 click.echo(f"outcome-exporter: source {name}: {what}", err=True)
-        if found.failed:
-            fail("; ".join(f"source {name}: {why}" for name, why in found.failed.items()))
+        if outcome.failed:
+            fail("; ".join(f"source {name}: {why}" for name, why in outcome.failed.items()))
 
     guarded(work)
 
@@ -287,11 +287,11 @@ def kpis(config_path: Path, window: str, as_json: bool) -> None:
     names = [name for name, _ in config.plan.windows]
     if window not in names:
         fail(f"--window {window}: this window is not configured; choose one of {', '.join(names)}")
-    found = guarded(lambda: known(config))
+    rows = guarded(lambda: known(config))
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(rows, indent=2))
     else:
-        kpi_table(found, window, now())
+        kpi_table(rows, window, now())
 
 
 @main.command("explain")
@@ -326,18 +326,18 @@ def explain_command(
     query |= {"window": window} if window else {}
     query |= {"at": at.isoformat()} if at else {}
     try:
-        found = guarded(lambda: explained(config, query))
+        answer = guarded(lambda: explained(config, query))
         if form:
             query["size"] = str(LARGEST_SIZE)
-            found = every_page(lambda number: guarded(lambda: explained(config, query | {"page": str(number)})))
+            answer = every_page(lambda number: guarded(lambda: explained(config, query | {"page": str(number)})))
     except Unexplained as error:
         fail(error)
     if form == "csv":
-        click.echo(csv_text(found), nl=False)
+        click.echo(csv_text(answer), nl=False)
     elif form == "json":
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(answer, indent=2))
     else:
-        explanation(found)
+        explanation(answer)
 
 
 @main.command("backfill")
@@ -432,9 +432,9 @@ def erase(config_path: Path, person: str | None, source: str | None) -> None:
         with open_store(config) as store:
             return store.erase_person(person) if person is not None else store.erase_source(str(source))
 
-    found = guarded(work)
-    told = ", ".join(f"{name} {count:,}" for name, count in sorted(found.items()))
-    click.echo(f"erased: {told}" if told else "nothing to erase: no record matches")
+    counts = guarded(work)
+    words = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+    click.echo(f"erased: {words}" if words else "nothing to erase: no record matches")
     if source in {each.name for each in config.sources}:
         click.echo(f"source {source} is still configured, so the next poll reads its records again", err=True)
 
@@ -492,8 +492,8 @@ def _schema(*, kpis: bool = False) -> str:
     from exporter.catalogue.kpi import catalogue
     from exporter.config.schema import config_schema, kpis_schema
 
-    found = kpis_schema() if kpis else config_schema(catalogue(), connectors.CONNECTORS)
-    return json.dumps(found, indent=2) + "\n"
+    document = kpis_schema() if kpis else config_schema(catalogue(), connectors.CONNECTORS)
+    return json.dumps(document, indent=2) + "\n"
 
 
 @main.command()

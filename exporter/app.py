@@ -156,15 +156,15 @@ class App:
         trouble: StoreError | None = None
         try:
             trouble = await asyncio.to_thread(self.store.trouble)
-            sources, evaluation, made = await asyncio.to_thread(self._figures, at)
-            if await self.publisher.swap(made.snapshot):
+            sources, evaluation, published = await asyncio.to_thread(self._figures, at)
+            if await self.publisher.swap(published.snapshot):
                 self.evaluation = evaluation
                 seconds = time.monotonic() - began
                 self.health.evaluation.succeeded(
-                    at, seconds, series=made.count, folded=made.folded, shortened=made.spread_levels
+                    at, seconds, series=published.count, folded=published.folded, shortened=published.spread_levels
                 )
                 if self.otlp:
-                    await self.otlp.swap(made.snapshot.families)
+                    await self.otlp.swap(published.snapshot.families)
             await asyncio.to_thread(self._keep_house, at)
             return not all(each.complete for each in sources)
         except Exception as error:
@@ -175,7 +175,7 @@ class App:
                 log.exception("no evaluation")
             return False
         finally:
-            self._tell_trouble(trouble)
+            self._report_trouble(trouble)
 
     def _figures(self, at: datetime) -> tuple[list[SourceStatus], Evaluation, Series]:
         config = self.config
@@ -183,7 +183,7 @@ class App:
         evaluation = evaluated(config, self.store, at, sources, memory=self._memory)
         return sources, evaluation, series(evaluation, config.plan, config.limits)
 
-    def _tell_trouble(self, trouble: StoreError | None) -> None:
+    def _report_trouble(self, trouble: StoreError | None) -> None:
         """What is wrong with the store is counted each time, and said once; what is known is served on."""
         self.health.store.looked_at(trouble.kind if trouble else None)
         if trouble and str(trouble) != str(self._trouble):
@@ -195,10 +195,10 @@ class App:
     def _keep_house(self, at: datetime) -> None:
         if self._trouble:
             return
-        kept = timedelta(seconds=self.config.store.retention_seconds)
-        self.health.store.deleted(self._retention.round(at, kept))
+        retention = timedelta(seconds=self.config.store.retention_seconds)
+        self.health.store.deleted(self._retention.round(at, retention))
         self._retention.clean()
-        self.health.store.stands(self.store.counts(), self.store.size())
+        self.health.store.measured(self.store.counts(), self.store.size())
 
     def _start_otlp(self) -> None:
         if self.config.otlp:
@@ -264,13 +264,13 @@ class App:
     async def _explain(self, query: Mapping[str, str], most: int) -> dict[str, Any]:
         config = self.config
         try:
-            asked = question(query, config.plan, most=most)
-            at = asked.at or (self.evaluation.at if self.evaluation else self.clock())
+            wanted = question(query, config.plan, most=most)
+            at = wanted.at or (self.evaluation.at if self.evaluation else self.clock())
             if at > self.clock():
                 raise Unexplained("at: this time is in the future; give a past one")
             async with self._explaining:
                 sources = await asyncio.to_thread(self.poller.statuses, at)
-                return await asyncio.to_thread(explained, config, self.store, at, sources, asked)
+                return await asyncio.to_thread(explained, config, self.store, at, sources, wanted)
         except Unexplained as error:
             raise Refusal(400, str(error)) from None
         except StoreError as error:
@@ -286,8 +286,8 @@ class App:
             return await asyncio.to_thread(past, self.config, self.store, sources, chunk)
 
     async def _explain_page(self, query: Mapping[str, str]) -> dict[str, Any]:
-        found = await self._explain(query, SIZE)
-        return view.page(found) | {"at": datetime.fromisoformat(found["at"])}
+        answer = await self._explain(query, SIZE)
+        return view.page(answer) | {"at": datetime.fromisoformat(answer["at"])}
 
     def _kpis(self) -> list[dict[str, Any]]:
         if self.evaluation is None:

@@ -82,7 +82,7 @@ class OnceResult:
     """What `once` found: figures ready to be printed, and which sources failed, why."""
 
     evaluation: Evaluation
-    made: Series
+    published: Series
     health: Health
     failed: Mapping[str, str]
     unread: Mapping[str, str] = field(default_factory=dict)  # source -> what is left out of it, in words
@@ -106,13 +106,17 @@ async def once(
     sources = statuses(config, store, clock() if polls or at is None else moment)
     began_at = time.monotonic()
     evaluation = evaluated(config, store, moment, sources)
-    made = series(evaluation, config.plan, config.limits)
+    published = series(evaluation, config.plan, config.limits)
     health.evaluation.succeeded(
-        moment, time.monotonic() - began_at, series=made.count, folded=made.folded, shortened=made.spread_levels
+        moment,
+        time.monotonic() - began_at,
+        series=published.count,
+        folded=published.folded,
+        shortened=published.spread_levels,
     )
-    health.store.stands(store.counts(), store.size())
+    health.store.measured(store.counts(), store.size())
     unread = {each.source: each.unread.describe(each.noun) for each in sources if each.unread.lines}
     withdrawn = {name for name, lost in evaluation.sources.items() if lost.of_all}
     withdrawn |= {each.source for each in sources if each.unreadable}
     failed |= {name: unread[name] for name in sorted(withdrawn & unread.keys()) if name not in failed}
-    return OnceResult(evaluation, made, health, failed, unread)
+    return OnceResult(evaluation, published, health, failed, unread)

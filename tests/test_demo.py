@@ -223,7 +223,7 @@ def test_every_kpi_of_the_catalogue_has_figures_after_the_first_evaluation(demo_
 def test_the_demo_fits_the_limits_as_shipped_with_every_value_by_its_name(demo_config: Path) -> None:
     config = read_config(demo_config)
     with open_store(config) as store:
-        made = found_in(config, store, END).made
+        made = found_in(config, store, END).published
 
     assert (config.limits, made.folded) == (Limits(), {})
     assert 20_000 < made.count <= Limits().series

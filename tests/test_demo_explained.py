@@ -28,7 +28,7 @@ class Explained:
         self.store = store
         self.sources = statuses(self.config, store, END)
         self.found: OnceResult = found_in(self.config, store, END)
-        self.samples = {family.name: family for family in self.found.made.snapshot.families}
+        self.samples = {family.name: family for family in self.found.published.snapshot.families}
 
     def published(self, name: str, window: str) -> Samples:
         """The samples of a series in one window, or now, by the labels of the segment."""

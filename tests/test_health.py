@@ -24,7 +24,7 @@ def health() -> Health:
     health.sources.watch("desk", kind="request-tracker", interval_seconds=60, records=["request"], columns=["team"])
     health.sources.watch("flows", kind="n8n", interval_seconds=30, records=["run", "workflow"])
     health.evaluation.succeeded(AT, 0.5, series=12, folded={("no_show_ratio", "team"): 0, ("csat_ratio", "team"): 3})
-    health.store.stands(dict.fromkeys(RECORDS, 0), 4096)
+    health.store.measured(dict.fromkeys(RECORDS, 0), 4096)
     return health
 
 

@@ -50,25 +50,25 @@ Reader = Callable[["_Scope", Node], Term]
 
 def predicate(text: str, columns: Mapping[str, ColumnKind]) -> Expression:
     """A yes-or-no condition over `columns` (name -> kind); ExpressionError where it is anything else."""
-    found, kind = _read(text, columns)
+    expression, kind = _read(text, columns)
     if kind not in ("boolean", "null"):
         raise ExpressionError(f"this is {KIND_NAMES[kind]}, not a condition; {EXAMPLE}")
-    return found
+    return expression
 
 
 def amount(text: str, columns: Mapping[str, ColumnKind]) -> Expression:
     """A number for each row; ExpressionError where it is anything else."""
-    found, kind = _read(text, columns)
+    expression, kind = _read(text, columns)
     if kind not in ("number", "null"):
         raise ExpressionError(f"this is {KIND_NAMES[kind]}, not a number; write an amount such as human_seconds * 2")
-    return found
+    return expression
 
 
 @cache
 def columns_of(sql: str) -> tuple[str, ...]:
     """The columns that SQL of ours looks at, in the order in which it names them."""
-    found = sqlglot.parse_one(sql, dialect="duckdb").find_all(exp.Column, bfs=False)
-    return tuple(dict.fromkeys(column.name for column in found))
+    columns = sqlglot.parse_one(sql, dialect="duckdb").find_all(exp.Column, bfs=False)
+    return tuple(dict.fromkeys(column.name for column in columns))
 
 
 def _read(text: str, columns: Mapping[str, ColumnKind]) -> tuple[Expression, str]:

@@ -147,8 +147,8 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _param(place: str, text: str) -> Param:
     """NAME SCOPE [in COLUMNS]"""
-    said, _, columns = text.partition(" in ")
-    name, _, scope = said.strip().partition(" ")
+    words, _, columns = text.partition(" in ")
+    name, _, scope = words.strip().partition(" ")
     if not name.isidentifier() or scope not in get_args(Scope):
         example = "-- params: stale_after shared in stale"
         raise HeaderError(f"{place}: after the name comes {', '.join(get_args(Scope))}, as in `{example}`")

@@ -60,17 +60,17 @@ def _of_now(part: Reference, kpis: Mapping[str, Kpi]) -> bool:
 
 
 def _labels(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
-    made = {*labels_made(kpi, kpis)}
+    own = {*labels_made(kpi, kpis)}
     of_parts = {key: {*labels_made(kpis[part.kpi], kpis)} for key, part in parts(kpi).items()}
     every = {label for labels in of_parts.values() for label in labels}
     for i, label in enumerate(kpi.drop):
         if label not in {*every, *LABELS[kpi.record]}:
             yield ("drop", i), f"no part has the label {label!r}; {did_you_mean(label, sorted(every))}"
-    for label in sorted(every & NO_SUM - made):
+    for label in sorted(every & NO_SUM - own):
         bare = [key for key, labels in of_parts.items() if label not in (*labels, *kpi.drop)]
         why = f"{getattr(kpi, bare[0])} does not have this label" if bare else "remove it from drop"
         yield (bare[0] if bare else "drop",), f"its parts have the label {label}, which must never be added up; {why}"
-    many = sorted(made - of_parts.get("denominator", made) - {*NON_ADDITIVE})
+    many = sorted(own - of_parts.get("denominator", own) - {*NON_ADDITIVE})
     if many:
         why = f"{kpi.denominator} does not have the label {', '.join(many)} and would count once for each of its values"
         yield ("drop",), f"{why}; write drop: [{', '.join((*kpi.drop, *many))}]"

@@ -102,11 +102,11 @@ def measures(kpi: Kpi, params: Mapping[str, str], *, medians: bool) -> list[str]
 
     A sum comes with the number of its rows: amounts of 0 are known, and that is not to be told from no rows by the sum.
     """
-    made = formula(kpi, params)
-    counts = [made.at_most(bound) for bound in BUCKETS] if kpi.kind == "duration" else []
-    counts += [made.values] if kpi.kind == "duration" and medians else []
-    counts += [total(ONE, made.counted)] if kpi.kind == "sum" else []
-    return [made.numerator, *([made.denominator] if made.denominator else []), *counts]
+    of_kpi = formula(kpi, params)
+    counts = [of_kpi.at_most(bound) for bound in BUCKETS] if kpi.kind == "duration" else []
+    counts += [of_kpi.values] if kpi.kind == "duration" and medians else []
+    counts += [total(ONE, of_kpi.counted)] if kpi.kind == "sum" else []
+    return [of_kpi.numerator, *([of_kpi.denominator] if of_kpi.denominator else []), *counts]
 
 
 def total(amount: str, where: str, aggregate: str = "sum") -> str:

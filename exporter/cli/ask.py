@@ -43,21 +43,21 @@ def health(config_path: Path, path: str) -> str:
     store = data.get("store") if isinstance(data, dict) else None
     name = store.get("path") if isinstance(store, dict) else None
     beside = config_path.parent / str(name or section.StoreSection().path)
-    found = asyncio.run(ask_bytes(beside, path, seconds=HEALTH_SECONDS))
-    if found is None:
+    answer = asyncio.run(ask_bytes(beside, path, seconds=HEALTH_SECONDS))
+    if answer is None:
         raise Refusal(503, f"no exporter runs on the store {beside}")
-    return found.decode().strip()
+    return answer.decode().strip()
 
 
 def explained(config: Config, query: Mapping[str, str]) -> dict[str, Any]:
     """Where a figure comes from. Raises Unexplained or Refusal."""
-    found = asyncio.run(ask(config.store.path, f"/api/v1/explain?{urlencode(query)}"))
-    if isinstance(found, dict):
-        return found
+    answer = asyncio.run(ask(config.store.path, f"/api/v1/explain?{urlencode(query)}"))
+    if isinstance(answer, dict):
+        return answer
     with open_store(config) as store:
-        meant = question(query, config.plan, most=LARGEST_SIZE)
-        at = meant.at or now()
-        return runtime.explained(config, store, at, statuses(config, store, at), meant)
+        wanted = question(query, config.plan, most=LARGEST_SIZE)
+        at = wanted.at or now()
+        return runtime.explained(config, store, at, statuses(config, store, at), wanted)
 
 
 @contextmanager
@@ -70,9 +70,9 @@ def past(config: Config) -> Iterator[Callable[[Instants], Sequence[Sequence[str]
             nonlocal store
             if store is None:
                 path = f"{backfill.ROUTE}?{urlencode(backfill.query(chunk))}"
-                found = asyncio.run(ask(config.store.path, path, seconds=None))
-                if isinstance(found, list):
-                    return found
+                lines = asyncio.run(ask(config.store.path, path, seconds=None))
+                if isinstance(lines, list):
+                    return lines
                 store = opened.enter_context(open_store(config))
             return runtime.past(config, store, statuses(config, store, now()), chunk)
 

@@ -16,17 +16,17 @@ def expected(config: Config) -> list[str]:
     if config.store.path.exists():
         try:
             with open_store(config) as store:
-                found = evaluated(config, store, moment, statuses(config, store, moment))
+                evaluation = evaluated(config, store, moment, statuses(config, store, moment))
         except StoreError as error:
             return [*_of_example(config), f"series: the store could not be opened, so this is for an example: {error}"]
-        if found.figures:
-            return [*forecast.forecast(found, plan, limits).lines("for what is stored")]
+        if evaluation.figures:
+            return [*forecast.forecast(evaluation, plan, limits).lines("for what is stored")]
     return _of_example(config)
 
 
 def _of_example(config: Config) -> list[str]:
     records = frozenset(record_name(record) for source in config.sources for record in source.records)
-    made = forecast.example(config.plan, [SourceStatus(source="example", records=records)])
-    evaluation = Evaluation(now(), tuple(made), {})
-    told = forecast.forecast(evaluation, config.plan, config.limits)
-    return [*told.lines(forecast.assumed(config.plan, made))]
+    figures = forecast.example(config.plan, [SourceStatus(source="example", records=records)])
+    evaluation = Evaluation(now(), tuple(figures), {})
+    outlook = forecast.forecast(evaluation, config.plan, config.limits)
+    return [*outlook.lines(forecast.assumed(config.plan, figures))]

@@ -63,26 +63,26 @@ class Probe:
 
 async def ask(source: Source, at: datetime, accounts: Accounts) -> Probe:
     """The first pages of a source, as one poll from nothing would get them."""
-    found, left_out = Probe(source.name, noun=source.noun), list[LeftOut]()
+    probe, left_out = Probe(source.name, noun=source.noun), list[LeftOut]()
     client = source.client(at=at, since=at - HISTORY, accounts=accounts)
     try:
         async with asyncio.timeout(SECONDS), client:
             check = needs(source.connector).check
             if check:
-                found.findings = await check(client, source.options)
-            await first_pages(source, client, found, left_out)
+                probe.findings = await check(client, source.options)
+            await first_pages(source, client, probe, left_out)
     except SourceError as error:
-        found.fault = str(error)
+        probe.fault = str(error)
     except TimeoutError:
-        found.fault = f"the first {PAGES} pages did not arrive within {SECONDS:.0f} s"
+        probe.fault = f"the first {PAGES} pages did not arrive within {SECONDS:.0f} s"
     except Exception as error:  # noqa: BLE001 - told, like any other finding
-        found.fault = f"unexpected {type(error).__name__}: this is a bug in the exporter"
-    found.unread = summarized(found.records.total(), [*client.left_out(), *left_out])
-    found.clock_offset_seconds = client.clock_offset_seconds
-    return found
+        probe.fault = f"unexpected {type(error).__name__}: this is a bug in the exporter"
+    probe.unread = summarized(probe.records.total(), [*client.left_out(), *left_out])
+    probe.clock_offset_seconds = client.clock_offset_seconds
+    return probe
 
 
-async def first_pages(source: Source, client: Client, found: Probe, left_out: list[LeftOut]) -> None:
+async def first_pages(source: Source, client: Client, probe: Probe, left_out: list[LeftOut]) -> None:
     """Reads them and counts what their records have."""
     pages = source.connector.poll(client, source.options, {})
     async with aclosing(pages):  # type: ignore[type-var] # a connector's poll is an async generator
@@ -90,7 +90,7 @@ async def first_pages(source: Source, client: Client, found: Probe, left_out: li
         async for page in pages:
             records, _, more = mapping.records(page.reads, source.mapping, lambda text: text)
             for record in records:
-                found.add(record, client.at)
+                probe.add(record, client.at)
             left_out += more
             count += 1
             if count == PAGES:
@@ -102,41 +102,41 @@ async def probe(sources: Sequence[Source], at: datetime, console: Console) -> bo
     accounts = Accounts()
     found = await asyncio.gather(*(ask(source, at, accounts) for source in sources))
     for each in found:
-        tell(each, console)
+        print_probe(each, console)
     return all(each.well for each in found)
 
 
-def tell(found: Probe, console: Console) -> None:
+def print_probe(probe: Probe, console: Console) -> None:
     """A few lines for each source, and a table of how well its records are filled."""
-    answers = "answers" if not found.unread.lost else "answers, but some of it cannot be read"
+    answers = "answers" if not probe.unread.lost else "answers, but some of it cannot be read"
     answers = (
-        "answers, but something that is needed is missing" if any(each.wrong for each in found.findings) else answers
+        "answers, but something that is needed is missing" if any(each.wrong for each in probe.findings) else answers
     )
-    console.print(f"{found.source}: {found.fault or answers}", style="bold", markup=False)
-    for finding in found.findings:
+    console.print(f"{probe.source}: {probe.fault or answers}", style="bold", markup=False)
+    for finding in probe.findings:
         console.print(f"  {finding.what}: {finding.text}", style="red" if finding.wrong else None, markup=False)
-    if found.clock_offset_seconds is not None:
-        far = abs(found.clock_offset_seconds) > TOLERATED_OFFSET
+    if probe.clock_offset_seconds is not None:
+        far = abs(probe.clock_offset_seconds) > TOLERATED_OFFSET
         note = "; correct the clocks, or new records look old or lie in the future" if far else ""
-        console.print(f"  clock: {found.clock_offset_seconds:+.0f} s relative to this machine{note}", markup=False)
-    if found.newest:
-        console.print(f"  newest time: {found.newest:%Y-%m-%d %H:%M:%S} UTC", markup=False)
-    if found.future:
-        console.print(f"  {found.future} records have a time in the future: is the time zone right?", markup=False)
-    if told := found.unread.describe(found.noun):
-        console.print(f"  {told}", markup=False)
-    for name, count in sorted(found.records.items()):
+        console.print(f"  clock: {probe.clock_offset_seconds:+.0f} s relative to this machine{note}", markup=False)
+    if probe.newest:
+        console.print(f"  newest time: {probe.newest:%Y-%m-%d %H:%M:%S} UTC", markup=False)
+    if probe.future:
+        console.print(f"  {probe.future} records have a time in the future: is the time zone right?", markup=False)
+    if left_out := probe.unread.describe(probe.noun):
+        console.print(f"  {left_out}", markup=False)
+    for name, count in sorted(probe.records.items()):
         table = Table(
             box=None, title=f"  {name}: share of {count} records that have", title_justify="left", show_header=False
         )
-        for column, share in shares(found, name):
+        for column, share in shares(probe, name):
             table.add_row("   ", column, f"{share:.0%}")
         console.print(table)
 
 
-def shares(found: Probe, name: str) -> list[tuple[str, float]]:
+def shares(probe: Probe, name: str) -> list[tuple[str, float]]:
     """(column, share of the records that have it), fullest first; segments always, others where any has it."""
-    filled, count = found.filled[name], found.records[name]
+    filled, count = probe.filled[name], probe.records[name]
     columns = dict.fromkeys([*SEGMENTS, *(column for column, _ in filled.most_common())])
     pairs = [(column, filled[column] / count) for column in columns if column not in PLUMBING]
     return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))

@@ -62,9 +62,9 @@ def kpi_table(rows: Sequence[dict[str, Any]], window: str, at: datetime, console
             table.add_row(*cells, "; ".join(filter(None, (judged, *doubts(row, window)))))
             for each in row.get("baselines", ()):
                 n = "" if each["n"] is None else f"{each['n']:,.0f}"
-                told, now = (value({"value": each[key], "unit": row["unit"]}) for key in ("value", "now"))
+                then, now = (value({"value": each[key], "unit": row["unit"]}) for key in ("value", "now"))
                 # Of the segments that both sides have, so not always the figure above.
-                table.add_row(f"  {each['baseline']}", told, "", n, "", f"now {now}, {difference(each, row['unit'])}")
+                table.add_row(f"  {each['baseline']}", then, "", n, "", f"now {now}, {difference(each, row['unit'])}")
     out = console or Console(soft_wrap=True)
     # Whole figures, however narrow the terminal is: a number cut off is another number.
     out.width = max(out.width, Measurement.get(out, out.options.update(width=100_000), table).maximum)
@@ -80,56 +80,56 @@ def line(row: dict[str, Any], at: datetime) -> tuple[str, ...]:
     return name, with_median(row), interval, n, age(row["fresh_at"], at), against(row)
 
 
-def explanation(found: dict[str, Any], console: Console | None = None) -> None:
+def explanation(answer: dict[str, Any], console: Console | None = None) -> None:
     """Prints where a figure comes from: definition, numbers, freshness, then the records."""
     out = console or Console(soft_wrap=True)
-    segment = " ".join(f"{label}={chosen}" for label, chosen in found["segment"].items())
-    at = f" at {cell(found['at'][:19] + 'Z')} UTC" if found["pinned"] else ""
-    out.print(f"[bold]{escape(found['title'])}[/] {found['kpi']} {found['window'] or 'now'}{at} {escape(segment)}")
-    out.print(escape(found["help"]))
-    if found["details"]:
-        out.print(escape(found["details"]))
-    told = {TERMS[name].lower(): text for name, text in found["definition"].items()}
-    for name, text in (*told.items(), *(numbers(found) or {"value": "no records"}).items()):
+    segment = " ".join(f"{label}={chosen}" for label, chosen in answer["segment"].items())
+    at = f" at {cell(answer['at'][:19] + 'Z')} UTC" if answer["pinned"] else ""
+    out.print(f"[bold]{escape(answer['title'])}[/] {answer['kpi']} {answer['window'] or 'now'}{at} {escape(segment)}")
+    out.print(escape(answer["help"]))
+    if answer["details"]:
+        out.print(escape(answer["details"]))
+    definition = {TERMS[name].lower(): text for name, text in answer["definition"].items()}
+    for name, text in (*definition.items(), *(numbers(answer) or {"value": "no records"}).items()):
         out.print(f"  {name}: {escape(text)}", highlight=False)
-    for each in found.get("baselines", ()):
+    for each in answer.get("baselines", ()):
         name = " ".join((each["baseline"], *each.get("split", {}).values()))
-        out.print(f"  {escape(name)}: {escape(baseline(each, found['unit']))}", highlight=False)
-    for source in found["sources"]:
+        out.print(f"  {escape(name)}: {escape(baseline(each, answer['unit']))}", highlight=False)
+    for source in answer["sources"]:
         last = cell(source["last_success"]) or "never"
         out.print(f"  source {escape(source['source'])}: last success {last}; {escape(source['state'])}")
-    for name, text in trust(found):
+    for name, text in trust(answer):
         out.print(f"  {name}: {escape(text)}", highlight=False)
-    for note in notes(found):
+    for note in notes(answer):
         out.print(f"  {escape(note)}", highlight=False)
-    for part in found.get("parts", ()):
+    for part in answer.get("parts", ()):
         out.print(f"  part: explain {' '.join((part['kpi'], *(f'{k}={v}' for k, v in part['segment'].items())))}")
-    if "records" not in found:
+    if "records" not in answer:
         return
     table = Table(box=None, pad_edge=False)
-    columns = sorted(telling(found), key=lambda name: name == "url")  # links are long
+    columns = sorted(telling(answer), key=lambda name: name == "url")  # links are long
     for column in columns:
         table.add_column(column.replace("_", " "), no_wrap=True)
-    for row in found["records"]:
+    for row in answer["records"]:
         table.add_row(*(escape(cell(row[column])) for column in columns))
     # Whole lines, however wide the terminal is: links and ids are there to be copied.
     out.width = max(out.width, Measurement.get(out, out.options.update(width=100_000), table).maximum)
     out.print(table)
-    out.print(f"page {found['page']} of {found['pages']}")
+    out.print(f"page {answer['page']} of {answer['pages']}")
 
 
 def every_page(page: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
     """An answer with the records of all its pages."""
-    found = page(1)
-    for number in range(2, found.get("pages", 1) + 1):
-        found["records"] += page(number)["records"]
-    return found
+    answer = page(1)
+    for number in range(2, answer.get("pages", 1) + 1):
+        answer["records"] += page(number)["records"]
+    return answer
 
 
-def csv_text(found: Mapping[str, Any]) -> str:
+def csv_text(answer: Mapping[str, Any]) -> str:
     """The records as CSV; of a derived KPI its parts."""
-    rows = found.get("records", found.get("parts", []))
-    columns = found.get("columns", ["kpi", "part", "title"])
+    rows = answer.get("records", answer.get("parts", []))
+    columns = answer.get("columns", ["kpi", "part", "title"])
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)

@@ -243,21 +243,21 @@ def signed(claims: Mapping[str, str], key: str, now: datetime) -> str:
         ) from None
 
 
-def token_of(grant: Grant, answer: Answer, kept: Kept) -> Token:
+def token_of(grant: Grant, answer: Answer, stored: Kept) -> Token:
     """The token in an answer, or the error it deserves. `kept`: what it was asked for with."""
-    said = answer.body if isinstance(answer.body, dict) else {}
-    value = next((said[name] for name in TOKEN_IN if isinstance(said.get(name), str) and said[name]), None)
+    body = answer.body if isinstance(answer.body, dict) else {}
+    value = next((body[name] for name in TOKEN_IN if isinstance(body.get(name), str) and body[name]), None)
     if answer.status in WELL and value is not None:
-        renewed = said.get("refresh_token")
-        refresh = renewed if isinstance(renewed, str) and renewed else kept.refresh  # else the old one is good again
-        return Token(value, answer.at, expiry(said, value, answer.at), refresh)
-    word = str(said.get("error"))
+        renewed = body.get("refresh_token")
+        refresh = renewed if isinstance(renewed, str) and renewed else stored.refresh  # else the old one is good again
+        return Token(value, answer.at, expiry(body, value, answer.at), refresh)
+    word = str(body.get("error"))
     word = word if WORD.fullmatch(word) else ""
     text = f"{answer.where}: HTTP {answer.status}" + (f", {word}" if word else "")
     if answer.status == 429:
         raise answer.rate_limited()
     if word == "invalid_grant":
-        raise AuthFailed(f"{text}: {grant.refused(kept)}")
+        raise AuthFailed(f"{text}: {grant.refused(stored)}")
     if word in ERRORS:
         raise AuthFailed(f"{text}: {ERRORS[word]}")
     if answer.status in (400, 401, 403) or word:
@@ -269,13 +269,13 @@ def token_of(grant: Grant, answer: Answer, kept: Kept) -> Token:
     raise errors.refusal(answer.status, text, errors.retry_after(answer.headers, answer.at))
 
 
-def expiry(said: Mapping[str, Json], value: str, now: datetime) -> datetime | None:
+def expiry(body: Mapping[str, Json], value: str, now: datetime) -> datetime | None:
     """Until when a token holds, by our clock, as far as the answer or the token itself tells."""
     try:
-        if said.get("expires_in") is not None:
-            return now + timedelta(seconds=max(0.0, float(said["expires_in"])))
-        if said.get("expires_at") is not None:
-            return instant(said["expires_at"])
+        if body.get("expires_in") is not None:
+            return now + timedelta(seconds=max(0.0, float(body["expires_in"])))
+        if body.get("expires_at") is not None:
+            return instant(body["expires_at"])
         claims = msgspec.json.decode(base64.urlsafe_b64decode(value.split(".")[1] + "=="))
         life = timedelta(seconds=float(claims["exp"]) - float(claims["iat"]))
         return now + life

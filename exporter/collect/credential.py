@@ -96,15 +96,15 @@ class Credential:
         return stored(kept) or Token("", now)
 
 
-def stored(kept: Kept) -> Token | None:
+def stored(file: Kept) -> Token | None:
     """The token as it was kept."""
-    if not kept.access or kept.begins_at is None:
+    if not file.access or file.begins_at is None:
         return None
-    return Token(kept.access, kept.begins_at, kept.expires_at, kept.refresh)
+    return Token(file.access, file.begins_at, file.expires_at, file.refresh)
 
 
-async def exchanged(grant: Grant, ask: Ask, now: datetime, kept: Kept) -> Token:
+async def exchanged(grant: Grant, ask: Ask, now: datetime, before: Kept) -> Token:
     """A token for what the grant has to give."""
     # In a thread: signing takes its time, and so does loading what signs.
-    asked = await asyncio.to_thread(grant.question, now, kept.refresh)
-    return token_of(grant, await ask(asked), kept)
+    request = await asyncio.to_thread(grant.question, now, before.refresh)
+    return token_of(grant, await ask(request), before)

@@ -61,15 +61,15 @@ def whole(value: Any) -> Any:
 
 def pruned(body: bytes) -> bytes:
     """The text without what is nested too deeply to be read."""
-    kept, depth, begin = bytearray(), 0, 0
+    cut, depth, begin = bytearray(), 0, 0
     for token in TOKENS.finditer(body):
         sign = token[0]
         if sign in b"[{":
             depth += 1
             if depth == DEEPEST + 1:
-                kept += body[begin : token.start()] + b"null"
+                cut += body[begin : token.start()] + b"null"
         elif sign in b"]}":
             depth -= 1
             if depth == DEEPEST:
                 begin = token.end()
-    return bytes(kept + body[begin:]) if depth <= DEEPEST else bytes(kept)
+    return bytes(cut + body[begin:]) if depth <= DEEPEST else bytes(cut)

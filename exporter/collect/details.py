@@ -98,5 +98,5 @@ class Details:
 
     def to_cursor(self) -> dict[str, list[float]]:
         """What the cursor is to hold: the last of them where there are too many."""
-        kept = [*self.owed.items()][-MOST_OWED:]
-        return {key: [tries, due.timestamp()] for key, (tries, due) in kept}
+        remaining = [*self.owed.items()][-MOST_OWED:]
+        return {key: [tries, due.timestamp()] for key, (tries, due) in remaining}

@@ -325,16 +325,16 @@ class Client(ItemReader):
         mine = budget.of(path, self._dialect.budgets)
         return self._account.pace(mine.name if mine else ""), mine.gap if mine else 0.0
 
-    async def _token(self, asked: TokenRequest) -> Answer:
+    async def _token(self, request: TokenRequest) -> Answer:
         """The answer to a request for a token, over a connection of its own: a poll that ends must not break it off."""
         form = "application/x-www-form-urlencoded"
         headers = CIMultiDict(
-            {"Accept": "application/json", "Content-Type": form if asked.form else "application/json"}
+            {"Accept": "application/json", "Content-Type": form if request.form else "application/json"}
         )
-        headers.update({**self._dialect.headers, **asked.headers})
-        data = urlencode(asked.body).encode() if asked.form else msgspec.json.encode(asked.body)
+        headers.update({**self._dialect.headers, **request.headers})
+        data = urlencode(request.body).encode() if request.form else msgspec.json.encode(request.body)
         async with session() as http:
-            return await self._sent(http, "POST", URL(asked.url), asked.where, headers, data)
+            return await self._sent(http, "POST", URL(request.url), request.where, headers, data)
 
     @property
     def now(self) -> datetime:

@@ -59,7 +59,7 @@ def records(
     reads: Iterable[Read], mapping: Fillers, person: Callable[[str], str]
 ) -> tuple[list[Record], list[Read], list[LeftOut]]:
     """The records of what was read, each beside its Read, and what could not be read of them or of others."""
-    made, of, left_out = [], [], []
+    mapped, of, left_out = [], [], []
     for read in reads:
         record, noted, broken = attempt(lambda read: apply(read, mapping, person), read)
         faults = (*read.faults, *noted)
@@ -67,7 +67,7 @@ def records(
             faults = (*(each for each in read.faults if getattr(record, each.column, None) in (None, ())), *noted)
         lost = broken or record is None or any(each.column in VITAL_COLUMNS[type(record)] for each in faults)
         if record is not None and not lost:
-            made.append(record)
+            mapped.append(record)
             of.append(read)
         if faults:
             kind = type(read.record)
@@ -76,7 +76,7 @@ def records(
                 LeftOut(read.key, place, faults, whole=lost, scope=read.scope, item=read.item, kind=kind,
                         team=read.record.team, times=times_of(read.record if record is None else record))
             )  # fmt: skip
-    return made, of, left_out
+    return mapped, of, left_out
 
 
 def team(left_out: LeftOut, mapping: Fillers) -> str | None:
@@ -226,9 +226,9 @@ def _read(rules: Sequence[Rule], column: Column, notation: Notation) -> Find:
 
     def find(item: Json) -> Any:
         for each in finds:
-            found = each(item)
-            if found is not None:
-                return found
+            value = each(item)
+            if value is not None:
+                return value
         return None
 
     return find
@@ -325,10 +325,10 @@ def _scalars(value: Any, nothing: Callable[[Any], bool] | None = None) -> Iterat
 
 
 def _picked(values: Iterator[Scalar], pattern: Pattern | None, column: Column) -> Any:
-    found: Iterator[Scalar] = values
+    scalars: Iterator[Scalar] = values
     if pattern:
         texts = (matched(pattern, str(value).strip()) for value in values)
-        found = (text for text in texts if text and text.strip())
+        scalars = (text for text in texts if text and text.strip())
     if column.kind == "texts":
-        return list(found) or None
-    return next(found, None)
+        return list(scalars) or None
+    return next(scalars, None)

@@ -12,8 +12,8 @@ from exporter.records import Json, instant
 class Memory:
     """JSON values by name. `at` is when the poll began."""
 
-    def __init__(self, at: datetime, kept: Mapping[str, Json]) -> None:
-        self._at, self._kept, self._changed = at, dict(kept), False
+    def __init__(self, at: datetime, remembered: Mapping[str, Json]) -> None:
+        self._at, self._kept, self._changed = at, dict(remembered), False
 
     def __getitem__(self, name: str) -> Json:
         """What is remembered under a name; None where nothing is."""
@@ -26,12 +26,12 @@ class Memory:
 
     async def remembered(self, name: str, every: timedelta, ask: Callable[[], Awaitable[Json]]) -> Json:
         """What `ask` brings, asked again only where what is remembered is older than `every`."""
-        kept = self[name]
-        read_at = instant(kept["read_at"]) if isinstance(kept, dict) else None
+        remembered = self[name]
+        read_at = instant(remembered["read_at"]) if isinstance(remembered, dict) else None
         if read_at is None or not read_at <= self._at < read_at + every:
-            kept = {"read_at": self._at.isoformat(), "value": await ask()}
-            self[name] = kept
-        return kept["value"]
+            remembered = {"read_at": self._at.isoformat(), "value": await ask()}
+            self[name] = remembered
+        return remembered["value"]
 
     def changes(self) -> Mapping[str, Json] | None:
         """All of it, where it has changed since this was last asked."""

@@ -219,8 +219,8 @@ async def windows(
         divisible, count = end - begin > SHORTEST, 0
         async with aclosing(ask(begin, end)) as pages:
             async for answer in pages:
-                told = total(answer) if total and not count else None
-                if divisible and isinstance(told, int) and told >= most:
+                count_of_all = total(answer) if total and not count else None
+                if divisible and isinstance(count_of_all, int) and count_of_all >= most:
                     count = most
                     break
                 yield answer

@@ -100,7 +100,7 @@ async def poll_once(
     began = clock()
     poll = _Poll(source, store, health, at, show=show, writer=writer, limits=limits, accounts=accounts)
     # What could not be read is told in any case.
-    errors = [await _caught(work()) for work in (poll.run, poll.tell, poll.tell_swept)]
+    errors = [await _caught(work()) for work in (poll.run, poll.report_left_out, poll.report_swept)]
     error = next(filter(None, errors), None)
     took = clock() - began
     if error is None:
@@ -194,7 +194,7 @@ class _Poll:
         if state.rereading and self.metrics.first_rereading(source.name):
             text = "source %s: what its items mean was corrected; all is read again, the figures before stay until then"
             logger.warning(text, source.name)
-        self.metrics.stood(
+        self.metrics.restored(
             source.name, complete=state.complete, rereading=state.rereading, last_success=state.last_success
         )
         if not self.watermarks:  # after a start; later they are kept in step page by page
@@ -206,7 +206,7 @@ class _Poll:
         try:
             async with client, asyncio.timeout(seconds):
                 await self._ask(client, state.cursor)
-                self._tell_lacking(client)
+                self._report_lacking(client)
         except TimeoutError:
             raise NotUnderstood(f"the poll did not end within {seconds:g} s") from None
         # A first sync of several polls asked from different instants on: the last of them holds for all.
@@ -215,18 +215,18 @@ class _Poll:
         if self.partial:
             raise self.partial
 
-    async def tell(self) -> None:
+    async def report_left_out(self) -> None:
         """Puts what is left out of the source where people look: into metrics, and once into the log."""
-        found = await self._in_thread(self.store.unread, self.source.name)
-        if self.metrics.unread(self.source.name, found):
-            logger.warning("source %s: %s", self.source.name, found.describe(self.source.noun))
+        summary = await self._in_thread(self.store.unread, self.source.name)
+        if self.metrics.unread(self.source.name, summary):
+            logger.warning("source %s: %s", self.source.name, summary.describe(self.source.noun))
 
-    async def tell_swept(self) -> None:
+    async def report_swept(self) -> None:
         """Says what sweeps have found: what is no longer listed, and whether that is believed."""
         source = self.source
-        found = await self._in_thread(self.store.swept, source.name)
-        self.metrics.swept(source.name, found, ended=self.swept)
-        for each in found if self.swept else ():
+        sweeps = await self._in_thread(self.store.swept, source.name)
+        self.metrics.swept(source.name, sweeps, ended=self.swept)
+        for each in sweeps if self.swept else ():
             if each.record in self.swept and not each.believed:
                 logger.warning(
                     "source %s: of %d stored records (%s) the platform no longer lists %d; none is deleted, because so"
@@ -254,7 +254,7 @@ class _Poll:
             text = "source %s: details of some items are unknown and will be requested again later: %s"
             logger.warning(text, source.name, client.failed_details[0])
 
-    def _tell_lacking(self, client: Client) -> None:
+    def _report_lacking(self, client: Client) -> None:
         """Says once which resources may not be read."""
         for resource in self.metrics.lacking(self.source.name, client.lacking):
             why = client.lacking[resource]

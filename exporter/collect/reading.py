@@ -89,13 +89,13 @@ class ItemReader:
 
     def left_out(self) -> list[LeftOut]:
         """What has been left out since this was last asked."""
-        told, self._left_out = self._left_out, []
-        return told
+        left_out, self._left_out = self._left_out, []
+        return left_out
 
 
-def shared_out(faults: Sequence[Fault], found: Sequence[Read]) -> list[tuple[Fault, ...]]:
+def shared_out(faults: Sequence[Fault], reads: Sequence[Read]) -> list[tuple[Fault, ...]]:
     """The faults of each record of an item: those of its columns. One of no record's column is told with the first."""
-    columns = [COLUMNS[type(each.record)].keys() for each in found]
+    columns = [COLUMNS[type(each.record)].keys() for each in reads]
     known = set[str]().union(*columns)
     return [
         tuple(each for each in faults if each.column in own or (each.column not in known and own is columns[0]))
@@ -105,8 +105,8 @@ def shared_out(faults: Sequence[Fault], found: Sequence[Read]) -> list[tuple[Fau
 
 def listed_results(result: Result, item: Json) -> list[Read]:
     """What a mapping has made of an item, as a list."""
-    made = () if result is None else (result,) if isinstance(result, Record | Read) else result
-    return [identified(each if isinstance(each, Read) else Read(each, item)) for each in made]
+    reads = () if result is None else (result,) if isinstance(result, Record | Read) else result
+    return [identified(each if isinstance(each, Read) else Read(each, item)) for each in reads]
 
 
 def identified(read: Read) -> Read:

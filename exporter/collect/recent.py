@@ -15,9 +15,9 @@ Stamps = Mapping[str, str | None]
 """Items by id, each with something about it that never changes; None where there is nothing of the kind yet."""
 
 
-def still_there(known: Stamps, found: Stamps, what: str, cursor: Mapping[str, object]) -> None:
+def still_there(known: Stamps, listed: Stamps, what: str, cursor: Mapping[str, object]) -> None:
     """StartOver, at `cursor`, where of the items known most are gone, or have become others under the same ids."""
-    left = sum(key in found and found[key] == stamp for key, stamp in known.items())
+    left = sum(key in listed and listed[key] == stamp for key, stamp in known.items())
     if 2 * left < len(known):
         raise StartOver(
             f"of the {len(known)} newest {what} read before, {len(known) - left} are gone or changed, as after a"

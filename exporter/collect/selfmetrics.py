@@ -213,7 +213,7 @@ class SourceMetrics:
         """Record -> the newest time known, to be kept up by whoever reads the records; empty after a start."""
         return self._newest.setdefault(source, {})
 
-    def stood(self, source: str, *, complete: bool, last_success: datetime | None, rereading: bool = False) -> None:
+    def restored(self, source: str, *, complete: bool, last_success: datetime | None, rereading: bool = False) -> None:
         """How the source stood in the store when its polling began."""
         self._rereading.labels(source).set(rereading)
         self._complete.labels(source).set(complete)
@@ -226,9 +226,9 @@ class SourceMetrics:
         for record in watermarks.keys() & set(self._watched[source].records):
             self._watermark.labels(source, record).set(watermarks[record].timestamp())
 
-    def swept(self, source: str, found: Iterable[Swept], *, ended: Collection[str]) -> None:
+    def swept(self, source: str, sweeps: Iterable[Swept], *, ended: Collection[str]) -> None:
         """What the last sweeps have found, and for which records one has just ended."""
-        for each in found:
+        for each in sweeps:
             self._missing.labels(source, each.record).set(each.missed - each.deleted)
             self._doubted.labels(source, each.record).set(not each.believed)
             if each.record in ended:
@@ -260,16 +260,16 @@ class SourceMetrics:
         self._without_details.add(source)
         return first
 
-    def unread(self, source: str, found: Summary) -> bool:
+    def unread(self, source: str, summary: Summary) -> bool:
         """What is left out of a source now. Whether there is something that was not among it before."""
         for metric in (self._items_left_out, self._values_left_out, self._unknown_words):
             metric.remove_by_labels({"source": source})
-        for line in found.lines:  # several of one column and reason where words are told apart
+        for line in summary.lines:  # several of one column and reason where words are told apart
             metric = self._items_left_out if line.whole else self._values_left_out
             metric.labels(source, line.column, line.reason).inc(line.count)
             if line.word:
                 self._unknown_words.labels(source, line.column, line.word).inc(line.count)
-        now = {(line.column, line.reason, line.whole, line.word) for line in found.lines}
+        now = {(line.column, line.reason, line.whole, line.word) for line in summary.lines}
         before, self._unread_kinds[source] = self._unread_kinds.get(source, set()), now
         return not now <= before
 
@@ -280,7 +280,7 @@ class SourceMetrics:
 
     def succeeded(self, source: str, at: datetime, seconds: float) -> None:
         self._ended(source, seconds, well=True)
-        self.stood(source, complete=True, last_success=at)
+        self.restored(source, complete=True, last_success=at)
 
     def failed(self, source: str, reason: str, seconds: float) -> None:
         self._ended(source, seconds, well=False)
@@ -289,7 +289,7 @@ class SourceMetrics:
     def partial(self, source: str, reason: str, at: datetime, seconds: float) -> None:
         """A poll has brought all but some parts that cannot be read now."""
         self.failed(source, reason, seconds)
-        self.stood(source, complete=True, last_success=at)
+        self.restored(source, complete=True, last_success=at)
 
     def _ended(self, source: str, seconds: float, *, well: bool) -> None:
         self._up.labels(source, self._watched[source].kind).set(well)
@@ -313,9 +313,9 @@ class SourceObserver:
     def detail_failed(self) -> None:
         self._metrics._details.labels(self._source).inc()
 
-    def left_out(self, found: Iterable[LeftOut]) -> None:
+    def left_out(self, items: Iterable[LeftOut]) -> None:
         """What could not be read: items as a whole, or values."""
-        for each in found:
+        for each in items:
             if each.whole:
                 self._metrics._skipped.labels(self._source, each.faults[0].reason).inc()
             else:
@@ -417,7 +417,7 @@ class StoreMetrics:
         if fault:
             self._faults.labels(fault).inc()
 
-    def stands(self, counts: Mapping[str, int], size: int) -> None:
+    def measured(self, counts: Mapping[str, int], size: int) -> None:
         for record, count in counts.items():
             self._records.labels(record).set(count)
         self._size.set(size)

@@ -50,13 +50,13 @@ class TokenFile:
                 f"{self.path} is not as it was written; delete it and authorize the client again"
             ) from None
 
-    def write(self, kept: Kept) -> None:
+    def write(self, content: Kept) -> None:
         """Puts it in the place of what was there, on the disk, in one step. Raises Unavailable."""
         draft = self.path.with_name(f"{self.path.name}.new")
         try:
             draft.unlink(missing_ok=True)
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-                opened.write(msgspec.json.encode(kept))
+                opened.write(msgspec.json.encode(content))
                 opened.flush()
                 os.fsync(opened.fileno())
             draft.rename(self.path)

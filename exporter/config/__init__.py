@@ -179,33 +179,33 @@ class _Loader:
                 )
             elif isinstance(name, str):
                 lines[name] = self.checker.document.line(("sources", i, "name"))
-        found = [reader.source(entry, ("sources", i)) for i, entry in enumerate(entries)]
-        return [source for source in found if source]
+        read = [reader.source(entry, ("sources", i)) for i, entry in enumerate(entries)]
+        return [source for source in read if source]
 
-    def _workflow(self, given: WorkflowSection, at: At) -> WorkflowSetting:
-        times = given.manual_time or ()
-        if times and not given.manual_origin:
+    def _workflow(self, section: WorkflowSection, at: At) -> WorkflowSetting:
+        times = section.manual_time or ()
+        if times and not section.manual_origin:
             self.checker.wrong((*at, "manual_time"), "say in manual_origin where this comes from; finance will ask")
         if times and times[-1] < times[0]:
             self.checker.wrong((*at, "manual_time"), "the range ends before it begins; write the shorter time first")
-        if (given.rate is None) != (given.claim is None):
+        if (section.rate is None) != (section.claim is None):
             self.checker.wrong(at, "rate and claim go together: what an hour is worth, and what becomes of it")
         return WorkflowSetting(
-            run_timeout_seconds=given.run_timeout,
+            run_timeout_seconds=section.run_timeout,
             manual_seconds_low=times[0] if times else None,
             manual_seconds_high=times[-1] if times else None,
-            category=given.category,
-            rate=given.rate.amount if given.rate else None,
-            currency=given.rate.currency if given.rate else None,
-            claim=given.claim,
+            category=section.category,
+            rate=section.rate.amount if section.rate else None,
+            currency=section.rate.currency if section.rate else None,
+            claim=section.claim,
         )
 
-    def _cost(self, given: CostSection, at: At) -> RecurringCost:
-        begin, last = given.from_, given.to
+    def _cost(self, section: CostSection, at: At) -> RecurringCost:
+        begin, last = section.from_, section.to
         if last and last < begin:
             self.checker.wrong((*at, "to"), "this is before from; write the last day on which it is paid for")
         return RecurringCost(
-            **given.model_dump(exclude={"from_", "to"}),
+            **section.model_dump(exclude={"from_", "to"}),
             begins_at=datetime.fromisoformat(begin),
             ends_at=datetime.fromisoformat(last) + timedelta(days=1) if last else None,
         )
@@ -229,7 +229,7 @@ class _Loader:
     def _windows(self, whole: Whole) -> list[tuple[str, int]]:
         """(name, seconds), shortest first."""
         lengths = [duration.seconds(name) for name in whole.windows]
-        kept = whole.store.retention
+        retention = whole.store.retention
         for i, (name, length) in enumerate(zip(whole.windows, lengths, strict=True)):
             at: At = ("windows", i)
             if length % 3600:
@@ -238,9 +238,9 @@ class _Loader:
                 self.checker.wrong(
                     at, f"this is the same length as {whole.windows[lengths.index(length)]}; keep one of the two"
                 )
-            elif length > kept:
+            elif length > retention:
                 at = at if at in self.checker.document.lines else ("store", "retention")
-                message = f"the window {name} is longer than the {duration.text(kept)} that records are kept"
+                message = f"the window {name} is longer than the {duration.text(retention)} that records are kept"
                 self.checker.wrong(at, f"{message}; keep them at least as long")
         return sorted(zip(whole.windows, lengths, strict=True), key=lambda window: window[1])
 
@@ -268,17 +268,19 @@ class _Loader:
                 self.warn(("sources", i, "initial_history"), message)
         for setting in with_threshold:
             if not setting.kpi.alerts:
-                made = (
+                command = (
                     f"`outcome-exporter rules --config.file {self.path} --output DIR` writes the rules of this config"
                 )
-                self.warn(("kpis", setting.kpi.name, "threshold"), f"no shipped alert rule uses this threshold; {made}")
+                self.warn(
+                    ("kpis", setting.kpi.name, "threshold"), f"no shipped alert rule uses this threshold; {command}"
+                )
 
     def _otlp(self, whole: Whole, data: Any) -> OtlpSettings | None:
         """As written, even where the rest of the section is wrong: every mistake is to be found."""
         headers: dict[str, str] = {}
         for part in ("headers", "header_files"):
-            given = data.get(part) if isinstance(data, dict) else None
-            for name, text in given.items() if isinstance(given, dict) else ():
+            written = data.get(part) if isinstance(data, dict) else None
+            for name, text in written.items() if isinstance(written, dict) else ():
                 at: At = ("otlp", part, name)
                 if name in headers:
                     self.checker.wrong(at, "this header is already given; keep one of the two")
@@ -301,12 +303,12 @@ class _Loader:
         )
 
     def _person_key(self, data: Any) -> Secret | None:
-        found = self.credentials.secret(data, "person_key", ("store",)) if isinstance(data, dict) else None
-        if found and len(found.reveal()) < SHORTEST_KEY:
+        key = self.credentials.secret(data, "person_key", ("store",)) if isinstance(data, dict) else None
+        if key and len(key.reveal()) < SHORTEST_KEY:
             at: At = ("store", "person_key" if "person_key" in data else "person_key_file")
             self.checker.wrong(at, "this key is too short; make one with: openssl rand -hex 32")
             return None
-        return found
+        return key
 
     def _header(self, part: str, text: str, at: At) -> Secret:
         return (

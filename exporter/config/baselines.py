@@ -39,14 +39,14 @@ class ComparisonReader:
         """What a KPI is compared with: as configured for it, else for every KPI beside what its declaration says."""
         if own is not None:
             self._own(kpi, own, at)
-        given = own or self.common or ComparisonSection()
+        chosen = own or self.common or ComparisonSection()
         declared = kpi.compared_with if own is None else ()
-        control = given.control or (ControlSection() if "control" in declared else None)
+        control = chosen.control or (ControlSection() if "control" in declared else None)
         return Baselines(
-            fixed=period(given.fixed) if given.fixed else None,
-            previous=given.previous is not None or "previous" in declared,
+            fixed=period(chosen.fixed) if chosen.fixed else None,
+            previous=chosen.previous is not None or "previous" in declared,
             control=self._over(kpi, control.match) if control and self._has_cohort(kpi) else (),
-            weekday_median=(given.weekday_median is not None or "weekday_median" in declared) and self._has_days(kpi),
+            weekday_median=(chosen.weekday_median is not None or "weekday_median" in declared) and self._has_days(kpi),
         )
 
     def _own(self, kpi: Kpi, own: ComparisonSection, at: At) -> None:
@@ -58,12 +58,12 @@ class ComparisonReader:
         if own.weekday_median and not self._has_days(kpi):
             self.checker.wrong((*at, "weekday_median"), "the shortest window must be a day for this; add 1d to windows")
 
-    def _check_period(self, given: FixedSection | None, at: At) -> None:
-        if given and given.to < given.from_:
+    def _check_period(self, section: FixedSection | None, at: At) -> None:
+        if section and section.to < section.from_:
             self.checker.wrong((*at, "fixed", "to"), "this is before from; write the last day of the period")
 
-    def _match(self, given: ComparisonSection, known: Sequence[str], what: str, at: At) -> None:
-        for i, label in enumerate((given.control and given.control.match) or ()):
+    def _match(self, section: ComparisonSection, known: Sequence[str], what: str, at: At) -> None:
+        for i, label in enumerate((section.control and section.control.match) or ()):
             if label not in known:
                 self.checker.unknown(what, label, known, (*at, "control", "match", i))
 
@@ -75,8 +75,8 @@ class ComparisonReader:
         return all("cohort" in labels_of(part, self.labels) for part in self._parts(kpi)) and "cohort" not in kpi.drop
 
     def _labels(self, kpi: Kpi) -> list[str]:
-        found = dict.fromkeys(label for part in self._parts(kpi) for label in labels_of(part, self.labels))
-        return [label for label in found if label not in kpi.drop]
+        labels = dict.fromkeys(label for part in self._parts(kpi) for label in labels_of(part, self.labels))
+        return [label for label in labels if label not in kpi.drop]
 
     def _over(self, kpi: Kpi, match: Sequence[str] | None) -> tuple[str, ...]:
         """The labels that the control group is summed over: where some are to match, all others that are configured."""
@@ -93,7 +93,7 @@ class ComparisonReader:
         return [leaf for name in made_of(kpi) for leaf in self._parts(self.catalogue[name])]
 
 
-def period(given: FixedSection) -> Period:
+def period(section: FixedSection) -> Period:
     """Whole days as a period."""
-    begin, last = (datetime.fromisoformat(day).replace(tzinfo=UTC) for day in (given.from_, given.to))
+    begin, last = (datetime.fromisoformat(day).replace(tzinfo=UTC) for day in (section.from_, section.to))
     return Period(begins_at=begin, ends_at=last + timedelta(days=1))

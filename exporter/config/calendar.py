@@ -24,9 +24,9 @@ class CalendarReader:
 
     checker: Checker
 
-    def calendars(self, given: Mapping[str, CalendarSection]) -> dict[str, Calendar]:
+    def calendars(self, sections: Mapping[str, CalendarSection]) -> dict[str, Calendar]:
         """Every calendar, by name."""
-        return {name: self._calendar(section, ("calendars", name)) for name, section in given.items()}
+        return {name: self._calendar(section, ("calendars", name)) for name, section in sections.items()}
 
     def chosen(self, name: str | None, known: Iterable[str], at: At) -> str | None:
         """The calendar that a source or a team names."""
@@ -107,17 +107,17 @@ class CalendarReader:
             return None
         return begin, end
 
-    def _place(self, given: HolidaysSection, at: At) -> None:
+    def _place(self, section: HolidaysSection, at: At) -> None:
         """Whether the holidays of a country, and of a part of it, are known."""
         import holidays  # noqa: PLC0415 - loaded only where a calendar has holidays: few have
 
         places = holidays.list_supported_countries(include_aliases=False)
-        if given.country not in places:
-            self._none_such("country", given.country, places, "DE, two capital letters", (*at, "country"))
-        elif given.subdivision is not None and given.subdivision not in places[given.country]:
-            known = ", ".join(places[given.country])
+        if section.country not in places:
+            self._none_such("country", section.country, places, "DE, two capital letters", (*at, "country"))
+        elif section.subdivision is not None and section.subdivision not in places[section.country]:
+            known = ", ".join(places[section.country])
             advice = f"known: {known}" if known else "leave the key out: its holidays are the same everywhere"
-            message = f"there is no subdivision {given.subdivision!r} of {given.country}; {advice}"
+            message = f"there is no subdivision {section.subdivision!r} of {section.country}; {advice}"
             self.checker.wrong((*at, "subdivision"), message)
 
     def _none_such(self, what: str, word: str, known: Iterable[str], example: str, at: At) -> None:

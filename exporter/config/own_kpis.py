@@ -37,20 +37,20 @@ class DefinitionReader:
         )
         for name in entries.keys() & self.shipped.keys():
             self._unchanged(name, entries[name])
-        given = {name: body for name, body in entries.items() if name not in self.shipped and KEYS & body.keys()}
-        self.names = list(given)
-        for name in [name for name, body in given.items() if "facts" not in body]:
+        defined = {name: body for name, body in entries.items() if name not in self.shipped and KEYS & body.keys()}
+        self.names = list(defined)
+        for name in [name for name, body in defined.items() if "facts" not in body]:
             known = sorted({each.facts for each in self.shipped.values()})
             self.checker.wrong(
                 ("kpis", name),
                 f"facts is missing; say which rows the KPI counts, as in facts: request; known: {', '.join(known)}",
             )
-            del given[name]
-        if not given:
+            del defined[name]
+        if not defined:
             return {}
         columns = facts_schema.columns()
         everything = dict(self.shipped)
-        for kpi in self._in_order({name: kpi for name, body in given.items() if (kpi := self._read(name, body))}):
+        for kpi in self._in_order({name: kpi for name, body in defined.items() if (kpi := self._read(name, body))}):
             everything[kpi.name] = kpi.model_copy(update=_fed(kpi, everything, self.shipped, columns))
         good: dict[str, Kpi] = {}
         for name, kpi in everything.items():
@@ -82,9 +82,14 @@ class DefinitionReader:
             known = {each.facts for each in self.shipped.values()}
             self.checker.wrong((*at, "facts"), f"there are no rows of this name; {did_you_mean(body['facts'], known)}")
             return None
-        said = {key: value for key, value in body.items() if key in KEYS}
-        first = {"name": name, "needs": counted[0].needs, "alternative_records": counted[0].alternative_records, **said}
-        first |= {"several": None if said.get("kind") == "derived" else counted[0].several}
+        written = {key: value for key, value in body.items() if key in KEYS}
+        first = {
+            "name": name,
+            "needs": counted[0].needs,
+            "alternative_records": counted[0].alternative_records,
+            **written,
+        }
+        first |= {"several": None if written.get("kind") == "derived" else counted[0].several}
         first |= self._fields(body, at)
         kpi = self.checker.read(Kpi, first, at)
         return kpi if kpi and self.checker.clean(at) else None
@@ -102,11 +107,11 @@ class DefinitionReader:
                 self.checker.unknown("field", full[name], list(declared), (*at, "fields", i))
         return {"fields": [declared[name] for name in full.values() if name in declared]}
 
-    def _in_order(self, found: Mapping[str, Kpi]) -> list[Kpi]:
+    def _in_order(self, kpis: Mapping[str, Kpi]) -> list[Kpi]:
         """Parts before what is made of them; what is made of itself is a mistake."""
-        below = {name: {*made_of(kpi)} & found.keys() for name, kpi in found.items()}
+        below = {name: {*made_of(kpi)} & kpis.keys() for name, kpi in kpis.items()}
         try:
-            return [found[name] for name in TopologicalSorter(below).static_order()]
+            return [kpis[name] for name in TopologicalSorter(below).static_order()]
         except CycleError as error:
             circle = error.args[1]
             self.checker.wrong(
@@ -144,6 +149,6 @@ def _taken_in(kpi: Kpi, shipped: Mapping[str, Kpi], columns: Columns) -> Iterato
 
 def _counted(kpi: Kpi, columns: Columns) -> set[str]:
     """The columns that decide about its figures."""
-    read = (found for _, found in expressions(kpi, columns[kpi.facts]) if isinstance(found, Expression))
+    read = (expression for _, expression in expressions(kpi, columns[kpi.facts]) if isinstance(expression, Expression))
     times = {time for time in (kpi.placed_by, kpi.numerator_placed_by) if time}
     return times.union(*(each.columns for each in read))

@@ -33,15 +33,15 @@ class SettingReader:
 
     def settings(self, data: Any) -> tuple[Setting, ...]:
         """Every KPI that is not switched off, as configured."""
-        given: Mapping[str, Any] = {}
+        written: Mapping[str, Any] = {}
         if isinstance(data, dict):
-            given = data
+            written = data
         elif data is not None:
             self.checker.wrong(("kpis",), "this is not a mapping; write the name of a KPI: and its settings below it")
-        for name in given:
+        for name in written:
             if name not in self.catalogue and name not in self.own:
                 self.checker.unknown("KPI", name, list(self.catalogue), ("kpis", name))
-        settings = (self._setting(kpi, given.get(name), ("kpis", name)) for name, kpi in self.catalogue.items())
+        settings = (self._setting(kpi, written.get(name), ("kpis", name)) for name, kpi in self.catalogue.items())
         return tuple(setting for setting in settings if setting)
 
     def _setting(self, kpi: Kpi, data: Any, at: At) -> Setting | None:

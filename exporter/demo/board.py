@@ -60,9 +60,9 @@ class Metrics:
     def by(self, name: str, *labels: str, **wanted: str) -> dict[tuple[str, ...], float]:
         """The sums of a metric by some labels, of the samples whose other labels are as wanted."""
         sums: dict[tuple[str, ...], float] = defaultdict(float)
-        for found, value in self.samples.get(name, ()):
-            if wanted.items() <= found.items():
-                sums[tuple(found.get(label, "") for label in labels)] += value
+        for labels_here, value in self.samples.get(name, ()):
+            if wanted.items() <= labels_here.items():
+                sums[tuple(labels_here.get(label, "") for label in labels)] += value
         return sums
 
 
@@ -92,19 +92,21 @@ def rows(metrics: Metrics, kpi: Kpi) -> Iterable[tuple[str, ...]]:
         return money(metrics, kpi)
     if kpi.kind in ("ratio", "duration"):
         return [shared(metrics, kpi)]
-    found = metrics.by(kpi.metric, "team")
-    if not found:
+    by_team = metrics.by(kpi.metric, "team")
+    if not by_team:
         return [(kpi.title, "-", "", "", "", "", "")]
-    worst = max(found, key=lambda team: found[team])
-    total = found[worst] if kpi.aggregate == "max" else sum(found.values())
-    return [(kpi.title, number(total), "", "", worst[0], number(found[worst]), "")]
+    worst = max(by_team, key=lambda team: by_team[team])
+    total = by_team[worst] if kpi.aggregate == "max" else sum(by_team.values())
+    return [(kpi.title, number(total), "", "", worst[0], number(by_team[worst]), "")]
 
 
 def money(metrics: Metrics, kpi: Kpi) -> list[tuple[str, ...]]:
     """Money is never added up over currencies."""
     if kpi.kind != "derived":
-        found = metrics.by(kpi.metric, "currency", window=WINDOW)
-        return [(kpi.title, f"{value:,.0f} {currency}", "", "", "", "", "") for (currency,), value in found.items()]
+        by_currency = metrics.by(kpi.metric, "currency", window=WINDOW)
+        return [
+            (kpi.title, f"{value:,.0f} {currency}", "", "", "", "", "") for (currency,), value in by_currency.items()
+        ]
     above = metrics.by(f"{kpi.stem}_numerator", "currency", window=WINDOW)
     below = metrics.by(f"{kpi.stem}_denominator", "currency", window=WINDOW)
     return [(kpi.title, f"{above[key] / n:,.2f} {key[0]}", number(n), "", "", "", "") for key, n in below.items() if n]

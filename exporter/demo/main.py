@@ -96,19 +96,19 @@ async def live(world: World, now: Callable[[], datetime]) -> None:
 
 async def beside(folder: Path, listen: str, addresses: Mapping[str, str], config: Path, say: "Teller") -> None:
     """Prometheus and Alertmanager; the table once there are figures, and again every minute."""
-    found = programs()
+    tools = programs()
     (folder / "monitoring").mkdir()
     async with AsyncExitStack() as running:
         monitors: Mapping[str, str] = {}
         try:
-            context = stack(folder / "monitoring", listen, Shipped.of(CHECKOUT), say.alert, found)
+            context = stack(folder / "monitoring", listen, Shipped.of(CHECKOUT), say.alert, tools)
             monitors = await running.enter_async_context(context)
         except (RuntimeError, OSError) as error:
             say.line(f"Left out: Prometheus and Alertmanager ({error})")
         metrics = await say.wait()
         say.addresses({**monitors, **addresses}, config)
-        if found.missing:
-            say.line(f"Left out, because not installed: {', '.join(found.missing)}")
+        if tools.missing:
+            say.line(f"Left out, because not installed: {', '.join(tools.missing)}")
         while True:
             say.figures(metrics)
             await asyncio.sleep(AGAIN_SECONDS)

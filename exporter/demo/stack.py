@@ -95,11 +95,13 @@ def alertmanager_config(shipped: Mapping[str, Any] | None, webhook: str) -> dict
 
 def prompt(route: Mapping[str, Any]) -> dict[str, Any]:
     """A route, and those below it, that tells at once and at any hour."""
-    said = {key: value for key, value in route.items() if key not in ("mute_time_intervals", "active_time_intervals")}
-    said |= {"group_wait": "1s", "group_interval": "5s"}
+    shipped_route = {
+        key: value for key, value in route.items() if key not in ("mute_time_intervals", "active_time_intervals")
+    }
+    shipped_route |= {"group_wait": "1s", "group_interval": "5s"}
     if "routes" in route:
-        said["routes"] = [prompt(below) for below in route["routes"]]
-    return said
+        shipped_route["routes"] = [prompt(below) for below in route["routes"]]
+    return shipped_route
 
 
 @asynccontextmanager

@@ -170,7 +170,7 @@ class Outage:
     def pushed(self, *, succeeded: bool, rejected: Rejected) -> None:
         """What became of a push."""
         self._attempted()
-        self._tell_rejected(rejected, succeeded=succeeded)
+        self._report_rejected(rejected, succeeded=succeeded)
         if succeeded and self._failures:
             log.info("pushing to %s works again, after %d failed", self._host, self._failures)
             self._failures = 0
@@ -187,7 +187,7 @@ class Outage:
                     *(self._host, reason, self._interval),
                 )
 
-    def _tell_rejected(self, rejected: Rejected, *, succeeded: bool) -> None:
+    def _report_rejected(self, rejected: Rejected, *, succeeded: bool) -> None:
         if rejected.points:
             self._rejected(rejected.points)
             if not self._refused:

@@ -62,8 +62,10 @@ def limit(severity: str, by: str) -> str:
     """The threshold of everything chosen; where segments differ, the one hardest to breach."""
     of_it = series("outcome_${kpi}_threshold", f'severity="{severity}"')
     sides = (("max", "lower"), ("min", "higher"))
-    found = (f"({function} by ({by}) ({of_it}) and on () " + known(better=f'="{way}"') + ")" for function, way in sides)
-    return "(" + " or ".join(found) + ")"
+    sides_of = (
+        f"({function} by ({by}) ({of_it}) and on () " + known(better=f'="{way}"') + ")" for function, way in sides
+    )
+    return "(" + " or ".join(sides_of) + ")"
 
 
 def bound(by: str, *, upper: bool) -> str:

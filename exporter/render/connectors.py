@@ -84,7 +84,7 @@ def header(connector: Connector) -> dict[str, str]:
     """The words of a header -> what it says under each, on one line."""
     text = connector.__doc__ or ""
     parts = re.split(rf"^({'|'.join(WORDS)})\s", text, flags=re.MULTILINE)[1:]
-    return {word: " ".join(said.split()) for word, said in zip(parts[::2], parts[1::2], strict=True)}
+    return {word: " ".join(text_of.split()) for word, text_of in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def default(option: "Field[Any]") -> str:

@@ -25,28 +25,28 @@ def dashboard(written: View, kpis: Mapping[str, Kpi], *, windows: tuple[str, ...
     for row in written.rows:
         heading = {"id": next(ids), "type": "row", "title": row.title, "collapsed": row.closed, "panels": []}
         placed.append(heading | {"gridPos": {"h": 1, "w": COLUMNS, "x": 0, "y": top}})
-        made, bottom = laid_out(row, top + 1, written.uid, kpis, runbook)
-        made = [{"id": next(ids)} | panel for panel in made]
+        row_panels, bottom = laid_out(row, top + 1, written.uid, kpis, runbook)
+        row_panels = [{"id": next(ids)} | panel for panel in row_panels]
         if row.closed:
-            placed[-1]["panels"] = made
+            placed[-1]["panels"] = row_panels
             top += 1
         else:
-            placed += made
+            placed += row_panels
             top = bottom
     return json.dumps(frame(written, windows) | {"panels": placed}, indent=1, sort_keys=True) + "\n"
 
 
 def laid_out(row: PanelRow, top: int, uid: str, kpis: Mapping[str, Kpi], runbook: str) -> tuple[list[Panel], int]:
     """The panels of a row from left to right, line by line; and where the next row begins."""
-    made: list[Panel] = []
+    placed: list[Panel] = []
     x = height = 0
     for shown in row.panels:
         if x + shown.width > COLUMNS:
             top, x, height = top + height, 0, 0
         where = {"h": shown.height, "w": shown.width, "x": x, "y": top}
-        made.append(panel_of(shown, uid, kpis, runbook) | {"gridPos": where})
+        placed.append(panel_of(shown, uid, kpis, runbook) | {"gridPos": where})
         x, height = x + shown.width, max(height, shown.height)
-    return made, top + height
+    return placed, top + height
 
 
 def panel_of(shown: Shown, uid: str, kpis: Mapping[str, Kpi], runbook: str) -> Panel:
@@ -101,11 +101,11 @@ def steps(alarm_above: float | None) -> Panel:
     return {"mode": "absolute", "steps": [{"color": panels.BLUE, "value": None}, *above]}
 
 
-def texts(given: Mapping[str, str]) -> Panel:
+def texts(words: Mapping[str, str]) -> Panel:
     """Words in place of numbers."""
     return {
         "type": "value",
-        "options": {number: {"text": text, "index": i} for i, (number, text) in enumerate(given.items())},
+        "options": {number: {"text": text, "index": i} for i, (number, text) in enumerate(words.items())},
     }
 
 

@@ -180,10 +180,10 @@ def trend(kpi: Kpi) -> Panel:
 
 def color(name: str, fixed: str, *, dashed: bool = False) -> Panel:
     """The colour of one line; thresholds are dashed, so that they are told apart without colour."""
-    made = override(name, color={"mode": "fixed", "fixedColor": fixed})
+    colored = override(name, color={"mode": "fixed", "fixedColor": fixed})
     if dashed:
-        made["properties"].append({"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [10, 10]}})
-    return made
+        colored["properties"].append({"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [10, 10]}})
+    return colored
 
 
 def of_query(index: int, unit: str, *, dashed: bool) -> Panel:

@@ -29,22 +29,24 @@ def sample(connector: Connector) -> str:
 
 def meanings(connector: Connector) -> dict[str, str]:
     """Each option's key, in the order of the sample -> what it means."""
-    found, keys = comments(sample(connector)), [option_key(option.name) for option in fields(connector.Options)]
-    return {key: text for key, text in found.items() if key in keys} | {key: "" for key in keys if key not in found}
+    comment_of, keys = comments(sample(connector)), [option_key(option.name) for option in fields(connector.Options)]
+    return {key: text for key, text in comment_of.items() if key in keys} | {
+        key: "" for key in keys if key not in comment_of
+    }
 
 
 def comments(text: str) -> dict[str, str]:
     """Each key of a sample's sources -> what is said of it in the lines right above it, and then behind it."""
-    found, above = dict[str, str](), list[str]()
+    comment_of, above = dict[str, str](), list[str]()
     for line in text.splitlines():
         comment = COMMENT.match(line)
         if line.lstrip().startswith("#"):
             above += [comment[1]] if comment else []
             continue
         if key := KEY.match(line):
-            found.setdefault(key[1], " ".join([*above, *([comment[1]] if comment else [])]))
+            comment_of.setdefault(key[1], " ".join([*above, *([comment[1]] if comment else [])]))
         above = []
-    return found
+    return comment_of
 
 
 def example(text: str) -> str:

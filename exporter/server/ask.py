@@ -17,8 +17,8 @@ async def ask(store: Path, path: str, *, seconds: float | None = ASK_SECONDS) ->
 
     `seconds`: how long it is waited for; None: as long as it takes.
     """
-    found = await ask_bytes(store, path, seconds=seconds)
-    return None if found is None else msgspec.json.decode(found)
+    body = await ask_bytes(store, path, seconds=seconds)
+    return None if body is None else msgspec.json.decode(body)
 
 
 async def ask_bytes(store: Path, path: str, *, seconds: float | None = ASK_SECONDS) -> bytes | None:

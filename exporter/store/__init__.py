@@ -256,16 +256,16 @@ class Store:
     def newest(self, source: str, until: datetime) -> dict[str, datetime]:
         """Record name -> the newest time in the source's records that is not after `until`."""
         with self._connection() as db:
-            found = {table.name: table.newest(db, source, until) for table in self._tables.values()}
-        return {name: moment for name, moment in found.items() if moment}
+            moments = {table.name: table.newest(db, source, until) for table in self._tables.values()}
+        return {name: moment for name, moment in moments.items() if moment}
 
     def newest_of(self, records: Iterable[Record], until: datetime) -> dict[str, datetime]:
         """The same of these records, stored or not."""
         pages: dict[type[Record], list[Record]] = {}
         for record in records:
             pages.setdefault(type(record), []).append(record)
-        found = {self._tables[kind].name: self._tables[kind].newest_of(page, until) for kind, page in pages.items()}
-        return {name: moment for name, moment in found.items() if moment}
+        moments = {self._tables[kind].name: self._tables[kind].newest_of(page, until) for kind, page in pages.items()}
+        return {name: moment for name, moment in moments.items() if moment}
 
     def person(self, text: str) -> str:
         """A name for a person that cannot be turned back without this store's key."""
@@ -283,8 +283,8 @@ class Store:
             if isinstance(error, duckdb.FatalException):
                 with self._lock:
                     self._disconnect()
-            if found := fault(self.path, str(error)):
-                raise found from error
+            if trouble := fault(self.path, str(error)):
+                raise trouble from error
             raise
         finally:
             with self._lock:
@@ -298,23 +298,23 @@ class Store:
         """
         hashed = self.person(person.normal(name))
         with self._transaction() as db:
-            found = {table.name: table.erase_person(db, hashed) for table in self._tables.values()}
+            counts = {table.name: table.erase_person(db, hashed) for table in self._tables.values()}
             self._left_out.erase(db, (person.normal(name), hashed))
             sweep.erase(db, hashed)
             rewrite.mark(db, rewrite.LATER)
         self.rewrite()
-        return {name: count for name, count in found.items() if count}
+        return {name: count for name, count in counts.items() if count}
 
     def erase_source(self, source: str) -> dict[str, int]:
         """Removes all that a source has brought; returns how many records of each type."""
         with self._transaction() as db:
-            found = {table.name: table.erase_source(db, source) for table in self._tables.values()}
+            counts = {table.name: table.erase_source(db, source) for table in self._tables.values()}
             state.forget(db, source)
             self._left_out.forget(db, source)
             sweep.forget(db, source)
             rewrite.mark(db, rewrite.LATER)
         self.rewrite()
-        return {name: count for name, count in found.items() if count}
+        return {name: count for name, count in counts.items() if count}
 
     def rewrite(self) -> bool:
         """Writes the file anew where records were deleted since, so that nothing of them can be read in it.

@@ -87,8 +87,8 @@ FAULTS: tuple[tuple[str, type[StoreError], str], ...] = (
 def fault(path: Path, text: str) -> StoreError | None:
     """What the database's error text says about the file; None where it says nothing about the file."""
     for pattern, kind, what in FAULTS:
-        if found := re.search(pattern, text):
-            more = found.groupdict().get("more")
+        if match := re.search(pattern, text):
+            more = match.groupdict().get("more")
             return kind(path, f"{what} {more}" if more else what)
     return None
 

@@ -105,8 +105,8 @@ class Books:
         """Keeps when some items were met, for they are noted anew."""
         if of != []:
             query = f"select key, first_at, noted_at from left_out where source = ? and {condition}"
-            found = db.execute(query, parameters(source, of)).fetchall()
-            self._since.setdefault(source, {}).update({key: Since(*times) for key, *times in found})
+            rows = db.execute(query, parameters(source, of)).fetchall()
+            self._since.setdefault(source, {}).update({key: Since(*times) for key, *times in rows})
 
     def erase(self, db: Database, names: Iterable[str]) -> None:
         """Forgets whatever tells one of these names."""

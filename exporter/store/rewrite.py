@@ -81,10 +81,10 @@ def _put_in_place(draft: Path, path: Path) -> None:
 def identity_of(path: Path) -> tuple[int, int] | None:
     """What tells one file from another in its place; None where there is none."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return stat.st_dev, stat.st_ino
 
 
 def _sync(path: Path) -> None:

@@ -52,9 +52,9 @@ def of(db: Database, source: str) -> SyncState:
         return SyncState({}, False, None, None)
     cursor, complete, fingerprint, *times, anew, memory, revision, rereading = rows[0]
     last_success, whole_since = (moment and moment.replace(tzinfo=UTC) for moment in times)
-    told = json.loads(memory)
+    remembered = json.loads(memory)
     return SyncState(
-        json.loads(cursor), complete, last_success, fingerprint, whole_since, anew, told, revision, rereading
+        json.loads(cursor), complete, last_success, fingerprint, whole_since, anew, remembered, revision, rereading
     )
 
 

@@ -200,8 +200,8 @@ class Table:
         # Two statements, because DuckDB goes straight to rowids only when they are given, not when it has to join.
         query = f'select rowid, source, {self._names} from "{self.name}" where rowid in (select unnest(?::BIGINT[]))'
         wanted = set(ids)  # two ids may have the same key
-        found = db.execute(query, [rowids]).fetchall()
-        return {row[2]: (row[0], row[2:]) for row in found if row[1] == source and row[2] in wanted}
+        rows = db.execute(query, [rowids]).fetchall()
+        return {row[2]: (row[0], row[2:]) for row in rows if row[1] == source and row[2] in wanted}
 
     def _changes(self, row: StoredRow, stored: tuple[int, StoredRow] | None, latest: datetime | None) -> bool:
         if stored is None:

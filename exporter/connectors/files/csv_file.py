@@ -34,13 +34,13 @@ class Header(NamedTuple):
         """A row by name; of a name that several columns have a list."""
         if not self.repeated:
             return dict(zip(self.names, cells, strict=False))
-        found: dict[str, Any] = {}
+        cells_of: dict[str, Any] = {}
         for name, cell in zip(self.names, cells, strict=False):
             if name in self.repeated:
-                found.setdefault(name, []).append(cell)
+                cells_of.setdefault(name, []).append(cell)
             else:
-                found[name] = cell
-        return found
+                cells_of[name] = cell
+        return cells_of
 
 
 class Layout(NamedTuple):
@@ -172,8 +172,8 @@ class Records:
         first = next(self._unread, None)
         if first is None:
             return
-        if told := SEPARATOR.fullmatch(first.raw or b""):
-            self.delimiter = told[1].decode("latin-1")
+        if separator := SEPARATOR.fullmatch(first.raw or b""):
+            self.delimiter = separator[1].decode("latin-1")
         elif header_line in (None, 1):
             self._again.append(first)
             return
