@@ -35,7 +35,7 @@ def now_ish() -> str:
     return (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 
 
-def test_what_stands_between_backticks_is_code_and_nothing_else_of_a_text_is_markup() -> None:
+async def test_what_stands_between_backticks_is_code_and_nothing_else_of_a_text_is_markup() -> None:
     assert prose("<b> of a `week` & `more") == "&lt;b&gt; of a <code>week</code> &amp; `more"
 
 

@@ -60,7 +60,7 @@ class Pages:
 
 def prose(text: str) -> Markup:
     """The text of a declaration as HTML: what stands between backticks is code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S704 - escaped before
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
 
 
 def instant(at: datetime) -> str:
