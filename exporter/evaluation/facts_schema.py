@@ -1,17 +1,18 @@
-"""What the rows of facts have: columns and their kinds, asked of DuckDB on an empty store."""
+"""What the rows of facts have: columns and their kinds, asked of DuckDB over empty tables."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
+
+import duckdb
 
 from exporter.catalogue import facts as catalogue
 from exporter.catalogue.expression import ColumnKind
 from exporter.evaluation.context import prepare, utc
 from exporter.evaluation.plan import Plan
 from exporter.evaluation.rows import rows_at
-from exporter.store import Store
+from exporter.records import RECORDS
+from exporter.store.table import Table
 
 KINDS: Mapping[str, ColumnKind] = {"BOOLEAN": "boolean", "VARCHAR": "text", "TIMESTAMP": "time"}
 NUMBERS = ("INTEGER", "BIGINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL")
@@ -25,14 +26,12 @@ def columns() -> Mapping[str, Mapping[str, ColumnKind]]:
     plan = Plan(settings=(), windows=[("1d", 86400)], labels={})
     at = datetime(2026, 1, 1, tzinfo=UTC)
     columns_of: dict[str, Mapping[str, ColumnKind]] = {}
-    with (
-        TemporaryDirectory(prefix="outcome-") as folder,
-        Store.open(Path(folder) / "empty.duckdb") as store,
-        store.reading() as reader,
-    ):
-        prepare(reader, plan, at, [])
+    with duckdb.connect() as db:
+        for record in RECORDS.values():
+            Table(record).make(db)
+        prepare(db, plan, at, [])
         for facts in catalogue.every():
-            rows = reader.execute(f"describe select * {rows_at(facts, plan, utc(at))}").fetchall()
+            rows = db.execute(f"describe select * {rows_at(facts, plan, utc(at))}").fetchall()
             kinds = {str(row[0]): _kind(str(row[1])) for row in rows}
             columns_of[facts] = {name: kind for name, kind in kinds.items() if kind and name not in HIDDEN}
     return columns_of

@@ -33,12 +33,7 @@ def connect(
         _check(db, path)
         rewrite.clear(path)
         person.clear(path)
-        for table in tables:
-            table.make(db)
-        frozen.make(db)
-        left_out.make(db)
-        state.make(db)
-        sweep.make(db)
+        _make_tables(db, tables)
         key = _own_key(db, path, key, tables)
         if rewrite.due(db) == rewrite.AT_ONCE and (identity := rewrite.identity_of(path)):
             rewrite.rewrite(db, path, identity)
@@ -114,6 +109,18 @@ def _check(db: duckdb.DuckDBPyConnection, path: Path) -> None:
         raise NotAStore(path, "it is the database of another program")
     if int(version) > FORMAT:
         raise NewerFormat(path, f"has format {version}, but this version knows formats up to {FORMAT} only")
+
+
+def _make_tables(db: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
+    """Makes what a store consists of, as far as it is not there: all at once, so the disk is waited for only once."""
+    db.begin()
+    query = "select table_name, list(column_name) from duckdb_columns() where not internal group by table_name"
+    present = dict(db.execute(query).fetchall())
+    for table in tables:
+        table.make(db, present.get(table.name, ()))
+    for others in (frozen, left_out, state, sweep):
+        others.make(db)
+    db.commit()
 
 
 def _own_key(db: duckdb.DuckDBPyConnection, path: Path, key: str | None, tables: Iterable[Table]) -> str:

@@ -1,7 +1,7 @@
 """One table for each record type: its columns, and how a page of records gets into it."""
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from math import ceil, isfinite
@@ -62,10 +62,8 @@ class Table:
         self._values = attrgetter(*self.columns)
         self._names = ", ".join(f'"{name}"' for name in self.columns)
 
-    def make(self, db: Database) -> None:
-        """Makes the table, or adds to it the columns that the record type has gained."""
-        query = "select column_name from duckdb_columns() where table_name = ? and not internal"
-        present = {row[0] for row in db.execute(query, [self.name]).fetchall()}
+    def make(self, db: Database, present: Collection[str] = ()) -> None:
+        """Makes the table, or adds to it the columns that the record type has gained. `present`: those it has."""
         if not present:
             # `key` is a short stand-in for (source, id): looking there, not at long ids, finds a page's rows eight
             # times as fast. An index would too, but was measured to make the file four times as large, and its filling
