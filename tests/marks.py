@@ -5,6 +5,7 @@ hand, at tests that take seconds without starting anything; what needs the demo'
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -47,15 +48,25 @@ def gather(thing: Any, found: set[str], seen: set[Any]) -> None:
     if thing in seen or not str(getattr(thing, "__module__", "")).startswith("tests"):
         return
     seen.add(thing)
+    names, used = uses(thing)
+    found |= names
+    for each in used:
+        gather(each, found, seen)
+
+
+@cache
+def uses(thing: Any) -> tuple[frozenset[str], frozenset[Any]]:
+    """The names in a function or a class, and the functions and classes among what they stand for."""
+    names: set[str] = set()
+    used: set[Any] = set()
     for function in functions(thing):
-        names = set(names_in(function.__code__))
-        found |= names
-        known = [function.__globals__.get(name) for name in names]
+        own = set(names_in(function.__code__))
+        names |= own
+        known = [function.__globals__.get(name) for name in own]
         for module in [each for each in known if isinstance(each, ModuleType) and each.__name__.startswith("tests")]:
-            known += [vars(module).get(name) for name in names]
-        for used in known:
-            if isinstance(used, FunctionType | type):
-                gather(used, found, seen)
+            known += [vars(module).get(name) for name in own]
+        used |= {each for each in known if isinstance(each, FunctionType | type)}
+    return frozenset(names), frozenset(used)
 
 
 def functions(thing: Any) -> Iterator[FunctionType]:
