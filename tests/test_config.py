@@ -288,7 +288,10 @@ def test_refresh_tokens_are_kept_beside_the_store_for_each_authorization(written
 @pytest.mark.parametrize(
     ("auth", "expected"),
     [
-        ("method: oauth", ".method: this is not one of the known words: client_credentials, refresh_token, login, app"),
+        (
+            "method: oauth",
+            ".method: this is not one of the allowed values: client_credentials, refresh_token, login, app",
+        ),
         (
             f"method: client_credentials, {CLIENT}",
             ": client_secret_file is missing, and private_key_file too; name one",

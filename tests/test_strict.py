@@ -77,12 +77,12 @@ def test_a_key_given_twice_is_refused_and_the_first_value_kept() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("1: a", "f:1: 1: a key is a text; write '1' in quotes"),
-        ("true: a", "f:1: true: a key is a text; write 'true' in quotes"),
-        ("~: a", "f:1: ~: a key is a text; write '~' in quotes"),
+        ("1: a", "f:1: 1: a key must be text; put quotes around '1'"),
+        ("true: a", "f:1: true: a key must be text; put quotes around 'true'"),
+        ("~: a", "f:1: ~: a key must be text; put quotes around '~'"),
         ("on: a", f"f:1: on: {strict_yaml.SURPRISES['bool']}"),
-        ("? [a]\n: b", "f:1: a key is a text, not a list, a mapping or an alias"),
-        ("a: &x y\n*x : b", "f:2: a key is a text, not a list, a mapping or an alias"),
+        ("? [a]\n: b", "f:1: a key must be text, not a list, a mapping or an alias"),
+        ("a: &x y\n*x : b", "f:2: a key must be text, not a list, a mapping or an alias"),
     ],
 )
 def test_a_key_that_is_no_text_is_refused(text: str, expected: str) -> None:
@@ -117,7 +117,9 @@ def test_a_few_lines_that_stand_for_a_billion_values_are_refused() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)]
 
-    assert mistakes("\n".join(lines)) == ["f:5: more than 100000 values, aliases written out; split the file"]
+    assert mistakes("\n".join(lines)) == [
+        "f:5: the file has more than 100000 values once its aliases are expanded; split the file"
+    ]
 
 
 def test_a_merge_key_is_refused() -> None:

@@ -28,7 +28,7 @@ WORDS: dict[str, Any] = {
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,99})(\.[0-9]+([eE][-+]?[0-9]{1,2})?|[eE][-+]?[0-9]{1,2})")
 OTHER_NUMBER = (
-    "YAML reads this as another number than it looks like; put quotes around a text, or write a decimal number"
+    "YAML does not read this as the number it looks like; put quotes around a text, or write a decimal number"
 )
 SURPRISES = {
     "bool": "YAML reads this bare word as true or false; write true or false, or put quotes around a text",
@@ -225,7 +225,7 @@ class _Builder:
     def _count(self, event: Any, values: int = 1) -> None:
         self._values += values
         if self._values > MOST_VALUES:
-            message = f"more than {MOST_VALUES} values, aliases written out; split the file"
+            message = f"the file has more than {MOST_VALUES} values once its aliases are expanded; split the file"
             raise Mistakes([Mistake(self.file, _line(event.start_mark), "", message)])
 
     def _alias(self, event: yaml.AliasEvent, at: At) -> Any:
@@ -266,11 +266,11 @@ class _Builder:
         known = len(self.mistakes)
         if not isinstance(event, yaml.ScalarEvent):
             key: Any = self._value(loader, (*at, "(key)"))
-            self._wrong(at, event.start_mark, "a key is a text, not a list, a mapping or an alias")
+            self._wrong(at, event.start_mark, "a key must be text, not a list, a mapping or an alias")
             return str(event.start_mark.index)
         key = self._scalar(loader, loader.get_event(), (*at, event.value))
         if not isinstance(key, str) and len(self.mistakes) == known:
-            self._wrong((*at, event.value), event.start_mark, f"a key is a text; write '{event.value}' in quotes")
+            self._wrong((*at, event.value), event.start_mark, f"a key must be text; put quotes around '{event.value}'")
         return str(event.value).encode(errors="replace").decode()
 
     def _scalar(self, loader: _Events, event: yaml.ScalarEvent, at: At) -> Any:

@@ -176,7 +176,10 @@ def faults_of(
     elif rule.scale and (rule.scale[0] == rule.scale[1] or column.high == float("inf")):
         yield ("scale",), "write the scale from the worst to the best value, and only for csat, effort and sentiment"
     if rule.otherwise is not None and not rule.map:
-        yield ("otherwise",), "this is for words that map does not have, and there is no map; write default or a map"
+        yield (
+            ("otherwise",),
+            "otherwise is for words that are not in map, but there is no map; add a map, or write default",
+        )
     for keys, constant in (
         *constants,
         (("default",), rule.default),

@@ -33,7 +33,7 @@ class ComparisonReader:
         self._check_period(self.common.fixed, at)
         if self.common.control:
             known = sorted({label for labels in self.labels.values() for label in labels} - {"cohort"})
-            self._match(self.common, known, "label", at)
+            self._match(self.common, known, at)
 
     def of(self, kpi: Kpi, own: ComparisonSection | None, at: At) -> Baselines:
         """What a KPI is compared with: as configured for it, else for every KPI beside what its declaration says."""
@@ -54,7 +54,7 @@ class ComparisonReader:
         if own.control and not self._has_cohort(kpi):
             self.checker.wrong((*at, "control"), f"{kpi.name} has no label cohort; add it under labels")
         elif own.control:
-            self._match(own, [label for label in self._labels(kpi) if label != "cohort"], f"label of {kpi.name}", at)
+            self._match(own, [label for label in self._labels(kpi) if label != "cohort"], at, owner=kpi.name)
         if own.weekday_median and not self._has_days(kpi):
             self.checker.wrong((*at, "weekday_median"), "the shortest window must be a day for this; add 1d to windows")
 
@@ -62,10 +62,10 @@ class ComparisonReader:
         if section and section.to < section.from_:
             self.checker.wrong((*at, "fixed", "to"), "this is before from; write the last day of the period")
 
-    def _match(self, section: ComparisonSection, known: Sequence[str], what: str, at: At) -> None:
+    def _match(self, section: ComparisonSection, known: Sequence[str], at: At, *, owner: str = "") -> None:
         for i, label in enumerate((section.control and section.control.match) or ()):
             if label not in known:
-                self.checker.unknown(what, label, known, (*at, "control", "match", i))
+                self.checker.unknown("label", label, known, (*at, "control", "match", i), owner=owner)
 
     def _has_days(self, kpi: Kpi) -> bool:
         """Whether there are figures of a day, or of one moment."""

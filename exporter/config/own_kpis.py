@@ -80,7 +80,9 @@ class DefinitionReader:
         counted = siblings(str(body["facts"]), self.shipped)
         if not counted:
             known = {each.facts for each in self.shipped.values()}
-            self.checker.wrong((*at, "facts"), f"there are no rows of this name; {did_you_mean(body['facts'], known)}")
+            self.checker.wrong(
+                (*at, "facts"), f"there are no rows called {str(body['facts'])!r}; {did_you_mean(body['facts'], known)}"
+            )
             return None
         written = {key: value for key, value in body.items() if key in KEYS}
         first = {

@@ -31,7 +31,7 @@ def _length(shortest: str = "1s", longest: str = "36500d") -> BeforeValidator:
     def read(value: Any) -> int:
         length = duration.seconds(value if isinstance(value, str) else "")
         if length < duration.seconds(shortest):
-            raise ValueError(f"this is too short; at least {shortest}")
+            raise ValueError(f"this is too short; write at least {shortest}")
         if length > duration.seconds(longest):
             raise ValueError(f"this is too long; at most {longest}")
         return length

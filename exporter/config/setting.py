@@ -105,7 +105,7 @@ class SettingReader:
             place: At = (*at, "thresholds_by", i)
             for label in entry.match:
                 if label not in known:
-                    self.checker.unknown(f"label of {kpi.name}", label, known, (*place, "match", label))
+                    self.checker.unknown("label", label, known, (*place, "match", label), owner=kpi.name)
             if entry.match in seen:
                 self.checker.wrong((*place, "match"), "this segment already has thresholds; keep them in one place")
             if not entry.model_fields_set & {"warning", "critical"}:

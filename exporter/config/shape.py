@@ -40,8 +40,8 @@ WORDS = {
     "greater_than_equal": "this must be at least {ge:g}",
     "less_than": "this must be less than {lt:g}",
     "less_than_equal": "this must be at most {le:g}",
-    "too_short": "too few; at least {min_length} are needed",
-    "too_long": "too many; at most {max_length} are allowed",
+    "too_short": "too few entries; the minimum is {min_length}",
+    "too_long": "too many entries; the maximum is {max_length}",
     "string_too_short": "this is empty",
     "value_error": "{error}",
 }
@@ -77,9 +77,10 @@ class Checker:
             remaining = _without(remaining, item["loc"])
         return None if remaining == data else self.read(shape, remaining, at)
 
-    def unknown(self, what: str, word: str, known: Sequence[str], at: At) -> None:
-        """Notes a word that is not among the known ones."""
-        self.wrong(at, f"there is no {what} {word!r}; {did_you_mean(word, known)}")
+    def unknown(self, what: str, word: str, known: Sequence[str], at: At, *, owner: str = "") -> None:
+        """Notes a word that is not among the known ones. `owner`: whose it would be."""
+        no_such = f"{owner} has no {what}" if owner else f"there is no {what}"
+        self.wrong(at, f"{no_such} {word!r}; {did_you_mean(word, known)}")
 
     def clean(self, at: At) -> bool:
         """Whether nothing is wrong at or below a place."""
@@ -96,7 +97,7 @@ class Checker:
         context: dict[str, Any] = dict(item.get("ctx", {}))
         if item["type"] in ("literal_error", "enum"):
             allowed = context["expected"].replace(" or ", ", ").replace("'", "")
-            self.wrong(at, f"this is not one of the known words: {allowed}")
+            self.wrong(at, f"this is not one of the allowed values: {allowed}")
             return
         words = WORDS.get(item["type"])
         self.wrong(at, words.format_map(context) if words else item["msg"].lower())

@@ -199,7 +199,7 @@ def notation_faults(written: Written) -> Iterator[tuple[tuple[str, ...], str]]:
         if pattern not in NAMED and (fault := _pattern_fault(pattern)):
             yield ("time_format",), fault
     if written.thousands and written.thousands == (written.decimal or "."):
-        yield ("thousands",), f"decimal is {written.decimal or '.'!r}, too; set decimal to the other sign"
+        yield ("thousands",), f"decimal is {written.decimal or '.'!r} as well; set decimal to the other sign"
 
 
 def patterns_of(text: str) -> Iterator[tuple[str, str]]:
@@ -248,15 +248,15 @@ def _pattern_fault(pattern: str) -> str:
     """What is wrong with a pattern of a time; empty where nothing is."""
     known = f'write it like "%d.%m.%Y %H:%M", or one of {", ".join(NAMED)}'
     if "%Z" in pattern:
-        return "the name of a zone (%Z) does not tell its offset; leave it to time_zone, or write %z for +0100"
+        return "a zone name (%Z) does not give its offset; leave it out and set time_zone, or write %z for +0100"
     if "%I" in pattern and "%p" not in pattern:
-        return "%I is an hour of twelve and needs %p (AM or PM) beside it; %H is one of 24"
+        return "%I is the hour of a 12-hour clock and needs %p (AM or PM); write %H for a 24-hour clock"
     try:
         again = datetime.strptime(PROBE.replace(tzinfo=UTC).strftime(pattern), pattern)  # noqa: DTZ007 - only looked at
     except ValueError:
-        return f"this is no pattern of a time; {known}"
+        return f"this is not a time pattern; {known}"
     if (again.year, again.month, again.day) != (PROBE.year, PROBE.month, PROBE.day):
-        return f"this pattern does not tell the year, the month and the day; {known}"
+        return f"this pattern needs the year, the month and the day; {known}"
     return ""
 
 

@@ -41,14 +41,17 @@ def faults(columns: "Mapping[str, str | Target]", record: type[Record]) -> Itera
         target = target_of(given)
         at = (theirs, "to") if isinstance(given, Target) else (theirs,)
         if theirs == OTHERS and given != PASSED:
-            yield at, f'"{OTHERS}" is every column that is not named; it can only be ignored: write "{OTHERS}": ""'
+            yield (
+                at,
+                f'"{OTHERS}" stands for all columns not named here, which can only be ignored; write "{OTHERS}": ""',
+            )
         elif isinstance(given, Target) and not given.to:
             yield at, 'this does not say which column it fills; write to: ..., or only "" to ignore it'
         elif target.to and target.to not in known:
             turned = f"; write the name in the file first: {target.to}: {theirs}" if theirs in known else ""
             near = get_close_matches(target.to, known, n=1, cutoff=0.7)
-            meant_it = f"; did you mean {near[0]}?" if near and not turned else ""
-            yield at, f"there is no column {target.to!r}{turned}{meant_it}; known: {', '.join(known)}"
+            advice = f"did you mean {near[0]!r}? All columns: " if near and not turned else "known: "
+            yield at, f"there is no column {target.to!r}{turned}; {advice}{', '.join(known)}"
         elif target.to:
             for keys, message in faults_of(target, known[target.to]):
                 yield (theirs, *keys), message
