@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 LESS = "asked only so that less is sent: the mapping leaves these out by itself"
 LOOKED_INTO = "`sound` looks into it anyway"
-
+FINISHED = 'finished_at=value("finished_at", instant, attempt.ended_at),'
+OTHERS = ("queued_at", "started_at", "timestamp", "updated_at")
+READ_BEFORE = "an end that cannot be read does not come so far: `sound` or the order of the states has read it before"
 AT_ONCE = "tells only how many rows are held at once"
 
 EQUIVALENT: Mapping[str, Mapping[str, str]] = {
@@ -24,6 +26,7 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         "\"state\", | without 'state'": LOOKED_INTO,
         "\"run_count\", | without 'run_count'": LOOKED_INTO,
         "\"end_time\", | without 'end_time'": LOOKED_INTO,
+        **dict.fromkeys((f"{FINISHED} | 'finished_at' read from '{other}'" for other in OTHERS), READ_BEFORE),
     },
 }
 """Module below exporter.connectors -> line and change (see `Mutant.name`) -> why nothing is another for it."""

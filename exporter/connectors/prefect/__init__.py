@@ -210,7 +210,7 @@ async def with_attempts(
         for key, item in again.items()
         if key in states
     }
-    tries = [attempts(item, states.get(item["id"])) if sound(item) else [None] for item in told]
+    tries = [attempts(item, states.get(item["id"], ())) if sound(item) else [None] for item in told]
     return [(item, attempt) for item, its in zip(told, tries, strict=True) for attempt in its]
 
 

@@ -90,7 +90,7 @@ def trigger(item: Json) -> str | None:
 def sound(item: Json) -> bool:
     """Can books be kept on this run? One that cannot is skipped, and counted, where it is mapped."""
     with suppress(*ODD):
-        if isinstance(item, dict) and item.keys() >= NEEDED and isinstance(item["run_count"], int):
+        if item.keys() >= NEEDED and isinstance(item["run_count"], int):
             instant(item["end_time"])
             return isinstance(item["id"], str) and isinstance(item["state"], dict)
     return False
@@ -110,16 +110,16 @@ def judged(state: Json, words: Words, past: bool) -> tuple[RunStatus, ExceptionK
     return status, "business" if said and not accident else "application"
 
 
-def attempts(item: Json, states: Sequence[Json] | None) -> list[Attempt]:
+def attempts(item: Json, states: Sequence[Json]) -> list[Attempt]:
     """The tries of a flow run, the last in its present state. `states` is its history, needed where it was retried."""
     ended_at = item["end_time"] if item["state_type"] in ENDED else None
     started_at = item["start_time"] if item["run_count"] else None  # one cancelled before it began has a start_time too
     if not retried(item):
         return [Attempt(1, item["expected_start_time"], started_at, ended_at, item["state"], past=False)]
     with suppress(*ODD):
-        return tried(item, sorted(states or (), key=lambda state: str(instant(state["timestamp"]))), ended_at)
+        return tried(item, sorted(states, key=lambda state: str(instant(state["timestamp"]))), ended_at)
     number = item["run_count"] + (item["state_name"] == "AwaitingRetry")
-    lost = {"type": "FAILED", "name": "Failed", "message": None, "timestamp": started_at}
+    lost = {"type": None, "name": None, "message": None, "timestamp": started_at}
     return [
         Attempt(1, item["expected_start_time"], started_at, None, lost, past=True),
         Attempt(number, None, None, ended_at, item["state"], past=False),

@@ -134,6 +134,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield tries()
     yield tries_without_a_history()
     yield items_that_lack_something()
+    yield more_than_was_asked_for()
     yield what_cannot_be_read()
     yield a_workspace_of_cloud()
 
@@ -156,6 +157,7 @@ def states() -> Truth:
         flow_run(11, "CANCELLED", run_count=0, start_time=written(at(11, 40))),  # it never began
         flow_run(12, "COMPLETED", parent_task_run_id="t1"),
         flow_run(13, "COMPLETED", end_time="2026-03-30T14:13:40+02:00"),
+        flow_run(14, "SCHEDULED", "AwaitingRetry", run_count=0),
     ]
     records: list[Record] = [
         SYNC,
@@ -170,6 +172,7 @@ def states() -> Truth:
         run(10, status="cancelled"),
         run(11, status="cancelled", started_at=None),
         run(13),
+        run(14, **waiting, started_at=None),
     ]
     return truth("every type of state", items, records)
 
@@ -382,6 +385,32 @@ def items_that_lack_something() -> Truth:
     assert given.app
     rewritten(given.app, "/flow_runs/filter", without)
     return replace(given, left_out=["item: cannot be read (ValueError)"] * len(NEEDED))
+
+
+def more_than_was_asked_for() -> Truth:
+    """Parts of other runs and what is only planned are no runs, whoever shows them; what is odd is left out."""
+    bare = flow_run(0, "COMPLETED", end_time=written(at(0, 30)))
+    more: list[Any] = [
+        flow_run(2, "COMPLETED", parent_task_run_id="t1", end_time=written(at(0, 35))),
+        flow_run(3, "SCHEDULED"),
+        {key: bare[key] for key in NEEDED},
+        {**bare, "run_count": "2"},
+        {**bare, "id": 5},
+        {**bare, "state": "Completed"},
+        "odd",
+    ]
+    nameless: list[Any] = [{"id": "d8"}, {"name": "x"}, {"id": 5, "name": "x"}, {"id": "d9", "name": 5}, "odd"]
+    given = truth("more than was asked for", [flow_run(1, "COMPLETED")], [SYNC, run(1)])
+    assert given.app
+    rewritten(given.app, "/flow_runs/filter", lambda items: items.extend(more))
+    for path in ("/flows/filter", "/deployments/filter"):
+        rewritten(given.app, path, lambda items: items.extend(nameless))
+    runs = ["item: 'parent_task_run_id' is missing", *["item: cannot be read (ValueError)"] * 4]
+    inventory = ["'d8' is missing", "'id' is missing", "a part is missing", "'d9' is missing"]
+    return replace(  # each run is shown twice: where what is open is asked for, and where what has ended is
+        given,
+        left_out=[*runs, *runs, *(f"item: {what}" for what in inventory), "item: has another shape than expected"],
+    )
 
 
 NEEDED = (
