@@ -93,6 +93,24 @@ async def test_a_retry_leads_to_the_root_however_old() -> None:
     assert [run.status for run in tries] == ["failed", "failed", "succeeded"]
 
 
+async def test_what_is_known_of_a_run_that_waits_is_not_taken_for_that_of_its_failure() -> None:
+    n8n = N8n()
+    flow = n8n.add_workflow("Sync", BEGAN)
+    first = n8n.start(flow, BEGAN)
+    n8n.end(first, BEGAN, "error")
+    second = n8n.start(flow, BEGAN, retry_of=first)
+    n8n.end(second, AT - timedelta(hours=1), "waiting")
+    poller = Poller(n8n)
+    await poller.poll()
+    known = poller.cursor["facts"][str(second)]
+    n8n.executions[second]["status"] = "error"  # on the way to its next step; the time stays
+    n8n.data[second] = {"resultData": {"error": {"node": {"type": "n8n-nodes-base.stopAndError"}}}}
+    await poller.poll(AT + timedelta(minutes=5))
+
+    assert known["status"] == "waiting"  # also after a restart under a later release
+    assert poller.run(second).exception == "business"
+
+
 async def test_the_retry_of_a_deleted_run_is_still_a_second_attempt() -> None:
     n8n = N8n()
     flow = n8n.add_workflow("Sync", BEGAN)

@@ -135,6 +135,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield an_unknown_workflow()
     yield workflows_made_meanwhile()
     yield what_cannot_be_read()
+    yield odd_executions()
 
 
 def statuses() -> Truth:
@@ -402,3 +403,41 @@ def what_cannot_be_read() -> Truth:
         "tags: has another shape than expected",
     ]
     return truth("what cannot be read", n8n, records, left_out=left_out)
+
+
+def odd_executions() -> Truth:
+    """What is no execution at all is left out, and what the others need is still asked for."""
+    longest = 10**17  # with as many digits as an id may have
+    n8n = served([execution(1, "error")])
+    n8n.executions[longest] = {**execution(2, "error"), "id": str(longest)}
+    for number in (1, longest):
+        n8n.data[number] = {"resultData": {"error": {"node": STOP}}}
+    without_status = execution(7, "success")
+    del without_status["status"]
+    odd: list[Any] = [
+        {**execution(3, "success"), "id": "x3"},
+        {**execution(4, "success"), "id": None},
+        execution(5, "success", workflowId=5),
+        execution(6, "success", workflowId="gone"),
+        without_status,
+        "odd",
+    ]
+    failed: dict[str, Any] = {"status": "failed", "exception": "business"}
+    records: list[Record] = [
+        INTAKE,
+        run(1, **failed),
+        replace(
+            run(2, **failed), id=str(longest), root_id=str(longest), url=f"{HOST}/workflow/w1/executions/{longest}"
+        ),
+        replace(run(3), id="x3", root_id="x3", url=f"{HOST}/workflow/w1/executions/x3"),
+        run(5, url=f"{HOST}/workflow/5/executions/5", workflow=None, owner=None),
+        run(6, url=f"{HOST}/workflow/gone/executions/6", workflow="gone", owner=None),
+    ]
+    return Truth(
+        what="odd executions",
+        app=rewritten(n8n.app(), "/executions", lambda body: body["data"].extend(odd)),
+        secret=("api_key", n8n.key),
+        records=records,
+        left_out=3  # they are shown as running, as waiting and in the list
+        * ["item: 'status' is missing", "id: None is not an id", "item: has another shape than expected"],
+    )
