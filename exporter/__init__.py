@@ -1,3 +1,3 @@
-"""Outcome Exporter: what automation achieves, as figures that hold up."""
+"""Outcome Exporter: what automation achieves, in numbers that you can check."""
 
 __version__ = "0.1.0"

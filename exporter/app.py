@@ -1,4 +1,4 @@
-"""The whole story: load the config, open the store, poll, evaluate, publish, stop."""
+"""The running program: loads the config, opens the store, polls, evaluates, publishes and stops."""
 
 import asyncio
 import gc
@@ -46,7 +46,7 @@ EAGER_SECONDS = 2.0  # how often to evaluate while a first sync is under way
 
 @dataclass(frozen=True, kw_only=True)
 class ServeOptions:
-    """What the command line says about listening."""
+    """Options of the command line about listening."""
 
     addresses: Sequence[str]
     reach: Reach = field(default_factory=Reach)
@@ -82,7 +82,7 @@ class App:
         self._explaining, self._recounting = asyncio.Lock(), asyncio.Lock()
 
     async def run(self, ready: Callable[["App"], Awaitable[None]] | None = None) -> None:
-        """From start to stop(); `ready` is called once the first figures are published."""
+        """Runs from start to stop(). `ready` is called once the first values are published."""
         async with AsyncExitStack() as stack:
             stack.callback(self.store.close)
             gate = Gate(self.options.web_file)
@@ -114,7 +114,7 @@ class App:
         self._stopping.set()
 
     async def reload(self) -> str | None:
-        """Reads the config again; None where it is in force now, else why the old one stays."""
+        """Reads the config again. Returns None if it is in force now, otherwise why the old one stays."""
         async with self._reloading:
             try:
                 config = await asyncio.to_thread(read_config, self.path)
@@ -151,7 +151,7 @@ class App:
             self._changed.clear()
 
     async def _evaluate(self) -> bool:
-        """One evaluation, published; whether a first sync was still under way. Nothing it meets ends the process."""
+        """Evaluates and publishes once. Returns whether a first sync was still under way; no error ends the process."""
         began, at = time.monotonic(), self.clock()
         trouble: StoreError | None = None
         try:
@@ -184,7 +184,7 @@ class App:
         return sources, evaluation, series(evaluation, config.plan, config.limits)
 
     def _report_trouble(self, trouble: StoreError | None) -> None:
-        """What is wrong with the store is counted each time, and said once; what is known is served on."""
+        """Counts a fault of the store each time and logs it once; the values known so far are still served."""
         self.health.store.looked_at(trouble.kind if trouble else None)
         if trouble and str(trouble) != str(self._trouble):
             log.error("%s; the values known so far are still served", trouble)
@@ -255,7 +255,7 @@ class App:
         ]
 
     def _sources(self) -> list[SourceStatus]:
-        """How the sources stand; as it was last known where the store does not say."""
+        """The status of every source; the last known one if the store cannot be read."""
         at = self.clock()
         with suppress(StoreError):
             self._statuses = self.poller.statuses(at)

@@ -1,4 +1,4 @@
-"""The figures of a store, and how fresh the sources under them are; `once`, which polls, evaluates and ends."""
+"""Evaluates what a store holds, with the status of its sources; `once` polls, evaluates and ends."""
 
 import asyncio
 import time
@@ -45,14 +45,14 @@ def open_store(config: Config) -> Store:
 
 
 def statuses(config: Config, store: Store, at: datetime) -> list[SourceStatus]:
-    """How the sources stand at an instant, in a store that nobody is polling into."""
+    """The status of every source at a time, in a store that nothing polls into."""
     return [status(source, store, at) for source in config.sources]
 
 
 def evaluated(
     config: Config, store: Store, at: datetime, sources: Sequence[SourceStatus], *, memory: BaselineCache | None = None
 ) -> Evaluation:
-    """All figures at an instant, and what they are compared with. `memory`: of the evaluations before."""
+    """All values at a time, with their baselines. `memory`: the cache of baselines of earlier evaluations."""
     with store.reading() as reader:
         evaluation = evaluate(reader, config.plan, at, sources)
         return replace(evaluation, baselines=(memory or BaselineCache()).past(reader, store, config.plan, at, sources))
@@ -61,14 +61,14 @@ def evaluated(
 def explained(
     config: Config, store: Store, at: datetime, sources: Sequence[SourceStatus], asked: Question
 ) -> dict[str, Any]:
-    """Where a figure comes from. Raises explain.Unexplained."""
+    """Explains a value, ready for JSON. Raises Unexplained."""
     with store.reading() as reader:
         answer = explain(reader, config.plan, at, sources, asked)
         return answer | {"baselines": comparisons(reader, store, config.plan, at, sources, asked)}
 
 
 def past(config: Config, store: Store, sources: Sequence[SourceStatus], chunk: Instants) -> list[backfill.Line]:
-    """The figures of past instants, each as `once --no-poll --at` gives them, as lines of a part."""
+    """The values at past times, each as `once --no-poll --at` gives them, as lines of a part file."""
 
     def sources_at(at: datetime) -> list[SourceStatus]:
         return [each.as_of(at) for each in sources]
@@ -79,7 +79,7 @@ def past(config: Config, store: Store, sources: Sequence[SourceStatus], chunk: I
 
 @dataclass(frozen=True)
 class OnceResult:
-    """What `once` found: figures ready to be printed, and which sources failed, why."""
+    """The result of `once`: series ready to be printed, and the sources that failed, with the reason."""
 
     evaluation: Evaluation
     published: Series
@@ -91,7 +91,7 @@ class OnceResult:
 async def once(
     config: Config, store: Store, clock: Clock, *, at: datetime | None, polls: bool, show: Show | None = None
 ) -> OnceResult:
-    """Polls every source to its end, all at once, then evaluates at `at` (the present where it is None)."""
+    """Polls every source completely, all at the same time, then evaluates at `at` (None: the present)."""
     health = Health(version=__version__)
     health.reload.succeeded(clock())
     failed: dict[str, str] = {}

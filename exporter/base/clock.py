@@ -7,5 +7,5 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def now() -> datetime:
-    """The present, in UTC. Nothing else reads the clock: whoever needs the time is given it."""
+    """The present, in UTC. Nothing else reads the clock: whatever needs the time is given it."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What can go wrong while a source is read, named by what the poller does about it."""
+"""Errors while a source is read, named after what the poller does about them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ LONGEST_WAIT_SECONDS = 30.0  # a longer Retry-After is not sat out inside a poll
 
 
 class SourceError(Exception):
-    """A poll cannot go on. `reason` is a label value."""
+    """A poll cannot continue. `reason` becomes the value of a label."""
 
     reason = "unknown"
 
@@ -22,11 +22,11 @@ class AuthFailed(SourceError):  # noqa: N818 - named by what the poller does
 
 
 class Forbidden(AuthFailed):
-    """The credential is good, but not for this item or resource, or the plan lacks it: the others go on."""
+    """The credential is valid, but not for this item or resource, or the plan lacks it. Others are read on."""
 
 
 class RateLimited(SourceError):  # noqa: N818 - named by what the poller does
-    """Asked too often: wait until then. `delay` is the wait in seconds where the platform names one."""
+    """Too many requests: wait `until` then. `delay`: the wait in seconds, if the platform gives one."""
 
     reason = "rate_limited"
 
@@ -37,7 +37,7 @@ class RateLimited(SourceError):  # noqa: N818 - named by what the poller does
 
 
 class Unavailable(SourceError):  # noqa: N818 - named by what the poller does
-    """Not there for now: back off. `delay` is the wait in seconds where the platform names one."""
+    """Not available for now: back off. `delay`: the wait in seconds, if the platform gives one."""
 
     reason = "unavailable"
 
@@ -47,7 +47,7 @@ class Unavailable(SourceError):  # noqa: N818 - named by what the poller does
 
 
 class NotUnderstood(SourceError):  # noqa: N818 - named by what the poller does
-    """An answer that makes no sense to us, or a question that made none to the platform: keep old data and alert."""
+    """An answer that the exporter cannot interpret, or a request that the platform refused: keep old data and alert."""
 
     reason = "not_understood"
 
@@ -57,27 +57,27 @@ class NotUnderstood(SourceError):  # noqa: N818 - named by what the poller does
 
 
 class TooLarge(NotUnderstood):
-    """An answer larger than we read: asking again would not help, but for a smaller page."""
+    """An answer larger than the limit. Repeating the request does not help, unless a page can be smaller."""
 
 
 class BrokenOff(NotUnderstood):
-    """An answer that the platform did not finish, as where a question takes it too long: a smaller page may help."""
+    """An answer that breaks off, as if the request took the platform too long. A smaller page may help."""
 
 
 class Partial(SourceError):  # noqa: N818 - named by what the poller does
-    """Raised after the last page: parts of the source cannot be read now, the others are. Mark it, and go on."""
+    """Raised after the last page: parts of the source could not be read, the others were. The source is marked."""
 
     reason = "partial"
 
 
 class Gone(SourceError):  # noqa: N818 - named by what the poller does
-    """One item is deleted: go on. From a list it means that the address is wrong."""
+    """One item is deleted: continue. From a list it means that the address is wrong."""
 
     reason = "gone"
 
 
 class StartOver(NotUnderstood):
-    """What was read last is no longer there, as on a platform that was set up anew or restored: read all of it again.
+    """What was read last no longer exists, as on a platform that was set up anew or restored: read everything again.
 
     `cursor` is where to begin. What is stored is kept.
     """
@@ -88,7 +88,7 @@ class StartOver(NotUnderstood):
 
 
 def refusal(status: int, text: str, delay: float | None) -> SourceError:
-    """The error that a status deserves."""
+    """The error that an HTTP status means."""
     if status == 402:
         return Forbidden(f"{text}: the platform's plan does not include this")
     if status in (401, 403, 407):
@@ -104,7 +104,7 @@ def refusal(status: int, text: str, delay: float | None) -> SourceError:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """The wait in seconds a platform asks for, in seconds or as a date; its own clock says how far off a date is."""
+    """The wait in seconds from Retry-After, given as seconds or as a date relative to the platform's own clock."""
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdecimal() and len(text) < 9:
         return float(text)
@@ -122,7 +122,7 @@ def utc(moment: datetime) -> datetime:
 
 
 def worth_retrying(error: Exception) -> bool | float:
-    """stamina's question: no, yes after its own wait, or yes after so many seconds."""
+    """Tells stamina whether to retry: no, yes after its own wait, or yes after this many seconds."""
     if not isinstance(error, Unavailable | RateLimited):
         return False
     if error.delay is None:

@@ -1,4 +1,4 @@
-"""Log lines on standard error: logfmt or JSON, times in UTC; what repeats itself is told once in a while."""
+"""Log lines on standard error, as logfmt or JSON, with times in UTC. Repeated lines are written once in a while."""
 
 import json
 import logging
@@ -35,10 +35,10 @@ class Formatter(logging.Formatter):
 
 
 class RepeatFilter(logging.Filter):
-    """Lets through once in ten minutes what repeats itself: lines of other libraries, and tracebacks of ours.
+    """Passes repeated lines once in ten minutes: lines of other libraries, and our own tracebacks.
 
-    Lines of ours say of themselves when to be quiet. The same line is one of the same place and kind, whatever it
-    quotes: libraries put addresses and objects into theirs, and strangers may choose what stands in ours.
+    Our other lines limit themselves. Two lines are the same if they come from the same place and have the same kind,
+    whatever they quote: libraries put addresses and objects into theirs, and strangers may choose what is in ours.
     """
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ def _instant(seconds: float) -> str:
 
 
 def start(level: str, style: Literal["logfmt", "json"]) -> None:
-    """Sends what the exporter logs to standard error, and of other libraries the warnings."""
+    """Sends the exporter's log lines, and the warnings of other libraries, to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(Formatter(style))
     handler.addFilter(RepeatFilter())

@@ -55,7 +55,7 @@ class Mistake:
 
 
 class Mistakes(Exception):  # noqa: N818 - it is several; callers print it as it is
-    """Everything found wrong, in the order of the file; its text is a line for each."""
+    """All mistakes of a file, in its order; the text has a line for each."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = sorted(mistakes, key=lambda mistake: (mistake.file, mistake.line))
@@ -82,7 +82,7 @@ class Document:
 
 
 def load(path: Path | str) -> Document:
-    """The document in a file, or Mistakes."""
+    """The document in a file. Raises Mistakes."""
     document, mistakes = read_yaml(path)
     if mistakes:
         raise Mistakes(mistakes)
@@ -90,7 +90,7 @@ def load(path: Path | str) -> Document:
 
 
 def shipped(path: Path) -> Document:
-    """The document in a file that comes with the exporter; Mistakes where it is not right.
+    """The document in a file that comes with the exporter. Raises Mistakes.
 
     Read by PyYAML's loader in C, where there is one: ten times as fast, but it lets a tab pass here and there.
     """
@@ -101,7 +101,7 @@ def shipped(path: Path) -> Document:
 
 
 def read_yaml(path: Path | str) -> tuple[Document, list[Mistake]]:
-    """The document as far as it can be understood, and its mistakes; Mistakes where nothing can be."""
+    """The readable part of a document, and its mistakes. Raises Mistakes if nothing can be read."""
     file = str(path)
     try:
         with Path(path).open("rb") as opened:
@@ -119,7 +119,7 @@ def read_yaml(path: Path | str) -> tuple[Document, list[Mistake]]:
 
 
 def parse(text: str, file: str) -> tuple[Document, list[Mistake]]:
-    """As `read`, of a text; `file` is its name in mistakes."""
+    """Like `read_yaml`, but of a text; `file` is its name in mistakes."""
     try:
         return _built(yaml.SafeLoader, text, file)
     except yaml.reader.ReaderError as error:
@@ -177,7 +177,7 @@ class _Events(Protocol):
 
 
 class _Builder:
-    """Builds values from YAML events, so that no value is made before it has been looked at."""
+    """Builds values from YAML events, so that every value is checked before it is built."""
 
     def __init__(self, file: str) -> None:
         self.file = file

@@ -350,7 +350,7 @@ class Read:
 
     @property
     def key(self) -> str:
-        """What tells the record from others of its source at the next reading."""
+        """Identifies the record among all of its source when it is read again."""
         return f"{type(self.record).__name__} {self.record.id}"
 
 
@@ -375,7 +375,7 @@ else:
 
 
 def marked(record_type: type[Record], mark: str) -> tuple[str, ...]:
-    """The columns of a record whose metadata say this of them."""
+    """The columns of a record type that have this mark in their metadata."""
     return tuple(each.name for each in fields(record_type) if each.metadata.get(mark))
 
 
@@ -386,12 +386,12 @@ VITAL_COLUMNS: Mapping[type[Record], frozenset[str]] = {
 
 
 def placing(record_type: type[Record]) -> tuple[str, ...]:
-    """The times that say when a record was."""
+    """The columns whose times place a record in windows."""
     return tuple(f.name for f in fields(record_type) if f.metadata.get("vital") and "datetime" in str(f.type))
 
 
 def times_of(record: Record) -> tuple[datetime, ...]:
-    """When a record was, as far as that is known: the times that place it, or else when it was last changed."""
+    """The times that place a record, as far as they are known, or else the time of its last change."""
     names = (*placing(type(record)), "updated_at")
     known = [each for name in names if isinstance(each := getattr(record, name, None), datetime) and each.tzinfo]
     return tuple(known[:-1] if len(known) > 1 and known[-1] == record.updated_at else known)
@@ -422,7 +422,7 @@ def instant(text: Any, zone: tzinfo | None = None) -> datetime | None:
 
 
 def bounded(moment: datetime, given: Any) -> datetime:
-    """A time as a UTC instant, within what a time of work can be; `given` is how it was written."""
+    """A time in UTC, if it is plausible (1970 to 2200). Raises Unreadable, quoting `given`, the time as written."""
     if moment.tzinfo is None:
         raise Unreadable("no_time_zone", f"{quoted(given)} has no time zone")
     if not EARLIEST <= moment < LATEST:

@@ -1,4 +1,4 @@
-"""What a record's column may hold, and how a platform's word becomes that: Unreadable where it cannot."""
+"""The values that a column may hold, and the conversion of a platform's values into them. Raises Unreadable."""
 
 import math
 import sys
@@ -38,7 +38,7 @@ LATER = {"later": True}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Meaning:
-    """What a value means that was found: in our words and units, and as its source writes."""
+    """How a value is interpreted: the mapping of words, the unit, and the notation of its source."""
 
     map: Mapping[str, Scalar | None] = field(default_factory=dict)  # their word -> ours; other words pass
     match: str | None = None  # the whole text must match; its first group is the value
@@ -77,11 +77,11 @@ class Column:
 
     @property
     def read(self) -> Callable[[Any], Any]:
-        """Turns a found value into this column's."""
+        """Converts a value into one of this column. Raises Unreadable."""
         return self.reader(PLAIN)
 
     def reader(self, notation: Notation) -> Callable[[Any], Any]:
-        """Turns a found value that is written in a certain way into this column's."""
+        """The function that converts a value written in a given notation into one of this column."""
         readers: Mapping[str, Callable[[Any], Any]] = {
             "text": self._word if self.words else _whole if self.name in WHOLE else _text,
             "boolean": _boolean,
@@ -94,7 +94,7 @@ class Column:
 
     @property
     def holds_it(self) -> Callable[[Any], bool]:
-        """Whether a value, not None, is one of this column's as it is."""
+        """Whether a value (not None) is valid for this column as it is."""
         kind, words = self.kind, self.words
         low, high = max(self.low, -sys.float_info.max), min(self.high, sys.float_info.max)
         checks: Mapping[ColumnKind, Callable[[Any], bool]] = {
@@ -182,7 +182,7 @@ def _text(value: Any) -> str | None:
 
 
 def _whole(value: Any) -> str:
-    """An id or a link, whole."""
+    """An id or a link, unshortened."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise Unreadable("wrong_shape", f"{quoted(value)} is not an id")
     text = str(value) if isinstance(value, str) or abs(value) < 10**400 else ""

@@ -1,4 +1,4 @@
-"""How a source writes times, numbers and what is not there, where that is not how the exporter reads them by itself.
+"""How a source writes times, numbers and missing values, if the exporter cannot read them without help.
 
 Local time and the clocks: a time that exists twice, in autumn, is the first of the two; one that does not exist, in
 spring, is read with the offset before the change (02:30 is then 03:30 of summer time).
@@ -35,7 +35,7 @@ GROUP_SIGNS = {" ": " \u00a0\u202f\u2009", "'": "'\u2019"}  # signs that stand f
 
 
 class Written(Protocol):
-    """What a config says of how a source, or one of its columns, writes; None where it says nothing."""
+    """The notation keys of a source or a column in the config; None: not set."""
 
     @property
     def time_zone(self) -> str | None: ...
@@ -51,7 +51,7 @@ class Written(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Notation:
-    """How times, numbers and nothing are written."""
+    """How times, numbers and missing values are written."""
 
     time_zone: ZoneInfo | None = None  # of times without an offset
     time_formats: tuple[str, ...] = ()  # none: ISO 8601, or a number of seconds since 1970
@@ -60,7 +60,7 @@ class Notation:
     nulls: frozenset[str] = frozenset()  # words for nothing, in small letters
 
     def over(self, written: Written) -> "Notation":
-        """This notation with what is written of a source or a column over it."""
+        """This notation, overridden by the keys of a source or a column."""
         formats = written.time_format
         return Notation(
             self.time_zone if written.time_zone is None else ZoneInfo(written.time_zone),
@@ -71,7 +71,7 @@ class Notation:
         )
 
     def is_null(self, given: Any) -> bool:
-        """Whether a value stands for nothing."""
+        """Whether a value means that there is none."""
         if isinstance(given, float):
             return math.isnan(given) and "nan" in self.nulls
         return isinstance(given, str) and given.strip().lower() in self.nulls
@@ -139,7 +139,7 @@ class Notation:
         raise Unreadable("not_a_time", f"{quoted(given)} does not fit time_format {shown(self.time_formats)}{more}")
 
     def _by(self, pattern: str, given: Any) -> datetime | None:
-        """What a value is by one format; None where it does not fit."""
+        """The time that a value means in one format; None if it does not fit."""
         if pattern in NAMED:
             try:
                 found = self.number(given)
@@ -190,7 +190,7 @@ PLAIN = Notation()
 
 
 def notation_faults(written: Written) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What is wrong with how a source is said to write: the key, and words."""
+    """Mistakes in the notation keys of a source: (key, message)."""
     zone = written.time_zone
     if zone is not None and zone not in available_timezones():
         yield ("time_zone",), f"there is no time zone {zone!r}; {_near_zone(zone)}"
@@ -203,7 +203,7 @@ def notation_faults(written: Written) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def patterns_of(text: str) -> Iterator[tuple[str, str]]:
-    """(time format, what it makes of the date) for each format that a text may be written in, by its looks."""
+    """(time format, the date as it would be read) for each format that a text looks like."""
     if re.fullmatch(r"\d{10}|\d{13}", text):
         yield ("epoch_s" if len(text) == 10 else "epoch_ms"), ""
     if re.fullmatch(r"[2-9]\d{4}([.,]\d+)?", text):
@@ -233,7 +233,7 @@ def _date_pattern(sign: str, part: str) -> str:
 
 
 def _clock_pattern(text: str) -> str | None:
-    """The pattern of a time of day behind a date; None where it is none."""
+    """The pattern of the time of day after a date; None if it is not one."""
     found = re.fullmatch(
         r"([,\sT]*)(\d{1,2}:\d{2})(:\d{2})?(\.\d{1,6})?(\s?)([AaPp][Mm])?\s*([+-]\d{2}:?\d{2}|Z)?", text
     )
@@ -245,7 +245,7 @@ def _clock_pattern(text: str) -> str | None:
 
 
 def _pattern_fault(pattern: str) -> str:
-    """What is wrong with a pattern of a time; empty where nothing is."""
+    """What is wrong with a time pattern; empty if nothing is."""
     known = f'write it like "%d.%m.%Y %H:%M", or one of {", ".join(NAMED)}'
     if "%Z" in pattern:
         return "a zone name (%Z) does not give its offset; leave it out and set time_zone, or write %z for +0100"

@@ -1,4 +1,4 @@
-"""What cannot be read of an item: why, in words that are safe to show, and one guard around all reading.
+"""Values that cannot be read: the reason, in words that are safe to show, and one guard around all reading.
 
 A mapping reads each value with `value`: what fails is noted, with its column, and the value is unknown. Whether that
 costs the record, too, is for its type to say (`records.VITAL`). Where a whole item cannot be read, `attempt` says so.
@@ -95,7 +95,7 @@ class Words(dict[str, T]):
 
 
 def unknown_word(word: object, known: Iterable[str], column: str = "") -> Unreadable:
-    """A word that stands for nothing we know."""
+    """The error for a word that is in no table."""
     return Unreadable("unknown_word", f"{quoted(word, word=True)} is none of {', '.join(known)}", column)
 
 
@@ -103,7 +103,7 @@ _notes: ContextVar[list[Fault] | None] = ContextVar("notes", default=None)
 
 
 def value(column: str, read: Callable[[Any], T], given: Any, called: str = "", failed: T | None = None) -> T | None:
-    """What `read` makes of a value; where it cannot, `failed` and a note. Outside `attempt` that is an error."""
+    """`read(given)`; if that fails, `failed`, and the fault is noted. Outside `attempt` it raises Unreadable."""
     try:
         return read(given)
     except SourceError:
@@ -118,7 +118,7 @@ def value(column: str, read: Callable[[Any], T], given: Any, called: str = "", f
 
 
 def attempt(function: Callable[[Any], T], item: Any) -> tuple[T | None, tuple[Fault, ...], bool]:
-    """What `function` makes of an item, what of it could not be read, and whether it failed as a whole.
+    """(result of `function(item)`, faults of single values, whether it failed as a whole).
 
     Only SourceError passes: it is about more than one item.
     """
