@@ -1,4 +1,4 @@
-"""Comparison: every figure beside what it was or is elsewhere, matched segment by segment.
+"""Compares every figure with another time or group, segment by segment.
 
 previous        the same window, one window earlier; what is of now, as it was one window of its alert earlier
 weekday_median  the last day beside the same day of the last four weeks: the median of at least three
@@ -63,7 +63,7 @@ class Sides:
 
 
 def compare(figures: Sequence[Figure], past: Past, settings: Settings) -> list[Baseline]:
-    """The baselines of the figures that have one."""
+    """The baselines of all figures that have one."""
     return [baseline for side in sides(figures, past, settings) for _, _, baseline in side.pairs()]
 
 
@@ -97,7 +97,7 @@ def in_one(figures: Sequence[Figure], split: Collection[str], settings: Settings
 
 
 def sides(figures: Sequence[Figure], past: Past, settings: Settings) -> Iterator[Sides]:
-    """What is to be compared with what."""
+    """The two sides of each kind of comparison."""
     for kind, days in past.days.items():
         mine = [f for f in figures if kind in settings[f.kpi].baselines.kinds]
         yield Sides(kind, [(placed(f), f) for f in mine], [*map(by_place, days)])
@@ -110,29 +110,29 @@ def sides(figures: Sequence[Figure], past: Past, settings: Settings) -> Iterator
 
 
 def placed(figure: Figure) -> Place:
-    """Where a figure stands."""
+    """The KPI, window and segment of a figure."""
     return figure.kpi, figure.window, figure.segment
 
 
 def by_place(figures: Iterable[Figure]) -> dict[Place, Figure]:
-    """Figures by where they stand."""
+    """Figures by KPI, window and segment."""
     return {placed(figure): figure for figure in figures}
 
 
 def alike(figure: Figure, settings: Settings) -> Figure:
-    """A figure by the labels that it shares with the control group."""
+    """A figure reduced to the labels that it shares with the control group."""
     over = settings[figure.kpi].baselines.control
     return reduced(figure, [label for label, _ in figure.segment if label not in over])
 
 
 def reduced(figure: Figure, labels: Collection[str]) -> Figure:
-    """A figure by some of its labels, without what no comparison needs."""
+    """A figure reduced to some of its labels, without what comparisons do not need."""
     segment = tuple(pair for pair in figure.segment if pair[0] in labels)
     return replace(figure, segment=segment, distribution=None, by=())
 
 
 def baseline(kind: str, figure: Figure, then: Sequence[Figure]) -> Baseline | None:
-    """What a figure is compared with, made of the figures of the days; None where there are too few."""
+    """The baseline of a figure, from the figures of earlier days; None if there are too few."""
     if kind == "weekday_median":
         values = [value for f in then if (value := value_of(f)) is not None]
         if len(values) < FEWEST_DAYS:
@@ -148,7 +148,7 @@ def baseline(kind: str, figure: Figure, then: Sequence[Figure]) -> Baseline | No
 def unmatched(
     evaluation: Evaluation, baselines: Iterable[Baseline], settings: Iterable[Setting]
 ) -> list[tuple[str, str, str]]:
-    """(kpi, baseline, why) of every baseline that is asked for and missing, in all windows or in some."""
+    """(kpi, baseline, reason) of every configured baseline that is missing, in all windows or in some."""
     present = {(baseline.kpi, baseline.kind) for baseline in baselines}
     missing: list[tuple[str, str, str]] = []
     for setting in settings:

@@ -1,4 +1,4 @@
-"""The fixed baseline: a period before it all began, computed once, then frozen in the store for good."""
+"""The fixed baseline: the values of a period before the rollout, computed once and kept in the store for good."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ DEFINING = (
 
 
 class Fixed:
-    """The fixed baselines. Remembers what it has logged, so that it is said once."""
+    """Computes the fixed baselines; remembers what it has logged, so that each message appears once."""
 
     def __init__(self) -> None:
         self._said: set[tuple[str, str]] = set()
@@ -53,7 +53,7 @@ class Fixed:
         sources: Sequence[SourceStatus],
         reasons: Reasons,
     ) -> Iterator[Figure]:
-        """The figures of each KPI's period as figures of each window; what can be computed now is frozen first."""
+        """The figures of each KPI's period, scaled to each window. What can be computed now is frozen first."""
         frozen = store.frozen_baselines()
         due: dict[Period, list[Setting]] = {}
         for setting, period in periods(plan):
@@ -100,14 +100,14 @@ def length(period: Period) -> int:
 
 
 def obstacle(plan: Plan, setting: Setting, period: Period, sources: Sequence[SourceStatus]) -> str | None:
-    """Why a period cannot be computed now: a source is not whole, not fresh, or does not reach back so far."""
+    """Why a period cannot be computed now: a source is incomplete, stale, or does not reach back that far."""
     name = setting.kpi.name
     why = unfits(narrowed(plan, {name}), with_configured(plan, sources)).get(name)
     return why or ("no_history" if reach(plan, name, sources) > period.begins_at else None)
 
 
 def reach(plan: Plan, name: str, sources: Sequence[SourceStatus]) -> datetime:
-    """From when on all records behind a KPI are whole."""
+    """The time from which all records behind a KPI are complete."""
     records = compile_plan(plan).by_name[name].records
     return max((source.whole_since for source in sources if source.records & records), default=BEGINNING)
 
@@ -121,7 +121,7 @@ def computed(
     at: datetime,
     reasons: Reasons,
 ) -> list[FrozenBaseline]:
-    """The figures of KPIs in a period, ready to be frozen: of a derived one those of what it is made of."""
+    """The figures of KPIs in a period, ready to be frozen; for a derived KPI, those of its parts."""
     names = {setting.kpi.name for setting in settings}
     whole = replace(narrowed(plan, names), windows=[("period", length(period))], medians=False)
     evaluation = evaluate(connection, whole, period.ends_at - INSTANT, sources)
@@ -144,12 +144,12 @@ def computed(
 
 
 def thawed(frozen: FrozenBaseline) -> list[Figure]:
-    """What was frozen, as figures of the period."""
+    """A frozen baseline as figures of its period."""
     return [Figure(kpi, "period" if windowed else None, segment, n, d) for kpi, windowed, segment, n, d in frozen.parts]
 
 
 def fingerprint(plan: Plan, setting: Setting, period: Period) -> str:
-    """What changes where the definition of a baseline does: its period, and the KPI with all that it is built on.
+    """A hash that changes with the definition of a baseline: its period, and the KPI with everything it builds on.
 
     What is configured of workflows, services, teams and costs is no definition, but what was known at that time.
     """
@@ -181,6 +181,6 @@ def hours(plan: Plan) -> list[str]:
 
 @cache
 def facts_below(name: str) -> tuple[str, ...]:
-    """Facts, and those whose rows they are made from."""
+    """Facts, and those on whose rows they build."""
     below = sorted(each.removesuffix("_facts") for each in facts(name).reads if each.endswith("_facts"))
     return (name, *(each for base in below for each in facts_below(base)))

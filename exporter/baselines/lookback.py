@@ -1,4 +1,4 @@
-"""Figures of other times that those of now are compared with; kept until the next hour, for the past hardly changes."""
+"""Evaluations at earlier times, for baselines. They are cached for an hour, because the past hardly changes."""
 
 import logging
 from collections import defaultdict
@@ -25,7 +25,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """Figures wanted of another instant: those of some KPIs in one window, or of now where it is None."""
+    """A request for figures at an earlier time: those of some KPIs in one window (None: of states)."""
 
     kind: str
     day: int
@@ -36,7 +36,7 @@ class Ask:
 
 
 class BaselineCache:
-    """What was found at the last full hour. Nothing it meets stops an evaluation: then there is no comparison."""
+    """The baselines of the last full hour. An error never stops an evaluation: there is just no comparison."""
 
     def __init__(self) -> None:
         self._asked: tuple[datetime, Plan, list[tuple[SourceStatus, bool]]] | None = None
@@ -52,7 +52,7 @@ class BaselineCache:
         sources: Sequence[SourceStatus],
         windows: Collection[str] = (),
     ) -> Past:
-        """What the figures at an instant are compared with, as of the last full hour; of these windows, or of all."""
+        """The figures to compare with at a time, as of the last full hour; of some windows, or of all."""
         hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         question = hour, plan, [(source, bool(source.unread.lines)) for source in sources]
         if question != self._asked:
@@ -74,7 +74,7 @@ def together(
     fixed: Fixed,
     windows: Collection[str],
 ) -> Past:
-    """Every figure that those of an hour are compared with."""
+    """All figures with which those of an hour are compared."""
     reasons: Reasons = defaultdict(set)
     days: dict[str, list[tuple[Figure, ...]]] = {}
     for kind, count in (("previous", 1), ("weekday_median", WEEKS)):
@@ -100,7 +100,7 @@ def failed(plan: Plan) -> Past:
 def answered(
     connection: Connection, plan: Plan, asks: Sequence[Ask], sources: Sequence[SourceStatus], reasons: Reasons
 ) -> Iterator[tuple[Ask, list[Figure]]]:
-    """What is asked of each instant, with the figures: one evaluation for each instant, of what is asked of it only."""
+    """Each request with its figures. Every time is evaluated once, and only for the KPIs requested of it."""
     by_instant: dict[datetime, list[Ask]] = {}
     for ask in asks:
         if ask.kpis:
@@ -115,7 +115,7 @@ def answered(
 
 
 def previous(plan: Plan, hour: datetime) -> Iterator[Ask]:
-    """Each window, one window ago; of what has none, as it was one window of its alert ago."""
+    """Requests for each window, one window earlier; for a state, one window of its alert earlier."""
     mine = [s.kpi for s in plan.settings if s.baselines.previous]
     for window, seconds in plan.windows:
         yield _ask("previous", 0, hour, seconds, window, seconds, mine)
@@ -141,7 +141,7 @@ def _ask(kind: str, day: int, hour: datetime, ago: int, window: str | None, seco
 
 
 def within_reach(ask: Ask, plan: Plan, sources: Sequence[SourceStatus], reasons: Reasons) -> Ask:
-    """What is asked of KPIs whose records go back so far."""
+    """A request without the KPIs whose records do not go back that far; these get a reason."""
     begin = ask.at - timedelta(seconds=ask.seconds)
     short = {name for name in ask.kpis if reach(plan, name, sources) > begin}
     for name in short:
@@ -150,7 +150,7 @@ def within_reach(ask: Ask, plan: Plan, sources: Sequence[SourceStatus], reasons:
 
 
 def chosen(ask: Ask, evaluation: Evaluation, reasons: Reasons) -> list[Figure]:
-    """The figures that were asked for."""
+    """The figures of an evaluation that a request wants."""
     for name in ask.kpis:
         # Having no records may be different in another window, and is told when it is known of all.
         if evaluation.absent.get(name, "no_records") != "no_records":
@@ -159,13 +159,13 @@ def chosen(ask: Ask, evaluation: Evaluation, reasons: Reasons) -> list[Figure]:
 
 
 def of_one(plan: Plan, name: str) -> Plan:
-    """A plan of one KPI with what it is made of, which compares only itself."""
+    """A plan of one KPI and its parts, in which only that KPI is compared."""
     settings = [s if s.kpi.name == name else replace(s, baselines=Baselines()) for s in narrowed(plan, {name}).settings]
     return replace(plan, settings=settings)
 
 
 def times(kind: str, setting: Setting, window: tuple[str, int], at: datetime) -> list[tuple[datetime, datetime]]:
-    """(begin, end) of what a figure is compared with, reckoned from the last full hour."""
+    """(begin, end) of each period with which a value is compared, counted back from the last full hour."""
     hour, length = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0), timedelta(seconds=window[1])
     if not setting.kpi.windowed:
         length = timedelta(seconds=duration.seconds(setting.kpi.window))

@@ -1,4 +1,4 @@
-"""Conditions and amounts that users write in SQL: checked node by node, then written anew; no text of theirs is run.
+"""Conditions and amounts that users write in SQL. They are checked node by node and generated anew, never run as text.
 
 Only the nodes in `READERS` exist; each becomes a `Term`: its SQL with brackets, and the kind of its value. Kinds are
 checked here because DuckDB finds out about `category = 5` only when it meets the first row.
@@ -24,7 +24,7 @@ SIMPLE = "write one condition or amount over the columns of a single row; the KP
 
 
 class ExpressionError(ValueError):
-    """Why an expression is refused, and what would be right."""
+    """An expression that is refused; the text says why and what would be right."""
 
 
 class Term(NamedTuple):
@@ -49,7 +49,7 @@ Reader = Callable[["_Scope", Node], Term]
 
 
 def predicate(text: str, columns: Mapping[str, ColumnKind]) -> Expression:
-    """A yes-or-no condition over `columns` (name -> kind); ExpressionError where it is anything else."""
+    """A boolean condition over `columns` (name -> kind). Raises ExpressionError for anything else."""
     expression, kind = _read(text, columns)
     if kind not in ("boolean", "null"):
         raise ExpressionError(f"this is {KIND_NAMES[kind]}, not a condition; {EXAMPLE}")
@@ -57,7 +57,7 @@ def predicate(text: str, columns: Mapping[str, ColumnKind]) -> Expression:
 
 
 def amount(text: str, columns: Mapping[str, ColumnKind]) -> Expression:
-    """A number for each row; ExpressionError where it is anything else."""
+    """A numeric expression over `columns` (name -> kind). Raises ExpressionError for anything else."""
     expression, kind = _read(text, columns)
     if kind not in ("number", "null"):
         raise ExpressionError(f"this is {KIND_NAMES[kind]}, not a number; write an amount such as human_seconds * 2")
@@ -66,7 +66,7 @@ def amount(text: str, columns: Mapping[str, ColumnKind]) -> Expression:
 
 @cache
 def columns_of(sql: str) -> tuple[str, ...]:
-    """The columns that SQL of ours looks at, in the order in which it names them."""
+    """The columns that our own SQL uses, in the order in which it names them."""
     columns = sqlglot.parse_one(sql, dialect="duckdb").find_all(exp.Column, bfs=False)
     return tuple(dict.fromkeys(column.name for column in columns))
 
@@ -102,7 +102,7 @@ def _parsed(text: str) -> Node:
 
 
 def _refused(tokens: Iterable[Any]) -> str | None:
-    """What is wrong that the tree would no longer show, or would show as something else."""
+    """A mistake that the parsed tree would no longer show, or would show as something else."""
     for token in tokens:
         if token.comments:
             return "comments are not allowed; put them beside the expression"

@@ -1,4 +1,4 @@
-"""What the header of a facts file says of its rows: see exporter/facts/README.md. Nothing is read out of the SQL."""
+"""The headers of facts files, which describe their rows (see exporter/facts/README.md). Their SQL is not parsed."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,12 +20,12 @@ KEYS = ("rows", "placed by", "from", "params", "changes", "money")
 
 
 class HeaderError(ValueError):
-    """What is wrong with a header, and what would be right."""
+    """A mistake in a header; the text says where it is and what would be right."""
 
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """A value of the config that rows are worked out with. `columns`: what only a KPI that has it too may use."""
+    """A parameter of the config that rows depend on. `columns`: those that only a KPI with this parameter may use."""
 
     name: str
     scope: Scope
@@ -87,7 +87,7 @@ class Facts:
 
 
 def read(name: str, text: str) -> Facts:
-    """A facts file by its text. HeaderError, naming the line, where a header is missing or not understood."""
+    """Parses a facts file. Raises HeaderError, naming the line, if a header is missing or wrong."""
     macros: dict[str, Macro] = {}
     helpers: list[str] = []
     header: list[tuple[int, str, str]] = []
@@ -189,7 +189,7 @@ def file_of() -> Mapping[str, str]:
 
 @cache
 def with_bases(name: str) -> tuple[str, ...]:
-    """The facts that some are built on, in the order in which their macros can be made; they themselves come last."""
+    """The facts that others build on, in the order in which their macros can be created; they themselves come last."""
     below = sorted({file_of()[each] for each in facts(name).reads if each in file_of()})
     return tuple(dict.fromkeys((*(each for base in below for each in with_bases(base)), name)))
 

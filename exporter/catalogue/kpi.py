@@ -50,28 +50,28 @@ class Declaration(BaseModel):
 
 
 class Param(Declaration):
-    """A value in a KPI's predicates, `{name}` there, that the config may set."""
+    """A parameter of a KPI that the config may set; its predicates contain it as `{name}`."""
 
     type: Literal["duration", "predicate", "number"]
     default: str | float | None = None
 
 
 class Threshold(Declaration):
-    """Where a KPI is worth a ticket (warning) and where it is worth waking somebody (critical)."""
+    """The values beyond which a KPI is worth a ticket (warning) or waking somebody (critical)."""
 
     warning: float | None = None
     critical: float | None = None
 
 
 class Spike(Declaration):
-    """When a day is unlike the same weekday otherwise: by this factor, and by this much too."""
+    """How far a day must exceed its usual weekday: by this factor, and also by this much."""
 
     factor: Annotated[float, Field(gt=1)]
     rise: Annotated[float, Field(gt=0)]
 
 
 class Needed(Declaration):
-    """A column without which KPIs are wrong: of which rows it is expected, and what says that it is there."""
+    """A column without which KPIs would be wrong: the rows that should have it, and the condition that they do."""
 
     record: str  # its facts, which are those of a record
     name: str
@@ -94,7 +94,7 @@ class Needed(Declaration):
 
 
 class Unattributed(Declaration):
-    """The rows that no rule of attribution reached. `among`: of which rows, where that is not those the KPI counts."""
+    """The rows that no rule could attribute. `among`: the rows of which this is a share, by default those counted."""
 
     where: str
     among: str = COUNTED
@@ -171,12 +171,12 @@ class Kpi(Declaration):
 
     @property
     def alerts(self) -> bool:
-        """Whether there is a rule for it: it declares thresholds, if only empty ones until the config sets some."""
+        """Whether there is an alert rule for it: it declares thresholds, possibly empty until the config sets some."""
         return "threshold" in self.model_fields_set and self.better != "none"
 
     @property
     def divided(self) -> bool:
-        """Whether its figures have a denominator."""
+        """Whether its values have a denominator."""
         return self.kind in ("ratio", "mean", "duration") or bool(self.denominator)
 
     @property
@@ -186,12 +186,12 @@ class Kpi(Declaration):
 
     @property
     def fed_by(self) -> frozenset[str]:
-        """Every record its figures are made from."""
+        """All record types from which it is computed."""
         return frozenset((*self.needs, *self.alternative_records, *self.uses))
 
     @property
     def stem(self) -> str:
-        """What its parts are named after: outcome_no_show for no_show_ratio, outcome_mttr_seconds for mttr_seconds."""
+        """The stem of its parts' names: outcome_no_show for no_show_ratio, outcome_mttr_seconds for mttr_seconds."""
         return "outcome_" + (self.name.removesuffix("_ratio") if self.kind in ("ratio", "mean") else self.name)
 
     @property
@@ -201,7 +201,7 @@ class Kpi(Declaration):
 
     @property
     def series(self) -> tuple[str, ...]:
-        """The names of all its series, main one first; thresholds and baselines are left out."""
+        """The names of all its series without thresholds and baselines; the main one comes first."""
         parts = {
             "ratio": (
                 f"{self.stem}_numerator",
@@ -222,7 +222,7 @@ class Kpi(Declaration):
 
     @property
     def wholes(self) -> Mapping[str, str]:
-        """Series that is added up -> the same without the label `several`, every row counted once."""
+        """Series that is added up -> the same without the label `several`, where every row counts once."""
         if not self.several:
             return {}
         if not self.divided:
@@ -232,30 +232,30 @@ class Kpi(Declaration):
 
     @property
     def compared_with(self) -> frozenset[str]:
-        """The baselines it has where the config says nothing of it."""
+        """The baselines it has if the config sets none."""
         return frozenset((*self.baselines, *(("weekday_median",) if self.spike else ())))
 
     @property
     def all_series(self) -> frozenset[str]:
-        """Every name that may be published for it, thresholds and baselines too."""
+        """Every name that may be published for it, including thresholds and baselines."""
         published = (*self.series, *self.wholes.values())
         buckets = (f"{name}_bucket" for name in published if "distribution" in name)
         return frozenset((*published, *self.compared, f"{self.metric}_threshold", *buckets))
 
     @property
     def compared(self) -> tuple[str, ...]:
-        """The names of the series that its baselines have."""
+        """The names of its baselines' series."""
         parts = (f"{self.stem}_baseline_numerator", f"{self.stem}_baseline_denominator") if self.divided else ()
         return (f"{self.metric}_baseline", *parts)
 
     @property
     def windowed(self) -> bool:
-        """Whether its series carry the label `window`; what has no time to be placed by is as it is now."""
+        """Whether its series have the label `window`; a KPI without a time that places rows describes the present."""
         return bool(self.placed_by or self.numerator_placed_by) or self.kind == "derived"
 
 
 def load(folder: Path = HERE / "kpis") -> dict[str, Kpi]:
-    """Every KPI declared in a folder, by name. Raises strict.Mistakes naming file, line and fault."""
+    """Every KPI declared in a folder, by name. Raises Mistakes, which name file, line and fault."""
     kpis: dict[str, Kpi] = {}
     mistakes: list[strict_yaml.Mistake] = []
     documents = [strict_yaml.shipped(path) for path in sorted(folder.glob("*.yaml"))]
@@ -279,7 +279,7 @@ def load(folder: Path = HERE / "kpis") -> dict[str, Kpi]:
 
 
 def with_fields(body: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, Any]:
-    """A declaration whose fields are declared ones instead of their names; `record.field` is one of other facts."""
+    """A declaration whose names of fields are replaced by their declarations; `record.field` is one of other facts."""
     names = body.get("fields", ())
     known = [name if "." in name else f"{body['facts']}.{name}" for name in names]
     # One that is not declared stays as it is and is refused as no field.
@@ -297,7 +297,7 @@ def key_of(name: str) -> str:
 
 
 def _loose_ends(folder: Path, kpis: Mapping[str, Kpi]) -> list[strict_yaml.Mistake]:
-    """Guards and parts that name no KPI; KPIs without a guard."""
+    """Mistakes: guards and parts that are not KPIs, and KPIs without a guard."""
     bare = [strict_yaml.Mistake(str(folder), 0, name, "has no guard") for name, kpi in kpis.items() if not kpi.guard]
     named = {name: (*kpi.guard, *made_of(kpi)) for name, kpi in kpis.items()}
     return bare + [
@@ -309,7 +309,7 @@ def _loose_ends(folder: Path, kpis: Mapping[str, Kpi]) -> list[strict_yaml.Mista
 
 
 class Reference(NamedTuple):
-    """What a derived KPI is made of: `mttr_seconds`, or `mttr_seconds.denominator`. No `part`: the numerator."""
+    """A part of a derived KPI: `mttr_seconds`, or `mttr_seconds.denominator`. Without `part` it is the numerator."""
 
     kpi: str
     part: str
@@ -319,24 +319,24 @@ class Reference(NamedTuple):
 
 
 def reference(text: str) -> Reference:
-    """What is written of a part of a derived KPI."""
+    """Parses the name of a part of a derived KPI."""
     name, _, part = text.partition(".")
     return Reference(name, part)
 
 
 def parts(kpi: Kpi) -> Mapping[str, Reference]:
-    """Key -> what a derived KPI is made of: numerator, minus, denominator. Any other KPI is made of none."""
+    """The parts of a derived KPI by key (numerator, minus, denominator); empty for any other KPI."""
     texts = {key: getattr(kpi, key) for key in PARTS if kpi.kind == "derived"}
     return {key: reference(text) for key, text in texts.items() if text}
 
 
 def made_of(kpi: Kpi) -> tuple[str, ...]:
-    """The names of the KPIs that a derived KPI is made of."""
+    """The names of the KPIs from which a derived KPI is computed."""
     return tuple(part.kpi for part in parts(kpi).values())
 
 
 def bases_of(kpi: Kpi, calendars: bool) -> Iterator[Basis]:
-    """What a KPI is measured in, where calendars are configured or not; a KPI of no duration has none."""
+    """The bases in which a duration is measured, with or without configured calendars; none for other KPIs."""
     if kpi.business:
         yield "calendar"
         if calendars:
@@ -348,7 +348,7 @@ def bases_of(kpi: Kpi, calendars: bool) -> Iterator[Basis]:
 
 
 def listed(label: str) -> str:
-    """The column that lists the values of a label of which a row may have several: services for service."""
+    """The column that lists all values of a label of which a row may have several: `services` for `service`."""
     return f"{label}s"
 
 
@@ -358,13 +358,13 @@ def non_additive(kpi: Kpi) -> tuple[str, ...]:
 
 
 def labels_of(kpi: Kpi, configured: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """The columns whose values segment a KPI that is not derived: those configured for its record, then its own."""
+    """The columns that segment a KPI that is not derived: those configured for its record, then its own."""
     of_record = [label for label in configured.get(kpi.record, ()) if kpi.segmented and label not in kpi.missing_labels]
     return tuple(dict.fromkeys((*of_record, *kpi.labels)))
 
 
 def labels_made(kpi: Kpi, kpis: Mapping[str, Kpi], configured: Mapping[str, Sequence[str]] = {}) -> tuple[str, ...]:
-    """The labels of a KPI's figures. Of a derived one those that both its parts have, and those of its numerator's own.
+    """The labels of a KPI's values. A derived KPI has those that both its parts have, and those of its numerator alone.
 
     A label that is only configured for the record of the numerator is summed away: it would take the whole
     denominator once for each of its values.

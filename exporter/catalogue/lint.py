@@ -1,6 +1,6 @@
-"""Whether a KPI is well defined: against the columns of its facts, the other KPIs, and what names promise.
+"""The lint of a KPI: checks it against the columns of its facts, the other KPIs, and the rules for names.
 
-Shipped KPIs and those of a config are held to the same.
+Shipped KPIs and those of a config obey the same rules.
 """
 
 import re
@@ -262,7 +262,7 @@ class _Lint:
 
 
 def expressions(kpi: Kpi, columns: Mapping[str, ColumnKind]) -> Iterator[tuple[str, Expression | ExpressionError]]:
-    """Key -> the condition or amount under it, checked; parameters stand in it as `{name}`."""
+    """Key -> the checked condition or amount; parameters appear in it as `{name}`."""
     if kpi.kind == "derived":
         return
     kinds: Mapping[str, ColumnKind] = {"duration": "number", "number": "number", "predicate": "boolean"}
@@ -282,7 +282,7 @@ def expressions(kpi: Kpi, columns: Mapping[str, ColumnKind]) -> Iterator[tuple[s
 
 
 def checked(kpi: Kpi, columns: Mapping[str, ColumnKind]) -> Kpi:
-    """A KPI without faults, with its SQL as checked; what was written is kept to be shown."""
+    """A KPI without faults, with its checked SQL; the SQL as written is kept, to be shown."""
     sql: dict[str, str] = {}
     written: dict[str, str] = {}
     for key, read in expressions(kpi, columns):

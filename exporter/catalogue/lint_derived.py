@@ -1,4 +1,4 @@
-"""Whether a derived KPI is well made of its parts: they are there and alike, and what comes of them can be added up."""
+"""The lint of a derived KPI: its parts exist and are of one kind, and its values can be added up."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,7 +14,7 @@ NO_SUM = {"currency", "from", "to"}
 
 
 def faults(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
-    """Everything that is wrong with what it is made of."""
+    """Everything that is wrong with its parts."""
     if kpi.labels:
         yield ("labels",), "a derived KPI has the labels of its parts; leave the key out"
     wrong = [((key,), fault) for key, part in parts(kpi).items() if (fault := _of(part, kpis))]
@@ -25,7 +25,7 @@ def faults(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
 
 
 def whole(kpi: Kpi, kpis: Mapping[str, Kpi]) -> bool:
-    """Whether all that it is made of is there, and what that is made of."""
+    """Whether all its parts exist, and their parts too."""
     return all(name in kpis and whole(kpis[name], kpis) for name in made_of(kpi))
 
 
@@ -44,7 +44,7 @@ def _of(part: Reference, kpis: Mapping[str, Kpi]) -> str | None:
 
 
 def _times(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
-    """What is of a window can be divided by what is as it is now; nothing else goes together."""
+    """A KPI with windows may be divided by one of the present; no other mixture is allowed."""
     (_, first), *others = parts(kpi).items()
     of_now = _of_now(first, kpis)
     for key, other in others:

@@ -28,7 +28,7 @@ class Pattern(Protocol):
 
 
 def compile_pattern(pattern: str) -> Pattern:
-    """The expression, ready to match; ValueError with the reason where RE2 does not take it."""
+    """The compiled expression. Raises ValueError with the reason if RE2 refuses it."""
     try:
         compiled: Pattern = re2.compile(pattern, _OPTIONS)
     except re2.error as error:
@@ -39,13 +39,13 @@ def compile_pattern(pattern: str) -> Pattern:
 
 
 def matched(pattern: Pattern, text: str) -> str | None:
-    """What the first group holds, or all of it where there is no group; None where the whole text does not match."""
+    """The text of the first group, or the whole text if there is no group; None if the whole text does not match."""
     match = pattern.fullmatch(text) if len(text) <= LONGEST_TEXT else None
     return None if match is None else match[1] if pattern.groups else match[0]
 
 
 def pattern_fault(pattern: str) -> str | None:
-    """Why RE2, which is DuckDB's engine too, does not take a pattern; None where it does."""
+    """Why RE2, which is DuckDB's engine too, refuses a pattern; None if it accepts it."""
     if found := FROM_NONE.search(pattern):
         return f"write {{0,{found[1]}}} instead of {found[0]}"
     try:

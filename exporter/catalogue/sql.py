@@ -1,4 +1,4 @@
-"""A KPI as SQL over the rows of its facts: which rows count, what each adds. Figures and explanations share it."""
+"""A KPI as SQL over its rows: which rows count, and what each adds. Values and explanations share it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -50,7 +50,7 @@ class Formula:
 
 
 def formula(kpi: Kpi, params: Mapping[str, str]) -> Formula:
-    """The SQL of a KPI that is not derived; `params` as configured."""
+    """The SQL of a KPI that is not derived, with `params` as configured."""
 
     def sql(text: str | None) -> str:
         # Brackets: `a or b` joined with `and` is another question.
@@ -98,7 +98,7 @@ def formula(kpi: Kpi, params: Mapping[str, str]) -> Formula:
 
 
 def measures(kpi: Kpi, params: Mapping[str, str], *, medians: bool) -> list[str]:
-    """The aggregates a figure is made of: numerator, denominator, then the counts per bucket and the list of values.
+    """The aggregates of a value: numerator, denominator, then the counts per bucket and the list of single values.
 
     A sum comes with the number of its rows: amounts of 0 are known, and that is not to be told from no rows by the sum.
     """
@@ -119,5 +119,5 @@ def total(amount: str, where: str, aggregate: str = "sum") -> str:
 
 
 def words(kpi: Kpi, key: str) -> str:
-    """A predicate or value as whoever declared the KPI wrote it."""
+    """A predicate or value as it was written in the declaration."""
     return kpi.written.get(key) or str(getattr(kpi, key) or "")

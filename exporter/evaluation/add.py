@@ -1,4 +1,4 @@
-"""Figures of several segments made one: parts are added, so ratios and means of the whole come out right."""
+"""Adds up figures of several segments. Numerators and denominators are added, so ratios and means stay right."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,7 +9,7 @@ from exporter.evaluation.stats import Distribution
 
 
 def merge(figures: Iterable[Figure], settings: Mapping[str, Setting]) -> list[Figure]:
-    """Figures of the same KPI, window and segment made one."""
+    """Adds up the figures that have the same KPI, window and segment."""
     merged: dict[tuple[str, str | None, Key], Figure] = {}
     for figure in figures:
         key = figure.kpi, figure.window, figure.segment
@@ -18,7 +18,7 @@ def merge(figures: Iterable[Figure], settings: Mapping[str, Setting]) -> list[Fi
 
 
 def add(a: Figure, b: Figure, kpi: Kpi) -> Figure:
-    """Two figures of one KPI as the figure of both together."""
+    """The sum of two figures of one KPI."""
     by: dict[Key, float] = {}
     for key, value in (*a.by, *b.by):
         by[key] = by.get(key, 0.0) + value
@@ -45,7 +45,7 @@ def add(a: Figure, b: Figure, kpi: Kpi) -> Figure:
 
 
 def value_of(figure: Figure) -> float | None:
-    """The value of a figure; None where there is nothing to divide by, or one part of a quotient is missing."""
+    """The value of a figure; None if there is nothing to divide by, or a part of a quotient is missing."""
     if figure.denominator is None:
         return figure.numerator
     if figure.denominator > 0 and not figure.partial:

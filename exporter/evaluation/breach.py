@@ -1,4 +1,4 @@
-"""Which figures are beyond a threshold, judged as alerts judge it: not by the value alone, but surely."""
+"""Figures beyond a threshold, judged as alerts do: by the end of the interval, not by the value alone."""
 
 from collections.abc import Mapping
 
@@ -32,12 +32,12 @@ def resolve(setting: Setting, segment: Key) -> dict[str, float]:
 
 
 def levels_of(threshold: Threshold) -> dict[str, float | None]:
-    """Severity -> value."""
+    """Severity -> value; None: not set."""
     return {"warning": threshold.warning, "critical": threshold.critical}
 
 
 def least(kpi: Kpi, kpis: Mapping[str, Kpi]) -> float | None:
-    """The denominator below which nothing is said of a mean or quotient; None where it counts no records."""
+    """The smallest denominator of a mean or quotient that is judged; None if it does not count records."""
     if kpi.kind in ("mean", "duration"):
         return MIN_RECORDS if not kpi.weight else None
     below = parts(kpi).get("denominator")
@@ -52,7 +52,7 @@ def least(kpi: Kpi, kpis: Mapping[str, Kpi]) -> float | None:
 
 
 def breach(figure: Figure, setting: Setting, enough: float | None) -> Breach:
-    """How a figure stands to the thresholds of its segment. `enough`: what least() says of its KPI."""
+    """Compares a figure with the thresholds of its segment. `enough`: what least() returns for its KPI."""
     levels, value, n = resolve(setting, figure.segment), value_of(figure), figure.denominator
     if not levels or value is None or (enough is not None and (n or 0.0) < enough):
         return NONE

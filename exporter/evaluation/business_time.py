@@ -57,7 +57,7 @@ def on_basis(kpi: Kpi, ends: tuple[str, str], basis: Basis) -> Kpi:
 
 
 def column(ends: tuple[str, str]) -> str:
-    """The name of the column that has the business time between two times."""
+    """The name of the column with the business time between two times."""
     return f"business_seconds({ends[0]}, {ends[1]})"
 
 

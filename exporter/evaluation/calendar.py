@@ -1,4 +1,4 @@
-"""When somebody works: a calendar as openings in UTC, and how much was open before each day, so that one subtracts.
+"""Working hours: a calendar as opening times in UTC, with the open time before each day; lengths are differences.
 
 Open is every instant at which a clock on the wall shows an hour that is open: an opening from 02:00 to 04:00 lasts one
 hour in the night that skips 02:00 to 03:00, and three in the night that has it twice.

@@ -1,4 +1,4 @@
-"""What is counted beside KPIs: how often each field they need is filled, how much of what they attribute is nobody's.
+"""Ratios counted beside the KPIs: how often each needed field is filled, and how much could not be attributed.
 
 Both are ratios like any other, so they are counted in the same scans.
 """
@@ -15,7 +15,7 @@ UNATTRIBUTED = "unattributed_ratio"
 
 
 def coverage(field: Needed) -> Setting:
-    """How often a field is filled, by source."""
+    """The ratio of records on which a field is filled, by source."""
     kpi = Kpi(
         name=COVERAGE,
         facts=field.record,
@@ -35,12 +35,12 @@ def coverage(field: Needed) -> Setting:
 
 
 def called(field: Needed) -> Key:
-    """The labels that name a field."""
+    """The labels that identify a field."""
     return ("record", field.record), ("field", field.name)
 
 
 def unattributed(setting: Setting, rule: Unattributed) -> Setting:
-    """How much of what a KPI attributes is nobody's."""
+    """The share of what a KPI attributes that no rule could attribute."""
     kpi = setting.kpi
     counted = Kpi(
         name=UNATTRIBUTED,

@@ -1,4 +1,4 @@
-"""A plan made ready, once per config: every KPI as `Measure`s, which each step of evaluation only reads."""
+"""Compiles a plan, once per config: every KPI becomes `Measure`s, which the steps of evaluation only read."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from exporter.evaluation.plan import Plan, Setting
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PartOf:
-    """What a derived KPI is made of: the numerators or the denominators of another."""
+    """A part of a derived KPI: the numerators or the denominators of another KPI."""
 
     reference: Reference
     measure: "Measure | None"  # None where that KPI is switched off
@@ -47,7 +47,7 @@ class Measure:
 
     @property
     def key(self) -> tuple[str, Key]:
-        """What tells it from others: a KPI may be counted on several bases at once."""
+        """Identifies it; a KPI may be counted on several bases at once."""
         return self.kpi.name, self.fixed
 
     @property
@@ -67,7 +67,7 @@ class Measure:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Its KPI and all that it is made of."""
+        """The names of its KPI and of all its parts, at any depth."""
         return frozenset({self.name}).union(*(each.names for each in self.below))
 
     @cached_property
@@ -77,7 +77,7 @@ class Measure:
 
     @cached_property
     def needed(self) -> tuple[Needed, ...]:
-        """The fields without which it is wrong; what is derived also needs those of its parts."""
+        """The fields without which it would be wrong; a derived KPI also needs those of its parts."""
         of_parts = (field for each in self.below for field in each.needed)
         return tuple(dict.fromkeys((*self.kpi.fields, *of_parts)))
 
@@ -96,7 +96,7 @@ class Measure:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CoverageCheck:
-    """A ratio that says how far KPIs can be believed, counted where any of them is."""
+    """A ratio that shows how far KPIs can be trusted; it is counted if any of them is."""
 
     measure: Measure
     kpis: frozenset[str]
@@ -132,7 +132,7 @@ class CompiledPlan:
 
 
 def compile_plan(plan: Plan) -> CompiledPlan:
-    """A plan made ready. It never changes, so what is made of it is kept with it: whoever asks gets the same."""
+    """The compiled plan. A plan never changes, so the result is cached with it and always the same."""
     compiled = vars(plan).setdefault(_KEPT, None) or _compiled(plan)
     vars(plan)[_KEPT] = compiled
     return compiled
@@ -210,7 +210,7 @@ def check(setting: Setting, plan: Plan, about: Key) -> Measure:
 
 
 def narrowed(plan: Plan, names: Collection[str]) -> Plan:
-    """A plan of some KPIs only, and what they are made of."""
+    """A plan with some of the KPIs only, and their parts."""
     by_name = compile_plan(plan).by_name
     wanted = frozenset[str]().union(*(by_name[name].names for name in names if name in by_name))
     return replace(plan, settings=[setting for setting in plan.settings if setting.kpi.name in wanted])

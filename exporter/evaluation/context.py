@@ -1,4 +1,4 @@
-"""What facts files build on: views of the records that count, what is configured, slices of time, shared macros."""
+"""The basis of facts files: views of the records that count, tables of settings, slices of time, shared macros."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -77,7 +77,7 @@ def prepare(
     sources: Sequence[SourceStatus],
     facts: Iterable[str] | None = None,
 ) -> None:
-    """Makes what facts are read from: the records of configured sources, settings, the slices of time, the macros.
+    """Creates what facts read: views of the records of configured sources, settings, slices of time, macros.
 
     `facts`: those that will be read, if not all; making a macro costs time whatever the store holds.
     """
@@ -103,7 +103,7 @@ def prepare(
 
 
 def cut(connection: Connection, plan: Plan, at: datetime) -> None:
-    """A temporary table of the slices of time between two windows that end at an instant."""
+    """Creates a temporary table of the slices of time between one window and the next, all ending at a time."""
     bounds = [0, *(seconds for _, seconds in plan.windows)]
     edges = [utc(at) - timedelta(seconds=bound) for bound in bounds]
     connection.execute("create or replace temp table spans (span_begin timestamp, span_end timestamp)")
@@ -113,7 +113,7 @@ def cut(connection: Connection, plan: Plan, at: datetime) -> None:
 
 
 def tabulate(connection: Connection, name: str, kind: type[Any], settings: Mapping[str, Any]) -> None:
-    """A temporary table <name>_settings of what is configured, by name."""
+    """Creates a temporary table <name>_settings from the config, with a row for each name."""
     columns = [f.name for f in fields(kind)]
     types = [next((sql for word, sql in SQL_TYPES.items() if word in str(f.type)), "double") for f in fields(kind)]
     declared = ", ".join(f"{column} {kind}" for column, kind in zip(columns, types, strict=True))
@@ -138,5 +138,5 @@ def longest(settings: Sequence[Setting]) -> dict[str, str]:
 
 
 def utc(at: datetime) -> datetime:
-    """An aware instant as the store keeps it: UTC, without zone."""
+    """An aware time as the store keeps it: UTC, without zone."""
     return at.astimezone(UTC).replace(tzinfo=None)

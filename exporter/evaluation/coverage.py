@@ -1,4 +1,4 @@
-"""How far figures can be believed: what share of records has the fields that KPIs need, what no attribution reached.
+"""How far values can be trusted: the share of records that have the needed fields, and what could not be attributed.
 
 Both are ratios like any other, so they are counted in the same scans; what is missing too often withdraws a KPI.
 """
@@ -24,7 +24,7 @@ Shares = dict[tuple[Key, str | None], tuple[float, float]]
 
 
 def subject(figure: Figure) -> Key:
-    """What a figure of coverage or attribution is about, of whatever source."""
+    """The field or KPI that a figure of coverage or attribution is about, without its source."""
     return tuple(pair for pair in figure.segment if pair[0] != "source")
 
 
@@ -47,7 +47,7 @@ class Withdrawn:
 
 
 def withdrawn(measures: Sequence[Measure], windows: Sequence[str], counted: Iterable[Figure]) -> Withdrawn:
-    """What some KPIs lack fields for."""
+    """The windows in which some KPIs are withdrawn because a needed field is filled too rarely."""
     shares = summed(counted)
     whole = {(each.name, window) for each in measures for window in _lost(each, windows, shares)}
     bases = {
@@ -73,7 +73,7 @@ def _lost(measure: Measure, windows: Sequence[str], shares: Shares) -> Iterator[
 def missing(
     measure: Measure, windows: Sequence[str], shares: Shares, window: str | None
 ) -> Iterator[tuple[Needed, float]]:
-    """The fields that are filled on fewer records of a window than they must be, with the share that has them."""
+    """The fields that are filled on too few records of a window, with the share that has them."""
     for field in measure.needed:
         n, d = share(shares, called(field), windows, window)
         if d and not field.fallback and n / d < measure.setting.min_coverage:
@@ -81,7 +81,7 @@ def missing(
 
 
 def share(shares: Shares, what: Key, windows: Sequence[str], window: str | None) -> tuple[float, float]:
-    """The share that speaks for a window: its own, or that of now. For a figure of now it is that of the longest."""
+    """The share that applies to a window: its own, or the present one. A state takes that of the longest window."""
     own = shares.get((what, window or windows[-1]))
     return own or shares.get((what, None), (0.0, 0.0))
 
@@ -102,7 +102,7 @@ def summed(counted: Iterable[Figure]) -> Shares:
 
 
 def filled(measure: Measure, windows: Sequence[str], shares: Shares) -> dict[str, Any]:
-    """How often each field that a KPI cannot do without is filled, by window (`now`: of a figure of now)."""
+    """Field -> window -> the share of records that have it, of the fields a KPI must have (`now`: of a state)."""
     shares_of: dict[str, Any] = {}
     for field in (each for each in measure.needed if not each.fallback and not each.bases):
         of_field = shares_of.setdefault(f"{field.record}.{field.name}", {})
@@ -114,7 +114,7 @@ def filled(measure: Measure, windows: Sequence[str], shares: Shares) -> dict[str
 
 
 def answer(measure: Measure, windows: Sequence[str], window: str | None, counted: Sequence[Figure]) -> dict[str, Any]:
-    """How far the figure of one window can be believed, ready for JSON: its fields by source, and what is nobody's."""
+    """How far the value of a window can be trusted, ready for JSON: its fields by source, and the unattributed share."""
     sources = sorted({value for figure in counted for label, value in figure.segment if label == "source"})
     fields = []
     for field in needed_on(measure):
@@ -139,7 +139,7 @@ def answer(measure: Measure, windows: Sequence[str], window: str | None, counted
 
 
 def families(windows: Sequence[str], *counted: Sequence[Figure]) -> Iterator[Family]:
-    """The series of coverage and of what is unattributed: the ratio and its parts."""
+    """The series of coverage and of the unattributed share: the ratio and its parts."""
     for figures in counted:
         if not figures:
             continue

@@ -1,4 +1,4 @@
-"""KPIs made of other KPIs: one part over another, or less another, in the segments they share."""
+"""Computes KPIs from other KPIs: one part divided by another, or minus another, in the segments they share."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -61,7 +61,7 @@ def _derived(measure: Measure, figures: Sequence[Figure], labels: set[str]) -> I
 
 
 def less(parts: Parts, taken: Parts) -> Parts:
-    """Amounts less others; what only one side has counts with its sign."""
+    """The difference of two sets of amounts; a key that only one side has counts with its sign."""
     return {key: parts.get(key, 0.0) - taken.get(key, 0.0) for key in {**parts, **taken}}
 
 

@@ -1,4 +1,4 @@
-"""What the rows of facts have: columns and their kinds, asked of DuckDB over empty tables."""
+"""The columns of the rows of facts, and the kind of each, as DuckDB describes them over empty tables."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

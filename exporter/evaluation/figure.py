@@ -93,7 +93,7 @@ class Evaluation:
 
 
 def summable(figures: Iterable[Figure]) -> list[Figure]:
-    """Figures that can be added up over all their labels: of a KPI that has wholes, those alone."""
+    """Figures that can be added up over all their labels: if a KPI has wholes, those alone."""
     every = list(figures)
     wholes = {f.kpi for f in every if f.whole}
     return [f for f in every if f.whole or f.kpi not in wholes]

@@ -1,4 +1,4 @@
-"""KPI + store + instant -> figures: the only arithmetic.
+"""Evaluates KPIs on a store at one time. All arithmetic is here.
 
 One scan per facts file serves all its KPIs and windows: every part of a figure is a sum, so rows are summed per
 segment and per slice between two windows (the last day, the six days before it, ...); a window is a sum of slices.
@@ -34,7 +34,7 @@ Exact = Any
 
 
 def evaluate(connection: Connection, plan: Plan, at: datetime, sources: Sequence[SourceStatus]) -> Evaluation:
-    """Every figure as it stood at `at`. `connection`: a reader of the store; temporary views are made in it."""
+    """Every figure at the time `at`. `connection`: one for reading the store; temporary views are created in it."""
     sources = with_configured(plan, sources)
     absent = unfits(plan, sources)
     figures: list[Figure] = []
@@ -47,14 +47,14 @@ def evaluate(connection: Connection, plan: Plan, at: datetime, sources: Sequence
 
 
 def countable(compiled: CompiledPlan, absent: Collection[str]) -> list[Measure]:
-    """What is counted from facts: the KPIs that can be published, and how far they can be believed."""
+    """The measures to count: of the KPIs that can be published, and of their coverage."""
     fit = compiled.by_name.keys() - absent
     checks = (check.measure for check in compiled.checks if check.kpis & fit)
     return [*(each for name, bases in compiled.bases.items() if name in fit for each in bases), *checks]
 
 
 def by_facts(measures: Iterable[Measure]) -> dict[str, list[Measure]]:
-    """What is counted, by its facts, in their order."""
+    """Measures grouped by their facts, in order of name."""
     by_name: dict[str, list[Measure]] = {}
     for each in measures:
         by_name.setdefault(each.kpi.facts, []).append(each)
@@ -69,7 +69,7 @@ def concluded(
     sources: Sequence[SourceStatus],
     by_source: Mapping[str, Lost],
 ) -> Evaluation:
-    """An evaluation of counted figures: without those that fields or records are missing for, with those derived."""
+    """The evaluation: withdraws counted figures for which fields or records are missing, then adds derived ones."""
     compiled = compile_plan(plan)
     fit = [measure for name, measure in compiled.by_name.items() if name not in absent]
     about = {check.about for check in compiled.checks if check.kpis - absent.keys()}
@@ -119,12 +119,12 @@ def concluded(
 
 
 def with_configured(plan: Plan, sources: Sequence[SourceStatus]) -> Sequence[SourceStatus]:
-    """What feeds records, the config itself included, which has a name that no source has."""
+    """The sources, and the config itself if it has costs, under a name that no source has."""
     return [*sources, SourceStatus(source="", records=frozenset({"cost"}))] if plan.costs else sources
 
 
 def unfits(plan: Plan, sources: Sequence[SourceStatus]) -> dict[str, str]:
-    """KPI -> why it cannot be published, of those that cannot. Half of its parts would make a derived one wrong."""
+    """KPI -> reason, of the KPIs that cannot be published. A derived KPI needs all its parts."""
     by_name = compile_plan(plan).by_name
     reasons = {name: unfit(measure.kpi, sources) for name, measure in by_name.items()}
     for name, measure in by_name.items():
@@ -138,7 +138,7 @@ def unfits(plan: Plan, sources: Sequence[SourceStatus]) -> dict[str, str]:
 
 
 def unfit(kpi: Kpi, sources: Sequence[SourceStatus]) -> str | None:
-    """Why a KPI cannot be published, or None where it can."""
+    """Why a KPI cannot be published; None if it can."""
     records = fed_records(sources)
     if not records.issuperset(kpi.needs) and records.isdisjoint(kpi.alternative_records):
         return "no_source"
@@ -149,7 +149,7 @@ def unfit(kpi: Kpi, sources: Sequence[SourceStatus]) -> str | None:
 
 
 def fed_records(sources: Iterable[SourceStatus]) -> set[str]:
-    """Every record that some source feeds."""
+    """The record types that any source brings."""
     return {record for source in sources for record in source.records}
 
 
@@ -181,7 +181,7 @@ def scans(
 
 
 def shared(connection: Connection, record: str, label: str) -> bool:
-    """Whether a record has several values of a label."""
+    """Whether any record has several values of a label."""
     query = f'select exists(from "{record}" where len(all_of("{label}", "{listed(label)}")) > 1)'
     return bool(connection.execute(query).fetchall()[0][0])
 
@@ -236,7 +236,7 @@ class Scan:
         return self.figures_from(self._rows)
 
     def figures_from(self, rows_of: Callable[[str | None], Sequence[SumRow]]) -> Iterator[Figure]:
-        """The figures made of sums per (labels..., slice), told for each timestamp that places rows."""
+        """The figures from sums per (labels..., slice), which `rows_of` gives for each time that places rows."""
         for placing in (*self.placings, None):
             measures = [each for each in self.measures if each.kpi.placed_by == placing]
             rows = rows_of(placing) if measures else ()

@@ -1,4 +1,4 @@
-"""What could not be read of each source, window by window, and which figures are withdrawn for it.
+"""How much of each source could not be read, by window, and which figures are withdrawn because of it.
 
 A share over all that is stored would not do: a status word that is new since yesterday costs every new record, and in a
 large store that is little for weeks.
@@ -61,7 +61,7 @@ class Share:
 
 
 def losses(connection: Connection, plan: Plan, at: datetime, sources: Sequence[SourceStatus]) -> dict[str, Lost]:
-    """What too much is lost of at an instant, by source. What `prepare` makes must be there."""
+    """Source -> the windows in which too many of its records are lost. `prepare` must have run."""
     concerned = {source.source: source for source in sources if source.unread.lines}
     if not concerned:
         return {}
@@ -141,7 +141,7 @@ def begin_and_end(record: str) -> str:
 
 
 def loss(measure: Measure, sources: Sequence[SourceStatus], lost: Mapping[str, Lost]) -> Lost:
-    """What is lost to a KPI, and to what it is made of."""
+    """The windows in which too many records of a KPI or its parts are lost."""
     parts = [lost.get(source.source, NOTHING) for source in sources if source.records & measure.records] if lost else []
     return Lost(
         frozenset[str]().union(*(each.of_all for each in parts)),
@@ -151,7 +151,7 @@ def loss(measure: Measure, sources: Sequence[SourceStatus], lost: Mapping[str, L
 
 
 def unreadable(figure: Figure, lost: Lost, longest: str) -> bool:
-    """Whether a figure counts records of which too many could not be read. One of now is judged as `longest` is."""
+    """Whether too many records behind a figure could not be read. A state is judged by the window `longest`."""
     if lost == NOTHING:
         return False
     return touches(lost, figure.window or longest, dict(figure.segment).get("team"))

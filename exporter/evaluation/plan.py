@@ -1,4 +1,4 @@
-"""What to evaluate: KPIs as configured, windows, labels, what is known of workflows, services and teams."""
+"""What to evaluate: KPIs as configured, windows, labels, and settings of workflows, services and teams."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class Baselines:
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
-        """The names of those that are asked for."""
+        """The names of the baselines that are switched on."""
         return tuple(kind for kind in BASELINES if getattr(self, kind))
 
 

@@ -1,4 +1,4 @@
-"""Figures at past instants, many at once, as OpenMetrics: the same figures that each instant alone gives.
+"""Evaluates KPIs at many past times at once, with the same figures that each time alone would give.
 
 What a facts file tells of an interval is scanned once for a chunk of instants: a row enters a window at one instant
 and leaves it at another, so sums are carried from instant to instant and only what changed is added or taken off.
@@ -62,7 +62,7 @@ class Instants:
 
 
 def evaluations(connection: Connection, plan: Plan, instants: Instants, sources_at: SourcesAt) -> Iterator[Evaluation]:
-    """What evaluate() gives at each instant. `sources_at`: the sources as they are judged at an instant."""
+    """The result of evaluate() at each time. `sources_at`: gives the status of the sources at a time."""
     # Sources only get staler as time goes on: what does not fit at the first instant fits at none.
     sources = with_configured(plan, sources_at(instants.first))
     fit = fitting(plan, sources)
@@ -89,7 +89,7 @@ def fitting(plan: Plan, sources: Sequence[SourceStatus]) -> list[Measure]:
 def ways_of(
     connection: Connection, plan: Plan, name: str, measures: Sequence[Measure], instants: Instants
 ) -> Iterator[Way]:
-    """How the figures of one facts file are found: carried on, found once, or each time anew."""
+    """The ways to get the figures of one facts file: carried from time to time, computed once, or each time anew."""
     anew = asked_anew(plan, measures)
     carried = [each for each in measures if each not in anew]
     if carried:
@@ -107,12 +107,12 @@ MOMENT = ColumnChange("case when from_at = to_at then to_at else moment end")
 
 
 def asked_anew(plan: Plan, measures: Sequence[Measure]) -> list[Measure]:
-    """Those whose sums cannot be carried on."""
+    """The measures whose sums cannot be carried from one time to the next."""
     return [each for each in measures if facts(each.kpi.facts).main.rows != "interval" or changing(each, plan)]
 
 
 def changing(measure: Measure, plan: Plan) -> bool:
-    """Whether what a KPI sums changes while its row holds, or is no sum."""
+    """Whether the amounts of a KPI change while its rows hold, or are not summed."""
     kpi = measure.kpi
     used = {*measure.columns, *measure.labels, *kpi.numerator_labels}
     changes = {"moment": MOMENT, **facts(kpi.facts).main.changes}
@@ -129,7 +129,7 @@ def happens(change: ColumnChange, plan: Plan) -> bool:
 
 
 def keep(connection: Connection, plan: Plan, fit: Sequence[Measure], instants: Instants) -> None:
-    """Scans what is asked at every instant once: from here on its macros read the rows of the whole interval."""
+    """Stores the rows that every time needs; from then on their macros read these instead of the records."""
     first, last = utc(instants.first), utc(instants.last)
     since = first - timedelta(seconds=plan.windows[-1][1])
     wanted = sorted({facts(each.kpi.facts).main.name for each in asked_anew(plan, fit)})

@@ -14,13 +14,13 @@ from exporter.evaluation.plan import Plan
 
 
 def rows_at(facts: str, plan: Plan, at: datetime) -> str:
-    """SQL: the rows of facts as they stood at an instant (UTC, without zone), as far back as the longest window."""
+    """SQL: the rows of facts at a time (UTC, without zone), as far back as the longest window."""
     since = at - timedelta(seconds=plan.windows[-1][1])
     return f"from {rows_of(facts, plan, since, at, at)}"
 
 
 def rows_of(facts: str, plan: Plan, since: datetime, first: datetime, last: datetime) -> str:
-    """SQL: the rows of facts that hold between two instants."""
+    """SQL: the rows of facts that hold between two times."""
     rows = f"{facts}_facts({timestamp(since)}, {timestamp(first)}, {timestamp(last)})"
     return measured(rows, facts, plan, last.year)
 

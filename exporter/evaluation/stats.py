@@ -1,4 +1,4 @@
-"""Pure statistics, and the shape in which figures travel."""
+"""Pure statistics, and the types of published samples."""
 
 from array import array
 from dataclasses import dataclass

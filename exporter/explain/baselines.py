@@ -1,4 +1,4 @@
-"""What an explained figure is compared with: each baseline over the segment asked for, matched on both sides."""
+"""The baselines of an explained value, over the requested segment and matched on both sides."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ from exporter.store.status import SourceStatus
 def comparisons(
     connection: Connection, store: Store, plan: Plan, at: datetime, sources: Sequence[SourceStatus], asked: Question
 ) -> list[dict[str, Any]]:
-    """One entry for each baseline of a KPI: values, n and difference, or why there is none. Ready for JSON."""
+    """An entry for each baseline of a KPI, ready for JSON: values, n and difference, or why there is none."""
     setting = setting_of(plan, asked.kpi)
     if not setting.baselines.kinds:
         return []

@@ -1,4 +1,4 @@
-"""Where a figure comes from: the records behind a KPI in one window and segment, which of them count, and why not."""
+"""Explains a value: the records behind a KPI in one window and segment, which of them count, and why others do not."""
 
 from array import array
 from collections import Counter
@@ -48,7 +48,7 @@ def explain(
     sources: Sequence[SourceStatus],
     asked: Question,
 ) -> dict[str, Any]:
-    """The answer, ready for JSON: definition, numbers, freshness, then a page of records. Raises Unexplained."""
+    """The explanation, ready for JSON: definition, numbers, freshness and a page of records. Raises Unexplained."""
     compiled = compile_plan(plan)
     measure = _on_basis(compiled, setting_of(plan, asked.kpi).kpi.name, asked)
     kpi = measure.kpi
@@ -108,7 +108,7 @@ def explain(
 def _trust(
     connection: Connection, compiled: CompiledPlan, at: datetime, measure: Measure, window: str | None
 ) -> dict[str, Any]:
-    """How far the figure can be believed."""
+    """How far the value can be trusted."""
     checks = [compiled.coverage[field] for field in needed_on(measure)]
     checks += [check for name, check in compiled.unattributed.items() if name == measure.name]
     counted: list[Figure] = []
@@ -118,7 +118,7 @@ def _trust(
 
 
 def _on_basis(compiled: CompiledPlan, name: str, asked: Question) -> Measure:
-    """The KPI as it is counted on the basis that is asked for; the one that has its thresholds where none is."""
+    """The KPI on the requested basis; by default, the basis of its thresholds. Raises Unexplained."""
     measure = compiled.by_name[name]
     if not measure.kpi.business:
         return measure
@@ -132,7 +132,7 @@ def _on_basis(compiled: CompiledPlan, name: str, asked: Question) -> Measure:
 
 
 def definition(measure: Measure) -> dict[str, str]:
-    """What is counted, in the words of the declaration, parameters filled in."""
+    """The definition as declared, with parameters filled in."""
     kpi = measure.kpi
     texts = {
         "facts": None if kpi.kind == "derived" else kpi.facts,

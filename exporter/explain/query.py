@@ -1,4 +1,4 @@
-"""What is asked of a figure: a query such as ?kpi=no_show_ratio&window=7d&team=it, checked."""
+"""Parses and checks a query for an explanation, such as ?kpi=no_show_ratio&window=7d&team=it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class Question:
 
 
 def question(query: Mapping[str, str], plan: Plan, *, most: int = SIZE) -> Question:
-    """A query as a question; what is no option of ours is a label. Raises Unexplained."""
+    """The question in a query; every key that is not an option is a label. Raises Unexplained."""
     labels = dict(query)
     name, window = labels.pop("kpi", ""), labels.pop("window", "")
     setting = setting_of(plan, name)
@@ -75,7 +75,7 @@ def _whole(labels: dict[str, str], name: str, default: int, most: int) -> int:
 
 
 def setting_of(plan: Plan, name: str) -> Setting:
-    """A configured KPI, also by the name of its series. Raises Unexplained."""
+    """A configured KPI by its name or that of its main series. Raises Unexplained."""
     if setting := compile_plan(plan).settings.get(name.removeprefix("outcome_")):
         return setting
     known = "/kpis and the command kpis list all KPIs"

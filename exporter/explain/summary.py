@@ -1,4 +1,4 @@
-"""What is known now, for people and programs: one row per KPI and window, segments added up, with n and freshness."""
+"""The present values for people and programs: a row per KPI and window, segments added up, with n and freshness."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -22,7 +22,7 @@ COMPARED = ("handled_by", "kind")
 
 
 def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[SourceStatus]) -> list[dict[str, Any]]:
-    """A row for each KPI, window and split; a KPI without figures has one row that says why."""
+    """A row for each KPI, window and split; a KPI without a value has one row that says why."""
     grouped: dict[str, list[Figure]] = {}
     for figure in summable(evaluation.figures):
         grouped.setdefault(figure.kpi, []).append(figure)
@@ -60,7 +60,7 @@ def splits(kpi: Kpi) -> tuple[str, ...]:
 
 
 def beside(total: Total) -> dict[str, Any]:
-    """A baseline beside the figure of now over the same segments, with n of both, ready for JSON."""
+    """A baseline beside the present value over the same segments, with n of both, ready for JSON."""
     now, then = value_of(total.now), total.then.value
     return {
         "baseline": total.then.kind,
@@ -97,7 +97,7 @@ def _threshold(setting: Setting, split: Mapping[str, str]) -> dict[str, float | 
 
 
 def valued(kpi: Kpi, figure: Figure) -> dict[str, Any]:
-    """A figure as its value, with n and, for a ratio, its interval."""
+    """The value of a figure, with n and, for a ratio, its interval."""
     n, d = figure.numerator, figure.denominator
     if d is None:
         return {"value": n}
@@ -107,7 +107,7 @@ def valued(kpi: Kpi, figure: Figure) -> dict[str, Any]:
 
 
 def standing(status: SourceStatus) -> str:
-    """How a source stands, in words."""
+    """The status of a source in words."""
     if not status.complete:
         return "first sync in progress"
     state = "stale" if status.stale else "fresh"

@@ -40,7 +40,7 @@ TERMS = {
 
 
 def why(row: Mapping[str, Any], window: str | None = None) -> str:
-    """Why a KPI has no figure: where fields are missing, which ones, and how often they are there."""
+    """Why a KPI has no value; if fields are missing, which ones, and how often they are filled."""
     reason = row.get("absent") or ("unreadable" if window in row["unreadable"]["all"] else "field_missing")
     few = lacking(row, window)
     text = f"{WHY.get(reason, reason)}: {few}" if reason == "field_missing" and few else WHY.get(reason, reason)
@@ -48,17 +48,17 @@ def why(row: Mapping[str, Any], window: str | None = None) -> str:
 
 
 def withdrawn(row: Mapping[str, Any], window: str) -> bool:
-    """Whether a KPI has no figure in a window because something of its records is missing there."""
+    """Whether a KPI has no value in a window because records or fields are missing there."""
     return window in row["unreadable"]["all"] or bool(lacking(row, window))
 
 
 def doubts(row: Mapping[str, Any], window: str | None) -> list[str]:
-    """What a figure lacks: whole files, and teams too many of whose records could not be read."""
+    """What is missing from a value: whole files, and teams too many of whose records could not be read."""
     return [*partial(row), *unread_teams(row, window if row["window"] else "now")]
 
 
 def partial(row: Mapping[str, Any]) -> list[str]:
-    """Which sources have files that cannot be read."""
+    """The sources that have files that cannot be read."""
     return [
         f"partial: {count:,} {'file' if count == 1 else 'files'} of {source} cannot be read"
         for source, count in row["partial"].items()
@@ -66,13 +66,13 @@ def partial(row: Mapping[str, Any]) -> list[str]:
 
 
 def unread_teams(row: Mapping[str, Any], window: str | None) -> list[str]:
-    """The teams whose figures are withdrawn in a window, and why."""
+    """The teams whose values are withdrawn in a window, and why."""
     teams = [team for team, windows in row["unreadable"]["teams"].items() if window in windows]
     return [f"without {', '.join(teams)}: too many records could not be read"] if teams else []
 
 
 def lacking(row: Mapping[str, Any], window: str | None = None) -> str:
-    """The fields that are filled too rarely in a window (where none is named, in the last that has one)."""
+    """The fields that are filled too rarely in a window (None: in the last window that has one)."""
     few = [
         (name, each, ratio)
         for name, by_window in row["coverage"].items()
@@ -105,7 +105,7 @@ def with_median(row: dict[str, Any]) -> str:
 
 
 def difference(each: Mapping[str, Any], unit: str) -> str:
-    """How far a figure is from its baseline, with its sign."""
+    """The difference between a value and its baseline, with its sign."""
     amount = each["difference"]
     if amount is None:
         return "-"
@@ -115,7 +115,7 @@ def difference(each: Mapping[str, Any], unit: str) -> str:
 
 
 def baseline(each: Mapping[str, Any], unit: str) -> str:
-    """A baseline in words: its value and n, and the figure of now over the same segments."""
+    """A baseline in words: its value and n, and the present value over the same segments."""
     if "absent" in each:
         return f"none: {WHY.get(each['absent'], each['absent'])}"
     n, n_now = ("" if each[key] is None else f" (n = {each[key]:,.10g})" for key in ("n", "n_now"))
@@ -152,7 +152,7 @@ def against(row: dict[str, Any]) -> str:
 
 
 def numbers(answer: dict[str, Any]) -> dict[str, str]:
-    """A figure and its parts in words, by name; nothing where there is no figure."""
+    """A value and its parts in words, by name; empty if there is no value."""
     parts = answer["numbers"]
     if parts is None:
         return {}
@@ -171,7 +171,7 @@ def numbers(answer: dict[str, Any]) -> dict[str, str]:
 
 
 def trust(answer: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """How often each needed field is filled, by source, and how much is nobody's."""
+    """How often each needed field is filled, by source, and the unattributed share."""
     shown = [
         (
             f"{each['record']}.{each['field']}",
@@ -218,7 +218,7 @@ def notes(answer: dict[str, Any]) -> list[str]:
 
 
 def telling(answer: dict[str, Any]) -> list[str]:
-    """The columns of records that say something, and nothing that another says."""
+    """The columns of records that are not empty and do not repeat another column."""
     records = answer["records"]
     names = [name for name in answer["columns"] if any(row[name] not in (None, "") for row in records)]
     others = [[row[name] for row in records] for name in names if name != "amount"]

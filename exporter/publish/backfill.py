@@ -80,7 +80,7 @@ def begun(job: Job, same: str, *, open_end: bool) -> Job:
 
 
 def same_settings(plan: Plan, limits: Limits) -> str:
-    """What changes where a figure could: parts made with other settings do not belong together."""
+    """A hash of everything that can change a value: parts written with other settings do not belong together."""
     return hashlib.sha256(repr((plan, limits)).encode()).hexdigest()
 
 

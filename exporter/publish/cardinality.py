@@ -1,4 +1,4 @@
-"""What gives way where there would be too many series. In this order: distributions, the finest labels, teams.
+"""Limits the number of series. Distributions give way first, then the finest labels, then teams.
 
 Values of a label that lose their name are published together as `other`, alike for all KPIs of one record: a value
 that has its name is whole under it. Those beyond a threshold keep theirs longest. What comes out depends on the figures
@@ -306,7 +306,7 @@ def ranking(figures: Iterable[Figure], settings: Settings, plan: Plan) -> Rankin
 
 
 def recorded(figure: Figure, kpi: Kpi) -> int:
-    """How many records a figure is over, as far as it says."""
+    """How many records a figure covers, as far as it says."""
     if kpi.kind in ("ratio", "mean", "duration"):
         return int(figure.denominator or 0)
     return int(figure.numerator) if kpi.kind == "count" else 0

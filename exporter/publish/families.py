@@ -1,4 +1,4 @@
-"""Figures -> metric families: names, labels, bounds, thresholds; what is too much is folded into `other`."""
+"""Turns figures into metric families, with names, labels, bounds and thresholds, within the limits on series."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class Series:
 
 
 def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
-    """Every family of one evaluation, within the limits: sums over segments stay what they were."""
+    """All families of one evaluation, within the limits; sums over segments do not change."""
     settings = compile_plan(plan).settings
     others = beside(evaluation, plan)
     folded = fold(evaluation.figures, plan, limits, limits.series - sum(map(size, others)))
@@ -72,14 +72,14 @@ def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
 
 
 def beside(evaluation: Evaluation, plan: Plan) -> list[Family]:
-    """What is told beside figures: what is known of each KPI, which are missing, how far they can be believed."""
+    """The families beside the values: about each KPI, which KPIs are absent, and how far values can be trusted."""
     windows = [name for name, _ in plan.windows]
     trusted = coverage.families(windows, evaluation.coverage, evaluation.unattributed)
     return [info(plan.settings), absent(evaluation.absent), *trusted]
 
 
 def size(family: Family) -> int:
-    """How many series a family is to Prometheus."""
+    """The number of series that a family has in Prometheus."""
     return sum(len(value.buckets) if isinstance(value, Distribution) else 1 for _, value in family.samples)
 
 
@@ -87,7 +87,7 @@ Published = Figure | Baseline | Spread
 
 
 def kpi_families(everything: Iterable[Published], settings: Mapping[str, Setting]) -> Iterator[Family]:
-    """The families of every KPI that has figures."""
+    """The families of every KPI that has values."""
     grouped: dict[str, list[Published]] = {}
     for each in everything:
         grouped.setdefault(each.kpi, []).append(each)
@@ -197,7 +197,7 @@ def family(metric: str, kpi: Kpi, samples: Mapping[Key, float | Distribution]) -
 
 
 def info(settings: Sequence[Setting]) -> Family:
-    """What is known of each KPI beside its figures."""
+    """The info metric of each KPI."""
     rows = ((s.kpi.name, s.kpi.unit or unit(s.kpi), s.kpi.better, s.owner, s.escalation, s.cadence) for s in settings)
     return Family(
         "outcome_kpi_info",
@@ -209,12 +209,12 @@ def info(settings: Sequence[Setting]) -> Family:
 
 
 def unit(kpi: Kpi) -> str:
-    """The unit of a KPI that names none: its ending says it."""
+    """The unit of a KPI that declares none, from the ending of its name."""
     return "seconds" if kpi.name.endswith("_seconds") else "ratio"
 
 
 def absent(reasons: Mapping[str, str]) -> Family:
-    """Which KPIs have no figures, and why."""
+    """The KPIs without values, with the reason."""
     return Family(
         "outcome_kpi_absent",
         "1 where a KPI has no values, by reason: no_source, initial_sync, stale_source, no_records, field_missing, "
@@ -227,7 +227,7 @@ def absent(reasons: Mapping[str, str]) -> Family:
 
 
 def baseline_absent(reasons: Iterable[tuple[str, str, str]]) -> Family:
-    """Which baselines that are asked for are missing, and why."""
+    """The configured baselines that are missing, with the reason."""
     return Family(
         "outcome_baseline_absent",
         "1 where a baseline is missing in all windows or in some, by reason: no_history (records do not reach back "

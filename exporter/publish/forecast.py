@@ -1,4 +1,4 @@
-"""How many series a config makes and what will give way, before they are there: of what is stored or of an example."""
+"""Forecasts how many series a config produces and what will give way, from what is stored or from an example."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Forecast:
     limits: Limits
 
     def lines(self, of: str) -> Iterator[str]:
-        """The same for people. `of`: what it is reckoned from."""
+        """The forecast as lines for people. `of`: what it is based on."""
         if not self.folded and not self.shortened:
             yield f"series: up to {self.whole:,} {of}; limits.series is {self.limits.series:,}, so nothing gives way"
             return
@@ -61,7 +61,7 @@ class Forecast:
 
 
 def forecast(evaluation: Evaluation, plan: Plan, limits: Limits) -> Forecast:
-    """What an evaluation needs and gets."""
+    """The series that an evaluation needs, and those that it gets within the limits."""
     around = sum(map(size, beside(evaluation, plan)))
     whole = fold(evaluation.figures, plan, UNLIMITED, UNLIMITED.series)
     limited = fold(evaluation.figures, plan, limits, limits.series - around)
@@ -134,7 +134,7 @@ def words_of(record: str, label: str) -> tuple[str, ...]:
 
 
 def assumed(plan: Plan, figures: Sequence[Figure]) -> str:
-    """What the example has, in words."""
+    """The size of the example, in words."""
     values: dict[str, set[str]] = {}
     for label, value in (pair for segment in {figure.segment for figure in figures} for pair in segment):
         values.setdefault(label, set()).add(value)

@@ -1,4 +1,4 @@
-"""The same samples -> OTLP over HTTP, for those who push rather than scrape. Off unless it is configured.
+"""Pushes the same samples over OTLP/HTTP, as an alternative to scraping. Off unless configured.
 
 Names and labels are those of /metrics, and units are empty, so that no translator adds a suffix. A distribution goes
 out as the gauge `_bucket` (with `le`), just as Prometheus stores it: OTLP's own histogram would
