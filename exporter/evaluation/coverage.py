@@ -114,7 +114,7 @@ def filled(measure: Measure, windows: Sequence[str], shares: Shares) -> dict[str
 
 
 def answer(measure: Measure, windows: Sequence[str], window: str | None, counted: Sequence[Figure]) -> dict[str, Any]:
-    """How far the value of a window can be trusted, ready for JSON: its fields by source, and the unattributed share."""
+    """How far the value of a window can be trusted, ready for JSON: fields by source, and the unattributed share."""
     sources = sorted({value for figure in counted for label, value in figure.segment if label == "source"})
     fields = []
     for field in needed_on(measure):
