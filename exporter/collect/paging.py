@@ -62,7 +62,7 @@ class Pages(Generic[P]):
 
     def _checked(self, answer: Answer) -> Answer:
         """The answer with its items, unless they are more than could be meant."""
-        items, settings = answer.listed(self.items), self.settings
+        items, settings = [] if answer.unchanged else answer.listed(self.items), self.settings
         self.count += 1
         if len(items) > settings.most_items:
             raise NotUnderstood(
@@ -134,12 +134,22 @@ async def by_offset(
 
 
 async def by_link(
-    client: Client, path: str, params: Query | None = None, *, items: str | None = None, next_in: str = ""
+    client: Client,
+    path: str,
+    params: Query | None = None,
+    *,
+    items: str | None = None,
+    next_in: str = "",
+    etag: str | None = None,
 ) -> AsyncGenerator[Answer]:
-    """Pages linked by an address: in the header Link, or at the dotted path `next_in` of the answer."""
+    """Pages linked by an address: in the header Link, or at the dotted path `next_in` of the answer.
+
+    With `etag` a list whose first page has not changed since it had that one is one answer, `unchanged`, without items.
+    """
 
     def ask(place: str, _size: int) -> Awaitable[Answer]:
-        return client.ask(place, params if place == path else None)
+        first = place == path
+        return client.ask(place, params if first else None, etag=etag if first else None)
 
     pages, place, seen = Pages(client, ask, items, smaller=False), path, {path}
     while True:

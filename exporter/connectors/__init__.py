@@ -1,10 +1,11 @@
 """One folder per platform. `outcome-exporter new connector NAME` adds one; see CONTRIBUTING.md."""
 
 from exporter.collect.contract import Connector
-from exporter.connectors import files, n8n, prefect, request_tracker
+from exporter.connectors import files, github, n8n, prefect, request_tracker
 
 CONNECTORS: dict[str, Connector] = {
     "files": files,
+    "github": github,
     "n8n": n8n,
     "prefect": prefect,
     "request-tracker": request_tracker,

@@ -1,0 +1,6 @@
+TECHNICAL = {"page_size"}
+ENUMS = "x"
+
+
+def truths(_f):
+    return iter(())
