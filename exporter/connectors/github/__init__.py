@@ -96,7 +96,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     details, before = Details(client, cursor.get("owed", {})), cursor.get("repositories", {})
     faults: list[SourceError] = []
     repositories = await chosen(client, options, faults)
-    states = {about["full_name"]: before.get(about["full_name"], {}) for about in repositories}
+    states = {**before, **{name: before.get(name, {}) for name in (about["full_name"] for about in repositories)}}
     read = list[tuple[Runs, Deployments]]()
 
     def page(found: Found) -> Page:
@@ -117,9 +117,9 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
             read.append((runs, deployments))
         except (Gone, Forbidden) as error:
             faults.append(error)
-    yield page(Found())
     if faults and not read:
         raise faults[0]
+    yield page(Found())
     if faults:
         raise Partial("; ".join(map(str, faults)))
     async for found, part in looked_through(client, read, page(Found()).cursor):

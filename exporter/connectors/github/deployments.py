@@ -1,7 +1,8 @@
 """GitHub: how the deployments of a repository are read, in the order in which they were made.
 
-State: deployed (the newest deployments, each with its last change), pending (what had not ended, with its creation), live
-(by environment: what was deployed there last, oldest first: id, time, commit), and `reached` while the list is read.
+State: deployed (the newest deployments, each with its last change), pending (what had not ended, with its creation),
+live (by environment what was deployed there last, oldest first: id, time, commit, success), and `reached` while the
+list is read.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -11,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from exporter.collect import paging
-from exporter.collect.http import Gone
+from exporter.collect.http import Gone, NotUnderstood
 from exporter.collect.recent import Recent
 from exporter.connectors.github.mapping import Commits, Outcome, change, commits, outcome
 from exporter.connectors.github.repository import Found, Repository, sound, written
@@ -20,8 +21,9 @@ from exporter.records.unreadable import ODD
 
 DEPTH = 30  # of the newest deployments, whose changes are looked for at every poll
 MOST_PENDING = 50  # that are asked for in one poll
-MOST_LIVE = 5  # of what was live in an environment: where an old one comes back, that is a rollback
+MOST_LIVE = 20  # of what was deployed to an environment: where one of earlier comes back, that is a rollback
 MOST_ENVIRONMENTS = 20
+UNKNOWN_COMMIT = 422
 
 
 class Deployments:
@@ -32,7 +34,7 @@ class Deployments:
         self.environments = environments
         self.pending: dict[str, str] = dict(self.state.get("pending", {}))
         self.live: dict[str, list[Any]] = {place: list(its) for place, its in self.state.get("live", {}).items()}
-        self.seen = set[str]()
+        self.seen, self.overtaken = set[str](), set[str]()
 
     async def read(self) -> AsyncIterator[Found]:
         """All that may have changed."""
@@ -54,7 +56,10 @@ class Deployments:
             found = await self.found(part)
             self.state["reached"] = max([self.state.get("reached", 0), *(item["id"] for item in part if sound(item))])
             yield found
-        yield await self.one_by_one()
+        last = sorted(self.pending.keys() - self.seen, key=int)[-MOST_PENDING:]
+        yield await self.one_by_one({*last, *(self.of.due("deployment") - self.seen)})
+        if self.overtaken:
+            yield await self.one_by_one(self.overtaken)
         self.state.pop("reached", None)
         if pages:
             self.client.memory[first], self.state["deployed"] = now, recent.stamps()
@@ -91,14 +96,11 @@ class Deployments:
                 if not rest or any(item["id"] < last for item in answer.items if sound(item)):
                     break
 
-    async def one_by_one(self) -> Found:
-        """What had not ended and is not in the list, and what details are owed of."""
-        left = sorted(self.pending.keys() - self.seen, key=int)[-MOST_PENDING:]
-        details, asked = self.of.details, dict[str, str]()
-        for key in {*left, *(self.of.due("deployment") - self.seen)}:
-            if details.may(name := self.of.key("deployment", key)):
-                asked[name] = key
-        gone = set[str]()
+    async def one_by_one(self, keys: set[str]) -> Found:
+        """What had not ended and is not in the list, what details are owed of, and what has another before it now."""
+        details, gone = self.of.details, set[str]()
+        asked = {self.of.key("deployment", key): key for key in sorted(keys)}
+        asked = {name: key for name, key in asked.items() if details.may(name)}
 
         async def one(name: str) -> Json:
             with suppress(Gone):
@@ -125,6 +127,7 @@ class Deployments:
         how = {name: its for name, found in told.items() if (its := stood(names[name], found, now))}
         for name, its in how.items():
             self.keep(names[name], its)
+        self.overtaken -= {str(names[name]["id"]) for name in how}
         deployed = [name for name, its in how.items() if its.deployed_at]
         brought = await details.ask(deployed, lambda name: self.brought(names[name], how[name]))
         details.owe(name for name in asked if name not in told or (name in deployed and name not in brought))
@@ -133,7 +136,7 @@ class Deployments:
 
         def read(pair: tuple[Json, str]) -> Read:
             item, name = pair
-            return change(item, outcome(item, told.get(name, ()), now), brought.get(name, Commits()), about)
+            return change(checked(item), outcome(item, told[name], now), brought.get(name, Commits()), about)
 
         reads = await self.client.mapped([pair for pair in pairs if pair[1] in told or not pair[1]], read)
         self.state |= {"pending": dict(self.pending), "live": dict(self.live)}
@@ -154,11 +157,17 @@ class Deployments:
             self.pending[key] = item["created_at"]
         else:
             self.pending.pop(key, None)
-        its = [entry for entry in self.live.pop(place, ()) if entry[0] != key]
-        if how.result == "succeeded" and how.deployed_at:
-            its.append([key, written(how.deployed_at), str(item["sha"])])
+        before = self.live.pop(place, [])
+        its = [entry for entry in before if entry[0] != key]
+        if how.deployed_at:
+            its.append([key, written(how.deployed_at), str(item["sha"]), how.result == "succeeded"])
+        its.sort(key=lambda entry: str(entry[1]))
+        if its and its != before:  # those up to the next success were compared with another
+            later = its[next((place for place, entry in enumerate(its, 1) if entry[0] == key), len(its)) :]
+            success = next((place for place, entry in enumerate(later, 1) if entry[3]), len(later))
+            self.overtaken |= {entry[0] for entry in later[:success]}
         if its:  # the environment that was changed last comes last
-            self.live[place] = sorted(its, key=lambda entry: str(entry[1]))[-MOST_LIVE:]
+            self.live[place] = its[-MOST_LIVE:]
         for other in [*self.live][:-MOST_ENVIRONMENTS]:
             del self.live[other]
 
@@ -166,17 +175,20 @@ class Deployments:
         """What is in a deployment that was not live before."""
         sha, place, at = item["sha"], str(item["environment"]), how.deployed_at
         if not isinstance(sha, str) or not sha.isalnum() or at is None:
-            raise ValueError("this is no commit")
+            return Commits()
         its = self.live.get(place, ())
-        before = [entry[2] for entry in its if entry[1] < written(at) and entry[0] != str(item["id"])]
+        before = [entry[2] for entry in its if entry[3] and entry[1] < written(at) and entry[0] != str(item["id"])]
         if sha in before:  # the same once more, or one of earlier in the place of the last
             return Commits(back=sha != before[-1])
-        with suppress(Gone):  # as where a branch was rewritten
+        try:
             if before:
                 path = f"{self.of.path}/compare/{before[-1]}...{sha}"
                 return commits((await self.client.ask(path, {"per_page": self.of.page_size})).body)
             return commits({"status": "ahead", "commits": [await self.client.get(f"{self.of.path}/commits/{sha}")]})
-        return Commits()
+        except (Gone, NotUnderstood) as error:
+            if isinstance(error, NotUnderstood) and error.status != UNKNOWN_COMMIT:
+                raise
+            return Commits()  # as where a branch was rewritten
 
 
 def stood(item: Json, statuses: Sequence[Json], now: datetime) -> Outcome | None:

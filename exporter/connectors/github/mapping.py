@@ -87,7 +87,7 @@ def run(item: Json, about: Json, names: Mapping[str, str], *, held_times_out: bo
         status=status,
         exception=EXCEPTION.get(status),
         human_override=attempt > 1 and value("human_override", is_person, by.get("type")),
-        trigger=value("trigger", str, item.get("event")),
+        trigger=item.get("event"),
     )
     return Read(record, {**item, "repository": about, "workflow_name": name})
 
@@ -189,18 +189,17 @@ def commits(compared: Json) -> Commits:
 def change(item: Json, how: Outcome, brought: Commits, about: Json) -> Read:
     """A deployment as a Change."""
     app, creator = item.get("performed_via_github_app"), item.get("creator") or {}
-    seen = [instant(given) for given in (item.get("updated_at"), (how.status or {}).get("created_at")) if given]
     record = Change(
         id=str(item["id"]),
-        reference=value("reference", str, item["sha"]),
+        reference=item["sha"],
         url=value("url", lambda link: log(link, about), (how.status or {}).get("log_url")),
-        updated_at=max((each for each in seen if each), default=None),
+        updated_at=value("updated_at", instant, item.get("updated_at")),
         requested_at=value("requested_at", instant, item["created_at"]),
         first_commit_at=brought.first_at,
         deployed_at=how.deployed_at,
         result="rolled_back" if brought.back and how.result == "succeeded" else how.result,
         service=about["name"],
-        environment=value("environment", str, item["environment"]),
+        environment=item["environment"],
         kind="deployment",
         automated=True if app else value("automated", is_machine, creator.get("type")),
     )

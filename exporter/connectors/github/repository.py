@@ -95,7 +95,7 @@ def written(moment: datetime) -> str:
 
 
 def sound(item: Json) -> bool:
-    """Can books be kept on this item? One that cannot is left out, and told of, where it is mapped."""
+    """Is it an item that GitHub may have made? One that is not is left out, and told of, where it is mapped."""
     try:
         number, created_at = item["id"], instant(item["created_at"])
         return type(number) is int and 0 < number < LARGEST_ID and created_at is not None

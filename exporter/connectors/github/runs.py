@@ -132,7 +132,7 @@ class Runs:
             item, after = pair
             next_at = after and after.get("run_started_at")
             names, held = self.of.names, self.held_times_out
-            return run(item, about, names, held_times_out=held, last=after is None, next_at=next_at)
+            return run(checked(item), about, names, held_times_out=held, last=after is None, next_at=next_at)
 
         reads = await self.client.mapped(tries, read)
         self.keep(ours, before)

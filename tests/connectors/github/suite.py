@@ -13,18 +13,18 @@ REPO = "acme/shop"
 
 
 def server() -> GitHub:
-    """Some thirty runs of two workflows and a dozen deployments in the month before AT."""
+    """Some twenty runs of two workflows and a few deployments in the month before AT."""
     github, began = GitHub(), AT - timedelta(days=30)
     github.add_repository(REPO, began, topics=("unit-retail",), team="web")
     deploy, ci = (github.add_workflow(REPO, name, began) for name in ("Deploy", "CI"))
     sha = github.commit(REPO, began)
-    for day in range(24):
+    for day in range(16):
         at = began + timedelta(days=day)
         run = github.execute(REPO, (deploy, ci)[day % 2], at, 90, {5: "failure", 11: "cancelled"}.get(day, "success"))
-        if day % 8 == 5:
+        if day in (5, 13):
             github.rerun(REPO, run, at + timedelta(hours=2))
             github.end(REPO, run, at + timedelta(hours=3))
-        if day % 2:
+        if day % 4 == 1:
             sha = github.commit(REPO, at - timedelta(hours=5), sha)
             github.ship(REPO, sha, "production", at, *(("failure",) if day == 9 else ()))
     for status in ("waiting", "queued", "in_progress"):
