@@ -45,22 +45,15 @@ from exporter.records import Change, Json, Run, Workflow, instant
 RECORDS = (Run, Change, Workflow)
 AUTH = Scheme(token_url="/app/installations/{installation_id}/access_tokens")  # noqa: S106 - an address
 HEADERS = {
-    "Accept": "application/vnd.github+json",
     "X-GitHub-Api-Version": "2022-11-28",
     "User-Agent": "outcome-exporter",  # without one it answers 403
 }
 DAY = timedelta(days=1)
 SOON = timedelta(days=14)  # to renew a token in
-RESOURCES = (  # what they are called, where they are in an answer, where they are had, which permission they need
-    ("workflow runs", "workflow_runs", "/actions/runs", "Actions"),
-    ("workflows", "workflows", "/actions/workflows", "Actions"),
-    ("deployments", None, "/deployments", "Deployments"),
-    ("commits", None, "/commits", "Contents"),
-)
 MOST_CHECKED = 20  # repositories that are looked at before going live
 Listed = AsyncIterator[tuple[Sequence[str], Json]]
 PERMISSIONS = re.compile(r"[a-z_]+=[a-z]+([,;] ?[a-z_]+=[a-z]+)*")
-ABOUT = ("full_name", "name", "html_url", "private", "topics", "custom_properties", "language", "default_branch")
+ABOUT = ("full_name", "name", "html_url", "topics", "custom_properties", "language", "default_branch")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,9 +181,15 @@ async def check(client: Client, options: Options) -> list[Finding]:
         about, found = await look(name, described(client, name), needs="Metadata: read")
         repositories += about or []
         findings += found or ([] if about else [Finding(name, "no repository is called so", wrong=True)])
+    resources = (  # what they are called, where they are in an answer, where they are had, which permission they need
+        ("workflow runs", "workflow_runs", "/actions/runs", "Actions"),
+        ("workflows", "workflows", "/actions/workflows", "Actions"),
+        ("deployments", None, "/deployments", "Deployments"),
+        ("commits", None, "/commits", "Contents"),
+    )
     for about in repositories[:MOST_CHECKED]:
         name = about["full_name"]
-        for what, items, path, needs in RESOURCES:
+        for what, items, path, needs in resources:
             page, found = await look(
                 f"{name}, {what}", client.ask(f"/repos/{name}{path}", {"per_page": 1}), needs=f"{needs}: read"
             )

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any, Literal
 
+import jwt
 from aiohttp import web
 
+from exporter.base.clock import now
 from exporter.demo.fakes.fault import Faults, Handler
 
 VERSIONS = ("2022-11-28", "2026-03-10")
@@ -53,13 +56,15 @@ class GitHub:
     token: str = "github-token"  # noqa: S105 - made up
     permissions: frozenset[str] = frozenset({"metadata", "actions", "deployments", "contents"})
     wall: Literal["empty", "422"] = "empty"
-    now: datetime = datetime(2026, 3, 31, tzinfo=UTC)  # its clock, moved by tests
+    clock: Callable[[], datetime] = now
     limit: int = 5_000  # requests an hour
     repositories: dict[str, Repo] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
     used: int = 0
     misread: list[str] = field(default_factory=list)  # questions that GitHub would take otherwise than they are meant
     expires: str | None = None  # when the token ends
+    app_key: str = ""  # the public key of an app, whose installations get tokens that hold for an hour
+    tokens: dict[str, datetime] = field(default_factory=dict)  # of installations: until when each holds
     last_id: int = 30_433_000
 
     # What happens in the world.
@@ -227,6 +232,7 @@ class GitHub:
             f"{repo}/compare/{{basehead}}": self._compare,
         }.items():
             app.router.add_get(path, handler)
+        app.router.add_post("/app/installations/{id}/access_tokens", self._installation)
         return app
 
     @property
@@ -245,7 +251,8 @@ class GitHub:
                 elif not free:
                     self.used += 1
                 answer.headers["ETag"] = etag
-            reset = int((self.now.replace(minute=0, second=0) + timedelta(hours=1)).timestamp())
+            reset = int((self.clock().replace(minute=0, second=0) + timedelta(hours=1)).timestamp())
+            answer.headers["Date"] = format_datetime(self.clock(), usegmt=True)
             left = max(0, self.limit - self.used)
             for word, number in {"Limit": self.limit, "Remaining": left, "Used": self.used, "Reset": reset}.items():
                 answer.headers[f"X-RateLimit-{word}"] = str(number)
@@ -266,7 +273,10 @@ class GitHub:
             version = request.headers.get("X-GitHub-Api-Version")
             if version not in VERSIONS:
                 return said(400, f"API version {version} is not supported.")
-            if request.headers.get("Authorization") != f"Bearer {self.token}":
+            if request.path.startswith("/app/"):
+                return await handler(request)
+            token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+            if token != self.token and self.tokens.get(token, self.clock()) <= self.clock():
                 return said(401, "Bad credentials")
             route = request.match_info.route.resource
             known = PARAMETERS.get(route.canonical if route else "", set())
@@ -288,6 +298,20 @@ class GitHub:
             lacking = {"X-Accepted-GitHub-Permissions": f"{needed}=read"}
             return said(403, "Resource not accessible by personal access token", **lacking)
         return None
+
+    async def _installation(self, request: web.Request) -> web.Response:
+        try:
+            jwt.decode(
+                request.headers.get("Authorization", "").removeprefix("Bearer "),
+                self.app_key,
+                algorithms=["RS256"],
+                options={"require": ["iss", "iat", "exp"], "verify_exp": False, "verify_iat": False},
+            )
+        except (jwt.PyJWTError, ValueError):
+            return said(401, "A JSON web token could not be decoded")
+        token, ends = f"ghs_{self._id()}", self.clock() + timedelta(hours=1)
+        self.tokens[token] = ends
+        return web.json_response({"token": token, "expires_at": text(ends)}, status=201)
 
     async def _rate_limit(self, _request: web.Request) -> web.Response:
         core = {"limit": self.limit, "remaining": self.limit - self.used, "used": self.used}

@@ -136,14 +136,14 @@ FAILED: dict[str, Any] = {"status": "failed", "exception": "application"}
 
 def truths(_folder: Path) -> Iterator[Truth]:
     yield words_of_runs()
-    yield approvals_that_time_out()
-    yield attempts()
+    yield what_the_config_finds()
     yield workflows()
     yield states_of_deployments()
+    yield who_deploys()
+    yield approvals_that_time_out()
+    yield attempts()
     yield what_deployments_bring()
     yield environments()
-    yield who_deploys()
-    yield what_the_config_finds()
     yield what_cannot_be_read()
 
 
@@ -348,11 +348,13 @@ def what_the_config_finds() -> Truth:
         "business_unit": Rule(field="repository.topics", match="unit-(.*)"),
         "region": Rule(field="repository.owner"),
         "cohort": Rule(field="workflow_name"),
+        "owner": Rule(field="repository.language"),
+        "trigger": Rule(field="repository.default_branch"),
     }
     own: dict[str, Any] = {"team": "web", "business_unit": "retail", "region": "acme"}
     records = [
         replace(DEPLOY, **own, cohort="Deploy"),
-        run(1, **own, cohort="Deploy"),
+        run(1, **own, cohort="Deploy", owner="Python", trigger="main"),
         change(2, reference="a", **own, first_commit_at=at(0, 1)),
     ]
     return shop.truth("what the config finds", records, fields=fields)
