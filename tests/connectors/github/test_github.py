@@ -30,7 +30,7 @@ DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 def is_app(token: str) -> bool:
     """Whether it is a JSON web token of app 7."""
-    past = {"require": ["iss", "iat", "exp"], "verify_exp": False, "verify_iat": False}
+    past: Any = {"require": ["iss", "iat", "exp"], "verify_exp": False, "verify_iat": False}
     return bool(jwt.decode(token, KEY.public_key(), algorithms=["RS256"], options=past)["iss"] == "7")
 
 
