@@ -1,4 +1,4 @@
-"""What is known, asked of the running exporter, or, where none is running, of its store at rest."""
+"""Answers of the running exporter, or of its store if no exporter is running."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ HEALTH_SECONDS = 5.0
 
 
 def known(config: Config) -> Any:
-    """Every KPI as it is known now."""
+    """The present value of every KPI, as rows."""
     found = asyncio.run(ask(config.store.path, "/api/v1/kpis"))
     if found is not None:
         return found
@@ -35,7 +35,7 @@ def known(config: Config) -> Any:
 
 
 def health(config_path: Path, path: str) -> str:
-    """What the exporter that runs on a config says of itself. Raises Refusal where it is not well, or not there.
+    """The health that the exporter running on a config reports. Raises Refusal if it is not healthy or not running.
 
     Of the config only the place of the store is read: a mistake made in it meanwhile is no fault of what is running.
     """
@@ -50,7 +50,7 @@ def health(config_path: Path, path: str) -> str:
 
 
 def explained(config: Config, query: Mapping[str, str]) -> dict[str, Any]:
-    """Where a figure comes from. Raises Unexplained or Refusal."""
+    """Explains a value, ready for JSON. Raises Unexplained or Refusal."""
     answer = asyncio.run(ask(config.store.path, f"/api/v1/explain?{urlencode(query)}"))
     if isinstance(answer, dict):
         return answer
@@ -62,7 +62,7 @@ def explained(config: Config, query: Mapping[str, str]) -> dict[str, Any]:
 
 @contextmanager
 def past(config: Config) -> Iterator[Callable[[Instants], Sequence[Sequence[str]]]]:
-    """Gives the figures of past instants, chunk by chunk; a store at rest is opened once. May raise Refusal."""
+    """Gives the values at past times, chunk by chunk; if no exporter runs, the store is opened once. Raises Refusal."""
     with ExitStack() as opened:
         store: Store | None = None
 

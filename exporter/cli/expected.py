@@ -1,4 +1,4 @@
-"""`check`: how many series a config will make; it asks nobody, so it loads no server."""
+"""`check`: how many series a config will produce. It contacts nothing, so it loads no server."""
 
 from exporter.base.clock import now
 from exporter.config import Config
@@ -11,7 +11,7 @@ from exporter.store.status import SourceStatus
 
 
 def expected(config: Config) -> list[str]:
-    """How many series there will be and what gives way: of what is stored, else of an example."""
+    """How many series there will be and what gives way, from what is stored or else from an example."""
     plan, limits, moment = config.plan, config.limits, now()
     if config.store.path.exists():
         try:

@@ -1,4 +1,4 @@
-"""`check --live`: asks each source a little, stores nothing, and tells what it found."""
+"""`check --live`: reads a little of each source, stores nothing, and prints a report."""
 
 import asyncio
 from collections import Counter
@@ -29,7 +29,7 @@ PLUMBING = {"id", "source", "url"}
 
 @dataclass
 class Probe:
-    """What a source said. `coverage`: record -> column -> share of the records that have it."""
+    """What one source answered."""
 
     source: str
     fault: str | None = None
@@ -44,7 +44,7 @@ class Probe:
 
     @property
     def well(self) -> bool:
-        """Whether there is nothing that somebody should look at before going live."""
+        """Whether nothing needs attention before going live."""
         right = abs(self.clock_offset_seconds or 0.0) <= TOLERATED_OFFSET
         wrong = any(finding.wrong for finding in self.findings)
         return self.fault is None and right and not wrong and not self.unread.lost
@@ -62,7 +62,7 @@ class Probe:
 
 
 async def ask(source: Source, at: datetime, accounts: Accounts) -> Probe:
-    """The first pages of a source, as one poll from nothing would get them."""
+    """Probes a source with its first pages, as a poll without a cursor would get them."""
     probe, left_out = Probe(source.name, noun=source.noun), list[LeftOut]()
     client = source.client(at=at, since=at - HISTORY, accounts=accounts)
     try:
@@ -83,7 +83,7 @@ async def ask(source: Source, at: datetime, accounts: Accounts) -> Probe:
 
 
 async def first_pages(source: Source, client: Client, probe: Probe, left_out: list[LeftOut]) -> None:
-    """Reads them and counts what their records have."""
+    """Reads the first pages and counts which columns their records fill."""
     pages = source.connector.poll(client, source.options, {})
     async with aclosing(pages):  # type: ignore[type-var] # a connector's poll is an async generator
         count = 0
@@ -98,7 +98,7 @@ async def first_pages(source: Source, client: Client, probe: Probe, left_out: li
 
 
 async def probe(sources: Sequence[Source], at: datetime, console: Console) -> bool:
-    """Asks all sources at once and prints a report; whether all is well."""
+    """Probes all sources at once and prints a report. Returns whether nothing needs attention."""
     accounts = Accounts()
     found = await asyncio.gather(*(ask(source, at, accounts) for source in sources))
     for each in found:
@@ -107,7 +107,7 @@ async def probe(sources: Sequence[Source], at: datetime, console: Console) -> bo
 
 
 def print_probe(probe: Probe, console: Console) -> None:
-    """A few lines for each source, and a table of how well its records are filled."""
+    """Prints a few lines about a source, and a table of how often its columns are filled."""
     answers = "answers" if not probe.unread.lost else "answers, but some of it cannot be read"
     answers = (
         "answers, but something that is needed is missing" if any(each.wrong for each in probe.findings) else answers

@@ -146,7 +146,7 @@ def _harmless(content: Any) -> Any:
 
 @contextmanager
 def bar(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar of one piece of work: (done, of all); nothing where standard error is no terminal."""
+    """A progress bar, called with (done, total); nothing if standard error is not a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
         task = bars.add_task(description, total=None)
@@ -155,7 +155,7 @@ def bar(description: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def progress() -> Iterator[Show | None]:
-    """Bars of first syncs on a terminal; nothing where standard error is none."""
+    """Progress bars of first syncs; nothing if standard error is not a terminal."""
     if not sys.stderr.isatty():
         yield None
         return

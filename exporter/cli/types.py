@@ -1,4 +1,4 @@
-"""What people write on the command line, as values: instants and lengths of time."""
+"""Types of command line values: times and lengths of time."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from exporter.base.clock import now
 
 
 class Instant(click.ParamType[datetime]):
-    """A moment with its offset from UTC, or a date, whose first instant in UTC is meant."""
+    """A time with its offset from UTC, or a date, which means its beginning in UTC."""
 
     name = "time"
 

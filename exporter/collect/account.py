@@ -1,4 +1,4 @@
-"""What the sources of one account share: who asks, and how often they may."""
+"""What the sources of one account share: the credential, and the limits on requests."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit

@@ -1,6 +1,6 @@
-"""Who asks, as the config says it: one header that never changes (`Auth`), or how tokens are had (`Grant`).
+"""Authentication as configured: one constant header (`Auth`), or a way to get tokens (`Grant`).
 
-Pure: a grant tells what to ask for a token with and what the answer means. collect/credential.py asks.
+Pure: a grant builds the request for a token and interprets the answer. collect/credential.py sends it.
 """
 
 import base64

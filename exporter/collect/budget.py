@@ -1,4 +1,4 @@
-"""How often one account may ask: budgets that a connector declares, and what the platform says is left of them."""
+"""Limits on the requests of one account: budgets that a connector declares, and what the platform says is left."""
 
 import asyncio
 import re

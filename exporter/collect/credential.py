@@ -1,5 +1,5 @@
-"""The credential of a source as it lives: it outlives polls, is shared by the sources of one account, renews its token
-before it runs out and once when it is refused.
+"""The live credential of a source. It outlives polls, is shared by the sources of one account, and renews its token
+before it expires and once more when it is refused.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""JSON as senders send it: half a surrogate pair, NaN, huge numbers and deep nesting cost only themselves."""
+"""Decodes JSON as it is sent: half a surrogate pair, NaN, huge numbers and deep nesting cost only that value."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Questions about single items, beside the lists. One that fails costs that item's details, never the other items.
+"""Requests for details of single items, beside the lists. If one fails, only the details of that item are missing.
 
 The item is owed an answer: its question is put again later, a few items at a time, less and less often.
 """

@@ -1,4 +1,4 @@
-"""What `check --live` finds on a platform, and how a connector looks."""
+"""The findings of `check --live` on a platform, and the helper with which a connector gathers them."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at, and what was found; `wrong`: somebody should do something before going live."""
+    """One thing that was checked, and the result. `wrong`: somebody should act before going live."""
 
     what: str
     text: str

@@ -1,4 +1,4 @@
-"""HTTP out: authentication, retries, rate limit. Every question of a connector is asked here.
+"""The HTTP client of connectors: authentication, retries and rate limits. All their requests are sent here.
 
 A `Client` is made for one poll of one source. Nothing it says (errors, repr) holds a secret, a query or an answer.
 """
@@ -88,7 +88,7 @@ class HttpSettings:
 
 
 class Observer(Protocol):
-    """Who counts what the client meets."""
+    """Counts what the client meets."""
 
     def request(self, code: str) -> None: ...
     def rate_limited(self) -> None: ...
@@ -97,7 +97,7 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dialect:
-    """How a platform speaks HTTP: what its connector says of it.
+    """How a platform speaks HTTP, as declared by its connector.
 
     `headers` go with every question. `hosts` are others, such as "identity.example.com", that links may lead to, and so
     the credential. `judge` says what an answer means where the general rules do not know it; None: they do.
@@ -172,7 +172,7 @@ class Client(ItemReader):
 
     @property
     def url(self) -> str:
-        """The configured address without a trailing slash and without user and password, for deep links."""
+        """The configured address without a trailing slash, user and password, for links to items."""
         scheme, separator, rest = self.settings.url.rstrip("/").partition("://")
         host, slash, path = rest.partition("/")
         return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
@@ -338,7 +338,7 @@ class Client(ItemReader):
 
     @property
     def now(self) -> datetime:
-        """The time of day. No clock is read here: it is when the poll began plus the time it has taken."""
+        """The present: the time when the poll began plus the time elapsed since. No clock is read here."""
         return self.at + timedelta(seconds=asyncio.get_running_loop().time() - self._began)
 
     async def _sent(

@@ -30,7 +30,7 @@ Find = Callable[[Json], Any]
 
 @dataclass(frozen=True, slots=True)
 class Filler:
-    """What `apply` does to one type of record, worked out beforehand. Numbers are positions among its columns."""
+    """The compiled steps of `apply` for one record type. Numbers are positions among its columns."""
 
     make: type[Record]
     values: Callable[[Record], tuple[Any, ...]]
@@ -58,7 +58,7 @@ def compiled(rules: Rules, records: Iterable[type[Record]], notation: Notation =
 def records(
     reads: Iterable[Read], mapping: Fillers, person: Callable[[str], str]
 ) -> tuple[list[Record], list[Read], list[LeftOut]]:
-    """The records of what was read, each beside its Read, and what could not be read of them or of others."""
+    """(records, the Read of each, everything that could not be read)."""
     mapped, of, left_out = [], [], []
     for read in reads:
         record, noted, broken = attempt(lambda read: apply(read, mapping, person), read)
@@ -80,7 +80,7 @@ def records(
 
 
 def team(left_out: LeftOut, mapping: Fillers) -> str | None:
-    """Whose an item is of which there is no record, as far as the mapping or the item itself tells."""
+    """The team of an item that gave no record, if the mapping or the item itself tells."""
     filler = mapping.get(left_out.kind or next(iter(mapping), Record))
     finders = (find for _, name, find, _ in filler.mapped if name == "team") if filler else ()
     found = next((attempt(find, left_out.item)[0] for find in finders), None)
@@ -134,7 +134,7 @@ def _hashed(name: str, person: Callable[[str], str]) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Which:
-    """Which items something holds for, as an option of a connector: those with a text at `field` that matches whole."""
+    """Selects items, as an option of a connector: those whose text at `field` matches as a whole."""
 
     field: str  # a dotted path
     match: str = r"(?s:.+)"
@@ -145,7 +145,7 @@ class Which:
 
     @cached_property
     def holds(self) -> Callable[[Json], bool]:
-        """Whether it holds for an item."""
+        """Whether it selects an item."""
         parts, pattern = self.field.split("."), compile_pattern(self.match)
 
         def holds(item: Json) -> bool:
@@ -156,7 +156,7 @@ class Which:
 
 
 def faults(rule: Rule, column: Column) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What is wrong with a rule for a column: the keys that lead to it, and words."""
+    """Mistakes in a rule for a column: (keys that lead to it, message)."""
     if (rule.field is None) == (rule.value is None):
         yield (), "give either field (where to look in the platform's item) or value (a constant)"
     if rule.field is not None and not all(rule.field.split(".")):
@@ -167,7 +167,7 @@ def faults(rule: Rule, column: Column) -> Iterator[tuple[tuple[str, ...], str]]:
 def faults_of(
     rule: Meaning, column: Column, constants: Sequence[tuple[tuple[str, ...], Scalar | None]] = ()
 ) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What is wrong with what a value is said to mean: the keys that lead to it, and words."""
+    """Mistakes in how a value is to be interpreted: (keys that lead to it, message)."""
     yield from notation_faults(rule)
     if rule.match is not None and (fault := pattern_fault(rule.match)):
         yield ("match",), fault
@@ -219,12 +219,12 @@ def _filler(rules: Rules, record: type[Record], notation: Notation) -> Filler:
 
 
 def _called(rules: Sequence[Rule]) -> str:
-    """What the source calls a column: where it is looked for first."""
+    """The source's name of a column: the field that is looked up first."""
     return next((rule.field for rule in rules if rule.field), "")
 
 
 def _read(rules: Sequence[Rule], column: Column, notation: Notation) -> Find:
-    """What the first rule that finds something finds, as a value of the column."""
+    """A function that applies rules until one finds a value, converted to the column."""
     finds = [_find(rule, column, notation.over(rule)) for rule in rules]
 
     def find(item: Json) -> Any:
@@ -238,7 +238,7 @@ def _read(rules: Sequence[Rule], column: Column, notation: Notation) -> Find:
 
 
 def _find(rule: Rule, column: Column, notation: Notation) -> Find:
-    """What one rule finds in an item, as a value of the column."""
+    """A function that applies one rule to an item; the value is converted to the column."""
     if rule.field is None:
         constant = column.read(rule.value)
         return lambda _: constant
@@ -247,7 +247,7 @@ def _find(rule: Rule, column: Column, notation: Notation) -> Find:
 
 
 def meant(rule: Meaning, column: Column, notation: Notation) -> Callable[[Any], Any]:
-    """Turns what was found, of any shape, into a value of the column; None where nothing was."""
+    """A function that converts whatever a rule found into a value of the column; None if it found nothing."""
     pattern = compile_pattern(rule.match) if rule.match else None
     nothing = notation.is_null if notation.nulls else None
     default = None if rule.default is None else column.read(rule.default)
@@ -268,7 +268,7 @@ def meant(rule: Meaning, column: Column, notation: Notation) -> Callable[[Any], 
 
 
 def _one(rule: Meaning, column: Column, notation: Notation) -> Callable[[Scalar], Any]:
-    """Their word as ours, their scale as a share, their unit as seconds; what is none of these as it is written."""
+    """A function that converts one plain value: by `map`, `scale` or `unit`, or as it is written."""
     ours, theirs = column.read, column.reader(notation)
     if not rule.map and rule.scale is None and rule.unit is None:
         return theirs
@@ -306,7 +306,7 @@ def _lookup(value: Any, parts: Sequence[str]) -> Any:
 
 
 def _in_list(values: list[Any], part: str) -> Any:
-    """The element that is called `part`, or stands at that position, or that part of every element."""
+    """The element named `part`, or at that position, or that part of every element."""
     elements = [value for value in values if isinstance(value, dict)]
     for element in elements:
         if any(str(element.get(name)) == part for name in NAMES):
@@ -317,7 +317,7 @@ def _in_list(values: list[Any], part: str) -> Any:
 
 
 def _scalars(value: Any, nothing: Callable[[Any], bool] | None = None) -> Iterator[Scalar]:
-    """The plain values within a value: of a list all, of an element (a dict) what it carries."""
+    """The plain values within a value: all of a list, and of an element (a dict) its value."""
     if isinstance(value, list):
         for each in value:
             yield from _scalars(each, nothing)

@@ -1,6 +1,6 @@
-"""When to ask: interval, back-off, cursor, log-once.
+"""Polls every source: interval, back-off, cursor, and logging once.
 
-One task for each source; none of them can bring the others down.
+There is one task for each source; a failing one never affects the others.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ MOST_WAITING = 5_000  # records fetched and not yet stored
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a poll went. `reason` is None where it brought everything."""
+    """The outcome of a poll. `reason` is None if it read everything."""
 
     records: int = 0
     changed: int = 0
@@ -59,7 +59,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class PollLimits:
-    """What no poll of a source that makes sense goes beyond."""
+    """Limits that no sensible poll exceeds."""
 
     pages: int = 1_000_000
     items: int = 200_000_000
@@ -69,7 +69,7 @@ class PollLimits:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a first full sync is; `expected` is None where the platform does not say."""
+    """Progress of a first full sync; `expected` is None if the platform does not say."""
 
     source: str
     records: int
@@ -91,7 +91,7 @@ async def poll_once(
     limits: PollLimits = LIMITS,
     accounts: Accounts | None = None,
 ) -> Outcome:
-    """One poll that begins at `at`. What goes wrong is told in the outcome; nothing but cancellation is raised.
+    """Polls a source once, beginning at `at`. Errors are in the outcome; only cancellation is raised.
 
     `accounts`: what the sources of one account share, and their polls.
     """
@@ -115,7 +115,7 @@ async def poll_once(
 
 
 async def _caught(work: Awaitable[None]) -> Exception | None:
-    """What a work fails of."""
+    """The error that a coroutine raises, or None."""
     try:
         await work
     except Exception as error:  # noqa: BLE001 - a fault in one source must not reach the others
@@ -124,7 +124,7 @@ async def _caught(work: Awaitable[None]) -> Exception | None:
 
 
 def watch(health: Health, source: Source) -> None:
-    """Brings the source's series into being."""
+    """Creates the source's series in the metrics."""
     health.sources.watch(
         source.name,
         kind=source.type,
@@ -146,7 +146,7 @@ def _fault(error: Exception) -> tuple[str, str]:
 
 
 def _until(error: Exception, now: datetime) -> datetime | None:
-    """The instant before which the platform does not want to be asked."""
+    """The time before which the platform does not want another request."""
     if isinstance(error, RateLimited):
         return error.until
     return now + timedelta(seconds=error.delay) if isinstance(error, Unavailable) and error.delay else None
@@ -216,13 +216,13 @@ class _Poll:
             raise self.partial
 
     async def report_left_out(self) -> None:
-        """Puts what is left out of the source where people look: into metrics, and once into the log."""
+        """Reports what could not be read: in metrics, and once in the log."""
         summary = await self._in_thread(self.store.unread, self.source.name)
         if self.metrics.unread(self.source.name, summary):
             logger.warning("source %s: %s", self.source.name, summary.describe(self.source.noun))
 
     async def report_swept(self) -> None:
-        """Says what sweeps have found: what is no longer listed, and whether that is believed."""
+        """Reports the result of sweeps: which records the platform no longer lists, and whether that is believed."""
         source = self.source
         sweeps = await self._in_thread(self.store.swept, source.name)
         self.metrics.swept(source.name, sweeps, ended=self.swept)
@@ -239,7 +239,7 @@ class _Poll:
                 logger.info(text, source.name, each.deleted, each.record)
 
     async def _ask(self, client: Client, cursor: Cursor) -> None:
-        """All pages from the cursor on, or from another where the platform has begun anew."""
+        """Reads and stores all pages from the cursor on, or from another cursor if the platform was reset."""
         source = self.source
         try:
             await self._store_all(source.connector.poll(client, source.options, cursor), client)
@@ -255,7 +255,7 @@ class _Poll:
             logger.warning(text, source.name, client.failed_details[0])
 
     def _report_lacking(self, client: Client) -> None:
-        """Says once which resources may not be read."""
+        """Logs once which resources the credential may not read."""
         for resource in self.metrics.lacking(self.source.name, client.lacking):
             why = client.lacking[resource]
             logger.warning("source %s: %s cannot be read, its values are unknown: %s", self.source.name, resource, why)
@@ -282,7 +282,7 @@ class _Poll:
             storing.result()
 
     async def _bounded(self, pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
-        """The pages, as long as they could be meant."""
+        """The pages; raises NotUnderstood if there are more than any sensible poll has."""
         count = items = 0
         async for page in pages:
             count, items = count + 1, items + len(page.reads)
@@ -291,7 +291,7 @@ class _Poll:
             yield page
 
     async def _store_waiting(self) -> None:
-        """All pages that came while others were being stored go into one transaction: storing never falls behind."""
+        """Stores all pages that have arrived meanwhile in one transaction, so that storing never falls behind."""
         while self.waiting:
             taken = [self.waiting.popleft()]
             while self.waiting and not taken[-1].page.gone:  # what follows may bring back what is gone
@@ -364,7 +364,7 @@ class Poller:
         self._accounts = Accounts()
 
     async def apply(self, sources: Sequence[Source]) -> None:
-        """Polls these sources from now on. One that is configured as before goes on undisturbed."""
+        """Polls these sources from now on; one whose config did not change is not interrupted."""
         wanted = {source.name: source for source in sources}
         ending = [name for name, (source, _) in self._tasks.items() if wanted.get(name) != source]
         await self._end([self._tasks.pop(name)[1] for name in ending])
@@ -377,7 +377,7 @@ class Poller:
                 self._tasks[name] = source, asyncio.create_task(self._keep_polled(source), name=f"poll {name}")
 
     async def stop(self) -> None:
-        """Breaks off; a page that is being stored is stored. What was not fetched is fetched after the next start."""
+        """Stops polling. A page being stored is completed; the rest is fetched after the next start."""
         await self._end([task for _, task in self._tasks.values()])
         self._tasks.clear()
         with suppress(TimeoutError):
@@ -385,7 +385,7 @@ class Poller:
         self._writer.shutdown(wait=False, cancel_futures=True)
 
     def statuses(self, at: datetime) -> list[SourceStatus]:
-        """How every source stands at an instant. May be called from any thread."""
+        """The status of every source at a time. May be called from any thread."""
         return [status(source, self._store, at) for source, _ in list(self._tasks.values())]
 
     async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -418,7 +418,7 @@ class Poller:
             await self._sleep(wait)
 
     def _wait(self, source: Source, outcome: Outcome, failures: int, took: float) -> float:
-        """Seconds until the next poll, with up to a tenth more so that sources do not march in step."""
+        """Seconds until the next poll, with up to a tenth more, so that sources do not poll in step."""
         interval = source.interval_seconds
         longest = max(LONGEST_BACK_OFF_SECONDS, interval)
         back_off = min(longest, FIRST_BACK_OFF_SECONDS * 2 ** min(failures - 1, 10))

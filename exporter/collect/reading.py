@@ -1,4 +1,4 @@
-"""Reading items: each becomes records, or is left out and told of; none of them stops a poll."""
+"""Reads items: each becomes records, or is left out and reported. No item stops a poll."""
 
 import asyncio
 from collections import Counter
@@ -18,7 +18,7 @@ Result = Record | Read | Iterable[Record | Read] | None
 
 
 class ItemReader:
-    """Reads the items of one poll, and keeps account of what cannot be read.
+    """Reads the items of one poll and records what cannot be read.
 
     `mapped`: columns that the config fills, by type of record; what the platform says there may be unreadable.
     """
@@ -88,13 +88,13 @@ class ItemReader:
         self._left_out.append(what)
 
     def left_out(self) -> list[LeftOut]:
-        """What has been left out since this was last asked."""
+        """What has been left out since the last call."""
         left_out, self._left_out = self._left_out, []
         return left_out
 
 
 def shared_out(faults: Sequence[Fault], reads: Sequence[Read]) -> list[tuple[Fault, ...]]:
-    """The faults of each record of an item: those of its columns. One of no record's column is told with the first."""
+    """The faults of each record of an item, by column. A fault of no record's column goes to the first record."""
     columns = [COLUMNS[type(each.record)].keys() for each in reads]
     known = set[str]().union(*columns)
     return [
@@ -104,7 +104,7 @@ def shared_out(faults: Sequence[Fault], reads: Sequence[Read]) -> list[tuple[Fau
 
 
 def listed_results(result: Result, item: Json) -> list[Read]:
-    """What a mapping has made of an item, as a list."""
+    """The result of a mapping as a list."""
     reads = () if result is None else (result,) if isinstance(result, Record | Read) else result
     return [identified(each if isinstance(each, Read) else Read(each, item)) for each in reads]
 

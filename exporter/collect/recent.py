@@ -1,4 +1,4 @@
-"""How far down a list to read, and whether it is still the list that was read before.
+"""How far back to read a list, and whether it is still the same list as before.
 
 The highest id is not believed alone: one absurd id would carry it away for ever, and a platform that is set up anew, or
 restored from a backup, gives old ids to new things. So the newest items are remembered, and are to be found again.

@@ -1,4 +1,4 @@
-"""Metrics about the exporter itself: its sources, evaluations, store and exports. One registry, apart from the KPIs."""
+"""Metrics about the exporter itself: its sources, evaluations, store and exports. Not in the registry of KPIs."""
 
 import platform
 from collections.abc import Collection, Iterable, Mapping
@@ -27,7 +27,7 @@ REASONS = ("auth", "rate_limited", "unavailable", "not_understood", "gone", "par
 
 
 class Health:
-    """Every metric, made once. Labels known from the config stand at 0 from the start."""
+    """Every metric, created once. Series whose labels the config determines are 0 from the start."""
 
     def __init__(self, *, version: str, revision: str = "unknown") -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library does not type it
@@ -46,7 +46,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What the config says about a source, as far as labels need it."""
+    """The part of a source's config that becomes labels."""
 
     kind: str
     records: tuple[str, ...]
@@ -162,7 +162,7 @@ class SourceMetrics:
         records: Iterable[str],
         columns: Iterable[str] = (),
     ) -> None:
-        """Brings a source's series into being; for a source already there only what the config changed is changed."""
+        """Creates a source's series; for a known source, only what the config changed is updated."""
         now = Watched(kind, tuple(records), tuple(columns))
         before = self._watched.get(source)
         if before and before != now:
@@ -206,28 +206,28 @@ class SourceMetrics:
                     metric.remove_by_labels({"source": source})
 
     def observer(self, source: str) -> "SourceObserver":
-        """What the HTTP client and the mapping report to."""
+        """The object to which the HTTP client and the mapping report."""
         return SourceObserver(self, source)
 
     def watermarks(self, source: str) -> dict[str, datetime]:
-        """Record -> the newest time known, to be kept up by whoever reads the records; empty after a start."""
+        """Record -> its newest known time, updated by whoever reads records; empty after a start."""
         return self._newest.setdefault(source, {})
 
     def restored(self, source: str, *, complete: bool, last_success: datetime | None, rereading: bool = False) -> None:
-        """How the source stood in the store when its polling began."""
+        """Sets the state of the source as the store remembered it when polling began."""
         self._rereading.labels(source).set(rereading)
         self._complete.labels(source).set(complete)
         self._last_success.labels(source).set(last_success.timestamp() if last_success else 0)
 
     def read(self, source: str, records: Mapping[str, int], watermarks: Mapping[str, datetime]) -> None:
-        """A page has been stored."""
+        """Counts a stored page."""
         for record, count in records.items():
             self._records.labels(source, record).inc(count)
         for record in watermarks.keys() & set(self._watched[source].records):
             self._watermark.labels(source, record).set(watermarks[record].timestamp())
 
     def swept(self, source: str, sweeps: Iterable[Swept], *, ended: Collection[str]) -> None:
-        """What the last sweeps have found, and for which records one has just ended."""
+        """Sets the result of the last sweeps; `ended`: the records whose sweep has just ended."""
         for each in sweeps:
             self._missing.labels(source, each.record).set(each.missed - each.deleted)
             self._doubted.labels(source, each.record).set(not each.believed)
@@ -245,7 +245,7 @@ class SourceMetrics:
         return first
 
     def lacking(self, source: str, resources: Iterable[str]) -> set[str]:
-        """What of the source may not be read now; those of it that could be, or were not asked for, before."""
+        """Sets the resources that may not be read; returns those that are new among them."""
         now, before = set(resources), self._forbidden.get(source, set())
         for resource in before - now:
             self._lacking.remove(source, resource)
@@ -261,7 +261,7 @@ class SourceMetrics:
         return first
 
     def unread(self, source: str, summary: Summary) -> bool:
-        """What is left out of a source now. Whether there is something that was not among it before."""
+        """Sets what is left out of a source; returns whether there is anything new in it."""
         for metric in (self._items_left_out, self._values_left_out, self._unknown_words):
             metric.remove_by_labels({"source": source})
         for line in summary.lines:  # several of one column and reason where words are told apart
@@ -274,7 +274,7 @@ class SourceMetrics:
         return not now <= before
 
     def progress(self, source: str, items: int, expected: int | None) -> None:
-        """How far the first full sync is."""
+        """Sets the progress of the first full sync."""
         self._synced.labels(source).set(items)
         self._expected.labels(source).set(expected or 0)
 
@@ -314,7 +314,7 @@ class SourceObserver:
         self._metrics._details.labels(self._source).inc()
 
     def left_out(self, items: Iterable[LeftOut]) -> None:
-        """What could not be read: items as a whole, or values."""
+        """Counts what could not be read: whole items, or values."""
         for each in items:
             if each.whole:
                 self._metrics._skipped.labels(self._source, each.faults[0].reason).inc()
@@ -324,7 +324,7 @@ class SourceObserver:
 
 
 class EvaluationMetrics:
-    """The turning of records into figures."""
+    """Metrics about evaluations."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._duration = Gauge(
@@ -359,7 +359,7 @@ class EvaluationMetrics:
         )
 
     def every(self, seconds: float) -> None:
-        """How often the config wants figures."""
+        """Sets the configured interval between evaluations."""
         self._interval.set(seconds)
 
     def succeeded(
@@ -412,7 +412,7 @@ class StoreMetrics:
             self._faults.labels(kind)
 
     def looked_at(self, fault: str | None) -> None:
-        """The file was looked at: what is wrong with it, if anything is."""
+        """Sets the fault of the store's file, or None."""
         self._usable.set(fault is None)
         if fault:
             self._faults.labels(fault).inc()

@@ -1,4 +1,4 @@
-"""A source as configured: all that polling it needs."""
+"""A configured source: everything that polling needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ RecordTypes = tuple[RecordType, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """All that polling one source needs."""
+    """Everything that polling one source needs."""
 
     name: str
     type: str

@@ -1,4 +1,4 @@
-"""The status of a source: what the store remembers of it, held against how it is configured."""
+"""The status of a source: what the store remembers of it, compared with its config."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from exporter.store.status import SourceStatus
 
 
 def status(source: Source, store: Store, at: datetime) -> SourceStatus:
-    """How a source stands at an instant, as the store knows it now."""
+    """The status of a source at a time, as the store knows it now."""
     state = store.source(source.name)
     return SourceStatus(
         source=source.name,

@@ -36,7 +36,7 @@ class TokenFile:
     path: Path
 
     def read(self) -> Kept | None:
-        """What was kept; None where nothing was yet. Raises AuthFailed."""
+        """The stored tokens; None if there are none yet. Raises AuthFailed."""
         try:
             return msgspec.json.decode(self.path.read_bytes(), type=Kept)
         except FileNotFoundError:
@@ -51,7 +51,7 @@ class TokenFile:
             ) from None
 
     def write(self, content: Kept) -> None:
-        """Puts it in the place of what was there, on the disk, in one step. Raises Unavailable."""
+        """Replaces the file in one step, written through to the disk. Raises Unavailable."""
         draft = self.path.with_name(f"{self.path.name}.new")
         try:
             draft.unlink(missing_ok=True)
@@ -72,7 +72,7 @@ class TokenFile:
 
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[None]:
-        """Keeps every other process from exchanging the token meanwhile."""
+        """Locks the file, so that no other process exchanges the token meanwhile."""
         try:
             descriptor = os.open(self.path.with_name(f"{self.path.name}.lock"), os.O_WRONLY | os.O_CREAT, 0o600)
         except OSError as error:

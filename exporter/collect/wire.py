@@ -1,4 +1,4 @@
-"""What goes over a connection: parameters, bodies, links, and what goes wrong in words that hold no address."""
+"""Helpers for HTTP: parameters, bodies and links, and connection faults in words without addresses."""
 
 import os
 import ssl
@@ -22,21 +22,21 @@ def session() -> aiohttp.ClientSession:
 
 
 def linked(response: aiohttp.ClientResponse) -> dict[str, str]:
-    """The addresses of the header Link by what they are."""
+    """The addresses in the header Link, by relation (`next`)."""
     with suppress(ValueError):  # an address that is none
         return {rel: str(link["url"]) for rel, link in response.links.items()}
     return {}
 
 
 async def refusal(response: aiohttp.ClientResponse) -> bytes:
-    """The body of a refusal. The status counts even where that cannot be read."""
+    """The body of a refusal; empty if it cannot be read, because the status is what counts."""
     with suppress(aiohttp.ClientError, OSError, TooLarge):  # an OSError: TimeoutError, too
         return await read_body(response, "", LARGEST_REFUSAL)
     return b""
 
 
 async def read_body(response: aiohttp.ClientResponse, where: str, largest: int) -> bytes:
-    """The body, given up on as soon as it is too large (sizes are after decompression)."""
+    """The body; raises TooLarge as soon as it exceeds the limit (after decompression)."""
     body = bytearray()
     async for chunk in response.content.iter_chunked(64 * 1024):
         body += chunk
@@ -47,7 +47,7 @@ async def read_body(response: aiohttp.ClientResponse, where: str, largest: int) 
 
 
 def fault(error: Exception) -> str:
-    """What went wrong with a connection, in words without addresses."""
+    """A connection fault in words without addresses."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         return "the server's certificate is not trusted; name its certificate authority in ca_file"
     if isinstance(error, aiohttp.ClientPayloadError):
@@ -63,7 +63,7 @@ def fault(error: Exception) -> str:
 
 
 def repeated(params: Query | None) -> list[tuple[str, Scalar]] | None:
-    """The parameters in pairs, one that is repeated as several."""
+    """The parameters as pairs; a repeated one gives several."""
     if not params:
         return None
     return [

@@ -1,4 +1,4 @@
-"""The config file -> frozen dataclasses. Every mistake is found in one reading, each with its line and path."""
+"""Reads the config file into frozen dataclasses. All mistakes are found at once, each with its line and path."""
 
 import os
 import platform
@@ -41,7 +41,7 @@ from exporter.store.person import SHORTEST_KEY
 
 @dataclass(frozen=True, kw_only=True)
 class StoreSettings:
-    """Where the records are kept, and for how long."""
+    """Where records are kept, and for how long."""
 
     path: Path
     retention_seconds: int
@@ -72,7 +72,7 @@ def load(
     connectors: Mapping[str, Connector],
     environ: Mapping[str, str] = os.environ,
 ) -> Config:
-    """The config in a file. Raises strict.Mistakes with everything that is wrong."""
+    """The config in a file. Raises Mistakes, which hold everything that is wrong."""
     document, mistakes = strict_yaml.read_yaml(path)
     checker = Checker(document, mistakes)
     if document.data is None:
@@ -247,7 +247,7 @@ class _Loader:
     def _fits(
         self, whole: Whole, windows: list[tuple[str, int]], sources: list[Source], settings: Sequence[Setting]
     ) -> None:
-        """What is allowed, but hardly meant."""
+        """Warns of settings that are allowed but hardly intended."""
         names, longest = {name for name, _ in windows}, windows[-1]
         with_threshold = [setting for setting in settings if setting.has_threshold]
         spikes = {"1d" for setting in settings if setting.kpi.spike}
@@ -276,7 +276,7 @@ class _Loader:
                 )
 
     def _otlp(self, whole: Whole, data: Any) -> OtlpSettings | None:
-        """As written, even where the rest of the section is wrong: every mistake is to be found."""
+        """The OTLP settings; headers are read even if the rest of the section is wrong, to find every mistake."""
         headers: dict[str, str] = {}
         for part in ("headers", "header_files"):
             written = data.get(part) if isinstance(data, dict) else None

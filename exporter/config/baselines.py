@@ -1,4 +1,4 @@
-"""The section `baselines`, for every KPI or for one -> what a KPI is compared with."""
+"""Reads the section `baselines`, for every KPI or for one: what a KPI is compared with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ SEPARATE_LABELS = frozenset({"currency", "kind"})
 
 @dataclass(frozen=True)
 class ComparisonReader:
-    """Reads what KPIs are compared with; notes what is wrong. `common`: what is configured for every KPI."""
+    """Reads baselines and notes mistakes. `common`: the section for every KPI."""
 
     checker: Checker
     labels: Mapping[str, Sequence[str]]
@@ -36,7 +36,7 @@ class ComparisonReader:
             self._match(self.common, known, at)
 
     def of(self, kpi: Kpi, own: ComparisonSection | None, at: At) -> Baselines:
-        """What a KPI is compared with: as configured for it, else for every KPI beside what its declaration says."""
+        """The baselines of a KPI: its own section, or else the section for every KPI plus those that it declares."""
         if own is not None:
             self._own(kpi, own, at)
         chosen = own or self.common or ComparisonSection()
@@ -68,7 +68,7 @@ class ComparisonReader:
                 self.checker.unknown("label", label, known, (*at, "control", "match", i), owner=owner)
 
     def _has_days(self, kpi: Kpi) -> bool:
-        """Whether there are figures of a day, or of one moment."""
+        """Whether there are values of single days, or of the present."""
         return self.windows[0][1] == DAY or not kpi.windowed
 
     def _has_cohort(self, kpi: Kpi) -> bool:

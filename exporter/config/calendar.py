@@ -1,4 +1,4 @@
-"""The section `calendars` of the config -> calendars, with every mistake in them."""
+"""Reads the section `calendars` of the config."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""How a source is reached, from its entry in the config: address, credentials, certificates. Secrets stay unprinted."""
+"""Reads how to reach a source from its entry in the config: address, credentials, certificates. Secrets stay unprinted."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ PROTECTED = re.compile(r"https://|http://(localhost|127\.[0-9.]+|\[::1\])([:/]|$
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """Finds what the entries of one config name; notes what is missing."""
+    """Reads the secrets that entries of the config name, and notes what is missing."""
 
     checker: Checker
     folder: Path  # of the config: what relative paths are relative to
@@ -35,7 +35,7 @@ class Credentials:
     store: Path = Path("outcome.duckdb")  # what is kept for a source lies beside it
 
     def http(self, section: SourceSection, data: Mapping[str, Any], at: At, scheme: Scheme) -> HttpSettings:
-        """How to reach the source of one entry, whose platform wants credentials in this form."""
+        """The HTTP settings of one entry, for a platform that wants credentials in this form."""
         url = self.address(data, "url", at)
         auth = self._auth(data, at, scheme, section, url)
         if auth != NOBODY and not PROTECTED.match(url):
@@ -56,7 +56,7 @@ class Credentials:
         )
 
     def address(self, data: Mapping[str, Any], key: str, at: At) -> str:
-        """A URL, written or as ${NAME}; "" where there is none."""
+        """A URL, as written or from ${NAME}; "" if there is none."""
         text = data.get(key)
         if not isinstance(text, str):
             return ""
@@ -162,7 +162,7 @@ class GrantReader:
     url: str  # of the source
 
     def grant(self, section: AuthSection, data: Mapping[str, Any], at: At) -> Grant | None:
-        """How tokens are had; None after noting what is wrong."""
+        """The grant that gets tokens; None after noting mistakes."""
         before = len(self.of.checker.mistakes)
         method = section.method
         self._fits(method, data, at)
@@ -184,7 +184,7 @@ class GrantReader:
         return self._refreshing(client, found["refresh_token"], data) if method == "refresh_token" else client
 
     def _fits(self, method: str, data: Mapping[str, Any], at: At) -> None:
-        """Notes what a method lacks, and what is given that it does not use."""
+        """Notes the keys that a method needs but lacks, and those that it does not use."""
         need = NEEDS[method]
         for key in need.needs:
             names = (key, f"{key}_file") if key in SECRETS else (key,)
@@ -252,7 +252,7 @@ class GrantReader:
 
 
 def possible(url: str) -> bool:
-    """Whether there can be such a host and port at all."""
+    """Whether host and port are possible at all."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

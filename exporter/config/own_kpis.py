@@ -1,4 +1,4 @@
-"""KPIs that users define in the section `kpis` of the config, with the words of our own catalogue."""
+"""Reads KPIs that users define in the section `kpis` of the config, with the keys of our own catalogue."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,14 +24,14 @@ KEYS = {each.alias or name for name, each in Kpi.model_fields.items()} - KpiSect
 
 @dataclass
 class DefinitionReader:
-    """Reads the definitions of one config; notes what is wrong."""
+    """Reads the definitions of one config and notes mistakes."""
 
     checker: Checker
     shipped: Mapping[str, Kpi]
     names: list[str] = field(default_factory=list)  # of everything that is meant to be a definition
 
     def kpis(self, data: Any) -> dict[str, Kpi]:
-        """Every KPI that is well defined, each after those it is made of."""
+        """Every KPI without mistakes, each after its parts."""
         entries = (
             {name: body for name, body in data.items() if isinstance(body, dict)} if isinstance(data, dict) else {}
         )
@@ -97,7 +97,7 @@ class DefinitionReader:
         return kpi if kpi and self.checker.clean(at) else None
 
     def _fields(self, body: Mapping[str, Any], at: At) -> dict[str, Any]:
-        """The fields it needs, which are told by name."""
+        """The fields it needs, which users give by name."""
         declared = {f"{field.record}.{field.name}": field for each in self.shipped.values() for field in each.fields}
         names = body.get("fields", [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -110,7 +110,7 @@ class DefinitionReader:
         return {"fields": [declared[name] for name in full.values() if name in declared]}
 
     def _in_order(self, kpis: Mapping[str, Kpi]) -> list[Kpi]:
-        """Parts before what is made of them; what is made of itself is a mistake."""
+        """The KPIs in an order in which parts come first; notes a KPI that is computed from itself."""
         below = {name: {*made_of(kpi)} & kpis.keys() for name, kpi in kpis.items()}
         try:
             return [kpis[name] for name in TopologicalSorter(below).static_order()]
@@ -123,12 +123,12 @@ class DefinitionReader:
 
 
 def siblings(facts: str, shipped: Mapping[str, Kpi]) -> list[Kpi]:
-    """The shipped KPIs that count the rows of some facts."""
+    """The shipped KPIs that count the same rows."""
     return [each for each in shipped.values() if each.facts == facts and each.kind != "derived"]
 
 
 def _fed(kpi: Kpi, kpis: Mapping[str, Kpi], shipped: Mapping[str, Kpi], columns: Columns) -> dict[str, Any]:
-    """Which records a KPI is made from, and which labels its facts cannot have."""
+    """The records from which a KPI is computed, and the labels that its rows cannot have."""
     below = [kpis[name] for name in made_of(kpi) if name in kpis]
     needs = dict.fromkeys((*kpi.needs, *(record for part in below for record in part.needs)))
     takes_in = set(_taken_in(kpi, shipped, columns)).union(*(part.uses for part in below))
@@ -150,7 +150,7 @@ def _taken_in(kpi: Kpi, shipped: Mapping[str, Kpi], columns: Columns) -> Iterato
 
 
 def _counted(kpi: Kpi, columns: Columns) -> set[str]:
-    """The columns that decide about its figures."""
+    """The columns that decide about its values."""
     read = (expression for _, expression in expressions(kpi, columns[kpi.facts]) if isinstance(expression, Expression))
     times = {time for time in (kpi.placed_by, kpi.numerator_placed_by) if time}
     return times.union(*(each.columns for each in read))

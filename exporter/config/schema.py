@@ -1,7 +1,7 @@
-"""What editors need to complete and check files as they are written: JSON Schema of the config and of KPI files.
+"""JSON Schema of the config and of KPI files, with which editors complete and check them.
 
-Made from the models that read them. A schema says which keys and words there are; what only makes sense together
-is told by `outcome-exporter check`.
+It is generated from the models that read them. A schema gives the keys and words; what only makes sense together
+is checked by `outcome-exporter check`.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""What the config file may say, section by section. A field is a key; deploy/config.example.yaml explains each."""
+"""The sections of the config file. A field is a key; deploy/config.example.yaml explains each."""
 
 import re
 from collections.abc import Mapping

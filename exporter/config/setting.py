@@ -1,4 +1,4 @@
-"""The section `kpis` of the config + the catalogue -> what to evaluate: parameters, thresholds, owners."""
+"""Combines the section `kpis` of the config with the catalogue: parameters, thresholds, owners."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from exporter.records.labels import LABELS
 
 @dataclass(frozen=True)
 class SettingReader:
-    """Reads the KPIs of one config; notes what is wrong."""
+    """Reads the KPIs of one config and notes mistakes."""
 
     checker: Checker
     labels: Mapping[str, Sequence[str]]
@@ -32,7 +32,7 @@ class SettingReader:
     min_coverage: float = MIN_COVERAGE
 
     def settings(self, data: Any) -> tuple[Setting, ...]:
-        """Every KPI that is not switched off, as configured."""
+        """The settings of every KPI that is not switched off."""
         written: Mapping[str, Any] = {}
         if isinstance(data, dict):
             written = data
@@ -136,7 +136,7 @@ class SettingReader:
 
 
 def predicate_columns(record: str) -> dict[str, expression.ColumnKind]:
-    """What a user's condition may look at: what describes a record, never what becomes of it."""
+    """The columns that a user's condition may use: those that describe a record, never its outcome."""
     columns = COLUMNS[RECORDS[record]]
     names = (*LABELS[record], *marked(RECORDS[record], "fixed"))
     return {name: "boolean" if columns[name].kind == "boolean" else "text" for name in names}
@@ -155,10 +155,10 @@ def _sql(param: Param, value: Any, columns: Mapping[str, expression.ColumnKind])
 
 
 def _merged(below: Threshold, above: LevelsSection) -> Threshold:
-    """Thresholds with those written in the config over them."""
+    """Thresholds, overridden by those in the config."""
     return below.model_copy(update=_written(above))
 
 
 def _written(levels: LevelsSection) -> dict[str, float | None]:
-    """Severity -> what the config says of it; null switches it off."""
+    """Severity -> threshold in the config; None switches it off."""
     return {key: getattr(levels, key) for key in ("warning", "critical") if key in levels.model_fields_set}

@@ -49,7 +49,7 @@ WORDS = {
 
 
 class Checker:
-    """Reads parts of one document and gathers what is wrong with them."""
+    """Reads parts of one document and collects the mistakes."""
 
     def __init__(self, document: Document, mistakes: Sequence[Mistake] = ()) -> None:
         self.document = document
@@ -64,7 +64,7 @@ class Checker:
             self.mistakes.append(mistake)
 
     def read(self, shape: type[T], data: Any, at: At) -> T | None:
-        """The data as `shape`, after noting what is wrong; faulty keys are left out, so that the rest can be read."""
+        """The data as `shape`, after noting mistakes; faulty keys are left out, so that the rest can be read."""
         data = self._known_keys(shape, data, at)
         try:
             return TypeAdapter(shape).validate_json(to_json(data), strict=True)

@@ -1,4 +1,4 @@
-"""One entry of `sources` in the config -> a source ready to be polled; every mistake is noted with its line."""
+"""Reads one entry of `sources` in the config into a source ready to be polled."""
 
 import dataclasses
 import hashlib
@@ -49,7 +49,7 @@ class Reader:
     calendars: Collection[str] = ()
 
     def source(self, data: Any, at: At) -> Source | None:
-        """The source of one entry, or None after noting what is wrong."""
+        """The source of one entry; None after noting mistakes."""
         if not isinstance(data, dict):
             self.checker.wrong(at, "this is not a mapping; write name: ..., type: ... and so on")
             return None
@@ -146,7 +146,7 @@ class Reader:
 
 
 def _fed(connector: Connector, options: Any) -> RecordTypes:
-    """The records a source feeds: those of its connector, or the one named by its option `record`."""
+    """The record types that a source brings: those of its connector, or the one named by its option `record`."""
     record = getattr(options, "record", None)
     return (RECORDS[record],) if record else tuple(connector.RECORDS)
 

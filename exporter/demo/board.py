@@ -1,4 +1,4 @@
-"""The demo's table of figures, read from what the exporter serves: as anybody could who scrapes it."""
+"""The demo's table of values, read from /metrics, as any scraper could."""
 
 import re
 from collections import defaultdict

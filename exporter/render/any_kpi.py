@@ -1,4 +1,4 @@
-"""The view "Any KPI": whichever KPI the reader chooses, one of a user's own too, in queries that know only its name."""
+"""The view "Any KPI": any KPI that the reader chooses, own ones too, in queries that know only its name."""
 
 from collections.abc import Iterator, Mapping
 

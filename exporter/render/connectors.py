@@ -1,4 +1,4 @@
-"""What users should know of each connector: from its header, options and sample, for the terminal and as a page.
+"""What users need to know about each connector, from its docstring, options and sample, for the terminal and as a page.
 
 `about` gathers it; `page` makes exporter/connectors/README.md of it, `cli.about` text.
 """

@@ -1,4 +1,4 @@
-"""The catalogue -> exporter/kpis/README.md: what every figure means, and every series it is published as."""
+"""Generates exporter/kpis/README.md from the catalogue: what every KPI means, and the series it has."""
 
 from collections.abc import Iterator, Mapping
 

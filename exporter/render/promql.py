@@ -1,4 +1,4 @@
-"""Pieces of PromQL that rules and panels share: replicas collapsed, parts summed, the Wilson interval of the sums."""
+"""PromQL shared by rules and panels: collapsing replicas, summing parts, the Wilson interval of the sums."""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""What a view may say: rows of panels, most of them KPIs in one form; dashboards/views/*.yaml are read here."""
+"""Reads dashboards/views/*.yaml. A view has rows of panels, most of which show a KPI in one form."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

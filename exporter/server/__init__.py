@@ -1,4 +1,4 @@
-"""HTTP in: pages, metrics, health, reload, JSON; over TCP and on a socket beside the store."""
+"""The HTTP server: metrics, pages, health, reload and JSON; over TCP and on a socket beside the store."""
 
 import asyncio
 import logging
@@ -68,7 +68,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surface:
-    """What the server shows. Everything is asked for when a request comes."""
+    """Gives the server what it shows, at the time of each request."""
 
     publisher: Publisher
     version: str

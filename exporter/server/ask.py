@@ -1,4 +1,4 @@
-"""Asks the exporter that has a store open, on the socket beside it."""
+"""Asks the running exporter that has a store open, on the socket beside the store."""
 
 from contextlib import suppress
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How many connections there may be at once, and who makes room when there are more.
+"""Limits the number of simultaneous connections, and decides which one makes room for a new one.
 
 They are counted where they are accepted: a client that never ends its TLS handshake, or its first line, has a place
 too. When all are taken, a newcomer gets the place of a connection that waits for nothing of ours, of the address that

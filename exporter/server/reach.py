@@ -1,4 +1,4 @@
-"""Where the server is reached: its own paths, the address that a proxy gives it, and what comes through a proxy.
+"""The addresses of the server: its own paths, the URL that a proxy gives it, and requests that come through a proxy.
 
 `--web.external-url` and `--web.route-prefix` mean what they mean to Prometheus: the path of the first is the prefix of
 every route unless the second says otherwise.

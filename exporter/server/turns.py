@@ -1,4 +1,4 @@
-"""Whose turn it is where work is done one at a time: each address in turn, and of each the newest and the oldest.
+"""Takes turns where work is done one at a time: addresses alternate, and of each its newest and oldest request.
 
 Of hundreds that wait at one address most are one who tries things out: whoever comes new is not to wait for all of
 them, and whoever has come long ago is not to wait for ever.

@@ -1,4 +1,4 @@
-"""What the pages for people say: every KPI in words, and where a figure comes from."""
+"""Data for the HTML pages: every KPI in words, and the explanation of a value."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The database: tables made from the record types, upsert, cursors, retention.
+"""The store: tables for the record types, upsert, cursors, retention.
 
 One file, one writer. A page of records and the cursor that goes with it are one transaction.
 Instants are stored as UTC without a zone.

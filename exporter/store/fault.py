@@ -1,4 +1,4 @@
-"""What can be wrong with the store's file: one error class each, its text naming path, fault and fix."""
+"""Faults of the store's file: an error class for each, whose text names path, fault and remedy."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The file of a store: how it comes into being, what is checked when it is opened, how an older one is changed."""
+"""The file of a store: how it is created, what is checked when it is opened, and how older formats are migrated."""
 
 import os
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Baselines that were computed once: kept in the store beside the records, and longer than they."""
+"""Fixed baselines, computed once and kept in the store for longer than the records."""
 
 import json
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ Part = tuple[str, bool, tuple[tuple[str, str], ...], float, float | None]
 
 @dataclass(frozen=True, slots=True)
 class FrozenBaseline:
-    """The figures of one KPI over a period, or of those it is made of, under the definition they were computed by."""
+    """The figures of one KPI over a period (or of its parts), with the definition by which they were computed."""
 
     kpi: str
     fingerprint: str

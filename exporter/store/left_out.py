@@ -1,4 +1,4 @@
-"""What could not be read, kept across runs: one row for each fault of each item, until the item can be read.
+"""Faults that could not be read, kept across runs: a row for each fault of each item, until the item can be read.
 
 Bounded by source: what is beyond that is not told apart any more, and the summary says "at least".
 """
@@ -28,7 +28,7 @@ class Since(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Something left out, and the team whose it is, as far as that can be told."""
+    """Something that was left out, and its team if that is known."""
 
     what: LeftOut
     team: str | None = None

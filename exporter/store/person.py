@@ -1,4 +1,4 @@
-"""How people are named in the store: by a hash under a key that lies outside of it."""
+"""Names of people in the store: a hash, under a key that is kept outside of it."""
 
 import glob
 import hashlib

@@ -1,4 +1,4 @@
-"""When records are old enough to be deleted: never on one reading of a clock, never many at once, and said."""
+"""Deletes old records: never because of one reading of a clock, never many at once, and always logged."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""Writes the file of a store anew, so that nothing that was deleted can be read in it any more.
+"""Rewrites the file of a store, so that nothing that was deleted can be read in it any more.
 
 A database leaves deleted rows where they are until their place is needed. What is left is copied into a new file, which
 then takes the place of the old one in one step: being killed at any moment leaves a whole file, the old or the new.

@@ -1,4 +1,4 @@
-"""What is remembered of each source: how far it was read, and since when all of it is there."""
+"""The state of each source: how far it was read, and since when its history is complete."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ AHEAD = timedelta(days=1)  # how far the clock of a platform may be ahead of our
 
 @dataclass(frozen=True, slots=True)
 class SyncState:
-    """What is remembered of the reading of a source between polls, and over a restart."""
+    """The state of a source between polls and across restarts."""
 
     cursor: Mapping[str, Any]
     complete: bool  # the first full sync is done
@@ -42,7 +42,7 @@ def make(db: Database) -> None:
 
 
 def of(db: Database, source: str) -> SyncState:
-    """How a source stands; as one that was never read where it is not known."""
+    """The state of a source; an unknown one has never been read."""
     rows = db.execute(
         "select cursor, complete, fingerprint, last_success, whole_since, coalesce(anew, false),"
         " coalesce(memory, '{}'), coalesce(revision, 1), coalesce(rereading, false) from source_state where source = ?",

@@ -1,4 +1,4 @@
-"""How a source stands: what evaluation, explanations, pages and health read of it. Made in collect.status."""
+"""The status of a source, as evaluation, explanations, pages and health read it. collect.status creates it."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from exporter.records.unreadable import MOST_UNREAD, Summary
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceStatus:
-    """Which records a source feeds, and whether what it has brought is complete, fresh and readable.
+    """The record types that a source brings, and whether its data is complete, fresh and readable.
 
     `stale`: it had not answered for too long, at the instant for which this was made (see `as_of`). `whole_since`: from
     when on its history is whole. `most_unread`: the share of its records in a window that may be lost, because they
@@ -34,10 +34,10 @@ class SourceStatus:
 
     @property
     def unreadable(self) -> bool:
-        """Whether more of its records are lost than may be."""
+        """Whether more of its records are lost than its limit allows."""
         return self.unread.share > self.most_unread
 
     def as_of(self, at: datetime) -> Self:
-        """The same, stale or not at another instant."""
+        """The same status, with `stale` as of another time."""
         longest = timedelta(seconds=min(self.max_staleness_seconds, timedelta.max.total_seconds() / 2))
         return replace(self, stale=self.last_success is None or at - self.last_success > longest)

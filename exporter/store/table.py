@@ -1,4 +1,4 @@
-"""One table for each record type: its columns, and how a page of records gets into it."""
+"""The table of a record type: its columns, and how a page of records is written to it."""
 
 import zlib
 from collections.abc import Callable, Collection, Iterable, Sequence
