@@ -1,4 +1,4 @@
-"""Reads how to reach a source from its entry in the config: address, credentials, certificates. Secrets stay unprinted."""
+"""Reads how to reach a source from its config entry: address, credentials, certificates. Secrets are never printed."""
 
 import hashlib
 import os
