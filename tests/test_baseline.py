@@ -346,7 +346,7 @@ def test_a_changed_definition_without_its_records_is_withdrawn_and_said_once(
     [
         (FEED, JANUARY.ends_at + timedelta(hours=23), "period_not_over"),
         (replace(FEED, whole_since=JANUARY.begins_at + timedelta(seconds=1)), AT, "no_history"),
-        (replace(FEED, complete=False), AT, "initial_sync"),
+        (replace(FEED, complete=False, whole_since=NEVER), AT, "initial_sync"),
         (replace(FEED, stale=True), AT, "stale_source"),
     ],
 )

@@ -3,7 +3,7 @@
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from exporter.base.clock import NEVER
 from exporter.catalogue import kpi
 from exporter.catalogue.kpi import Threshold
 from exporter.evaluation import facts_schema
@@ -96,7 +97,11 @@ FEEDS = [SourceStatus(source="s", records=frozenset(LABELS))]
 
 
 def evaluated(
-    folder: Path, pages: Sequence[Sequence[Record]], at: datetime, labels: Mapping[str, Sequence[str]] = LABELS
+    folder: Path,
+    pages: Sequence[Sequence[Record]],
+    at: datetime,
+    labels: Mapping[str, Sequence[str]] = LABELS,
+    sources: Sequence[SourceStatus] = FEEDS,
 ) -> Evaluation:
     path = folder / "store.duckdb"
     path.unlink(missing_ok=True)
@@ -104,7 +109,7 @@ def evaluated(
         for page in pages:
             store.write("s", page, {})
         with store.reading() as reader:
-            return evaluate(reader, replace(plan(labels), costs=COSTS), at, FEEDS)
+            return evaluate(reader, replace(plan(labels), costs=COSTS), at, sources)
 
 
 def history(seed: int, count: int = 400) -> list[Record]:
@@ -581,13 +586,43 @@ def test_what_no_window_reaches_changes_nothing(tmp_path: Path, seed: int) -> No
     assert steady(evaluated(tmp_path, [records], AT)) == steady(evaluated(tmp_path, [records, ancient], AT))
 
 
+def happened_since(records: Sequence[Record], since: datetime) -> list[Record]:
+    """What a source has brought that is whole since then: what has a later time, or no end, and what belongs to it."""
+
+    def recent(record: Record) -> bool:
+        ends = ("resolved_at", "abandoned_at", "finished_at", "deployed_at", "won_at", "lost_at", "occurred_at")
+        names = [f.name for f in fields(record) if f.name.endswith("_at")]
+        known = {name: moment for name in names if (moment := getattr(record, name, None))}
+        if isinstance(record, Activity) and record.day:
+            known["day_end_at"] = record.day + timedelta(days=1)
+        ended = not any(hasattr(record, name) for name in ends) or not known.keys().isdisjoint(ends)
+        return not ended or not known or max(known.values()) > since
+
+    roots = {record.root_id for record in records if isinstance(record, Run) and recent(record)}
+    return [record for record in records if recent(record) or (isinstance(record, Run) and record.root_id in roots)]
+
+
+def test_windows_that_a_first_sync_has_read_already_have_the_values_they_keep(tmp_path: Path) -> None:
+    records, since = history(17, 200), AT - timedelta(seconds=WINDOWS["30d"])
+    syncing = SourceStatus(source="s", records=frozenset(LABELS), complete=False, whole_since=since)
+    early = evaluated(tmp_path, [happened_since(records, since)], AT, sources=[syncing])
+    later = evaluated(tmp_path, [records], AT)
+    waits = {**early.waiting, **dict.fromkeys(early.absent, frozenset(WINDOWS))}
+
+    ready = [f for f in later.figures if f.window and f.window not in waits.get(f.kpi, ())]
+
+    assert {f.window for f in ready} == {"1d", "7d", "30d"}
+    assert len({f.kpi for f in ready}) > 60
+    assert steady(early) == steady(replace(later, figures=tuple(ready)))
+
+
 def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
     sources = [
-        SourceStatus(source="a", records=frozenset({"run"}), complete=False),
+        SourceStatus(source="a", records=frozenset({"run"}), complete=False, whole_since=NEVER),
         SourceStatus(source="b", records=frozenset({"booking"}), stale=True),
         SourceStatus(source="c", records=frozenset({"request"})),
         SourceStatus(source="d", records=frozenset({"change"})),
-        SourceStatus(source="e", records=frozenset({"incident"}), complete=False),
+        SourceStatus(source="e", records=frozenset({"incident"}), complete=False, whole_since=NEVER),
     ]
     with Store.open(tmp_path / "store.duckdb") as store:
         store.write("b", [Booking(id="1", starts_at=AT, outcome="no_show")], {})

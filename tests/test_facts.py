@@ -97,6 +97,7 @@ def test_columns_that_a_header_names_are_there(name: str) -> None:
     main, columns = facts(name).main, facts_schema.columns()[name]
 
     named = {*main.placed_by, *main.changes, *main.money, *(c for param in main.params for c in param.columns)}
+    named |= main.looks_back or set()
     assert sorted(named - columns.keys()) == []
     assert {column: columns[column] for column in main.placed_by} == dict.fromkeys(main.placed_by, "time")
     assert {column: columns[column] for column in main.money} == dict.fromkeys(main.money, "number")
@@ -141,6 +142,13 @@ def test_a_header_is_read() -> None:
     [macro] = read("x", "-- For people: not read.\n-- money: cost, spent\n" + GOOD).macros.values()
 
     assert macro == Macro("x_facts", "instant", ("run",), money=("cost", "spent"))
+
+
+@pytest.mark.parametrize(("said", "columns"), [("a, b", {"a", "b"}), ("nothing", set()), (None, None)])
+def test_facts_look_back_for_all_their_columns_unless_they_say_for_which(said: str | None, columns: object) -> None:
+    [macro] = read("x", (f"-- looks back: {said}\n" if said else "") + GOOD).macros.values()
+
+    assert macro.looks_back == columns
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ from exporter.catalogue.kpi import labels_of
 from exporter.evaluation.compiled import compile_plan, narrowed
 from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Figure
-from exporter.evaluation.instant import evaluate, unfits, with_configured
+from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Period, Plan, Setting
+from exporter.evaluation.readiness import unfits, with_configured
 from exporter.store import FrozenBaseline, Store
 from exporter.store.status import SourceStatus
 
@@ -102,7 +103,10 @@ def length(period: Period) -> int:
 def obstacle(plan: Plan, setting: Setting, period: Period, sources: Sequence[SourceStatus]) -> str | None:
     """Why a period cannot be computed now: a source is incomplete, stale, or does not reach back that far."""
     name = setting.kpi.name
-    why = unfits(narrowed(plan, {name}), with_configured(plan, sources)).get(name)
+    records = compile_plan(plan).by_name[name].records
+    if not all(source.complete for source in sources if source.records & records):
+        return "initial_sync"  # it is kept for good
+    why = unfits(narrowed(plan, {name}), period.ends_at, with_configured(plan, sources)).get(name)
     return why or ("no_history" if reach(plan, name, sources) > period.begins_at else None)
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from exporter.base import duration
 from exporter.baselines.frozen import Fixed, Reasons, reach
 from exporter.catalogue.kpi import Kpi
-from exporter.evaluation.compiled import narrowed
+from exporter.evaluation.compiled import compile_plan, narrowed
 from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation, Figure, Past
 from exporter.evaluation.instant import DAY, evaluate
@@ -144,8 +144,10 @@ def within_reach(ask: Ask, plan: Plan, sources: Sequence[SourceStatus], reasons:
     """A request without the KPIs whose records do not go back that far; these get a reason."""
     begin = ask.at - timedelta(seconds=ask.seconds)
     short = {name for name in ask.kpis if reach(plan, name, sources) > begin}
+    by_name = compile_plan(plan).by_name
     for name in short:
-        reasons[name, ask.kind].add("no_history")
+        syncing = any(not source.complete for source in sources if source.records & by_name[name].records)
+        reasons[name, ask.kind].add("initial_sync" if syncing else "no_history")
     return replace(ask, kpis=ask.kpis - short)
 
 

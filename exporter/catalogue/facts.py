@@ -16,7 +16,8 @@ are the same at any instant."""
 Scope = Literal["shared", "longest", "general"]
 """Whose value of a parameter facts know. shared: that of the shipped KPI which has it. longest: each KPI has its own,
 and facts look as far as the longest. general: one of the whole config."""
-KEYS = ("rows", "placed by", "from", "params", "changes", "money")
+NOTHING = "nothing"
+KEYS = ("rows", "placed by", "from", "params", "changes", "money", "looks back")
 
 
 class HeaderError(ValueError):
@@ -44,7 +45,10 @@ class ColumnChange:
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """A table macro of a facts file: its header. `reads`: tables, `inventory` and other macros."""
+    """A table macro of a facts file: its header. `reads`: tables, `inventory` and other macros.
+
+    `looks_back`: columns for which a row needs records that were over before it; None: it may be any.
+    """
 
     name: str
     rows: Rows
@@ -53,6 +57,7 @@ class Macro:
     params: tuple[Param, ...] = ()
     changes: Mapping[str, ColumnChange] = field(default_factory=dict)
     money: tuple[str, ...] = ()
+    looks_back: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,9 @@ def _macro(file: str, number: int, name: str, header: list[tuple[int, str, str]]
         params=tuple(_param(place, value) for place, value in given["params"]),
         changes={column: change for place, value in given["changes"] for column, change in _changes(place, value)},
         money=tuple(column for _, value in given["money"] for column in _names(value)),
+        looks_back=frozenset(name for _, value in given["looks back"] for name in _names(value) if name != NOTHING)
+        if given["looks back"]
+        else None,
     )
 
 

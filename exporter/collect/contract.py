@@ -67,6 +67,11 @@ something more, such as an incident, an option says (`Which` of exporter.collect
 record where the column is vital (see exporter.records), else the value; both are counted and told of. What is asked
 beside items is read by `client.learnt`.
 
+**Recent first**: a first sync that takes hours reads backwards, and says in `Page.whole_since` how far it is: windows
+that begin later have values then, long before the sync is done. Whole is what has happened since: all that was opened,
+changed or ended, with what belongs to it (such as earlier attempts), and all that is still open. A poll that ends
+before the past is read should have read first what is new, so that nothing is stale meanwhile.
+
 **Deleted** items are named in `Page.gone` where the platform tells of them. Where it does not, list their ids now and
 then with `swept` of exporter.collect.sweep: what several lists in a row have missed is deleted from the store.
 
@@ -79,6 +84,7 @@ raise StartOver: exporter.collect.recent sees that. Where the platform calls it 
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Any, Protocol
 
 from exporter.collect.auth import BEARER, Scheme
@@ -103,6 +109,9 @@ class Page:
     `anew`: scopes (see `Client.each`) that are read from their beginning with this page; what was left out of them
     before is forgotten.
     `sweep`: a part of the ids that the platform has now (see exporter.collect.sweep).
+    `whole_since`: with this page everything is there that has happened from this instant on, and the past before it is
+    still to come, in this poll or in others. The first sync ends with the poll that has said an instant not later than
+    `client.since`, or none at all.
     `total`: how many items the whole poll will bring, where the platform says so (for progress only).
     """
 
@@ -112,6 +121,7 @@ class Page:
     total: int | None = None
     anew: Sequence[str] = ()
     sweep: Sweep | None = None
+    whole_since: datetime | None = None
 
 
 class Poll(Protocol):

@@ -31,6 +31,7 @@ from exporter.records import Json, record_name
 from exporter.records.unreadable import LeftOut, key_of
 from exporter.store import Store, StoreError
 from exporter.store.left_out import Noted
+from exporter.store.state import Ready
 from exporter.store.status import SourceStatus
 
 Given = TypeVarTuple("Given")
@@ -104,11 +105,11 @@ async def poll_once(
     error = next(filter(None, errors), None)
     took = clock() - began
     if error is None:
-        health.sources.succeeded(source.name, at, took)
+        health.sources.succeeded(source.name, at, took, complete=poll.complete)
         return Outcome(poll.records, poll.changed)
     reason, text = _fault(error)
     if isinstance(error, Partial):
-        health.sources.partial(source.name, reason, at, took)
+        health.sources.partial(source.name, reason, at, took, complete=poll.complete)
     else:
         health.sources.failed(source.name, reason, took)
     return Outcome(poll.records, poll.changed, reason, text, _until(error, at + timedelta(seconds=took)))
@@ -181,6 +182,8 @@ class _Poll:
         self.observer = health.sources.observer(source.name)
         self.records = self.changed = 0
         self.first, self.anew = True, False
+        self.complete = False
+        self.ready_since: datetime | None = None  # how far back a first sync has read
         self.swept = set[str]()  # records whose sweeps have ended
         self.expected: int | None = None
         self.waiting: deque[_Waiting] = deque()
@@ -191,6 +194,7 @@ class _Poll:
         begin = partial(self.store.begin, revision=source.revision)
         state = await self._in_thread(begin, source.name, source.fingerprint, at)
         self.first, self.anew = not state.complete or state.rereading, state.anew
+        self.complete, self.ready_since = state.complete, state.ready_since
         if state.rereading and self.metrics.first_rereading(source.name):
             text = "source %s: what its items mean was corrected; all is read again, the figures before stay until then"
             logger.warning(text, source.name)
@@ -211,7 +215,11 @@ class _Poll:
             raise NotUnderstood(f"the poll did not end within {seconds:g} s") from None
         # A first sync of several polls asked from different instants on: the last of them holds for all.
         whole_since = BEGINNING if needs(source.connector).reads_all else since
-        await self._in_thread(self.store.succeeded, source.name, at, whole_since)
+        if state.complete or self.ready_since is None or self.ready_since <= whole_since:
+            await self._in_thread(self.store.succeeded, source.name, at, whole_since)
+            self.complete = True
+        else:
+            await self._in_thread(self.store.went_on, source.name, at)
         if self.partial:
             raise self.partial
 
@@ -332,8 +340,11 @@ class _Poll:
         sweeps = [
             part.part([mapping.id_of(id_, self.store.person) for id_ in part.ids], ended=part.ended) for part in parts
         ]
+        told = next((page.whole_since for page in reversed(pages) if page.whole_since), None)
+        ready = Ready(told, self.at) if told else None
+        self.ready_since = told or self.ready_since
         changed = self.store.write(
-            source.name, records, pages[-1].cursor, gone=gone, at=at, memory=memory, sweeps=sweeps
+            source.name, records, pages[-1].cursor, gone=gone, at=at, memory=memory, sweeps=sweeps, ready=ready
         )
         self.swept |= {record_name(kind) for part in sweeps if part.ended for kind in part.of}
         for name, moment in self.store.newest_of(records, self.at).items():

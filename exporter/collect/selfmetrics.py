@@ -278,18 +278,18 @@ class SourceMetrics:
         self._synced.labels(source).set(items)
         self._expected.labels(source).set(expected or 0)
 
-    def succeeded(self, source: str, at: datetime, seconds: float) -> None:
+    def succeeded(self, source: str, at: datetime, seconds: float, *, complete: bool = True) -> None:
         self._ended(source, seconds, well=True)
-        self.restored(source, complete=True, last_success=at)
+        self.restored(source, complete=complete, last_success=at)
 
     def failed(self, source: str, reason: str, seconds: float) -> None:
         self._ended(source, seconds, well=False)
         self._failures.labels(source, reason).inc()
 
-    def partial(self, source: str, reason: str, at: datetime, seconds: float) -> None:
+    def partial(self, source: str, reason: str, at: datetime, seconds: float, *, complete: bool = True) -> None:
         """A poll has brought all but some parts that cannot be read now."""
         self.failed(source, reason, seconds)
-        self.restored(source, complete=True, last_success=at)
+        self.restored(source, complete=complete, last_success=at)
 
     def _ended(self, source: str, seconds: float, *, well: bool) -> None:
         self._up.labels(source, self._watched[source].kind).set(well)

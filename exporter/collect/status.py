@@ -12,12 +12,14 @@ from exporter.store.status import SourceStatus
 def status(source: Source, store: Store, at: datetime) -> SourceStatus:
     """The status of a source at a time, as the store knows it now."""
     state = store.source(source.name)
+    # Under another fingerprint what is stored is not yet what is configured.
+    ours = state.fingerprint == source.fingerprint
+    ready_since = state.ready_since if ours and state.revision == source.revision else None
     return SourceStatus(
         source=source.name,
         records=frozenset(map(record_name, source.records)),
-        # Under another fingerprint what is stored is not yet what is configured.
-        complete=state.complete and state.fingerprint == source.fingerprint,
-        whole_since=state.whole_since or NEVER,
+        complete=state.complete and ours,
+        whole_since=(state.whole_since if state.complete and ours else ready_since) or NEVER,
         most_unread=source.most_unread,
         max_staleness_seconds=source.max_staleness_seconds,
         noun=source.noun,

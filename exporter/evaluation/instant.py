@@ -22,6 +22,7 @@ from exporter.evaluation.derived import derive
 from exporter.evaluation.figure import Evaluation, Figure, Key, Lost
 from exporter.evaluation.loss import loss, losses, unreadable
 from exporter.evaluation.plan import Plan
+from exporter.evaluation.readiness import unfits, waiting, with_configured
 from exporter.evaluation.rows import rows_of, segment_value, timestamp, under_each
 from exporter.evaluation.stats import Distribution
 from exporter.store.status import SourceStatus
@@ -36,7 +37,7 @@ Exact = Any
 def evaluate(connection: Connection, plan: Plan, at: datetime, sources: Sequence[SourceStatus]) -> Evaluation:
     """Every figure at the time `at`. `connection`: one for reading the store; temporary views are created in it."""
     sources = with_configured(plan, sources)
-    absent = unfits(plan, sources)
+    absent = unfits(plan, at, sources)
     figures: list[Figure] = []
     counted = countable(compile_plan(plan), absent)
     prepare(connection, plan, at, sources, {each.kpi.facts for each in counted})
@@ -72,10 +73,13 @@ def concluded(
     """The evaluation: withdraws counted figures for which fields or records are missing, then adds derived ones."""
     compiled = compile_plan(plan)
     fit = [measure for name, measure in compiled.by_name.items() if name not in absent]
-    about = {check.about for check in compiled.checks if check.kpis - absent.keys()}
+    about = {check.about: kpis for check in compiled.checks if (kpis := check.kpis - absent.keys())}
+    waits = waiting(plan, at, sources)
     counted = without_needless(counted)
-    coverage = tuple(f for f in counted if f.kpi == COVERAGE and subject(f) in about)
-    unattributed = tuple(f for f in counted if f.kpi == UNATTRIBUTED and subject(f) in about)
+    # How far KPIs can be believed in a window is known where one of them is.
+    beside = [f for f in counted if any(f.window not in waits.get(kpi, ()) for kpi in about.get(subject(f), ()))]
+    coverage = tuple(f for f in beside if f.kpi == COVERAGE)
+    unattributed = tuple(f for f in beside if f.kpi == UNATTRIBUTED)
     windows = compiled.windows
     withheld = withdrawn(fit, windows, coverage)
     of_each = {each.name: loss(each, sources, by_source) for each in fit}
@@ -85,6 +89,8 @@ def concluded(
     def published(computed: Iterable[Figure]) -> list[Figure]:
         stays: list[Figure] = []
         for figure in computed:
+            if figure.window in waits.get(figure.kpi, ()):
+                continue
             if unreadable(figure, of_each[figure.kpi], windows[-1]):
                 dropped.add(figure.kpi)
             elif not withheld.holds(figure):
@@ -102,11 +108,9 @@ def concluded(
     illegible = {
         name for name, each in lost.items() if each.of_all or each.of_every or dropped & compiled.by_name[name].names
     }
-    missing = {
-        name: "unreadable" if name in illegible else "field_missing" if name in lacking else "no_records"
-        for name in (each.name for each in fit)
-        if name not in present
-    }
+    why = dict.fromkeys(waits, "initial_sync") | dict.fromkeys(lacking - waits.keys(), "field_missing")
+    why |= dict.fromkeys(illegible - waits.keys(), "unreadable")
+    missing = {each.name: why.get(each.name, "no_records") for each in fit if each.name not in present}
     return Evaluation(
         at,
         tuple(figures),
@@ -115,42 +119,8 @@ def concluded(
         unattributed=unattributed,
         lost=lost,
         sources=by_source,
+        waiting={name: of for name, of in waits.items() if name not in absent},
     )
-
-
-def with_configured(plan: Plan, sources: Sequence[SourceStatus]) -> Sequence[SourceStatus]:
-    """The sources, and the config itself if it has costs, under a name that no source has."""
-    return [*sources, SourceStatus(source="", records=frozenset({"cost"}))] if plan.costs else sources
-
-
-def unfits(plan: Plan, sources: Sequence[SourceStatus]) -> dict[str, str]:
-    """KPI -> reason, of the KPIs that cannot be published. A derived KPI needs all its parts."""
-    by_name = compile_plan(plan).by_name
-    reasons = {name: unfit(measure.kpi, sources) for name, measure in by_name.items()}
-    for name, measure in by_name.items():
-        # What is known of teams cannot be matched with what nobody tells apart by team.
-        if measure.kpi.only_matched_segments and "team" not in plan.labels.get(measure.kpi.record, ()):
-            reasons[name] = reasons[name] or "no_team_label"
-    for name, measure in by_name.items():
-        of_parts = (reasons.get(part.reference.kpi, "switched_off") for part in measure.parts)
-        reasons[name] = reasons[name] or next(filter(None, of_parts), None)
-    return {name: reason for name, reason in reasons.items() if reason}
-
-
-def unfit(kpi: Kpi, sources: Sequence[SourceStatus]) -> str | None:
-    """Why a KPI cannot be published; None if it can."""
-    records = fed_records(sources)
-    if not records.issuperset(kpi.needs) and records.isdisjoint(kpi.alternative_records):
-        return "no_source"
-    concerned = [source for source in sources if source.records & kpi.fed_by]
-    if not all(source.complete for source in concerned):
-        return "initial_sync"
-    return "stale_source" if any(source.stale for source in concerned) else None
-
-
-def fed_records(sources: Iterable[SourceStatus]) -> set[str]:
-    """The record types that any source brings."""
-    return {record for source in sources for record in source.records}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,10 @@ from exporter.evaluation.instant import (
     concluded,
     countable,
     scans,
-    unfits,
-    with_configured,
 )
 from exporter.evaluation.loss import losses
 from exporter.evaluation.plan import Plan
+from exporter.evaluation.readiness import unfits, with_configured
 from exporter.evaluation.rows import segment_value, timestamp
 from exporter.store.status import SourceStatus
 
@@ -63,15 +62,15 @@ class Instants:
 
 def evaluations(connection: Connection, plan: Plan, instants: Instants, sources_at: SourcesAt) -> Iterator[Evaluation]:
     """The result of evaluate() at each time. `sources_at`: gives the status of the sources at a time."""
-    # Sources only get staler as time goes on: what does not fit at the first instant fits at none.
+    # Sources only get staler as time goes on, and windows only later: what does not fit here fits at no instant.
     sources = with_configured(plan, sources_at(instants.first))
-    fit = fitting(plan, sources)
+    fit = countable(compile_plan(plan), unfits(plan, instants.last, sources))
     prepare(connection, plan, instants.last, sources, {each.kpi.facts for each in fit})
     keep(connection, plan, fit, instants)
     ways = [way for name, of in by_facts(fit).items() for way in ways_of(connection, plan, name, of, instants)]
     for i, at in enumerate(instants):
         sources = with_configured(plan, sources_at(at))
-        absent = unfits(plan, sources)
+        absent = unfits(plan, at, sources)
         cut(connection, plan, at)
         counted = [figure for way in ways for figure in way(i, at) if figure.kpi not in absent]
         yield concluded(plan, at, counted, absent, sources, losses(connection, plan, at, sources))
@@ -79,11 +78,6 @@ def evaluations(connection: Connection, plan: Plan, instants: Instants, sources_
 
 Way = Callable[[int, datetime], Sequence[Figure]]
 """(number of the instant, instant) -> the figures of some KPIs; asked in order."""
-
-
-def fitting(plan: Plan, sources: Sequence[SourceStatus]) -> list[Measure]:
-    """What is counted."""
-    return countable(compile_plan(plan), unfits(plan, sources))
 
 
 def ways_of(

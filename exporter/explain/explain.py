@@ -25,10 +25,9 @@ from exporter.evaluation.instant import (
     by_facts,
     countable,
     scans,
-    unfits,
-    with_configured,
 )
 from exporter.evaluation.plan import Plan
+from exporter.evaluation.readiness import unfits, waiting, with_configured
 from exporter.evaluation.rows import RowSource, rows_at, segment_value
 from exporter.explain.query import GROUPS, Question, Unexplained, setting_of
 from exporter.explain.summary import standing, valued
@@ -81,7 +80,7 @@ def explain(
         "segment": {LABEL_NAMES.get(label, label): value for label, value in asked.segment.items()},
         "apart": separate,
         "threshold": resolve(measure.setting, tuple(asked.segment.items())),
-        "absent": unfits(plan, with_configured(plan, sources)).get(kpi.name),
+        "absent": unfits(plan, at, with_configured(plan, sources)).get(kpi.name),
         "sources": [
             {
                 "source": source.source,
@@ -95,6 +94,8 @@ def explain(
         "notes": _notes(asked),
     }
     answer |= _trust(connection, compiled, at, measure, answer["window"])
+    if not answer["absent"] and answer["window"] in waiting(plan, at, sources).get(kpi.name, ()):
+        answer["absent"] = "initial_sync"
     windows = compiled.windows
     lost = loss.loss(measure, sources, loss.losses(connection, plan, at, sources))
     answer["unreadable"] = loss.withdrawn(lost, windows, windowed=kpi.windowed)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from exporter.base.clock import NEVER
 from exporter.baselines.compare import Total, reduced, totals
 from exporter.catalogue.kpi import Kpi, non_additive
 from exporter.evaluation import loss
@@ -38,6 +39,7 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[SourceStatus]) ->
     for setting in plan.settings:
         common = _common(setting, evaluation.at, sources)
         lost = evaluation.lost.get(setting.kpi.name, Lost())
+        common["waiting"] = [name for name in order if name in evaluation.waiting.get(setting.kpi.name, ())]
         common["unreadable"] = loss.withdrawn(lost, windows, windowed=setting.kpi.windowed)
         common |= {
             "min_coverage": setting.min_coverage,
@@ -109,7 +111,9 @@ def valued(kpi: Kpi, figure: Figure) -> dict[str, Any]:
 def standing(status: SourceStatus) -> str:
     """The status of a source in words."""
     if not status.complete:
-        return "first sync in progress"
+        since = f"{status.whole_since:%Y-%m-%d %H:%M} UTC"
+        so_far = f"; everything since {since} has been read, and shorter windows have values"
+        return "first sync in progress" + (so_far if status.whole_since < NEVER else "")
     state = "stale" if status.stale else "fresh"
     if status.rereading:
         state += "; its items are being read again, because a release corrected their mapping"

@@ -41,15 +41,16 @@ TERMS = {
 
 def why(row: Mapping[str, Any], window: str | None = None) -> str:
     """Why a KPI has no value; if fields are missing, which ones, and how often they are filled."""
-    reason = row.get("absent") or ("unreadable" if window in row["unreadable"]["all"] else "field_missing")
+    found = "unreadable" if window in row["unreadable"]["all"] else "field_missing"
+    reason = row.get("absent") or ("initial_sync" if window in row["waiting"] else found)
     few = lacking(row, window)
     text = f"{WHY.get(reason, reason)}: {few}" if reason == "field_missing" and few else WHY.get(reason, reason)
     return "; ".join((text, *partial(row)))
 
 
 def withdrawn(row: Mapping[str, Any], window: str) -> bool:
-    """Whether a KPI has no value in a window because records or fields are missing there."""
-    return window in row["unreadable"]["all"] or bool(lacking(row, window))
+    """Whether a KPI has no value in a window because records or fields are missing there, or still to be read."""
+    return window in row["waiting"] or window in row["unreadable"]["all"] or bool(lacking(row, window))
 
 
 def doubts(row: Mapping[str, Any], window: str | None) -> list[str]:

@@ -2,6 +2,7 @@
 -- rows: interval
 -- placed by: day_end_at
 -- from: activity
+-- looks back: nothing
 create or replace temp macro activity_facts(since, from_at, to_at) as table
 with days as (
   -- A share is only known where both of its parts are.

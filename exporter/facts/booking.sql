@@ -3,6 +3,7 @@
 -- placed by: first_response_at, booked_at, starts_at
 -- from: booking
 -- money: value
+-- looks back: nothing
 create or replace temp macro booking_facts(since, from_at, to_at) as table
 with moments as (
   select *, [first_response_at, booked_at, starts_at, cancelled_at] as turns, unnest(moments(from_at, to_at, turns)) as moment

@@ -3,6 +3,7 @@
 -- placed by: approved_at, deployed_at, recovered_at
 -- from: change, incident
 -- params: failure_window shared
+-- looks back: failed, linked, method, recovered_at, recovery_seconds
 create or replace temp macro change_facts(since, from_at, to_at) as table
 with changes as (
   select * replace (case when result in ('succeeded', 'failed', 'rolled_back') then deployed_at end as deployed_at,

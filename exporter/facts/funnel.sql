@@ -3,6 +3,7 @@
 -- rows: interval
 -- placed by: reached_at
 -- from: opportunity
+-- looks back: nothing
 create or replace temp macro funnel_facts(since, from_at, to_at) as table
 with stages as (
   select *, unnest([

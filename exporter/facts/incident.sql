@@ -2,6 +2,7 @@
 -- rows: interval
 -- placed by: opened_at, detected_at, acknowledged_at, resolved_at
 -- from: incident
+-- looks back: recurred
 create or replace temp macro incident_facts(since, from_at, to_at) as table
 with incidents as (
   select * replace (all_of(service, services) as services), least(started_at, detected_at, opened_at) as known_at,

@@ -3,6 +3,7 @@
 -- placed by: ended_at
 -- from: opportunity
 -- money: amount
+-- looks back: nothing
 create or replace temp macro opportunity_facts(since, from_at, to_at) as table
 with moments as (
   select *, least(lead_at, contacted_at, booked_at, attended_at, qualified_at, won_at, lost_at) as begin_at,

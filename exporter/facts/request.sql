@@ -4,6 +4,7 @@
 -- from: request
 -- params: recontact_window longest in again_seconds, again_human_seconds
 -- changes: open_seconds = case when open then epoch(to_at - opened_at) end
+-- looks back: nothing
 create or replace temp macro request_facts(since, from_at, to_at) as table
 with ends as (
   -- Where a platform gives both ends, its own word for the outcome decides which one counts.

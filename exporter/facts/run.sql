@@ -114,6 +114,7 @@ from stood;
 -- from: run_rows, manual_facts
 -- changes: saved_seconds, saved_seconds_high, rate_per_second, currency, claim if workflow_settings.category
 -- money: rate_per_second
+-- looks back: helped_seconds, saved_seconds, saved_seconds_high, rate_per_second, currency, claim
 create or replace temp macro run_facts(since, from_at, to_at) as table
 select run.*,
   -- The time of people that a run took is taken off what it saves. One that had to be cleaned up saves nothing, but costs that time.

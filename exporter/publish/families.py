@@ -75,7 +75,8 @@ def beside(evaluation: Evaluation, plan: Plan) -> list[Family]:
     """The families beside the values: about each KPI, which KPIs are absent, and how far values can be trusted."""
     windows = [name for name, _ in plan.windows]
     trusted = coverage.families(windows, evaluation.coverage, evaluation.unattributed)
-    return [info(plan.settings), absent(evaluation.absent), *trusted]
+    waits = [window_absent(evaluation.waiting)] if evaluation.waiting else []
+    return [info(plan.settings), absent(evaluation.absent), *waits, *trusted]
 
 
 def size(family: Family) -> int:
@@ -223,6 +224,18 @@ def absent(reasons: Mapping[str, str]) -> Family:
         "gauge",
         ("kpi", "reason"),
         tuple(sorted(((kpi, reason), 1.0) for kpi, reason in reasons.items())),
+    )
+
+
+def window_absent(waiting: Mapping[str, Iterable[str | None]]) -> Family:
+    """Which KPIs have no figures yet in some of their windows, while there are such families."""
+    rows = ((kpi, window, "initial_sync") for kpi, windows in waiting.items() for window in windows if window)
+    return Family(
+        "outcome_kpi_window_absent",
+        "1 where a KPI has no value yet in a window, because the first sync has not read so far back (initial_sync).",
+        "gauge",
+        ("kpi", "window", "reason"),
+        tuple(sorted((row, 1.0) for row in rows)),
     )
 
 

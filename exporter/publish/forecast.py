@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise, product
 
+from exporter.base.clock import NEVER
 from exporter.catalogue.kpi import BASES, BUCKETS
 from exporter.evaluation.compiled import Measure, compile_plan
 from exporter.evaluation.figure import Evaluation, Figure, Key
-from exporter.evaluation.instant import unfits, with_configured
 from exporter.evaluation.plan import Plan
+from exporter.evaluation.readiness import unfits, with_configured
 from exporter.evaluation.stats import Distribution
 from exporter.publish.cardinality import BY_TEAM, TEAM, Limits, fold
 from exporter.publish.families import beside, size
@@ -75,7 +76,7 @@ def forecast(evaluation: Evaluation, plan: Plan, limits: Limits) -> Forecast:
 
 def example(plan: Plan, sources: Sequence[SourceStatus]) -> list[Figure]:
     """Figures of every KPI that the sources of a config can have, in all segments that an example organisation has."""
-    absent = unfits(plan, with_configured(plan, sources))
+    absent = unfits(plan, NEVER, with_configured(plan, sources))
     return [
         figure
         for name, measure in compile_plan(plan).by_name.items()

@@ -32,7 +32,8 @@ and add a scenario to `tests/scenarios/`. [GLOSSARY.md](../../GLOSSARY.md) expla
 - **Median.** `_median`, beside the mean of a duration, is exact and belongs to one series. The median over several
   series cannot be computed from theirs: estimate it from the sum of their `_distribution`.
 - **No data, no sample.** Where there is nothing to divide by, no ratio is published: neither 0 nor NaN.
-  `outcome_kpi_absent{{kpi,reason}}` says why a KPI has no values at all.
+  `outcome_kpi_absent{{kpi,reason}}` says why a KPI has no values at all. While a source is read for the first time,
+  recent records first, short windows have values before long ones: `outcome_kpi_window_absent{{kpi,window,reason}}`.
 - **Labels** are `window`, the segment labels configured for the record, and those listed with the KPI. A KPI that is
   divided by the value of another record has only those labels of its record that both have. Some labels are published
   under another name, because Prometheus uses theirs itself: {renamed}.

@@ -22,7 +22,7 @@ from exporter.store import file, frozen, left_out, person, rewrite, state, sweep
 from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, fault
 from exporter.store.frozen import FrozenBaseline
 from exporter.store.left_out import Books, Noted
-from exporter.store.state import AHEAD, SyncState
+from exporter.store.state import AHEAD, Ready, SyncState
 from exporter.store.sweep import Sweep, Swept
 from exporter.store.table import Table, goes_back
 
@@ -103,6 +103,7 @@ class Store:
         at: datetime | None = None,
         memory: Mapping[str, Any] | None = None,
         sweeps: Sequence[Sweep] = (),
+        ready: Ready | None = None,
     ) -> int:
         """Stores a page and its cursor in one transaction; returns how many rows were new or different.
 
@@ -110,6 +111,7 @@ class Store:
         one read later. `at`: now, where it is known; what was updated long after it is not believed. A row that would
         not change is not touched, so that asking the same question again does not grow the file. `memory`: what the
         connector remembers now, where that has changed. `sweeps`: of what the platform has now; see store.sweep.
+        `ready`: from when on all is there, while the first full sync goes on.
         """
         latest = at and at + AHEAD
         pages: dict[type[Record], dict[str, Record]] = {}
@@ -132,6 +134,8 @@ class Store:
                 if keys := sweep.go_on(db, source, part, self._tables):
                     self._left_out.note(db, source, [], keys, part.begun, first=False)
             state.go_on(db, source, cursor)
+            if ready:
+                state.ready(db, source, ready)
             if memory is not None:
                 state.remember(db, source, memory)
         return changed
@@ -165,6 +169,11 @@ class Store:
         with self._transaction() as db:
             state.start_over(db, source, cursor)
             sweep.forget(db, source)
+
+    def went_on(self, source: str, at: datetime) -> None:
+        """A poll of the first full sync that began at `at` has brought all that is new; of the past there is more."""
+        with self._transaction() as db:
+            state.went_on(db, source, at)
 
     def succeeded(self, source: str, at: datetime, since: datetime | None = None) -> None:
         """A poll that began at `at` has brought everything; the first one everything from `since` on."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter.store.table import Database, naive
 
@@ -24,10 +24,18 @@ class SyncState:
     memory: Mapping[str, Any] = field(default_factory=dict)  # what its connector remembers beside the cursor
     revision: int = 1  # of the mapping that its connector read it with
     rereading: bool = False  # that was corrected, and not all has been read again
+    ready_since: datetime | None = None  # from when on its records are all there while its first full sync goes on
 
     def ahead(self, at: datetime) -> bool:
         """Whether the source was read long after this instant."""
         return self.last_success is not None and self.last_success > at + AHEAD
+
+
+class Ready(NamedTuple):
+    """What a first full sync has brought so far: everything from `since` on, as it was at `at`, the begin of a poll."""
+
+    since: datetime
+    at: datetime
 
 
 def make(db: Database) -> None:
@@ -37,24 +45,33 @@ def make(db: Database) -> None:
         " complete BOOLEAN not null, last_success TIMESTAMP, fingerprint VARCHAR)"
     )
     db.execute("alter table source_state add column if not exists whole_since TIMESTAMP")
-    for column in ("anew BOOLEAN", "memory VARCHAR", "revision INTEGER", "rereading BOOLEAN"):
+    columns = "anew BOOLEAN", "memory VARCHAR", "revision INTEGER", "rereading BOOLEAN", "ready_since TIMESTAMP"
+    for column in columns:
         db.execute(f"alter table source_state add column if not exists {column}")
 
 
 def of(db: Database, source: str) -> SyncState:
     """The state of a source; an unknown one has never been read."""
     rows = db.execute(
-        "select cursor, complete, fingerprint, last_success, whole_since, coalesce(anew, false),"
+        "select cursor, complete, fingerprint, last_success, whole_since, ready_since, coalesce(anew, false),"
         " coalesce(memory, '{}'), coalesce(revision, 1), coalesce(rereading, false) from source_state where source = ?",
         [source],
     ).fetchall()
     if not rows:
         return SyncState({}, False, None, None)
     cursor, complete, fingerprint, *times, anew, memory, revision, rereading = rows[0]
-    last_success, whole_since = (moment and moment.replace(tzinfo=UTC) for moment in times)
-    remembered = json.loads(memory)
+    last_success, whole_since, ready_since = (moment and moment.replace(tzinfo=UTC) for moment in times)
     return SyncState(
-        json.loads(cursor), complete, last_success, fingerprint, whole_since, anew, remembered, revision, rereading
+        json.loads(cursor),
+        complete,
+        last_success,
+        fingerprint,
+        whole_since,
+        anew=anew,
+        memory=json.loads(memory),
+        revision=revision,
+        rereading=rereading,
+        ready_since=ready_since,
     )
 
 
@@ -71,7 +88,7 @@ def never_read(db: Database, source: str) -> None:
     """Nothing that was remembered of a source's reading holds."""
     db.execute(
         "update source_state set cursor = '{}', memory = null, complete = false, last_success = null,"
-        " whole_since = null where source = ?",
+        " whole_since = null, ready_since = null where source = ?",
         [source],
     )
 
@@ -85,12 +102,13 @@ def configured(db: Database, source: str, fingerprint: str, revision: int) -> bo
     inserted = db.execute(
         """insert into source_state (source, cursor, complete, fingerprint, revision) values (?, '{}', false, ?, ?)
         on conflict (source) do update set cursor = '{}', memory = null, complete = false, rereading = false,
-        fingerprint = excluded.fingerprint, revision = excluded.revision
+        ready_since = null, fingerprint = excluded.fingerprint, revision = excluded.revision
         where fingerprint is distinct from excluded.fingerprint returning source""",
         [source, fingerprint, revision],
     ).fetchall()
     corrected = db.execute(
-        """update source_state set cursor = '{}', memory = null, rereading = complete, revision = $revision
+        """update source_state set cursor = '{}', memory = null, rereading = complete, ready_since = null,
+        revision = $revision
         where source = $source and coalesce(revision, 1) <> $revision returning source""",
         {"source": source, "revision": revision},
     ).fetchall()
@@ -105,7 +123,7 @@ def remember(db: Database, source: str, memory: Mapping[str, Any]) -> None:
 def start_over(db: Database, source: str, cursor: Mapping[str, Any]) -> None:
     """A source is read anew from there on."""
     db.execute(
-        "update source_state set cursor = ?, memory = null, anew = true where source = ?",
+        "update source_state set cursor = ?, memory = null, anew = true, ready_since = null where source = ?",
         [json.dumps(cursor, sort_keys=True), source],
     )
 
@@ -113,15 +131,30 @@ def start_over(db: Database, source: str, cursor: Mapping[str, Any]) -> None:
 def succeeded(db: Database, source: str, at: datetime, since: datetime | None) -> None:
     """A poll that began at `at` has brought everything; the first one everything from `since` on."""
     db.execute(
-        "update source_state set complete = true, anew = false, rereading = false, last_success = ?,"
-        " whole_since = coalesce(whole_since, ?) where source = ?",
+        "update source_state set complete = true, anew = false, rereading = false, ready_since = null,"
+        " last_success = ?, whole_since = coalesce(whole_since, ?) where source = ?",
         [naive(at), since and naive(since), source],
     )
 
 
+def ready(db: Database, source: str, ready: Ready) -> None:
+    """So much is there while the first full sync goes on."""
+    db.execute(
+        "update source_state set ready_since = ?, last_success = if(ready_since is null, ?, last_success)"
+        " where source = ? and not complete",
+        [naive(ready.since), naive(ready.at), source],
+    )
+
+
+def went_on(db: Database, source: str, at: datetime) -> None:
+    """A poll that began at `at` has brought all that is new; of the past there is more."""
+    db.execute("update source_state set last_success = ? where source = ?", [naive(at), source])
+
+
 def deleted_until(db: Database, last: datetime) -> None:
     """Records up to a time, in UTC without a zone, are deleted: only what came after it is all there."""
-    db.execute("update source_state set whole_since = ? where whole_since < ?", [last, last])
+    for since in ("whole_since", "ready_since"):
+        db.execute(f"update source_state set {since} = ? where {since} < ?", [last, last])
 
 
 def forget(db: Database, source: str) -> None:

@@ -92,7 +92,9 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
         pairs = await with_attempts(client, items, tried, details)
         # Only the place in the history moves before all is stored: dying half-way reads again, never skips.
         cursor = {**cursor, **place, "tried": dict(tried), "owed": details.to_cursor()}
-        yield Page(await client.mapped(pairs, lambda pair: run(pair[0], pair[1], names, words, web)), cursor)
+        reads = await client.mapped(pairs, lambda pair: run(pair[0], pair[1], names, words, web))
+        # What is open came first, then what ended, latest first.
+        yield Page(reads, cursor, whole_since=instant(place.get("until")))
     still -= unseen  # deleted on the platform: what is stored of them stays
     details.settle(unseen)
     latest = instant(cursor.get("latest") or cursor.get("ended"))
@@ -102,7 +104,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     recent = [key for key, end in cursor.get("newest", {}).items() if end >= floor]
     tried = {key: fact for key, fact in tried.items() if key in still or (fact["end_time"] or "") >= floor}
     marks = {"ended": ended, "recent": recent, "open": sorted(still), "tried": tried, "owed": details.to_cursor()}
-    yield Page([], {**marks, "deployments": there})
+    yield Page([], {**marks, "deployments": there}, whole_since=client.since)
 
 
 async def check(client: Client, _options: Options) -> list[Finding]:

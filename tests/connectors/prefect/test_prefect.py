@@ -31,6 +31,7 @@ class Poller:
         self.records: dict[tuple[type[Record], str], Record] = {}
         self.items: dict[str, Any] = {}
         self.cursor: Any = {}
+        self.whole: list[tuple[datetime, set[str]]] = []  # from when on all was there, and what was
 
     async def poll(self, *, pages: int | None = None) -> list[str]:
         """One poll, or so many pages of it; what was asked."""
@@ -46,6 +47,8 @@ class Poller:
                     for key in brought.gone:
                         del self.records[key]
                     self.cursor = msgspec.json.decode(msgspec.json.encode(brought.cursor))
+                    if brought.whole_since:
+                        self.whole.append((brought.whole_since, {id_ for kind, id_ in self.records if kind is Run}))
                     came += 1
                     if came == pages:
                         break
@@ -207,6 +210,23 @@ async def test_a_long_history_goes_on_where_it_was_left() -> None:
 
     assert whole.records == broken.records
     assert rest < all_requests
+
+
+async def test_a_first_sync_says_from_when_on_all_is_read() -> None:
+    prefect = Prefect()
+    deployment = prefect.add_deployment("sync", "prod", BEGAN)
+    ends = {prefect.execute(deployment, BEGAN + timedelta(minutes=n // 4), 10): n // 4 for n in range(30)}
+    poller = Poller(prefect)
+    await poller.poll(pages=8)
+    await poller.poll()
+    lacking = [
+        {key for key, minute in ends.items() if BEGAN + timedelta(minutes=minute, seconds=10) > since} - there
+        for since, there in poller.whole
+    ]
+
+    assert [since for since, _ in poller.whole] == sorted((since for since, _ in poller.whole), reverse=True)
+    assert (len(poller.whole) > 8, poller.whole[-1][0]) == (True, SINCE)
+    assert lacking == [set()] * len(lacking)
 
 
 async def test_a_first_sync_ends_where_the_history_is_to_begin() -> None:
