@@ -250,6 +250,7 @@ def test_a_rule_for_one_record_stands_before_one_for_all() -> None:
     [
         (Which(field="type", match="Incident|Problem"), {"type": "Incident"}, True),
         (Which(field="type", match="Incident|Problem"), {"type": "Incidental"}, False),
+        (Which(field="type", match="(system )?Incident"), {"type": "Incident"}, True),
         (Which(field="labels.name", match="sev:.*"), {"labels": [{"name": "ui"}, {"name": "sev:1"}]}, True),
         (Which(field="incident.id"), {"incident": {"id": 7}}, True),
         (Which(field="incident.id"), {"incident": {"id": " "}}, False),

@@ -38,6 +38,11 @@ def compile_pattern(pattern: str) -> Pattern:
     return compiled
 
 
+def fits(pattern: Pattern, text: str) -> bool:
+    """Whether the whole text matches, whatever a group of it holds."""
+    return len(text) <= LONGEST_TEXT and pattern.fullmatch(text) is not None
+
+
 def matched(pattern: Pattern, text: str) -> str | None:
     """The text of the first group, or the whole text if there is no group; None if the whole text does not match."""
     match = pattern.fullmatch(text) if len(text) <= LONGEST_TEXT else None

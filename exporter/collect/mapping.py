@@ -10,7 +10,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-from exporter.catalogue.regex import Pattern, compile_pattern, matched, pattern_fault
+from exporter.catalogue.regex import Pattern, compile_pattern, fits, matched, pattern_fault
 from exporter.records import VITAL_COLUMNS, Json, Read, Record, marked, person_columns, record_name, times_of
 from exporter.records.columns import COLUMNS, UNITS, Column, Meaning, Rule, Rules, Scalar, cleaned
 from exporter.records.notation import PLAIN, Notation, notation_faults
@@ -150,7 +150,7 @@ class Which:
 
         def holds(item: Json) -> bool:
             texts = (str(each).strip() for each in _scalars(_lookup(item, parts)))
-            return any(matched(pattern, text) is not None for text in texts)
+            return any(fits(pattern, text) for text in texts)
 
         return holds
 

@@ -1,11 +1,12 @@
 """One folder per platform. `outcome-exporter new connector NAME` adds one; see CONTRIBUTING.md."""
 
 from exporter.collect.contract import Connector
-from exporter.connectors import files, github, n8n, prefect, request_tracker
+from exporter.connectors import files, github, jira, n8n, prefect, request_tracker
 
 CONNECTORS: dict[str, Connector] = {
     "files": files,
     "github": github,
+    "jira": jira,
     "n8n": n8n,
     "prefect": prefect,
     "request-tracker": request_tracker,
