@@ -1,85 +1,86 @@
-"""What a connector is: a module that tells how to ask a platform, and what an answer means. Read this to write one.
+"""The contract of a connector: a module that knows how to ask a platform, and what answers mean. Read it to write one.
 
-    RECORDS = (Run, Workflow)                the record types it yields
-    Options: a frozen dataclass              its own config keys, validated by pydantic; a default for each. Where it
-                                             has `faults()`, that tells what is wrong with them together; where it
-                                             has `notation`, that is how its source writes times and numbers
+    RECORDS = (Run, Workflow)                the record types that it yields
+    Options: a frozen dataclass              its own config keys, validated by pydantic, each with a default. An
+                                             optional method `faults()` reports mistakes in their combination; an
+                                             optional property `notation` gives how its source writes times and numbers
     async def poll(client, options, cursor) -> AsyncIterator[Page]
 
-What its platform needs beside stands in its folder too, where it is not the default (see `Needs`):
+The module may also have any of these, if the default does not suit its platform (see `Needs`):
 
-    AUTH = Scheme(...)                       how credentials are sent, where tokens are had; None: there is no network
-    HEADERS = {"Accept": "..."}              go with every question
-    HOSTS = ("identity.example.com",)        other hosts that links may lead to, and with them the credential
-    def judge(answer) -> SourceError | None  what an answer means that the general rules do not know
-    BUDGETS = (Budget(...), ...)             what the platform counts by itself when it limits how often it is asked
+    AUTH = Scheme(...)                       how credentials are sent and tokens are obtained; None: there is no network
+    HEADERS = {"Accept": "..."}              sent with every request
+    HOSTS = ("identity.example.com",)        other hosts to which links may lead; they get the credential, too
+    def judge(answer) -> SourceError | None  the meaning of answers that the general rules do not cover
+    BUDGETS = (Budget(...), ...)             rate limits that the platform counts separately
     INTERVAL = 30                            seconds between two polls, unless the config says otherwise
-    REVISION = 2                             counts the corrections of its mapping: all is read again after one
-    READS_ALL = True                         the first poll reads everything there is, however old
-    NOUN = "row"                             what one thing is called that it brings
+    REVISION = 2                             counts corrections of the mapping; after one, everything is read again
+    READS_ALL = True                         the first poll reads everything, however old
+    NOUN = "row"                             the name of one thing that it reads
     async def check(client, options) -> Sequence[Finding]
                                              for `check --live`: version, time zone, the first page of each resource,
                                              and what the credential may not read; see exporter.collect.finding
 
-The type checker holds a connector to `Connector`, and the test suite holds it to all the rest.
+The type checker checks a connector against `Connector`, and the test suite checks everything else.
 
-A connector keeps no state, reads no clock, logs nothing and retries nothing. `<platform>/mapping.py` holds what items
-mean, and asks nothing. Users read the module's docstring (`outcome-exporter connectors NAME`). Its first line says what
-becomes what; then six words each begin a line:
+A connector keeps no state, reads no clock, logs nothing and retries nothing. `<platform>/mapping.py` says what items
+mean, and sends no requests. Users read the docstring of the module (`outcome-exporter connectors NAME`). Its first line
+says what becomes what. After that, each of these six words begins a paragraph:
 
-    API      which one, of which versions, and how credentials are sent
-    Access   how to make the credential, and the least it must be allowed, in the platform's own words
-    Polls    what is asked, in which order
-    Cursor   what it holds; for those who read the code
-    Blind    what the figures do not show, because the platform does not tell
-    Checked  against what
+    API      the API and its versions, and how credentials are sent
+    Access   how to create the credential, and the least rights that it needs, in the platform's own words
+    Polls    what is requested, and in which order
+    Cursor   what the cursor holds, for those who read the code
+    Blind    what the values do not show, because the platform does not tell
+    Checked  what it has been checked against
 
-`<platform>/sample.yaml` is its source as a user would write it: every option, with what it means in a comment behind it
-or above it. `deploy/config.example.yaml` is made of these.
+`<platform>/sample.yaml` is a source as a user would write it, with every option and a comment behind or above it that
+says what it means. `deploy/config.example.yaml` is generated from these.
 
-**Ask** with `client.ask(path, params)`, a GET, or with `json=`, a POST that only reads. `params` may hold lists, which
-are repeated; `headers=` and `etag=` are of one question. The `Answer` has status, headers, body, links, and
-`find("meta.after")`. `client.get` and `client.post` give the body alone. A path follows the configured url; a whole
-address is asked where it leads to the same host, or one of HOSTS. `client.at` is when the poll began, `client.since`
-the oldest instant that a first poll wants.
+**Ask** with `client.ask(path, params)`, which sends a GET, or a POST that only reads if there is `json=`. A list in
+`params` repeats the parameter; `headers=` and `etag=` apply to one request. The `Answer` has a status, headers, a body,
+links, and `find("meta.after")`. `client.get` and `client.post` return the body alone. A path is relative to the
+configured url; a full address may lead to the same host or to one of HOSTS. `client.at` is the time when the poll
+began, `client.since` the oldest time that a first poll needs.
 
-**Lists** come in pages: exporter.collect.paging has by_token, by_offset, by_link, by_key and windows. What changed
-since the last poll, where a list can be asked for that: exporter.collect.changes. The newest of a list in order of
-ids: exporter.collect.recent.
+**Lists** come in pages: exporter.collect.paging has by_token, by_offset, by_link, by_key and windows. If a list can be
+asked for what changed since the last poll, use exporter.collect.changes; for the newest items of a list in order of
+ids, exporter.collect.recent.
 
-**Refusals** are raised, and a connector lets them pass: AuthFailed, RateLimited, Unavailable, NotUnderstood, Gone (of
-one item: it is deleted), Forbidden. `judge` tells them apart where a status does not, with the words of `Answer`:
+**Refusals** are raised, and a connector does not catch them: AuthFailed, RateLimited, Unavailable, NotUnderstood, Gone
+(one item is deleted), Forbidden. `judge` tells them apart if the status does not, with the methods of `Answer`:
 
     def judge(answer):
         if answer.status == 403 and answer.headers.get("X-RateLimit-Remaining") == "0":
             return answer.rate_limited()
         return answer.broken_off("it took too long") if answer.status == 200 and answer.find("error") else None
 
-What the plan or the credential may not allow is asked `with client.optional("priorities"):`; it is unknown then, and
-told of. Questions about single items go through exporter.collect.details: one that fails costs its item's details only,
-and is put again later. `client.some(items, f, most)` asks about a few, and gives back what is left for another poll.
+Request what the plan or the credential may not include inside `with client.optional("priorities"):`; if it is refused,
+its values are unknown, and that is reported. Send requests about single items through exporter.collect.details: if one
+fails, only the details of its item are missing, and it is sent again later. `client.some(items, f, most)` handles a few
+items and returns those that are left for the next poll.
 
-**Read** items with `await client.mapped(items, function)`: the function makes a record of one, a `Read` (a record and
-the item in which the config's mapping looks), several of either, or None for what is no work. It reads each value with
-`value(column, read, given)` of exporter.records.unreadable, words with a table `Words(column, {theirs: ours})`, times
-with `instant`, which is given a `zone` where they have no offset and the platform tells whose they are. Which items are
-something more, such as an incident, an option says (`Which` of exporter.collect.mapping). What cannot be read costs the
-record where the column is vital (see exporter.records), else the value; both are counted and told of. What is asked
-beside items is read by `client.learnt`.
+**Read** items with `await client.mapped(items, function)`. The function turns an item into a record, a `Read` (a record
+and the item in which the config's mapping looks), several of either, or None if it is not work. It reads each value
+with `value(column, read, given)` of exporter.records.unreadable, words with a table `Words(column, {theirs: ours})`,
+and times with `instant`; give that a `zone` if the times have no offset and the platform says which zone they are in.
+An option of type `Which` (exporter.collect.mapping) selects the items that are also something else, such as an
+incident. A value that cannot be read costs the record if its column is vital (see exporter.records), and otherwise only
+itself; both are counted and reported. Read what is requested besides items with `client.learnt`.
 
-**Recent first**: a first sync that takes hours reads backwards, and says in `Page.whole_since` how far it is: windows
-that begin later have values then, long before the sync is done. Whole is what has happened since: all that was opened,
-changed or ended, with what belongs to it (such as earlier attempts), and all that is still open. A poll that ends
-before the past is read should have read first what is new, so that nothing is stale meanwhile.
+**Recent first**: a first sync that takes hours reads backwards and says in `Page.whole_since` how far it is, so that
+windows that begin later have values long before the sync is done. From that time on, everything must be there that was
+opened, changed or ended, with what belongs to it (such as earlier attempts), and everything that is still open. A poll
+that ends before the past is read should first have read what is new, so that nothing becomes stale meanwhile.
 
-**Deleted** items are named in `Page.gone` where the platform tells of them. Where it does not, list their ids now and
-then with `swept` of exporter.collect.sweep: what several lists in a row have missed is deleted from the store.
+**Deleted** items go into `Page.gone` if the platform reports them. If it does not, list their ids from time to time
+with `swept` of exporter.collect.sweep: what several lists in a row have missed is deleted from the store.
 
-**Remember** in the cursor where to go on, and nothing that grows without bound. What is large, or slow to read, goes
+**Remember** in the cursor where to continue, and nothing that grows without limit. Put what is large or slow to read
 into `client.memory`: `await client.memory.remembered("schema", timedelta(hours=1), ask)`. Yield a page as soon as it
-is read; its cursor must be right once the page is stored. Where what the cursor tells of is gone, as after a restore,
-raise StartOver: exporter.collect.recent sees that. Where the platform calls it expired, `judge` says
-`answer.start_over("the cursor has expired")`.
+is read; its cursor must be correct once the page is stored. If what the cursor refers to no longer exists, as after a
+restore, raise StartOver (exporter.collect.recent notices that). If the platform says that it has expired, `judge`
+returns `answer.start_over("the cursor has expired")`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -98,21 +99,20 @@ LATER = columns.LATER
 """Metadata of an option that came with a later release: at its default it does not make a stored source another one."""
 
 Cursor = Mapping[str, Any]
-"""Where to go on: JSON values only. Empty at the first poll."""
+"""Where to continue: JSON values only. Empty at the first poll."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records and the cursor that is right once they are stored; both are stored in one transaction.
+    """Records, and the cursor that is correct once they are stored. Both are stored in one transaction.
 
     `gone`: (record type, id) of items the platform no longer has.
     `anew`: scopes (see `Client.each`) that are read from their beginning with this page; what was left out of them
     before is forgotten.
     `sweep`: a part of the ids that the platform has now (see exporter.collect.sweep).
-    `whole_since`: with this page everything is there that has happened from this instant on, and the past before it is
-    still to come, in this poll or in others. The first sync ends with the poll that has said an instant not later than
-    `client.since`, or none at all.
-    `total`: how many items the whole poll will bring, where the platform says so (for progress only).
+    `whole_since`: with this page, everything since this time is there; what is older follows in this poll or in later
+    ones. The first sync ends with the poll that gives a time not later than `client.since`, or none at all.
+    `total`: the number of items of the whole poll, if the platform gives it (only for progress).
     """
 
     reads: Sequence[Read]
@@ -131,7 +131,7 @@ class Poll(Protocol):
 
 
 class Check(Protocol):
-    """What a source should tell before it is polled for the first time."""
+    """What to check before a source is polled for the first time."""
 
     def __call__(self, client: Client, options: Any, /) -> Awaitable[Sequence[Finding]]: ...
 
@@ -157,7 +157,7 @@ FUNCTIONS = ("judge", "check")
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """What a connector may say beside, in functions and in constants of these names in capitals, and the defaults."""
+    """What a connector may declare besides: functions, or constants of these names in capitals; with the defaults."""
 
     auth: Scheme | None = BEARER
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Reads the rows of CSV. A quote that nobody closes costs the line it stands in, not the lines behind it."""
+"""Reads the rows of CSV. A quote that is never closed costs its own line, not the lines after it."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""What the columns of a file mean: a row -> a record, beside the row as it was given."""
+"""The meaning of the columns of a file: turns a row into a record, and keeps the row for the mapping."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Reads the rows of text files: from where they were left, as far as they are written."""
+"""Reads the rows of text files from where the last poll stopped to the last finished line."""
 
 import codecs
 import zlib

@@ -1,4 +1,4 @@
-"""Opens files: plain or packed, in any of the encodings, never a pipe, and never without measure."""
+"""Opens files, plain or compressed, in any of the encodings; never a pipe, and never without a limit on the size."""
 
 import codecs
 import gzip

@@ -1,22 +1,23 @@
 """n8n: an execution is a run.
 
 API      Public REST API v1, header X-N8N-API-KEY.
-Access   Settings > n8n API > Create an API key, made by an owner or admin: the key of anybody else silently sees less.
-         Where scopes can be chosen (Enterprise): execution:list, execution:read, workflow:list and workflow:read.
-         Elsewhere a key may do all that its user may; keep it like a password. n8n Cloud has no API during a trial.
-Polls    What runs or waits; the executions, newest first: up to 2,500 all of them, of more the last ones, and once an
-         hour those further back that ended late; by id what was open and is in neither, the origin of retries and the
-         data of failures (only the kind is kept); now and then the workflows.
-Cursor   recent: the newest executions, by id, with their ends. open: ids that had not ended. facts: what was asked
+Access   Settings > n8n API > Create an API key, as an owner or admin: the key of any other user silently sees less.
+         If scopes can be chosen (Enterprise): execution:list, execution:read, workflow:list and workflow:read.
+         Otherwise a key may do everything that its user may; protect it like a password. n8n Cloud has no API during a
+         trial.
+Polls    Executions that run or wait; then executions, newest first: all of them up to 2,500, otherwise the latest ones,
+         and once an hour older ones that ended late. By id: those that were open and are in neither list, the origins
+         of retries, and the data of failures (of which only the kind is kept). From time to time the workflows.
+Cursor   recent: the newest executions, by id, with their ends. open: ids that had not ended. facts: what was requested
          about the last retries and failures. owed: executions whose details could not be read. whole: whether the list
          is short. swept_at: when it was last read further back. workflows, read_at: names, tags and projects.
-Blind    Runs that are not saved, or pruned between two polls. Time in queue. Who pressed retry; approvals and other
-         human decisions. Retries of a single node. When a crashed run died. The kind of a failure whose data is not
-         shown. Up to mid 2026 n8n lists nothing that waits in the memory of the process that began it, and before 1.112
-         nothing that runs: such runs are unknown until they end, and then found within the hour, as far as they are
-         among the last 25,000. After n8n was set up again, a new run takes the place of an old one of the same id. A
-         renamed workflow begins a new series; workflows of one name share one.
-Checked  Recorded answers of 2.40.7; a real 2.40.7 in the tests, on demand. 1.x: a fake that hides what a 1.123.81 hid.
+Blind    Runs that are not saved, or are pruned between two polls. Time in the queue. Who pressed retry; approvals and
+         other human decisions. Retries of single nodes. When a crashed run died. The kind of a failure whose data is
+         hidden. Until mid 2026, n8n does not list executions that wait in the memory of the process that began them,
+         and before 1.112 none that run. These are unknown until they end; they are found within an hour after that, if
+         they are among the last 25,000. After n8n was set up anew, a new run replaces an old one with the same id. A
+         renamed workflow begins a new series; workflows of the same name share one.
+Checked  Recorded answers of 2.40.7; a real 2.40.7 in the tests, on demand. 1.x: a fake that hides what 1.123.81 hid.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""n8n: what its executions and workflows mean. Pure; n8n.py asks for them."""
+"""n8n: what its executions and workflows mean. Pure; the package sends the requests."""
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress

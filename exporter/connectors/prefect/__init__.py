@@ -1,21 +1,22 @@
 """Prefect: a flow run is a run, its retries are attempts, a deployment is a workflow.
 
-API      Prefect 3, server or Cloud, at the url that PREFECT_API_URL has; bearer token, basic authentication, or none.
-         Where the server wants CSRF tokens, one is fetched.
-Access   Cloud: the API key of a service account (Team plan and above; else of a user) with the workspace role Viewer,
-         as token_file. A server knows no roles: username and password_file as in PREFECT_SERVER_API_AUTH_STRING, or
-         neither where that is not set.
-Polls    Flows and deployments; runs that have not ended, but for those planned ahead; runs that ended, latest first,
-         back over the last ones known; by id what was open and is in neither; the states of what was tried again.
+API      Prefect 3, server or Cloud, at the url in PREFECT_API_URL; bearer token, basic authentication, or none. If the
+         server requires CSRF tokens, one is fetched.
+Access   Cloud: the API key of a service account (Team plan and above; otherwise of a user) with the workspace role
+         Viewer, as token_file. A server has no roles: username and password_file as in PREFECT_SERVER_API_AUTH_STRING,
+         or neither if that is not set.
+Polls    Flows and deployments; runs that have not ended, except those scheduled for later; runs that ended, latest
+         first, back beyond the last known ones; by id, runs that were open and are in neither list; the states of
+         retried runs.
 Cursor   ended: the latest end stored, never later than the poll. recent: some of the last that ended. open: ids that
-         had not ended. owed: runs whose states could not be read. tried: retried runs of late, with the state they are
-         stored in. While a history is read: until, how far it is, latest, what becomes `ended`, and newest, what
-         becomes `recent`.
-Blind    Retries of a single task. Who cancelled, resumed or set a state by hand. The state an attempt failed in when
-         the flow retries by itself (its message is seen). Who owns a deployment. Flows that run without a deployment
-         are no workflows. Sub-flows are parts of a run. A renamed deployment begins a new series; runs of a deleted one
-         are called by their flow. A run that began and ended between two polls, by a clock that is behind by more than
-         `overlap_seconds`.
+         had not ended. owed: runs whose states could not be read. tried: recently retried runs, with the state in which
+         they are stored. While a history is read: until, how far it is; latest, the future `ended`; and newest, the
+         future `recent`.
+Blind    Retries of single tasks. Who cancelled or resumed a run, or set a state by hand. The state in which an attempt
+         failed, if the flow retries by itself (its message is seen). Who owns a deployment. Flows that run without a
+         deployment are not workflows. Sub-flows are parts of a run. A renamed deployment begins a new series; runs of a
+         deleted one are named after their flow. A run that began and ended between two polls, by a clock that is slow
+         by more than `overlap_seconds`.
 Checked  Recorded answers of 3.8.8; a real 3.8.8 in the tests. Before 3.4.1: a fake that compares times as they do.
 """
 

@@ -1,4 +1,4 @@
-"""Prefect: what its flow runs, their states and its deployments mean. Pure; prefect.py asks for them."""
+"""Prefect: what its flow runs, their states and its deployments mean. Pure; the package sends the requests."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress

@@ -2,21 +2,22 @@
 
 API      REST 2.0; a token or basic auth.
 Access   A privileged user of its own, not a superuser, with ShowTicket, ShowTicketComments, SeeQueue and SeeCustomField
-         on every queue that tickets live in or move to. Its token: Logged in as > Settings > Auth Tokens, for which it
-         needs ManageAuthTokens; or an administrator makes it under Admin > Users > (user) > Auth Tokens.
-Polls    First: GET /tickets that are active or changed since the start of the history, by id, and for each 100 of them
-         one search of /transactions. Then: GET /transactions back over the last ones known, and for each 100 of them
-         the tickets they are about and those tickets' transactions. A quiet poll is two or three requests.
-Cursor   recent: the newest transactions, by id, with their times, because a slow database transaction shows up late,
+         on every queue that tickets are in or move to. It creates its token under Logged in as > Settings > Auth
+         Tokens, for which it needs ManageAuthTokens; or an administrator does, under Admin > Users > (user) > Auth
+         Tokens.
+Polls    The first poll: GET /tickets that are active or changed since the start of the history, by id, and one search
+         of /transactions for each 100 of them. Later ones: GET /transactions back beyond the last known ones, and for
+         each 100 of them their tickets and the transactions of those. A quiet poll is two or three requests.
+Cursor   recent: the newest transactions, by id, with their times, because a slow database transaction appears late,
          below newer ids.  after: during the first sync, the highest ticket id stored.  owed: tickets that could not be
          read, or whose history could not.
-Blind    A ticket moved out of the user's sight, or shredded, stays as last seen; after a restore one opened since the
-         backup does, until another gets its id. A ticket whose history cannot be read counts as unanswered. Of a
-         ticket resolved twice only the last resolution is known. Replies written on a ticket before it was merged into
-         another. A reply by a Cc counts as staff's. Whether a deadline that was moved had been missed. Time nobody
-         booked on the ticket. Time on hold of a ticket that is open, or of whose changes of status the user sees only
-         some; how much was in open hours. With $UseSQLForACLChecks off, 100 transactions in a row that the user may not
-         see hide what follows.
+Blind    A ticket that was shredded, or moved where the user cannot see it, stays as last seen. So does, after a
+         restore, a ticket opened since the backup, until another gets its id. A ticket whose history cannot be read
+         counts as unanswered. If a ticket was resolved twice, only the last resolution is known. Replies written on a
+         ticket before it was merged into another. A reply by a Cc counts as one by staff. Whether a deadline had been
+         missed before it was moved. Time that nobody recorded on the ticket. Time on hold of an open ticket, or of one
+         whose changes of status the user sees only in part; how much of it was in open hours. With
+         $UseSQLForACLChecks off, 100 transactions in a row that the user may not see hide those after them.
 Checked  Recorded answers of 5.0.3; a running 5.0.3. 5.0.8: a fake that pages as it does.
 """
 
