@@ -1,18 +1,18 @@
 """Files: a row of a JSON Lines, CSV, Parquet or .xlsx file is a record.
 
-API      None: the files that match a glob, text also in gzip or as the only file of a zip. Columns are named as the
-         record's own, or say under `columns` what they fill. A JSON file may also be one list of objects, or one object
-         around such a list. Of .xlsx one sheet is read, its formulas as last computed.
-Access   The user that the exporter runs as may read the files and list their folders; it writes nothing there.
-Polls    The files that changed, oldest first: JSON Lines and CSV from where they ended, whole where they did more than
-         grow; Parquet, .xlsx and JSON lists always whole. A last line without an end is left until the file has been
-         still for a minute. A file that cannot be read is named and asked again at the next poll; the others are read.
-Cursor   files: by device and inode, how far a file was read and what it looked like.  rest: those that were not read to
-         their end.  faults: why, where they cannot be.  like: how many rows, bytes and files were there when last some
-         were.
-Blind    Rows and files that were taken away: their records stay. A change in the middle of a file that also grew.
-         Of the rows with one id the one read last counts. Which of the two hours that an autumn night has twice a
-         local time is in: the first is taken.
+API      None. It reads the files that match a glob; text may be compressed with gzip, or be the only file of a zip.
+         Columns have the names of the record's columns, or `columns` says which ones they fill. A JSON file may also be
+         a list of objects, or an object around such a list. Of .xlsx one sheet is read, with formulas as last computed.
+Access   The user that runs the exporter needs to read the files and list their folders; nothing is written there.
+Polls    The files that changed, oldest first. JSON Lines and CSV are read from where they ended, or as a whole if they
+         did more than grow; Parquet, .xlsx and JSON lists are always read as a whole. An unfinished last line waits
+         until the file has not changed for a minute. A file that cannot be read is named and tried again at the next
+         poll; the others are read.
+Cursor   files: how far each file was read, and what it looked like, by device and inode.  rest: files that were not
+         read to their end.  faults: why files cannot be read.  like: how many rows, bytes and files were read last.
+Blind    Rows and files that were removed: their records stay. A change in the middle of a file that also grew. If
+         several rows have the same id, the one read last counts. A local time in the hour that occurs twice in an
+         autumn night counts as the first of the two.
 Checked  Files written by Python's csv, json, gzip and zipfile, by DuckDB and by openpyxl.
 """
 

@@ -10,12 +10,12 @@ Polls    Of each repository the newest runs and deployments, down to those known
          earlier attempts of what was run again, the statuses of each deployment, and its commits beside those live
          before; hourly the workflows and the runs of two days, daily those of two months.
 Cursor   By repository what runs.py and deployments.py remember. owed: items whose details could not be read.
-Blind    When an attempt left its queue, so time in queue, and waiting is part of how long a run took. When a run ended
-         that was first seen later: GitHub tells when it was last changed. Who approved. Whether a failure is the fault
-         of the code or of a machine: all are application exceptions. A skipped run counts as cancelled. A run that
-         is run again two days after it was created, or later, is seen within a day. Deployments that GitHub is not
-         told of. When work began on what was squashed into one commit. A deployment that fails after it succeeded and
-         was followed by thirty others. Runs of a renamed workflow begin a new series.
+Blind    When an attempt left its queue: there is no time in the queue, and waiting is part of how long a run took. When
+         a run ended that was first seen later: GitHub gives the time of its last change. Who approved. Whether a
+         failure is the fault of the code or of a machine: all are application exceptions. A skipped run counts as
+         cancelled. A run that is run again two days or more after it was created is seen within a day. Deployments that
+         GitHub does not know of. When work began on what was squashed into one commit. A deployment that fails after it
+         had succeeded and was followed by thirty others. Runs of a renamed workflow begin a new series.
 Checked  The published OpenAPI document of 2022-11-28, and a fake that is held to it.
 """
 

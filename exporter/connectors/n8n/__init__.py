@@ -15,7 +15,7 @@ Blind    Runs that are not saved, or are pruned between two polls. Time in the q
          other human decisions. Retries of single nodes. When a crashed run died. The kind of a failure whose data is
          hidden. Until mid 2026, n8n does not list executions that wait in the memory of the process that began them,
          and before 1.112 none that run. These are unknown until they end; they are found within an hour after that, if
-         they are among the last 25,000. After n8n was set up anew, a new run replaces an old one with the same id. A
+         they are among the last 25,000. After n8n was set up again, a new run replaces an old one with the same id. A
          renamed workflow begins a new series; workflows of the same name share one.
 Checked  Recorded answers of 2.40.7; a real 2.40.7 in the tests, on demand. 1.x: a fake that hides what 1.123.81 hid.
 """
