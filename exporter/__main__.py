@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from exporter import __version__
 from exporter.base.defaults import LISTEN, MOST_CONNECTIONS, SIZE
+from exporter.cli.end import fail, stopped, unwritable
+from exporter.cli.project import new, render, schema
 from exporter.cli.types import Instant, Length
 
 if TYPE_CHECKING:
@@ -27,24 +29,6 @@ log_level = click.option(
     "--log.level", "level", type=click.Choice(["debug", "info", "warn", "error"]), help="Lowest level to log."
 )
 log_format = click.option("--log.format", "style", type=click.Choice(["logfmt", "json"]), help="Format of log lines.")
-
-
-def fail(message: object, status: int = 1) -> NoReturn:
-    """Ends the program with a message instead of a traceback."""
-    click.echo(f"outcome-exporter: {message}" if "\n" not in str(message) else str(message), err=True)
-    sys.exit(status)
-
-
-def unwritable(output: Path, error: OSError) -> NoReturn:
-    """Ends the program because a file cannot be written."""
-    fail(f"{output}: cannot be written: {error.strerror}; give a file in a folder you may write to")
-
-
-def stopped() -> NoReturn:
-    """Ends an interrupted program. All is closed by now; what Python would still say on its way out is for nobody."""
-    click.echo("outcome-exporter: stopped", err=True)
-    sys.stdout.flush()
-    os._exit(130)
 
 
 def loaded(path: Path, level: str | None = None, style: str | None = None) -> "Config":
@@ -478,75 +462,8 @@ def connectors_command(name: str | None) -> None:
         fail(error)
 
 
-@main.command()
-@click.option("--kpis", is_flag=True, help="The schema of the files in exporter/kpis/, instead of that of the config.")
-def schema(kpis: bool) -> None:
-    """Print the JSON Schema of the config, for editors that complete and check it while it is written."""
-    click.echo(_schema(kpis=kpis), nl=False)
-
-
-def _schema(*, kpis: bool = False) -> str:
-    import json
-
-    from exporter import connectors
-    from exporter.catalogue.kpi import catalogue
-    from exporter.config.schema import config_schema, kpis_schema
-
-    document = kpis_schema() if kpis else config_schema(catalogue(), connectors.CONNECTORS)
-    return json.dumps(document, indent=2) + "\n"
-
-
-@main.command()
-@click.option(
-    "--check", "check_only", is_flag=True, help="Write nothing; exit with 1 if a generated file is out of date."
-)
-@click.option("--runbook-url", help="URL of alerts/README.md; each alert links to its heading there.")
-@click.option("--dashboard-url", help="URL of Grafana; alerts and panels link to it.")
-def render(check_only: bool, runbook_url: str | None, dashboard_url: str | None) -> None:
-    """Generate rules, dashboards, reference pages, the example config's sources and its schema, in a checkout."""
-    from exporter.render import render as render_all
-
-    given = {"runbook_url": runbook_url, "dashboard_url": dashboard_url}
-    urls = {key: url for key, url in given.items() if url}
-    stale = render_all(Path.cwd(), check=check_only, more={"deploy/config.schema.json": _schema()}, **urls)
-    for name in stale:
-        click.echo(f"{name}: {'out of date, run make render' if check_only else 'made'}")
-    if check_only and stale:
-        sys.exit(1)
-
-
-@main.group()
-def new() -> None:
-    """Write the files of something new, in a checkout of the project."""
-
-
-@new.command("connector")
-@click.argument("name")
-@click.option("--record", type=click.Choice(["run", "request", "incident", "change", "booking"]), default="run",
-              show_default=True, help="Record that its items become; others can be added.")  # fmt: skip
-@click.option("--paging", type=click.Choice(["link", "token", "offset", "key"]), default="link", show_default=True,
-              help="How its lists are cut into pages; see exporter/collect/paging.py.")  # fmt: skip
-@click.option("--auth", type=click.Choice(["token", "api-key", "oauth"]), default="token", show_default=True,
-              help="What it is asked with: a token, a key in a header of its own, or an OAuth client.")  # fmt: skip
-def new_connector(name: str, record: str, paging: str, auth: str) -> None:
-    """Write a connector with its sample, a fake platform and tests; NAME is the type of its sources, such as jira.
-
-    It works for an imagined platform. Each place where the real one differs is marked with FILL, and its tests fail
-    until no such mark is left.
-    """
-    from exporter import scaffold
-
-    try:
-        written = scaffold.connector(Path.cwd(), name, record=record, paging=paging, auth=auth)
-    except scaffold.CannotWrite as error:
-        fail(error)
-    for path in written:
-        click.echo(path)
-    folder = name.replace("-", "_")
-    click.echo(f"Now fill in each place marked FILL (grep -rn FILL: exporter/connectors/{folder} tests), then run")
-    click.echo(
-        f"  make render && make check TESTS='tests/connectors/{folder} tests/test_connectors.py tests/test_truth.py'"
-    )
+for command in (schema, render, new):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ DOORS = {
     "sqlglot": "catalogue.expression",
     "holidays": "evaluation.calendar config.calendar",
     "jwt": "collect.auth",
-    "click": "__main__ cli.types",
+    "click": "__main__ cli.types cli.end cli.project",
 }
 
 

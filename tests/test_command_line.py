@@ -32,6 +32,8 @@ def test_help_loads_the_command_line_and_nothing_else(tmp_path: Path, arguments:
         "exporter.base.defaults",
         "exporter.base.duration",
         "exporter.cli",
+        "exporter.cli.end",
+        "exporter.cli.project",
         "exporter.cli.types",
     }
     assert {name.partition(".")[0] for name in found} - {"sitecustomize", "distutils-precedence"} == {

@@ -6,7 +6,7 @@ one. The tests refuse a connector with such a place in it (tests/connectors/unfi
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
@@ -29,6 +29,9 @@ FILES = {
 """Template -> where it is written; an empty file has none."""
 REGISTRY = "exporter/connectors/__init__.py"
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+MARK = re.compile(r"FILL: (.*)")
+TESTS = ("tests/test_connectors.py", "tests/test_connectors_time.py", "tests/test_truth.py", "tests/test_samples.py")
+"""Those of every connector."""
 PAGINGS = ("link", "token", "offset", "key")
 AUTHS = ("token", "api-key", "oauth")
 
@@ -92,6 +95,14 @@ def connector(root: Path, name: str, *, record: str, paging: str, auth: str) -> 
         (root / place).write_text(text, encoding="utf-8")
     (root / REGISTRY).write_text(registry, encoding="utf-8")
     return [*places.values(), REGISTRY]
+
+
+def places(root: Path, files: Iterable[str]) -> Iterator[str]:
+    """What is to be filled in there, as `file:line: what`. The paths are relative to `root`."""
+    for name in files:
+        for number, line in enumerate((root / name).read_text(encoding="utf-8").splitlines(), 1):
+            if mark := MARK.search(line):
+                yield f"{name}:{number}: {mark[1]}"
 
 
 def imported(names: list[str]) -> str:

@@ -1,14 +1,14 @@
 """The places of a connector that `outcome-exporter new connector` has marked, and nobody has filled in yet."""
 
-import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from exporter import scaffold
+
 ROOT = Path(__file__).parents[2]
-MARK = re.compile(r"FILL: (.*)")
 FILES = (
     "exporter/connectors/{}/**/*",
     "exporter/demo/fakes/{}.py",
@@ -21,12 +21,9 @@ FILES = (
 
 def places(folder: str, root: Path = ROOT) -> Iterator[str]:
     """Each of them, as `file:line: what is to be filled in`. `folder`: of the connector."""
-    for pattern in FILES:
-        for path in sorted(root.glob(pattern.format(folder))):
-            if path.suffix in (".py", ".yaml"):
-                for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-                    if mark := MARK.search(line):
-                        yield f"{path.relative_to(root)}:{number}: {mark[1]}"
+    found = [path for pattern in FILES for path in sorted(root.glob(pattern.format(folder)))]
+    written = [str(path.relative_to(root)) for path in found if path.suffix in (".py", ".yaml")]
+    return scaffold.places(root, written)
 
 
 @cache
