@@ -7,6 +7,9 @@ LOOKED_INTO = "`sound` looks into it anyway"
 FINISHED = 'finished_at=value("finished_at", instant, attempt.ended_at),'
 OTHERS = ("queued_at", "started_at", "timestamp", "updated_at")
 READ_BEFORE = "an end that cannot be read does not come so far: `sound` or the order of the states has read it before"
+WORKED = 'minutes = value("human_seconds", int, ticket["TimeWorked"] or 0)'
+BY_NAME = "the config's mapping finds an element of RT's own list by its name, too"
+FALSE = "the whole number of False is 0"
 AT_ONCE = "tells only how many rows are held at once"
 
 EQUIVALENT: Mapping[str, Mapping[str, str]] = {
@@ -27,6 +30,10 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         "\"run_count\", | without 'run_count'": LOOKED_INTO,
         "\"end_time\", | without 'end_time'": LOOKED_INTO,
         **dict.fromkeys((f"{FINISHED} | 'finished_at' read from '{other}'" for other in OTHERS), READ_BEFORE),
+    },
+    "request_tracker.mapping": {
+        f"{WORKED} | ticket['TimeWorked'] or 0 without 0": FALSE,
+        "return Read(request(words, item), item | {\"CustomFields\": fields}) | 'CustomFields' is 'pondering'": BY_NAME,
     },
 }
 """Module below exporter.connectors -> line and change (see `Mutant.name`) -> why nothing is another for it."""

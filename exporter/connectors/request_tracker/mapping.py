@@ -35,7 +35,7 @@ def read(words: Words, item: Json) -> Read:
 
     The custom fields are given by name, for the segment mapping.
     """
-    fields = value("CustomFields", custom_fields, item["CustomFields"]) or {}
+    fields = value("CustomFields", custom_fields, item["CustomFields"])
     return Read(request(words, item), item | {"CustomFields": fields})
 
 
@@ -51,7 +51,7 @@ def request(words: Words, ticket: Json) -> Request:
     ended_at = value("closed_at", moment, ticket["Resolved"]) if outcome != "open" else None
     due_at = value("sla_breached", moment, ticket["Due"])
     told = value("replies", partial(history, words, statuses, ticket), ticket["Transactions"]) or {}
-    minutes = value("human_seconds", int, ticket["TimeWorked"] or 0) or 0
+    minutes = value("human_seconds", int, ticket["TimeWorked"] or 0)
     return Request(
         id=str(ticket["id"]),
         url=f"{words.url}/Ticket/Display.html?id={ticket['id']}",
@@ -64,12 +64,18 @@ def request(words: Words, ticket: Json) -> Request:
         priority=ticket["Priority"] or None,
         requester=value("requester", requester, ticket["Requestor"]),
         outcome=outcome,
-        # Nobody booked time: unknown, except where nobody had any to book.
-        human_seconds=minutes * 60.0 if minutes or told.get("handled_by") == "automation" else None,
+        human_seconds=booked(minutes, told.get("handled_by")),
         sla_breached=ended_at > due_at if ended_at and due_at else None,
         on_hold_seconds=value("on_hold_seconds", partial(on_hold, words, ticket), ended_at) if told else None,
         **told,
     )
+
+
+def booked(minutes: int | None, handler: HandledBy | None) -> float | None:
+    """Seconds of work. Where nobody booked any they are unknown, except where nobody had any to book."""
+    if minutes == 0:
+        return 0.0 if handler == "automation" else None
+    return minutes and minutes * 60.0
 
 
 def requester(people: Sequence[Json]) -> str | None:
@@ -85,7 +91,7 @@ def history(
     moves = [t for t in transactions if t["Field"] == "Queue" and (not words.tiers or t["NewValue"] in words.tiers)]
     changes = [t for t in transactions if t["Type"] == "Status"]
     turns = [(statuses.get(t["OldValue"]), statuses.get(t["NewValue"])) for t in changes]
-    ends = [t for t in changes if statuses.get(t["NewValue"], "open") != "open"]
+    ends = [t for t in changes if statuses.get(t["NewValue"]) in ENDED]
     askers = {who["id"] for who in ticket["Requestor"]}
     staff = [t for t in transactions if t["Creator"]["id"] not in {SYSTEM, *askers}]
     answers = [t for t in staff if t["Type"] == "Correspond"]

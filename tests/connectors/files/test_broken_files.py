@@ -13,8 +13,6 @@ import pytest
 from exporter.collect.http import NotUnderstood, Unavailable
 from tests.connectors.files.folder import AT, Folder, line, parquet
 
-pytestmark = pytest.mark.slow
-
 
 def faults(folder: Folder) -> list[str]:
     """What the last poll has named, without the folder."""
@@ -234,6 +232,7 @@ async def test_one_row_with_a_list_in_it_is_a_row(folder: Folder) -> None:
     assert set(folder.stored) == {"1"}
 
 
+@pytest.mark.slow
 async def test_one_json_value_of_more_than_64_megabytes_is_named(folder: Folder) -> None:
     folder.write("a.json", b"[" + b'{"id": "1"},\n' * 6_000_000)
     folder.write("b.json", '[{"id": "1"}]')
@@ -403,6 +402,7 @@ async def measured(path: Path, **options: str) -> tuple[int, int, str]:
     return int(came), int(megabytes), text.strip()
 
 
+@pytest.mark.slow
 async def test_two_kilobytes_of_parquet_that_hold_gigabytes_take_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     duckdb.execute(
@@ -421,6 +421,7 @@ async def test_two_kilobytes_of_parquet_that_hold_gigabytes_take_little_memory(t
     assert megabytes < 400
 
 
+@pytest.mark.slow
 async def test_long_rows_of_parquet_are_read_few_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     duckdb.execute(
@@ -433,6 +434,7 @@ async def test_long_rows_of_parquet_are_read_few_at_a_time(tmp_path: Path) -> No
     assert megabytes < 400
 
 
+@pytest.mark.slow
 async def test_lists_in_parquet_that_hold_gigabytes_take_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     duckdb.execute(
@@ -446,6 +448,7 @@ async def test_lists_in_parquet_that_hold_gigabytes_take_little_memory(tmp_path:
     assert megabytes < 700
 
 
+@pytest.mark.slow
 async def test_gzip_that_unpacks_without_measure_is_given_up(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
@@ -459,6 +462,7 @@ async def test_gzip_that_unpacks_without_measure_is_given_up(tmp_path: Path) -> 
     assert came == 0
 
 
+@pytest.mark.slow
 async def test_parquet_of_many_rows_comes_in_pages_in_its_order(folder: Folder) -> None:
     path = folder.path / "a.parquet"
     parquet(path, "i as id, i // 10 as category", 45_000)

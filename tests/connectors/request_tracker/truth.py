@@ -46,7 +46,7 @@ def ticket(number: int, status: str, *acts: Act, **columns: Any) -> tuple[Ticket
 def truth(
     what: str, tickets: Sequence[tuple[Ticket, Sequence[Act]]], records: Sequence[Request], **others: Any
 ) -> Truth:
-    tracker = RequestTracker(queues=["General", "Support", "IT", "Sales"])
+    tracker = RequestTracker(queues=["General", "Support", "IT", "Sales", "Bob's \\ Desk"])
     for each, acts in tickets:
         tracker.tickets[each.id] = each
         for minute, who, kind, old, new in ((0, each.creator, "Create", "", ""), *acts):
@@ -141,6 +141,7 @@ def handlers() -> Truth:
         ([changed(39, SYSTEM, "new", "resolved")],
          {"handled_by": "automation", "human_seconds": 0.0, "self_service": True}),
         ([changed(5, "bot", "new", "open"), changed(39, ASKER, "open", "resolved")], {}),  # it only sorts
+        ([changed(5, "bot", "new", "parked"), changed(39, ASKER, "parked", "resolved")], {}),  # nobody knows that word
         ([changed(5, SYSTEM, "new", "resolved"), changed(6, ASKER, "resolved", "open"),
           changed(39, ASKER, "open", "resolved")], {"reopen_count": 1}),
     ]  # fmt: skip
@@ -239,8 +240,9 @@ def work_and_deadlines() -> Truth:
 
 
 def wanted_queues() -> Truth:
-    tickets = [ticket(1, "resolved"), ticket(2, "resolved", queue="IT"), ticket(3, "resolved", queue="General")]
-    return truth("wanted queues", tickets, [request(1), request(2)], options={"queues": ("Support", "IT")})
+    odd = "Bob's \\ Desk"  # to be quoted in a query
+    tickets = [ticket(1, "resolved"), ticket(2, "resolved", queue=odd), ticket(3, "resolved", queue="General")]
+    return truth("wanted queues", tickets, [request(1), request(2)], options={"queues": ("Support", odd)})
 
 
 def what_is_mapped() -> Truth:
@@ -250,7 +252,7 @@ def what_is_mapped() -> Truth:
         [
             ticket(1, "resolved", owner="bob", sla="gold", fields={"Channel": ["web"], "Team": ["crm", "it"]}),
             ticket(2, "resolved", requestors=["everybody", "carl@customer.test"]),
-            ticket(3, "resolved", requestors=[]),
+            ticket(3, "resolved", requestors=[], fields={"Team": []}),
         ],
         [
             request(1, team="crm", region="gold", business_unit="Support", cohort="bob", channel="web"),
@@ -288,6 +290,7 @@ def what_cannot_be_read() -> Truth:
         "7": {"TimeWorked": "", "Priority": ""},
         "8": {"Requestor": [{"id": ASKER}]},
         "9": {"CustomFields": [5]},
+        "17": {"TimeWorked": "much"},
         "13": {"id": 13},
         "14": {"id": "fourteen"},
         "15": {"id": str(2**63)},
@@ -298,6 +301,7 @@ def what_cannot_be_read() -> Truth:
     tickets[9] = ticket(10, "resolved", said(5, "bob"), closed)
     tickets[10] = ticket(11, "resolved", closed)
     tickets[11] = ticket(12, "resolved", closed)
+    tickets.append(ticket(17, "resolved", changed(40, SYSTEM, "new", "resolved")))
     by_bob = answered(5, "human", by_itself=False)
     given = truth(
         "what cannot be read",
@@ -313,6 +317,7 @@ def what_cannot_be_read() -> Truth:
             request(11, handled_by="human", on_hold_seconds=None),
             request(12, handled_by="human", on_hold_seconds=None),
             request(13, **by_bob),
+            request(17, handled_by="automation", self_service=True),
         ],
         left_out=[
             f"opened_at: {NO_TIME}",
@@ -321,7 +326,7 @@ def what_cannot_be_read() -> Truth:
             "outcome: 'pondering' is none of new, open, stalled, resolved, rejected",
             f"updated_at: {NO_TIME}",
             f"sla_breached: {NO_TIME}",
-            "human_seconds: cannot be read (ValueError)",
+            *["human_seconds: cannot be read (ValueError)"] * 2,
             "requester: 'type' is missing",
             "CustomFields: has another shape than expected",
             "replies: has another shape than expected",
