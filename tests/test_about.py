@@ -1,5 +1,7 @@
 """What `outcome-exporter connectors` says, and that its page says the same."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import pytest
@@ -7,8 +9,9 @@ from click.testing import CliRunner
 
 from exporter.__main__ import main
 from exporter.cli.about import described
+from exporter.collect.mapping import Which
 from exporter.connectors import CONNECTORS
-from exporter.render.connectors import about, escaped
+from exporter.render.connectors import about, default, escaped
 
 NAMES = sorted(CONNECTORS)
 PAGE = Path(__file__).parents[1] / "exporter" / "connectors" / "README.md"
@@ -45,6 +48,26 @@ def test_the_page_says_what_the_command_says(name: str) -> None:
     assert [word for word in words if escaped(word) not in page] == []
     assert "".join(f"  {line}\n" if line else "\n" for line in each.sample.splitlines()) in page
     assert {"API", "Access", "Polls", "Blind", "Checked"} == each.says.keys()
+
+
+def test_a_default_is_written_as_the_config_writes_it() -> None:
+    @dataclass(frozen=True)
+    class Options:
+        path: str
+        web_url: str = ""
+        overlap_seconds: int = 5400
+        names: tuple[str, ...] = ("a", "b")
+        which: Which = field(default_factory=lambda: Which(field="kind.name", match=r"\[x\] .*"))
+        words: Mapping[str, str] = field(default_factory=lambda: {"Won't do": "discarded"})
+
+    assert [default(option) for option in fields(Options)] == [
+        "required",
+        "none",
+        "1h30m",
+        "a, b",
+        r"{field: kind.name, match: '\[x\] .*'}",
+        "{Won't do: discarded}",
+    ]
 
 
 def test_an_unknown_connector_is_an_error_that_names_the_nearest() -> None:

@@ -5,8 +5,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Any
+
+import yaml
 
 from exporter.base import duration
 from exporter.collect.contract import Connector, option_key
@@ -88,12 +90,16 @@ def header(connector: Connector) -> dict[str, str]:
 
 
 def default(option: "Field[Any]") -> str:
-    """What holds when a key is left out."""
+    """What holds when a key is left out, as the config writes it."""
     value = option.default_factory() if option.default_factory is not MISSING else option.default
     if value is MISSING or value in ("", (), {}, None):
         return "required" if value is MISSING else "none"
     if option.name != option_key(option.name):
         return duration.text(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {each.name: getattr(value, each.name) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return yaml.safe_dump(dict(value), default_flow_style=True, width=10_000, sort_keys=False).strip()
     return ", ".join(f"{each}" for each in (value if isinstance(value, tuple) else (value,)))
 
 

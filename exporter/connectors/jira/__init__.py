@@ -17,7 +17,7 @@ Cursor   updated: the last change stored, never later than the poll. seen: the i
          comments could not be read. While a poll is under way: place, how far it is; newest, what becomes `seen`.
 Blind    Conversations with the virtual agent that became no issue. Who acts in a rule that runs as a person, unless
          `bots` names the account. That a rule's first reply is only a receipt. Comments that were deleted. Deadlines
-         missed by an open issue, until it next changes, and deadlines computed anew. That an issue was deleted,
+         missed by an open issue, until it next changes, and deadlines computed again. That an issue was deleted,
          archived or moved out of sight, until several lists of ids have missed it. Time nobody logged. Time on hold of
          an open issue, or where statuses are changed without a trace. Sentiment. Data Center: whether a comment is
          internal, and so replies; channels; which accounts are customers' or apps'.
