@@ -24,6 +24,7 @@ from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
 from exporter.records import Run
 from exporter.store import Store
+from tests import deadline
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 NOON = "Tue, 31 Mar 2026 12:00:00 GMT"  # by the platform's clock, which is half a day ahead
@@ -155,6 +156,25 @@ async def test_what_is_counted_apart_and_who_is_somebody_else_goes_on() -> None:
             await one.get("/export")
 
     assert {who: len(when) for who, when in account.asked.items()} == {"Bearer ours": 4, "Bearer theirs": 1}
+
+
+async def test_who_waits_for_a_slow_budget_does_not_hold_up_the_others() -> None:
+    account, accounts = Account(most=9), Accounts()
+    slow = Budget(name="slow", paths=("/search",), requests=1, seconds=3600)
+    async with served(account) as url:
+        http = HttpSettings(url=url, auth=OURS, attempts=1, concurrency=1)
+        one = Client(http, at=AT, since=AT, dialect=Dialect(budgets=(slow,)), account=accounts.of(url, OURS))
+        async with one, deadline.within(5):
+            await one.get("/search")
+            waiting = [asyncio.create_task(one.get("/search")) for _ in range(3)]
+            for path in ("/runs", "/users"):
+                await one.get(path)
+            for each in waiting:
+                each.cancel()
+            ended = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert len(account.asked["Bearer ours"]) == 3
+    assert [type(each) for each in ended] == [asyncio.CancelledError] * 3
 
 
 async def test_a_short_wait_is_sat_out_by_all_sources_and_nobody_is_refused() -> None:

@@ -85,11 +85,14 @@ class Details:
         )
 
     def owe(self, keys: Iterable[str]) -> None:
-        """The items' details are not known: they are asked for again."""
+        """The details of these items are unknown: they are requested later, unless too many are owed already."""
         for key in keys:
             tries, _ = self.owed.pop(key, (0, None))
             wait = min(FIRST_WAIT * 2 ** min(tries, 10), LONGEST_WAIT) if not self.stopped else FIRST_WAIT
             self.owed[key] = tries + 1, self.client.at + wait
+        beyond = [*self.owed][: max(0, len(self.owed) - MOST_OWED)]
+        self.settle(beyond)
+        self.client.details_given_up(len(beyond))
 
     def settle(self, keys: Iterable[str]) -> None:
         """The items' details are known, or there is nobody left to ask about."""
@@ -97,6 +100,5 @@ class Details:
             self.owed.pop(key, None)
 
     def to_cursor(self) -> dict[str, list[float]]:
-        """What the cursor is to hold: the last of them where there are too many."""
-        remaining = [*self.owed.items()][-MOST_OWED:]
-        return {key: [tries, due.timestamp()] for key, (tries, due) in remaining}
+        """What the cursor is to hold."""
+        return {key: [tries, due.timestamp()] for key, (tries, due) in self.owed.items()}

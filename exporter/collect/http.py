@@ -93,6 +93,7 @@ class Observer(Protocol):
     def request(self, code: str) -> None: ...
     def rate_limited(self) -> None: ...
     def detail_failed(self) -> None: ...
+    def details_given_up(self, items: int) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +147,7 @@ class Client(ItemReader):
         self.lacking: dict[str, str] = {}  # resources that may not be read, why
         self.settings, self.at, self.since = settings, at, since
         self.clock_offset_seconds: float | None = None  # the platform's clock minus ours, as far as it tells
+        self.given_up = 0  # items whose details stay unknown, because too many are owed theirs
         self.failed_details: list[str] = []  # questions about single items that had no answer, why; the first few
         # What lets a question pass that is forbidden at first: headers, fetched by the connector. None: nothing does.
         self.permit: Callable[[], Awaitable[Mapping[str, str]]] | None = None
@@ -270,6 +272,12 @@ class Client(ItemReader):
         if self._observe:
             self._observe.detail_failed()
 
+    def details_given_up(self, items: int) -> None:
+        """Counts items whose details stay unknown, because too many wait for theirs."""
+        self.given_up += items
+        if self._observe and items:
+            self._observe.details_given_up(items)
+
     async def _answer(self, question: HttpRequest) -> Answer:
         attempts, wait = self.settings.attempts, self.settings.retry_wait_seconds
         # In order: on, attempts, timeout, wait_initial, wait_max, wait_jitter.
@@ -305,19 +313,25 @@ class Client(ItemReader):
             headers.update(more)
         self._http = self._http or session()
         pace, gap = self._pace(question)
-        async with self._places:
-            while (wait := pace.wait()) > 0:
-                if wait > LONGEST_WAIT_SECONDS:
-                    text = f"{question.where}: not asked, because the platform allows no more requests for {wait:.0f} s"
-                    raise RateLimited(text, self.now + timedelta(seconds=wait), wait)
-                await asyncio.sleep(wait)
-            await pace.turn(gap)
-            await self._account.overall.turn(1 / self.settings.rate if self.settings.rate else 0)
-            url, params = question.url, repeated(question.params)
-            answer = await self._sent(self._http, question.method, url, question.where, headers, data, params)
+        url, params, answer = question.url, repeated(question.params), None
+        while answer is None:
+            await self._turn(question, pace, gap)
+            async with self._places:
+                if not pace.wait():  # else another answer has closed it while this waited for its place
+                    answer = await self._sent(self._http, question.method, url, question.where, headers, data, params)
         if (left := budget.left(answer.headers, answer.at)) and left.requests == 0:
             pace.close(left.seconds)
         return answer
+
+    async def _turn(self, question: HttpRequest, pace: Pace, gap: float) -> None:
+        """Waits until the budget of a question lets it go. It holds no place meanwhile: other budgets may be free."""
+        while (wait := pace.wait()) > 0:
+            if wait > LONGEST_WAIT_SECONDS:
+                text = f"{question.where}: not asked, because the platform allows no more requests for {wait:.0f} s"
+                raise RateLimited(text, self.now + timedelta(seconds=wait), wait)
+            await asyncio.sleep(wait)
+        await pace.turn(gap)
+        await self._account.overall.turn(1 / self.settings.rate if self.settings.rate else 0)
 
     def _pace(self, question: HttpRequest) -> tuple[Pace, float]:
         """The pace of the budget that a question belongs to, and the seconds until the next one of it."""

@@ -258,6 +258,9 @@ class _Poll:
             logger.warning("source %s: %s", source.name, why)
             self.metrics.started_over(source.name)
             await self._store_all(source.connector.poll(client, source.options, why.cursor), client)
+        if client.given_up:
+            text = "source %s: details of %d items stay unknown, because too many others wait for theirs"
+            logger.warning(text, source.name, client.given_up)
         if client.failed_details and self.metrics.first_failed_details(source.name):
             text = "source %s: details of some items are unknown and will be requested again later: %s"
             logger.warning(text, source.name, client.failed_details[0])

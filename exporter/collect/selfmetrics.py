@@ -96,6 +96,9 @@ class SourceMetrics:
         self._details = counter(
             "details_failed", "Requests for the details of single items that failed; they are repeated later."
         )
+        self._given_up = counter(
+            "details_given_up", "Items whose details stay unknown, because too many others wait for theirs."
+        )
         self._anew = counter(
             "starts_over",
             "Number of times that everything was read again because the last item read was gone, as after a restore.",
@@ -179,7 +182,7 @@ class SourceMetrics:
         for metric in standing:
             metric.labels(source)
         self._polls.labels(source)
-        for counted in (self._rate_limited, self._details, self._anew, self._deleted):
+        for counted in (self._rate_limited, self._details, self._given_up, self._anew, self._deleted):
             counted.labels(source)
         self._requests.labels(source, "200")
         self._up.labels(source, kind)
@@ -309,6 +312,9 @@ class SourceObserver:
 
     def rate_limited(self) -> None:
         self._metrics._rate_limited.labels(self._source).inc()
+
+    def details_given_up(self, items: int) -> None:
+        self._metrics._given_up.labels(self._source).inc(items)
 
     def detail_failed(self) -> None:
         self._metrics._details.labels(self._source).inc()
