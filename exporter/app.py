@@ -18,7 +18,8 @@ from exporter.base import strict_yaml
 from exporter.base.clock import now
 from exporter.base.defaults import MOST_CONNECTIONS, SIZE
 from exporter.baselines.lookback import BaselineCache
-from exporter.collect.poller import Poller, Show
+from exporter.collect.poll import Show
+from exporter.collect.poller import Poller
 from exporter.collect.selfmetrics import Health
 from exporter.config import Config
 from exporter.evaluation.figure import Evaluation

@@ -12,7 +12,7 @@ from exporter import __version__
 from exporter.baselines.lookback import BaselineCache
 from exporter.catalogue import kpi
 from exporter.collect.account import Accounts
-from exporter.collect.poller import Show, poll_once
+from exporter.collect.poll import Show, poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.collect.status import status
 from exporter.config import Config, load

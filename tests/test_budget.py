@@ -19,7 +19,7 @@ from exporter.collect.auth import Auth
 from exporter.collect.budget import Budget, Left, left, of, reset_after
 from exporter.collect.contract import Page
 from exporter.collect.http import Client, Dialect, HttpSettings
-from exporter.collect.poller import poll_once
+from exporter.collect.poll import poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
 from exporter.records import Run

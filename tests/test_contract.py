@@ -19,7 +19,7 @@ from exporter.collect.contract import Cursor, Page
 from exporter.collect.http import Client, HttpSettings
 from exporter.collect.mapping import Which, compiled
 from exporter.collect.paging import by_offset
-from exporter.collect.poller import Outcome, poll_once
+from exporter.collect.poll import Outcome, poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
 from exporter.connectors import files

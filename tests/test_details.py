@@ -12,7 +12,7 @@ from exporter.collect.contract import Cursor, Page
 from exporter.collect.details import MOST_OWED, Details
 from exporter.collect.http import Client, HttpSettings
 from exporter.collect.mapping import compiled
-from exporter.collect.poller import poll_once
+from exporter.collect.poll import poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
 from exporter.records import Run

@@ -22,7 +22,7 @@ from aiohttp.test_utils import TestServer
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.http import Client, HttpSettings
 from exporter.collect.mapping import compiled
-from exporter.collect.poller import Outcome, poll_once
+from exporter.collect.poll import Outcome, poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
 from exporter.records import Request, Run, instant

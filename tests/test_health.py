@@ -10,8 +10,9 @@ import pytest
 from prometheus_client import generate_latest
 
 from exporter.base import errors
-from exporter.collect import poller
-from exporter.collect.selfmetrics import REASONS, Health
+from exporter.collect import poll
+from exporter.collect.selfmetrics import Health
+from exporter.collect.source_metrics import REASONS
 from exporter.records import RECORDS
 from exporter.records.unreadable import REASONS as WHY
 
@@ -87,7 +88,7 @@ def test_what_the_config_names_stands_at_zero(health: Health) -> None:
 
 def test_reasons_are_those_that_polls_know() -> None:
     named = {error.reason for error in errors.SourceError.__subclasses__()}
-    assert set(REASONS) == named | set(re.findall(r'return "(store|bug)"', Path(poller.__file__).read_text()))
+    assert set(REASONS) == named | set(re.findall(r'return "(store|bug)"', Path(poll.__file__).read_text()))
 
 
 def test_a_source_that_goes_takes_all_its_series_with_it(health: Health) -> None:

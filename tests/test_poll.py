@@ -19,7 +19,8 @@ from exporter.collect.answer import Answer
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.http import AuthFailed, Client, Gone, HttpSettings, NotUnderstood, RateLimited, Unavailable
 from exporter.collect.mapping import compiled
-from exporter.collect.poller import MOST_WAITING, Outcome, Poller, PollLimits, Progress, poll_once
+from exporter.collect.poll import MOST_WAITING, Outcome, PollLimits, Progress, poll_once
+from exporter.collect.poller import Poller
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
 from exporter.collect.status import status

@@ -16,7 +16,7 @@ from exporter.catalogue import kpi
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.http import Client, HttpSettings
 from exporter.collect.mapping import compiled
-from exporter.collect.poller import Outcome, poll_once
+from exporter.collect.poll import Outcome, poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
 from exporter.collect.status import status

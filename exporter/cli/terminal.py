@@ -22,8 +22,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from exporter.collect.poller import Progress as Step
-from exporter.collect.poller import Show
+from exporter.collect.poll import Progress as Step
+from exporter.collect.poll import Show
 from exporter.explain.wording import (
     TERMS,
     against,

@@ -5,12 +5,12 @@ A `Client` is made for one poll of one source. Nothing it says (errors, repr) ho
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Protocol, Self, TypeVar
+from typing import Self, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -40,7 +40,7 @@ from exporter.collect.answer import WELL, Answer, decoded, explained, meaning
 from exporter.collect.auth import NOBODY, Auth, Grant, TokenRequest
 from exporter.collect.budget import Budget, Pace
 from exporter.collect.memory import Memory
-from exporter.collect.reading import ItemReader
+from exporter.collect.reading import ItemReader, Observer
 from exporter.collect.wire import Query, Scalar, fault, linked, read_body, refusal, repeated, session
 from exporter.records import Json, Record
 
@@ -63,7 +63,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 Body = Mapping[str, Json]
 
-FAILURES_KEPT = 5
 
 # stamina would log each retry, arguments included, and count it in the global Prometheus registry.
 stamina.instrumentation.set_on_retry_hooks([])
@@ -85,15 +84,6 @@ class HttpSettings:
     most_pages: int = 100_000  # of one list
     attempts: int = 4
     retry_wait_seconds: float = 0.5  # before the first retry; doubles, with jitter
-
-
-class Observer(Protocol):
-    """Counts what the client meets."""
-
-    def request(self, code: str) -> None: ...
-    def rate_limited(self) -> None: ...
-    def detail_failed(self) -> None: ...
-    def details_given_up(self, items: int) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,19 +132,15 @@ class Client(ItemReader):
         account: Account | None = None,
         memory: Mapping[str, Json] | None = None,
     ) -> None:
-        super().__init__(mapped)
+        super().__init__(mapped, observe)
         self.memory = Memory(at, memory or {})
-        self.lacking: dict[str, str] = {}  # resources that may not be read, why
         self.settings, self.at, self.since = settings, at, since
         self.clock_offset_seconds: float | None = None  # the platform's clock minus ours, as far as it tells
-        self.given_up = 0  # items whose details stay unknown, because too many are owed theirs
-        self.failed_details: list[str] = []  # questions about single items that had no answer, why; the first few
         # What lets a question pass that is forbidden at first: headers, fetched by the connector. None: nothing does.
         self.permit: Callable[[], Awaitable[Mapping[str, str]]] | None = None
         self._dialect = dialect or Dialect()
         self._account = account or Account(settings.auth)
         self._headers: dict[str, str] = {}
-        self._observe = observe
         self._http, self._lent = http, http is not None
         self._began = asyncio.get_running_loop().time()
         self._places = asyncio.Semaphore(settings.concurrency)
@@ -253,30 +239,6 @@ class Client(ItemReader):
     ) -> tuple[list[R], Sequence[T]]:
         """`function` of the first `most` items, in order, and the items that are left for another poll."""
         return await self.gather(items[:most], function), items[most:]
-
-    @contextmanager
-    def optional(self, resource: str) -> Iterator[None]:
-        """What is asked inside may be more than the plan or the credential allows: it is unknown then, and told of.
-
-        `resource`: its name, a word of the connector's, which becomes a label value.
-        """
-        try:
-            yield
-        except Forbidden as error:
-            self.lacking[resource] = str(error)
-
-    def detail_failed(self, text: str) -> None:
-        """Counts a question about one item that had no answer; `text` says which and why."""
-        if len(self.failed_details) < FAILURES_KEPT:
-            self.failed_details.append(text)
-        if self._observe:
-            self._observe.detail_failed()
-
-    def details_given_up(self, items: int) -> None:
-        """Counts items whose details stay unknown, because too many wait for theirs."""
-        self.given_up += items
-        if self._observe and items:
-            self._observe.details_given_up(items)
 
     async def _answer(self, question: HttpRequest) -> Answer:
         attempts, wait = self.settings.attempts, self.settings.retry_wait_seconds

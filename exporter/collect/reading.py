@@ -2,13 +2,17 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
+from exporter.base.errors import Forbidden
 from exporter.records import VITAL_COLUMNS, Json, Read, Record, times_of
 from exporter.records.columns import COLUMNS
 from exporter.records.unreadable import Fault, LeftOut, Unreadable, attempt, key_of, place_of
+
+FAILURES_KEPT = 5
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -17,16 +21,30 @@ Result = Record | Read | Iterable[Record | Read] | None
 """What a mapping makes of one item."""
 
 
+class Observer(Protocol):
+    """Counts what the client meets."""
+
+    def request(self, code: str) -> None: ...
+    def rate_limited(self) -> None: ...
+    def detail_failed(self) -> None: ...
+    def details_given_up(self, items: int) -> None: ...
+
+
 class ItemReader:
     """Reads the items of one poll and records what cannot be read.
 
     `mapped`: columns that the config fills, by type of record; what the platform says there may be unreadable.
     """
 
-    def __init__(self, mapped: Mapping[type[Record], Collection[str]] | None = None) -> None:
+    def __init__(
+        self, mapped: Mapping[type[Record], Collection[str]] | None = None, observe: Observer | None = None
+    ) -> None:
         self.skipped: Counter[str] = Counter()  # items left out, by the reason of their first fault
         self._left_out: list[LeftOut] = []
-        self._mapped = mapped or {}
+        self._mapped, self._observe = mapped or {}, observe
+        self.lacking: dict[str, str] = {}  # resources that may not be read, why
+        self.given_up = 0  # items whose details stay unknown, because too many are owed theirs
+        self.failed_details: list[str] = []  # questions about single items that had no answer, why; the first few
 
     async def mapped(self, items: Sequence[T], function: Callable[[T], Result]) -> list[Read]:
         """The same as `each`, in a thread: a large page must not hold up everything else."""
@@ -91,6 +109,30 @@ class ItemReader:
         """What has been left out since the last call."""
         left_out, self._left_out = self._left_out, []
         return left_out
+
+    @contextmanager
+    def optional(self, resource: str) -> Iterator[None]:
+        """What is asked inside may be more than the plan or the credential allows: it is unknown then, and told of.
+
+        `resource`: its name, a word of the connector's, which becomes a label value.
+        """
+        try:
+            yield
+        except Forbidden as error:
+            self.lacking[resource] = str(error)
+
+    def detail_failed(self, text: str) -> None:
+        """Counts a question about one item that had no answer; `text` says which and why."""
+        if len(self.failed_details) < FAILURES_KEPT:
+            self.failed_details.append(text)
+        if self._observe:
+            self._observe.detail_failed()
+
+    def details_given_up(self, items: int) -> None:
+        """Counts items whose details stay unknown, because too many wait for theirs."""
+        self.given_up += items
+        if self._observe and items:
+            self._observe.details_given_up(items)
 
 
 def shared_out(faults: Sequence[Fault], reads: Sequence[Read]) -> list[tuple[Fault, ...]]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from exporter.collect.account import Accounts
 from exporter.collect.contract import Connector, needs
-from exporter.collect.http import Client, HttpSettings, Observer
+from exporter.collect.http import Client, HttpSettings
 from exporter.collect.mapping import Fillers
+from exporter.collect.reading import Observer
 from exporter.records import Json, Record
 from exporter.records.unreadable import MOST_UNREAD
 

@@ -170,15 +170,13 @@ class Store:
             state.start_over(db, source, cursor)
             sweep.forget(db, source)
 
-    def went_on(self, source: str, at: datetime) -> None:
-        """A poll of the first full sync that began at `at` has brought all that is new; of the past there is more."""
+    def succeeded(self, source: str, at: datetime, since: datetime | None = None, *, whole: bool = True) -> None:
+        """A poll that began at `at` has brought all that is new; of the first sync, if `whole`, all from `since` on."""
         with self._transaction() as db:
-            state.went_on(db, source, at)
-
-    def succeeded(self, source: str, at: datetime, since: datetime | None = None) -> None:
-        """A poll that began at `at` has brought everything; the first one everything from `since` on."""
-        with self._transaction() as db:
-            state.succeeded(db, source, at, since)
+            if whole:
+                state.succeeded(db, source, at, since)
+            else:
+                state.went_on(db, source, at)
 
     def reached(self, at: datetime) -> datetime | None:
         """How far both the clock and the records have come: the earlier of `at` and what the newest records tell.
