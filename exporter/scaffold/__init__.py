@@ -29,6 +29,7 @@ FILES = {
 """Template -> where it is written; an empty file has none."""
 REGISTRY = "exporter/connectors/__init__.py"
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+QUOTE = '"'
 MARK = re.compile(r"FILL: (.*)")
 TESTS = ("tests/test_connectors.py", "tests/test_connectors_time.py", "tests/test_truth.py", "tests/test_samples.py")
 """Those of every connector."""
@@ -102,7 +103,7 @@ def places(root: Path, files: Iterable[str]) -> Iterator[str]:
     for name in files:
         for number, line in enumerate((root / name).read_text(encoding="utf-8").splitlines(), 1):
             if mark := MARK.search(line):
-                yield f"{name}:{number}: {mark[1]}"
+                yield f"{name}:{number}: {mark[1].rstrip(QUOTE)}"
 
 
 def imported(names: list[str]) -> str:
