@@ -30,7 +30,7 @@ from exporter.evaluation.breach import resolve
 from exporter.evaluation.calendar import Calendar
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Baselines, Period
-from exporter.records import RECORDS, Read, Request, Run
+from exporter.records import RECORDS, SEGMENTS, Read, Request, Run
 from exporter.records.columns import COLUMNS, Rule
 from exporter.records.labels import DEFAULT_LABELS, LABELS
 from exporter.store import Store
@@ -766,6 +766,13 @@ def test_the_example_has_every_key_of_kpis_and_every_record() -> None:
     assert {key for _, key in given} & common == common
     assert {(name, key) for name, key in given if key not in common} == params
     assert set(data["labels"]) == set(RECORDS)
+
+
+def test_the_example_lists_the_labels_that_each_record_may_have() -> None:
+    text = EXAMPLE.read_text()
+    own = {name: [label for label in record.LABELS if label not in SEGMENTS] for name, record in RECORDS.items()}
+
+    assert [name for name, labels in own.items() if labels and f" {name}: {', '.join(labels)}" not in text] == []
 
 
 def test_the_example_has_a_kpi_of_one_s_own_of_each_common_kind() -> None:

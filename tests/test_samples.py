@@ -12,6 +12,7 @@ from exporter.__main__ import main
 from exporter.collect.contract import option_key
 from exporter.config.section import SourceSection
 from exporter.connectors import CONNECTORS
+from exporter.records import RECORDS
 from exporter.render import EXAMPLE, samples
 
 NAMES = sorted(CONNECTORS)
@@ -49,6 +50,12 @@ def test_a_sample_says_what_every_option_means(name: str) -> None:
     assert options - {key for source in sample for key in source} == set()
     assert [key for key, meaning in meanings.items() if not meaning] == []
     assert meanings.keys() == options
+
+
+def test_the_sample_of_files_names_every_record() -> None:
+    words = re.findall(r"\w+", samples.meanings(CONNECTORS["files"])["record"])
+
+    assert [name for name in RECORDS if name not in words] == []
 
 
 def test_the_sample_of_every_source_has_every_key_of_every_source() -> None:
