@@ -26,8 +26,9 @@ from aiohttp.test_utils import TestServer
 from exporter.base.strict_yaml import Mistakes
 from exporter.catalogue import kpi
 from exporter.collect import mapping
+from exporter.collect.contract import needs
 from exporter.collect.decode import decoded
-from exporter.collect.http import Answer, Client, Gone, HttpRequest, HttpSettings, SourceError
+from exporter.collect.http import Answer, Client, Dialect, Gone, HttpRequest, HttpSettings, SourceError
 from exporter.config import load
 from exporter.connectors import CONNECTORS
 from exporter.connectors.files import Options as Files
@@ -120,8 +121,8 @@ Asked = tuple[str, str]
 class Recording(Client):
     """Keeps what a platform answers."""
 
-    def __init__(self, settings: HttpSettings, answers: dict[Asked, Answer]) -> None:
-        super().__init__(settings, at=AT, since=SINCE)
+    def __init__(self, settings: HttpSettings, dialect: Dialect, answers: dict[Asked, Answer]) -> None:
+        super().__init__(settings, at=AT, since=SINCE, dialect=dialect)
         self.answers = answers
 
     async def _answer(self, question: HttpRequest) -> Answer:
@@ -133,8 +134,8 @@ class Recording(Client):
 class Replaying(Client):
     """Answers as a platform did, but for one answer, which is odd. What nobody asked the platform is not there."""
 
-    def __init__(self, answers: Mapping[Asked, Answer], draw: random.Random) -> None:
-        super().__init__(HttpSettings(url="http://platform.test"), at=AT, since=SINCE)
+    def __init__(self, url: str, dialect: Dialect, answers: Mapping[Asked, Answer], draw: random.Random) -> None:
+        super().__init__(HttpSettings(url=url), at=AT, since=SINCE, dialect=dialect)
         self.answers, self.draw, self.sent = answers, draw, ""
         self.left = draw.choice((1, 1, 2, 2, 3, 4, 5, 8))
 
@@ -152,7 +153,8 @@ class Replaying(Client):
 
 
 def asked(question: HttpRequest) -> Asked:
-    return question.where, json.dumps([question.params, question.json], sort_keys=True, default=str)
+    place = question.url.query_string  # a link to the next page has its parameters there
+    return question.where, json.dumps([place, question.params, question.json], sort_keys=True, default=str)
 
 
 @SEEDS
@@ -160,18 +162,18 @@ def asked(question: HttpRequest) -> Asked:
 async def test_answers_of_platforms(name: str, seed: int, tmp_path: Path) -> None:
     draw, found, its = random.Random(f"{name} {seed}"), Findings(seed), world(name, tmp_path)
     fillers = mapping.compiled(MAPPING, connector(name).RECORDS)
-    answers, cursors = dict[Asked, Any](), [dict[str, Any]()]
+    answers, cursors, dialect = dict[Asked, Any](), [dict[str, Any]()], needs(connector(name)).dialect
     assert its.app is not None
     async with TestServer(its.app) as server:
         settings = HttpSettings(url=str(server.make_url("")).rstrip("/") + its.path, auth=its.auth, attempts=1)
         for _ in range(2):  # the second poll goes on where the first ended
-            async with Recording(settings, answers) as client:
+            async with Recording(settings, dialect, answers) as client:
                 pages = [page async for page in connector(name).poll(client, its.options, cursors[-1])]
             cursors.append(dict(pages[-1].cursor))
     reads: list[tuple[Read, ...]] = []
     with Store.open(tmp_path / "fuzz.duckdb") as store:
         for number in while_time():
-            replayed = Replaying(answers, draw)
+            replayed = Replaying(settings.url, dialect, answers, draw)
             with found.payload(replayed, SourceError):
                 async for page in connector(name).poll(replayed, its.options, draw.choice(cursors)):
                     made, _, left_out = mapping.records(page.reads, fillers, store.person)

@@ -35,7 +35,7 @@ from exporter.collect.auth import Scheme
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.details import Details
 from exporter.collect.finding import Finding, look
-from exporter.collect.http import Answer, Client, Forbidden, Gone, Partial, SourceError
+from exporter.collect.http import Answer, Client, Forbidden, Gone, NotUnderstood, Partial, SourceError
 from exporter.collect.sweep import swept
 from exporter.connectors.github.deployments import Deployments
 from exporter.connectors.github.repository import Found, Repository, sound, written
@@ -227,12 +227,16 @@ async def described(client: Client, name: str) -> list[Json]:
     """The repositories of this name or pattern."""
     owner, _, pattern = name.partition("/")
     if "*" not in pattern:
-        return [shortened(await client.get(f"/repos/{name}"))]
+        return [shortened(await client.ask(f"/repos/{name}"))]
     pages = paging.by_link(client, f"/orgs/{owner}/repos", {"per_page": 100}, items=None)
-    items = [item async for answer in pages for item in answer.items]
-    return [shortened(item) for item in items if fnmatchcase(item["name"], pattern) and not item.get("archived")]
+    found = [replace(answer, body=item) async for answer in pages for item in answer.items]
+    ours = [each for each in found if fnmatchcase(str(each.find("name")).lower(), pattern.lower())]
+    return [shortened(each) for each in ours if not each.find("archived")]
 
 
-def shortened(item: Json) -> Json:
+def shortened(answer: Answer) -> Json:
     """What is worth knowing of a repository; its owner by name."""
-    return {**{word: item.get(word) for word in ABOUT}, "owner": item["owner"]["login"]}
+    about = {word: answer.find(word) for word in ABOUT} | {"owner": answer.find("owner.login")}
+    if not all(isinstance(about[word], str) for word in ("full_name", "name", "html_url", "owner")):
+        raise NotUnderstood(f"{answer.where}: this is no repository; check that the url is the address of the API")
+    return about
