@@ -59,7 +59,7 @@ ENABLED = Words(
 )
 PERSON = Words("human_override", {"User": True, "Bot": False})  # is an account a person's?
 EXCEPTION: Mapping[RunStatus, ExceptionKind] = {"succeeded": "none", "failed": "application", "cancelled": "none"}
-MOST_ATTEMPTS = 1_000  # GitHub runs nothing again more than fifty times
+MOST_ATTEMPTS = 100  # GitHub runs nothing again more than fifty times
 LONGEST_APPROVAL = timedelta(days=30)  # then GitHub itself fails what nobody has approved
 
 
@@ -105,7 +105,7 @@ def is_ended(item: Json) -> bool:
 def attempt_of(item: Json) -> int:
     """The number of the attempt that an item is; GitHub Enterprise Server of old does not tell it."""
     number = item.get("run_attempt")
-    return number if isinstance(number, int) and 1 < number <= MOST_ATTEMPTS else 1
+    return int(number) if number in range(1, MOST_ATTEMPTS) else 1
 
 
 def end(updated_at: Json, next_at: Json) -> datetime | None:
@@ -121,11 +121,12 @@ def called(path: Json) -> str:
 
 def named(items: Sequence[Json]) -> dict[str, str]:
     """Workflows by id and how they are called: by their file where they have no name, or share it with another."""
-    names = {str(item["id"]): str(item.get("name") or item.get("path")) for item in items}
-    times = Counter(names.values())
-    files = {str(item["id"]): called(item.get("path")) for item in items if item.get("path")}
-    own = {str(item["id"]) for item in items if item.get("name") not in (None, "", item.get("path"))}
-    return {key: name if key in own and times[name] == 1 else files.get(key, name) for key, name in names.items()}
+    times, names = Counter(str(item.get("name")) for item in items), dict[str, str]()
+    for item in items:
+        name, path = item.get("name"), item.get("path")
+        own = name and name != path and times[str(name)] == 1
+        names[str(item["id"])] = str(name) if own else called(path)
+    return names
 
 
 def workflow(item: Json, about: Json, names: Mapping[str, str]) -> Read:
@@ -165,7 +166,7 @@ def outcome(item: Json, statuses: Sequence[Json], now: datetime) -> Outcome:
         return Outcome(*decisive[-1])
     last: ChangeResult = results[-1][0] if results else "pending"
     requested_at = instant(item["created_at"])
-    if last == "pending" and requested_at and now - requested_at > LONGEST_APPROVAL:
+    if requested_at and now - requested_at > LONGEST_APPROVAL:
         last = "cancelled"
     return Outcome(last, None, told[-1] if told else None)
 
@@ -192,9 +193,9 @@ def change(item: Json, how: Outcome, brought: Commits, about: Json) -> Read:
     record = Change(
         id=str(item["id"]),
         reference=item["sha"],
-        url=value("url", lambda link: log(link, about), (how.status or {}).get("log_url")),
+        url=log((how.status or {}).get("log_url"), about),
         updated_at=value("updated_at", instant, item.get("updated_at")),
-        requested_at=value("requested_at", instant, item["created_at"]),
+        requested_at=instant(item["created_at"]),
         first_commit_at=brought.first_at,
         deployed_at=how.deployed_at,
         result="rolled_back" if brought.back and how.result == "succeeded" else how.result,

@@ -13,6 +13,7 @@ from exporter.demo.fakes.github import GitHub, Row, account, text
 from exporter.records import Change, Record, Run, Workflow
 from exporter.records.columns import Rule
 from tests.connectors.truth import NO_TIME, Enum, Truth, rewritten
+from tests.connectors.world import AT
 
 SPEC, SCHEMAS = "github-actions-deployments-releases.trimmed.json", "components/schemas"
 ENUMS = (
@@ -34,6 +35,7 @@ TECHNICAL = {"page_size"}
 
 REPO = "acme/shop"
 WEB = f"https://github.com/{REPO}"
+MONTH = timedelta(days=30)
 NOON = datetime(2026, 3, 30, 12, tzinfo=UTC)
 EDITED = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -194,6 +196,7 @@ def attempts() -> Truth:
     shop.its.runs[1][1]["updated_at"] = text(at(1, 250))  # somebody asked for another attempt
     shop.github.rerun(REPO, 1, at(1, 400))
     shop.run(2, "completed", "success", run_attempt=None, run_started_at=None, triggering_actor=None)
+    shop.run(3, "completed", "success", run_attempt=10**9)  # nobody runs anything so often
     records = [
         earlier(1, 0, 40, **FAILED),
         earlier(2, 90, 200, status="cancelled", human_override=True, updated_at=at(1, 250)),
@@ -201,6 +204,7 @@ def attempts() -> Truth:
         earlier(4, 300, 330, **FAILED, human_override=None),
         run(1, attempt=5, **WAITS, queued_at=at(1, 400), updated_at=at(1, 400), human_override=True),
         run(2),
+        run(3),
     ]
     return shop.truth("attempts", [DEPLOY, *records])
 
@@ -265,7 +269,9 @@ def states_of_deployments() -> Truth:
         shop.deployment(number, states, "a", environment=f"e{number}")
     old = datetime(2026, 2, 27, tzinfo=UTC)
     shop.deployment(20, (), "a", created_at=text(old), updated_at=text(old), environment="e20")
+    shop.deployment(21, (), "a", created_at=text(AT - MONTH), environment="e21")
     cases[20] = ((), {**never, "result": "cancelled", "requested_at": old, "updated_at": old})
+    cases[21] = ((), {**never, "result": "pending", "requested_at": AT - MONTH, "updated_at": at(21)})
     usual = {"reference": "a", "first_commit_at": at(0, 1)}
     records = [
         change(number, **{**usual, "environment": f"e{number}", **columns}) for number, (_, columns) in cases.items()
@@ -286,9 +292,9 @@ def what_deployments_bring() -> Truth:
     shop.commit("d", 4, "c")
     shop.commit("hotfix", 5, "a")
     shop.commit("rebased", 6)
-    order = ("b", "d", "d", "b", "c", "a", "hotfix", "d", "lost", "rebased")
+    order = ("b", "d", "d", "b", "c", "a", "hotfix", "d", "lost", "rebased", "d")
     for number, sha in enumerate(order, 1):
-        shop.deployment(number, ("queued", "failure" if number == 5 else "success"), sha=sha)
+        shop.deployment(number, ("queued", "failure" if number in (5, 11) else "success"), sha=sha)
     back: dict[str, Any] = {"result": "rolled_back"}
     records = [
         change(1, reference="b", first_commit_at=at(0, 2)),  # nothing is known from before: its own
@@ -301,6 +307,7 @@ def what_deployments_bring() -> Truth:
         change(8, reference="d", **back),  # live before, and nothing that is in hotfix
         change(9, reference="lost"),  # its branch was rewritten
         change(10, reference="rebased"),  # so is nothing known of what came after it
+        change(11, reference="d", result="failed"),  # it was not brought back after all
     ]
     return shop.truth("what deployments bring", [DEPLOY, *records])
 
@@ -334,6 +341,8 @@ def who_deploys() -> Truth:
         change(number, reference="a", automated=automated, first_commit_at=at(0, 1) if number == 1 else None)
         for number, automated in enumerate((True, False, True, None), 1)
     ]
+    shop.its.statuses[4][-1]["log_url"] = "https://ci.example.test/4"  # where that leads is not known
+    records[-1] = replace(records[-1], url=f"{WEB}/deployments")
     return shop.truth("who deploys", [DEPLOY, *records])
 
 
@@ -350,12 +359,13 @@ def what_the_config_finds() -> Truth:
         "cohort": Rule(field="workflow_name"),
         "owner": Rule(field="repository.language"),
         "trigger": Rule(field="repository.default_branch"),
+        "environment": Rule(field="status.state"),
     }
     own: dict[str, Any] = {"team": "web", "business_unit": "retail", "region": "acme"}
     records = [
         replace(DEPLOY, **own, cohort="Deploy"),
         run(1, **own, cohort="Deploy", owner="Python", trigger="main"),
-        change(2, reference="a", **own, first_commit_at=at(0, 1)),
+        change(2, reference="a", **own, first_commit_at=at(0, 1), environment="success"),
     ]
     return shop.truth("what the config finds", records, fields=fields)
 
