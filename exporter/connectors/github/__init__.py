@@ -23,13 +23,14 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from exporter.base.errors import utc
 from exporter.collect import paging
 from exporter.collect.auth import Scheme
 from exporter.collect.contract import Cursor, Page
@@ -74,7 +75,9 @@ def judge(answer: Answer) -> SourceError | None:
     if answer.status in (403, 429) and (
         answer.headers.get("X-RateLimit-Remaining") == "0" or "Retry-After" in answer.headers or "rate limit" in said
     ):
-        return answer.rate_limited()
+        # The other limits, of too much at once, have nothing to do with the hour that the headers tell of.
+        hourly = answer.headers.get("X-RateLimit-Remaining") == "0" or "Retry-After" in answer.headers
+        return answer.rate_limited() if hourly else replace(answer, headers={}).rate_limited()
     if answer.status == 403 and "X-GitHub-SSO" in answer.headers:
         return answer.forbidden("the token is not authorized for the single sign-on of this organization")
     needed = answer.headers.get("X-Accepted-GitHub-Permissions", "")
@@ -89,7 +92,10 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     details, before = Details(client, cursor.get("owed", {})), cursor.get("repositories", {})
     faults: list[SourceError] = []
     repositories = await chosen(client, options, faults)
-    states = {**before, **{name: before.get(name, {}) for name in (about["full_name"] for about in repositories)}}
+    names = [about["full_name"] for about in repositories]
+    states = {**before, **{name: before.get(name, {}) for name in names}}
+    if not faults:
+        details.settle([key for key in details.owed if key.partition(" ")[0] not in names])
     read = list[tuple[Runs, Deployments]]()
 
     def page(found: Found) -> Page:
@@ -169,13 +175,14 @@ async def looked_through(
 
 async def check(client: Client, options: Options) -> list[Finding]:
     """How much may be asked, until when the token holds, and the first page of each resource of each repository."""
-    limit, findings = await look("rate limit", client.ask("/rate_limit"), needs="nothing")
-    if limit:
-        left = limit.find("resources.core") or {}
-        told = f"{left.get('remaining')} of {left.get('limit')} requests an hour are left"
-        findings = [Finding("rate limit", told if left else "none is set"), *token(limit, client.at)]
-        if release := limit.headers.get("X-GitHub-Enterprise-Version"):
-            findings.append(Finding("version", f"GitHub Enterprise Server {release[:20]}"))
+    findings = list[Finding]()
+    with suppress(Gone):  # a server of one's own may have none
+        limit = await client.ask("/rate_limit")
+        left, most = limit.find("resources.core.remaining"), limit.find("resources.core.limit")
+        findings = [Finding("rate limit", f"{left} of {most} requests an hour are left"), *token(limit, client.at)]
+    with suppress(Gone):
+        if release := (await client.ask("/meta")).find("installed_version"):
+            findings.append(Finding("version", f"GitHub Enterprise Server {str(release)[:20]}"))
     repositories = list[Json]()
     for name in options.repositories:
         about, found = await look(name, described(client, name), needs="Metadata: read")
@@ -204,7 +211,7 @@ def token(answer: Answer, now: datetime) -> list[Finding]:
     """Until when the token holds, where it is one that ends: it is to be renewed in time."""
     text = answer.headers.get("GitHub-Authentication-Token-Expiration", "")
     with suppress(ValueError):
-        ends = datetime.fromisoformat(text.removesuffix(" UTC").strip()).replace(tzinfo=UTC)
+        ends = utc(datetime.fromisoformat(re.sub(r" (?=[+-])", "", text.removesuffix(" UTC"))))
         return [Finding("token", f"ends on {ends:%Y-%m-%d}", wrong=ends - now < SOON)]
     return []
 

@@ -19,6 +19,7 @@ PAGE = {"per_page", "page"}
 FILTERS = {"actor", "branch", "check_suite_id", "created", "event", "head_sha", "status"}
 PARAMETERS: dict[str, set[str]] = {  # by route; GitHub itself passes over others
     "/rate_limit": set(),
+    "/meta": set(),
     "/orgs/{org}/repos": {*PAGE, "type", "sort", "direction"},
     "/repos/{owner}/{repo}": set(),
     "/repos/{owner}/{repo}/actions/runs": {*PAGE, *FILTERS, "exclude_pull_requests"},
@@ -62,6 +63,7 @@ class GitHub:
     used: int = 0
     misread: list[str] = field(default_factory=list)  # questions that GitHub would take otherwise than they are meant
     expires: str | None = None  # when the token ends
+    release: str = ""  # of a server of one's own
     is_app: Callable[[str], bool] = lambda _: False  # whose JSON web token gets an installation's, for an hour
     tokens: dict[str, datetime] = field(default_factory=dict)  # of installations: until when each holds
     last_id: int = 30_433_000
@@ -217,6 +219,7 @@ class GitHub:
         repo = "/repos/{owner}/{repo}"
         for path, handler in {
             "/rate_limit": self._rate_limit,
+            "/meta": self._meta,
             "/orgs/{org}/repos": self._repositories,
             repo: self._repository,
             f"{repo}/actions/runs": self._runs,
@@ -308,6 +311,9 @@ class GitHub:
     async def _rate_limit(self, _request: web.Request) -> web.Response:
         core = {"limit": self.limit, "remaining": self.limit - self.used, "used": self.used}
         return web.json_response({"resources": {"core": core}, "rate": core})
+
+    async def _meta(self, _request: web.Request) -> web.Response:
+        return web.json_response({"installed_version": self.release} if self.release else {})
 
     async def _repositories(self, request: web.Request) -> web.Response:
         owned = [repo.about for repo in self.repositories.values()]

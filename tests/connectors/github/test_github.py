@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from exporter.collect.auth import App, Grant
 from exporter.collect.contract import needs
-from exporter.collect.http import Answer, Auth, AuthFailed, Client, HttpSettings, Partial, RateLimited
+from exporter.collect.http import Answer, Auth, AuthFailed, Client, HttpSettings, NotUnderstood, Partial, RateLimited
 from exporter.connectors import github as connector
 from exporter.connectors.github import Options, check, poll
+from exporter.connectors.github.repository import sound
 from exporter.demo.fakes.github import PARAMETERS, GitHub
 from exporter.records import Change, Record, Run
 from tests.connectors.world import AT, SINCE
@@ -258,20 +259,102 @@ async def test_a_used_up_limit_says_until_when_to_wait_and_is_no_refused_credent
     assert abs(caught.value.until - (AT + HOUR)) < MINUTE
 
 
+TOO_FAST = {"message": "You have exceeded a secondary rate limit."}
+LATER = {"X-RateLimit-Remaining": "4000", "X-RateLimit-Reset": "1774918800"}  # in an hour, and of another limit
+USED_UP = {**LATER, "X-RateLimit-Remaining": "0"}
+LACKS = {"X-Accepted-GitHub-Permissions": "actions=read"}
+
+
 @pytest.mark.parametrize(
-    ("status", "headers", "message", "seconds"),
+    ("status", "headers", "body", "seconds"),
     [
-        (403, {"Retry-After": "90"}, "You have exceeded a secondary rate limit.", 90),
-        (429, {"Retry-After": "90"}, "You have exceeded a secondary rate limit.", 90),
-        (403, {}, "You have exceeded a secondary rate limit.", 60),
+        (403, USED_UP, None, 3600),
+        (429, USED_UP, None, 3600),
+        (403, {"Retry-After": "90"}, TOO_FAST, 90),
+        (429, {"Retry-After": "90"}, TOO_FAST, 90),
+        (403, LATER, TOO_FAST, 60),
     ],
 )
-async def test_a_secondary_limit_is_a_limit(status: int, headers: Any, message: str, seconds: int) -> None:
-    answer = Answer(where="GET /x", status=status, at=AT, headers=headers, body={"message": message})
-    error = connector.judge(answer)
+def test_a_limit_is_a_limit_whatever_it_is_of(status: int, headers: Any, body: Any, seconds: int) -> None:
+    error = connector.judge(Answer(where="GET /x", status=status, at=AT, headers=headers, body=body))
 
     assert isinstance(error, RateLimited)
     assert error.until == AT + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "told"),
+    [
+        (
+            403,
+            {"X-GitHub-SSO": "required; url=https://x"},
+            "403: the token is not authorized for the single sign-on of",
+        ),
+        (403, LACKS, "403: the token or app lacks a permission; it needs actions=read"),
+        (301, {}, "301: the repository has another name now"),
+        (403, LATER, ""),
+        (403, {"X-Accepted-GitHub-Permissions": "<b>a secret</b>"}, ""),
+        (404, {**LACKS, **USED_UP, "X-GitHub-SSO": "partial"}, ""),
+        (200, USED_UP, ""),
+        (302, {}, ""),
+    ],
+)
+def test_what_a_refusal_means(status: int, headers: Any, told: str) -> None:
+    error = connector.judge(Answer(where="GET /x", status=status, at=AT, headers=headers))
+
+    assert str(error or "").startswith(f"GET /x: HTTP {told}" if told else "")
+    assert bool(error) == bool(told)
+
+
+@pytest.mark.parametrize(("days", "soon"), [(1, True), (14, False), (15, False)])
+def test_a_token_is_to_be_renewed_in_time(days: int, soon: bool) -> None:
+    text = f"{AT + days * DAY:%Y-%m-%d %H:%M:%S} UTC"
+    headers = {"GitHub-Authentication-Token-Expiration": text}
+    (found,) = connector.token(Answer(where="GET /x", status=200, at=AT, headers=headers), AT)
+
+    assert (found.what, found.wrong) == ("token", soon)
+
+
+@pytest.mark.parametrize("lacks", ["full_name", "name", "html_url", "owner"])
+def test_what_is_no_repository_is_not_taken_for_one(lacks: str) -> None:
+    github, _ = shop()
+    body = {**github.repositories[REPO].about, lacks: None}
+    with pytest.raises(NotUnderstood, match="no repository"):
+        connector.shortened(Answer(where="GET /x", status=200, at=AT, body=body))
+
+
+@pytest.mark.parametrize(
+    ("number", "created_at", "expected"),
+    [
+        (1, "2026-03-31T00:00:00Z", True),
+        (2**63 - 1, "2026-03-31T00:00:00Z", True),
+        (2**63, "2026-03-31T00:00:00Z", False),
+        (0, "2026-03-31T00:00:00Z", False),
+        (True, "2026-03-31T00:00:00Z", False),
+        ("1", "2026-03-31T00:00:00Z", False),
+        (1, None, False),
+        (1, "n/a", False),
+    ],
+)
+def test_which_items_books_are_kept_on(number: Any, created_at: Any, expected: bool) -> None:
+    assert sound({"id": number, "created_at": created_at}) == expected
+
+
+async def test_what_is_old_is_remembered_no_longer() -> None:
+    github, workflow = shop()
+    opened = [github.start(REPO, workflow, AT - days * DAY) for days in (32, 31)]
+    again = [github.execute(REPO, workflow, AT - days * DAY, 30, "failure") for days in (32, 31)]
+    for run in again:
+        github.rerun(REPO, run, AT - 9 * DAY)
+        github.end(REPO, run, AT - 8 * DAY)
+    poller = Poller(github)
+    remembered = []
+    for at in (AT, AT + MINUTE, AT + DAY + MINUTE):
+        await poller.poll(at)
+        state = poller.cursor["repositories"][REPO]
+        remembered.append([sorted(map(int, state[word])) for word in ("open", "tried")])
+
+    assert remembered == [[opened, again], [opened[1:], again[1:]], [[], []]]
 
 
 async def test_an_app_gets_a_token_and_another_when_that_has_run_out() -> None:
@@ -495,14 +578,16 @@ async def checked(github: GitHub, **options: Any) -> list[tuple[str, str, bool]]
     return [(each.what, each.text, each.wrong) for each in found]
 
 
-async def test_a_check_looks_at_each_resource_and_tells_until_when_the_token_holds() -> None:
-    github, workflow = shop(expires="2026-04-09 12:00:00 UTC")
+@pytest.mark.parametrize("expires", ["2026-04-09 12:00:00 UTC", "2026-04-09 12:00:00 -0700"])
+async def test_a_check_looks_at_each_resource_and_tells_until_when_the_token_holds(expires: str) -> None:
+    github, workflow = shop(expires=expires, release="3.17.2")
     github.execute(REPO, workflow, AT - HOUR, 30)
     deployments(github, 1)
 
     assert await checked(github) == [
         ("rate limit", "5000 of 5000 requests an hour are left", False),
         ("token", "ends on 2026-04-09", True),
+        ("version", "GitHub Enterprise Server 3.17.2", False),
         *((f"{REPO}, {what}", "the first page is read", False) for what in ("workflow runs", "workflows")),
         *((f"{REPO}, {what}", "the first page is read", False) for what in ("deployments", "commits")),
     ]
@@ -533,7 +618,7 @@ def published(path: str) -> Any:
     return at
 
 
-UNPUBLISHED = {"/repos/{owner}/{repo}", "/repos/{owner}/{repo}/commits"}
+UNPUBLISHED = {"/meta", "/repos/{owner}/{repo}", "/repos/{owner}/{repo}/commits"}
 """Not among the paths of the copy."""
 
 
