@@ -15,7 +15,7 @@ Blind    When an attempt left its queue: there is no time in the queue, and wait
          failure is the fault of the code or of a machine: all are application exceptions. A skipped run counts as
          cancelled. A run that is run again two days or more after it was created is seen within a day. Deployments that
          GitHub does not know of. When work began on what was squashed into one commit. A deployment that fails after it
-         had succeeded and was followed by thirty others. Runs of a renamed workflow begin a new series.
+         had succeeded and was followed by thirty others. A renamed workflow or repository begins a new series.
 Checked  The published OpenAPI document of 2022-11-28, and a fake that is held to it.
 """
 
