@@ -131,8 +131,10 @@ class Client(ItemReader):
         dialect: Dialect | None = None,
         account: Account | None = None,
         memory: Mapping[str, Json] | None = None,
+        paths: Collection[str] = (),
     ) -> None:
         super().__init__(mapped, observe)
+        self.paths = sorted(paths)  # where in items the config looks
         self.memory = Memory(at, memory or {})
         self.settings, self.at, self.since = settings, at, since
         self.clock_offset_seconds: float | None = None  # the platform's clock minus ours, as far as it tells

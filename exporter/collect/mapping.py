@@ -41,6 +41,7 @@ class Filler:
     persons: tuple[int, ...]
     ids: tuple[int, ...]
     url: int
+    paths: frozenset[str]  # where in an item it looks
 
 
 Fillers = Mapping[type[Record], Filler]
@@ -215,6 +216,7 @@ def _filler(rules: Rules, record: type[Record], notation: Notation) -> Filler:
         persons=tuple(names.index(name) for name in person_columns(record)),
         ids=tuple(names.index(name) for name in marked(record, "id")),
         url=names.index("url"),
+        paths=frozenset(rule.field for alternatives in mine.values() for rule in alternatives if rule.field),
     )
 
 

@@ -43,6 +43,11 @@ class Source:
         return {kind: frozenset(name for _, name, _, _ in filler.mapped) for kind, filler in self.mapping.items()}
 
     @property
+    def paths(self) -> frozenset[str]:
+        """Where in items the config looks: dotted paths."""
+        return frozenset[str]().union(*(filler.paths for filler in self.mapping.values()))
+
+    @property
     def revision(self) -> int:
         """That of its connector's mapping. With another one all is read again."""
         return needs(self.connector).revision
@@ -66,6 +71,7 @@ class Source:
             since=since,
             observe=observe,
             mapped=self.mapped,
+            paths=self.paths,
             dialect=needs(self.connector).dialect,
             account=accounts.of(self.http.url, self.http.auth) if accounts else None,
             memory=memory,

@@ -1,7 +1,7 @@
 """One folder per platform. `outcome-exporter new connector NAME` adds one; see CONTRIBUTING.md."""
 
 from exporter.collect.contract import Connector
-from exporter.connectors import files, github, jira, n8n, prefect, request_tracker
+from exporter.connectors import files, github, jira, n8n, prefect, request_tracker, servicenow
 
 CONNECTORS: dict[str, Connector] = {
     "files": files,
@@ -10,5 +10,6 @@ CONNECTORS: dict[str, Connector] = {
     "n8n": n8n,
     "prefect": prefect,
     "request-tracker": request_tracker,
+    "servicenow": servicenow,
 }
 """The `type` of a source in the configuration -> the module that reads it."""

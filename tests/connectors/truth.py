@@ -66,7 +66,8 @@ async def found(connector: Connector, truth: Truth) -> tuple[list[Record], list[
         address = str(server.make_url("")).rstrip("/")
         settings = HttpSettings(url=address + truth.path, auth=auth, attempts=1)
         reads: dict[tuple[type[Record], str], Read] = {}
-        async with Client(settings, at=AT, since=SINCE, dialect=needed.dialect) as client:
+        paths = {rule.field for rule in truth.fields.values() if rule.field}
+        async with Client(settings, at=AT, since=SINCE, dialect=needed.dialect, paths=paths) as client:
             try:
                 async for page in connector.poll(client, options, {}):
                     reads |= {(type(read.record), read.record.id): read for read in page.reads}

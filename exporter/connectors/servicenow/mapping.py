@@ -1,0 +1,432 @@
+"""ServiceNow: what rows of its tables mean, with what was asked beside them. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Literal, TypeVar
+
+from exporter.collect.mapping import Which
+from exporter.records import (
+    Change,
+    ChangeKind,
+    ChangeResult,
+    Channel,
+    HandledBy,
+    Incident,
+    IncidentSeverity,
+    Json,
+    Read,
+    Request,
+    RequestOutcome,
+    instant,
+    unreadable,
+)
+from exporter.records.unreadable import value
+
+T = TypeVar("T")
+
+Stage = Literal["pending", "review", "closed", "cancelled"]
+"""How far a change is. Where it is closed its close code says the result; in review, where there is one already."""
+
+SYSTEM = "system"  # acts for the platform itself: neither a person nor automation of ours
+
+OUTCOMES: dict[str, dict[str, RequestOutcome]] = {
+    "incident": {
+        "1": "open",
+        "2": "open",
+        "3": "open",
+        "4": "open",  # before the state On Hold: awaiting the user
+        "5": "open",  # awaiting evidence
+        "6": "resolved",
+        "7": "resolved",
+        "8": "abandoned",
+    },
+    "sc_req_item": {
+        "-5": "open",
+        "1": "open",
+        "2": "open",
+        "3": "resolved",
+        "4": "abandoned",
+        "5": "abandoned",  # closed skipped, by one description
+        "7": "abandoned",  # by the other
+    },
+    "interaction": {
+        "new": "open",
+        "on_hold": "open",
+        "work_in_progress": "open",
+        "wrap_up": "open",
+        "closed_complete": "resolved",
+        "closed_abandoned": "abandoned",
+        "faulted": "abandoned",
+    },
+}
+STAGES: dict[str, Stage] = {
+    "-5": "pending",
+    "-4": "pending",
+    "-3": "pending",
+    "-2": "pending",
+    "-1": "pending",
+    "0": "review",
+    "1": "pending",
+    "2": "pending",
+    "3": "closed",
+    "4": "cancelled",
+    "7": "cancelled",
+}
+CLOSE_CODES: dict[str, ChangeResult] = {
+    "successful": "succeeded",
+    "successful_issues": "succeeded",
+    "unsuccessful": "failed",
+}
+UNDECIDED: dict[Stage, ChangeResult | None] = {
+    "pending": "pending",
+    "review": "pending",
+    "closed": None,
+    "cancelled": "cancelled",
+}
+"""What came of a change that has no close code."""
+DONE = ("succeeded", "failed", "rolled_back")
+KINDS = unreadable.Words[ChangeKind]("kind", {"normal": "normal", "standard": "standard", "emergency": "emergency"})
+CHANNELS = unreadable.Words[Channel](
+    "channel",
+    {
+        "phone": "phone",
+        "email": "email",
+        "self_service": "portal",
+        "walk_in": "other",
+        "chat": "chat",
+        "messaging": "chat",
+        "virtual_agent": "chat",
+        "web": "web",
+        "social": "social",
+        "monitoring": "api",
+        "event": "api",
+    },
+)
+SEVERITIES = unreadable.Words[IncidentSeverity](
+    "severity", {"1": "sev1", "2": "sev2", "3": "sev3", "4": "sev4", "5": "sev5"}
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Words:
+    """What things mean on one instance."""
+
+    url: str
+    bots: Collection[str]  # users that are automation: user names, or ids
+    tiers: Collection[str]  # groups a move to which is an escalation; none = every one
+    incidents: Sequence[Which]  # which incidents are service interruptions
+    not_requests: Sequence[Which]  # which incidents nobody has asked for
+    outcomes: Mapping[str, Mapping[str, RequestOutcome]]  # by table
+    stages: Mapping[str, Stage]
+    close_codes: Mapping[str, ChangeResult]
+
+
+def over(column: str, usual: Mapping[str, T], own: Mapping[str, T]) -> unreadable.Words[T]:
+    """The words of a table, and over them an instance's own."""
+    return unreadable.Words(column, {**usual, **{word(theirs): ours for theirs, ours in own.items()}})
+
+
+def read(words: Words, table: str, row: Json) -> list[Read]:
+    """A row as the records that it is."""
+    if table == "change_request":
+        return [Read(change(words, row), row)]
+    if table == "interaction":
+        return [Read(conversation(words, row), row)]
+    if table == "sc_req_item":
+        return [Read(service_request(words, row), row)]
+    found = [Read(ticket(words, row), row)] if is_request(words, row) else []
+    return [*found, Read(incident(words, row), row)] if is_incident(words, row) else found
+
+
+def is_request(words: Words, row: Json) -> bool:
+    """Whether somebody has asked for something with an incident."""
+    return not any(which.holds(row) for which in words.not_requests)
+
+
+def is_incident(words: Words, row: Json) -> bool:
+    """Whether an incident is a service interruption; a child is the same one as its parent, a cancelled one is none."""
+    asked = any(which.holds(row) for which in words.incidents)
+    return asked and not row.get("parent_incident") and outcome_of(words, "incident", row) != "abandoned"
+
+
+def ticket(words: Words, row: Json) -> Request:
+    """An incident as a request."""
+    outcome, ended_at = end(words, row)
+    handler = incident_handler(words, row, outcome)
+    by_virtual_agent = word(row.get("contact_type")) == "virtual_agent"
+    return Request(
+        **common(words, "incident", row),
+        kind="ticket",
+        **ends(row, outcome, ended_at),
+        escalated_at=value("escalated_at", lambda spans: escalated_at(words, spans), row["metrics"]),
+        reopen_count=value("reopen_count", number, row.get("reopen_count")),
+        channel=meaning(CHANNELS, row.get("contact_type")),
+        category=row.get("category") or None,
+        request_type=row.get("subcategory") or None,
+        priority=row.get("priority") or None,
+        requester=row.get("caller_id") or row.get("opened_by") or None,
+        handled_by=handler,
+        self_service=by_virtual_agent or {"automation": True, "assisted": None}.get(handler or "", False),
+        human_seconds=human_seconds(row, handler),
+        **agreements(row, outcome),
+    )
+
+
+def service_request(words: Words, row: Json) -> Request:
+    """A requested item as a request."""
+    outcome = outcome_of(words, "sc_req_item", row)
+    if outcome == "resolved" and row.get("approval") == "rejected":
+        outcome = "abandoned"
+    handler = item_handler(words, row, outcome)
+    return Request(
+        **common(words, "sc_req_item", row),
+        kind="service_request",
+        **ends(row, outcome, value("closed_at", moment, row.get("closed_at"))),
+        channel=meaning(CHANNELS, row.get("contact_type")),
+        category=row.get("cat_item.name") or None,
+        priority=row.get("priority") or None,
+        requester=row.get("requested_for") or row.get("opened_by") or None,
+        handled_by=handler,
+        self_service={"automation": True, "assisted": None}.get(handler or "", False),
+        human_seconds=human_seconds(row, handler),
+        **agreements(row, outcome),
+    )
+
+
+def conversation(words: Words, row: Json) -> Request:
+    """An interaction, such as a chat with the virtual agent, as a request."""
+    outcome = outcome_of(words, "interaction", row)
+    by_virtual_agent = row.get("virtual_agent") == "true"
+    handed_over = row.get("agent_chat") == "true"
+    worker = names(row, "assigned_to")
+    handler: HandledBy | None
+    if by_virtual_agent:
+        handler = "assisted" if handed_over else "automation"
+    else:
+        handler = None if not worker else "automation" if worker & {*words.bots} else "human"
+    return Request(
+        **common(words, "interaction", row),
+        kind="conversation",
+        **ends(row, outcome, value("closed_at", moment, row.get("closed_at"))),
+        channel=meaning(CHANNELS, row.get("type")),
+        requester=row.get("opened_for") or None,
+        handled_by=handler,
+        self_service=by_virtual_agent,
+        human_seconds=0.0 if handler == "automation" else None,
+    )
+
+
+def incident(words: Words, row: Json) -> Incident:
+    """An incident as a service interruption."""
+    outcome, ended_at = end(words, row)
+    handler = incident_handler(words, row, outcome)
+    told = agreements(row, outcome)
+    item = row.get("cmdb_ci")
+    return Incident(
+        **common(words, "incident", row),
+        acknowledged_at=value("acknowledged_at", acknowledged_at, row["metrics"]) or told.get("first_response_at"),
+        resolved_at=ended_at,
+        severity=meaning(SEVERITIES, row.get("priority")),
+        service=service(row),
+        category=row.get("category") or None,
+        recurrence_key=row.get("problem_id") or (f"{item} {row.get('category') or ''}" if item else None),
+        caused_by=row.get("caused_by") or None,
+        auto_remediated=handler == "automation" if ended_at and handler else None,
+        on_hold_seconds=told.get("on_hold_seconds"),
+        on_hold_business_seconds=told.get("on_hold_business_seconds"),
+    )
+
+
+def change(words: Words, row: Json) -> Change:
+    result = value("result", lambda _: result_of(words, row), None)
+    requested_at = row.get("opened_at") or row.get("sys_created_on")
+    return Change(
+        id=row["sys_id"],
+        reference=row.get("number") or None,
+        url=f"{words.url}/change_request.do?sys_id={row['sys_id']}",
+        updated_at=value("updated_at", moment, row["sys_updated_on"]),
+        requested_at=value("requested_at", moment, requested_at),
+        approved_at=value("approved_at", moment, row.get("approval_set") if row.get("approval") == "approved" else ""),
+        deployed_at=value("deployed_at", deployed_at, row)
+        if result in ("succeeded", "failed", "rolled_back")
+        else None,
+        result=result,
+        service=service(row),
+        kind=meaning(KINDS, row.get("type")),
+        automated=row.get("sys_created_by") in words.bots if words.bots else None,
+    )
+
+
+def common(words: Words, table: str, row: Json) -> Json:
+    """What every request and incident has."""
+    return {
+        "id": row["sys_id"],
+        "reference": row.get("number") or None,
+        "url": f"{words.url}/{table}.do?sys_id={row['sys_id']}",
+        "updated_at": value("updated_at", moment, row["sys_updated_on"]),
+        "opened_at": value("opened_at", moment, row["opened_at"]),
+    }
+
+
+def ends(row: Json, outcome: RequestOutcome, ended_at: datetime | None) -> Json:
+    """When a request ended, and how."""
+    return {
+        "outcome": outcome,
+        "resolved_at": ended_at if outcome == "resolved" else None,
+        "abandoned_at": ended_at if outcome == "abandoned" else None,
+        "closed_at": value("closed_at", moment, row.get("closed_at")) if outcome != "open" else None,
+    }
+
+
+def outcome_of(words: Words, table: str, row: Json) -> RequestOutcome:
+    """Where a request stands, by its state."""
+    return words.outcomes[table][word(row["state"])]
+
+
+def end(words: Words, row: Json) -> tuple[RequestOutcome, datetime | None]:
+    """Where an incident stands, and when it ended. `resolved_at` may be left from before it was opened again."""
+    outcome = outcome_of(words, "incident", row)
+    if outcome == "open":
+        return outcome, None
+    # Cancelled it was not resolved; what is closed at once need not have been resolved before.
+    given = (row.get("resolved_at") if outcome == "resolved" else "") or row.get("closed_at")
+    return outcome, value("resolved_at" if outcome == "resolved" else "abandoned_at", moment, given)
+
+
+def result_of(words: Words, row: Json) -> ChangeResult | None:
+    """What came of a change; None where it is closed and nobody says how."""
+    stage, code = words.stages[word(row["state"])], word(row.get("close_code"))
+    if stage in ("closed", "review") and (code or code in words.close_codes):
+        return words.close_codes[code]
+    return UNDECIDED[stage]
+
+
+def deployed_at(row: Json) -> datetime | None:
+    """When a change was done; where nobody has said so, when it was to be, or had been closed by then."""
+    if actual := moment(row.get("work_end")):
+        return actual
+    planned, closed = moment(row.get("end_date")), moment(row.get("closed_at"))
+    return min(planned, closed) if planned and closed else planned
+
+
+def incident_handler(words: Words, row: Json, outcome: RequestOutcome) -> HandledBy | None:
+    """Who did the work on an incident: whoever it is assigned to, and whoever resolved it."""
+    resolver = names(row, "resolved_by") or names(row, "closed_by") if outcome != "open" else set[str]()
+    if resolver & names(row, "caller_id"):
+        resolver = set()  # a caller who needs no help any more has not handled it
+    person, bot = hands(words, names(row, "assigned_to"), resolver)
+    bot = bot or word(row.get("contact_type")) == "virtual_agent"
+    if person:
+        return "assisted" if bot else "human"
+    return "automation" if bot and outcome != "open" else None
+
+
+def item_handler(words: Words, row: Json, outcome: RequestOutcome) -> HandledBy | None:
+    """Who did the work on a requested item: whoever it or one of its tasks is assigned to, or a flow alone."""
+    if row["tasks"] is None:  # they could not be read
+        return None
+    closer = names(row, "closed_by") - names(row, "requested_for") - names(row, "opened_by")
+    workers = [names(task, "assigned_to") for task in row["tasks"]] + [closer] * (outcome != "open")
+    person, bot = hands(words, names(row, "assigned_to"), *workers)
+    if person:
+        return "assisted" if bot else "human"
+    return "automation" if outcome == "resolved" or (bot and outcome != "open") else None
+
+
+def hands(words: Words, *workers: Collection[str]) -> tuple[bool, bool]:
+    """Whether a person is among these, and whether automation is."""
+    automated = [not set(words.bots).isdisjoint(who) for who in workers]
+    people = [who for who, bot in zip(workers, automated, strict=True) if who and not bot and SYSTEM not in who]
+    return bool(people), any(automated)
+
+
+def names(row: Json, column: str) -> set[str]:
+    """Whom a column names, by id and by user name."""
+    return {text for text in (row.get(column), row.get(f"{column}.user_name")) if text}
+
+
+def human_seconds(row: Json, handler: HandledBy | None) -> float | None:
+    """The time booked; unknown where there is none, but for what no person has touched."""
+    seconds = value("human_seconds", duration, row.get("time_worked"))
+    return seconds or (0.0 if handler == "automation" else None)
+
+
+def agreements(row: Json, outcome: RequestOutcome) -> Json:
+    """What the service level agreements of a task tell; nothing where it has none, or they could not be read."""
+    rows = [each for each in row["slas"] or () if each.get("stage") != "cancelled"]
+    answers = [each for each in rows if each.get("sla.target") == "response"]
+    others = [each for each in rows if each.get("sla.target") != "response"]
+    if not rows:
+        return {}
+
+    def longest(column: str) -> float | None:
+        return max((duration(each.get(column)) or 0.0 for each in others), default=None)
+
+    ended = outcome != "open"
+    return {
+        "sla_breached": any(each.get("has_breached") == "true" for each in rows),
+        "first_response_at": value("first_response_at", first, [each.get("end_time") for each in answers]),
+        "on_hold_seconds": value("on_hold_seconds", longest, "pause_duration") if ended else None,
+        "on_hold_business_seconds": value("on_hold_business_seconds", longest, "business_pause_duration")
+        if ended
+        else None,
+    }
+
+
+def first(times: Sequence[Json]) -> datetime | None:
+    return min((at for text in times if (at := moment(text))), default=None)
+
+
+def spans(metrics: Json, *fields: str) -> list[Json]:
+    """The values that a column had, in order of time."""
+    mine = [each for each in metrics or () if each.get("definition.field") in fields and each.get("start")]
+    return sorted(mine, key=lambda each: str(each["start"]))
+
+
+def escalated_at(words: Words, metrics: Json) -> datetime | None:
+    """When an incident was first moved to another group, or to one of those named."""
+    groups = [each for each in spans(metrics, "assignment_group") if each.get("field_value") or each.get("value")]
+    for before, after in pairwise(groups):
+        moved = before.get("field_value") != after.get("field_value") or before.get("value") != after.get("value")
+        if moved and (not words.tiers or {after.get("field_value"), after.get("value")} & {*words.tiers}):
+            return moment(after["start"])
+    return None
+
+
+def acknowledged_at(metrics: Json) -> datetime | None:
+    """When somebody began with an incident: it left the state New."""
+    left = [each for each in spans(metrics, "incident_state", "state") if each.get("field_value") not in ("", "1")]
+    return moment(left[0]["start"]) if left else None
+
+
+def service(row: Json) -> str | None:
+    return row.get("business_service.name") or row.get("cmdb_ci.name") or None
+
+
+def meaning(words: unreadable.Words[T], text: Json) -> T | None:
+    """What a choice means; nothing where none is made."""
+    return value(words.column, lambda given: words[word(given)], text) if text else None
+
+
+def number(text: Json) -> int:
+    """A count; nothing is none of it."""
+    return int(text or 0)
+
+
+def word(text: Json) -> str:
+    """A choice as it is compared: instances write them in capitals, with spaces or hyphens."""
+    plain = str(text or "").strip().lower().replace(" ", "_")
+    return plain[:1] + plain[1:].replace("-", "_")  # a number may be below zero
+
+
+def moment(text: Json) -> datetime | None:
+    """Values, unlike what is displayed, are in UTC."""
+    return instant(text, UTC)
+
+
+def duration(text: Json) -> float | None:
+    """A length of time, which is written as that long after the beginning of 1970."""
+    at = moment(text)
+    return at.timestamp() if at else None
