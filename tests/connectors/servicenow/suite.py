@@ -16,22 +16,23 @@ MINUTE = timedelta(minutes=1)
 
 
 def instance() -> ServiceNow:
-    """Seventeen incidents, six items, six conversations and three changes in the month before AT."""
+    """Nine incidents, two items, two conversations and a change in the month before AT; an incident that is older."""
     instance = ServiceNow()
-    for number in range(17):
-        at = BEGAN + timedelta(days=number)
+    instance.open_incident("user4", BEGAN - timedelta(days=99), priority="1")  # still open
+    for number in range(9):
+        at = BEGAN + timedelta(days=3 * number)
         key = instance.open_incident(f"user{number % 5}", at, priority=str(number % 4 + 1), assignment_group="Desk")
         instance.agree(key, "resolution", at)
-        if number == 16:
+        if number == 8:
             continue  # nobody has looked at it
         instance.update("incident", key, at + 5 * MINUTE, state="2", assigned_to="alice")
         if number % 4 == 2:
             instance.update("incident", key, at + 9 * MINUTE, assignment_group="Network")
         instance.resolve(key, ("alice", "bot")[number % 2], at + 60 * MINUTE)
-        if number % 6 == 3:
+        if number == 3:
             instance.reopen(key, at + 70 * MINUTE)
             instance.resolve(key, "alice", at + 90 * MINUTE)
-    for number in range(6):
+    for number in range(2):
         at = BEGAN + timedelta(days=number, hours=6)
         key = instance.request_item("user1", "Laptop", at)
         if number % 2:
@@ -53,7 +54,7 @@ def instance() -> ServiceNow:
 def world(_folder: Path) -> World:
     instance_ = instance()
     incidents = instance_.tables["incident"]
-    fifth = [*incidents][4]
+    fifth = [*incidents][5]
 
     def unknown_word() -> str:
         incidents[fifth]["state"] = "pondering"
