@@ -26,7 +26,19 @@ SAYS_NOTHING = {
 # Not looked at: limits of numbers and lengths of texts, and what each of two values is.
 LIMITS = {"exclusiveMaximum", "exclusiveMinimum", "maxLength", "maximum", "minLength", "minimum", "prefixItems"}
 SAYS = {"maxItems", "maxProperties", "minItems", "minProperties", "pattern"}
-SAYS |= {"$ref", "additionalProperties", "allOf", "anyOf", "const", "enum", "items", "oneOf", "properties", "required"}
+SAYS |= {
+    "$ref",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "const",
+    "enum",
+    "items",
+    "oneOf",
+    "properties",
+    "propertyNames",
+}
+SAYS |= {"required"}
 KNOWN = SAYS_NOTHING | LIMITS | SAYS | {"type"}
 
 
@@ -73,6 +85,7 @@ def _object(value: Mapping[str, Any], schema: Mapping[str, Any], root: Mapping[s
         if name not in value:
             yield f"{at}: {name} is missing"
     for name, item in value.items():
+        yield from faults(name, schema.get("propertyNames", {}), root, f"{at}.{name}")
         if name in known:
             yield from faults(item, known[name], root, f"{at}.{name}")
         elif others is False:

@@ -144,6 +144,9 @@ class Which:
         if fault := "an empty path" if not all(self.field.split(".")) else pattern_fault(self.match):
             raise ValueError(fault)
 
+    def __str__(self) -> str:
+        return f'{{ field: {self.field}, match: "{self.match}" }}'
+
     @cached_property
     def holds(self) -> Callable[[Json], bool]:
         """Whether it selects an item."""

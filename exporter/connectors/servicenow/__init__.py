@@ -23,7 +23,7 @@ Checked  The published documentation of the Australia release; a fake that queri
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -153,7 +153,7 @@ def judge(answer: Answer) -> SourceError | None:
 async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[Page]:
     reader = Reader(client, options, Details(client, cursor.get("owed", {})))
     async for gone, newest in deletions(client, options, cursor.get("deleted")):
-        cursor = {**cursor, "deleted": newest}
+        cursor = {**cursor, "deleted": newest, "tables": without(cursor.get("tables", {}), {key for _, key in gone})}
         yield Page([], cursor, gone)
     for table in options.tables:
         with client.optional(table):
@@ -192,6 +192,14 @@ async def deletions(
         async for rows in pages:
             gone = [(kind, str(row.get("documentkey"))) for row in rows for kind in kinds(row.get("tablename"))]
             yield gone, settled(client, options, rows[-1]["sys_created_on"])
+
+
+def without(tables: Mapping[str, Json], gone: Collection[str]) -> Mapping[str, Json]:
+    """The places in tables without rows that are gone: nobody need look for them."""
+    return {
+        table: {**place, "recent": {key: each for key, each in place.get("recent", {}).items() if key not in gone}}
+        for table, place in tables.items()
+    }
 
 
 def kinds(table: Json) -> tuple[type[Record], ...]:

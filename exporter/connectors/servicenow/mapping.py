@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from typing import Literal, TypeVar
 
@@ -148,18 +149,18 @@ def is_request(words: Words, row: Json) -> bool:
 def is_incident(words: Words, row: Json) -> bool:
     """Whether an incident is a service interruption; a child is the same one as its parent, a cancelled one is none."""
     asked = any(which.holds(row) for which in words.incidents)
-    return asked and not row.get("parent_incident") and outcome_of(words, "incident", row) != "abandoned"
+    return asked and not row.get("parent_incident") and outcome_of(words, "incident", row) in ("open", "resolved")
 
 
 def ticket(words: Words, row: Json) -> Request:
     """An incident as a request."""
-    outcome, ended_at = end(words, row)
+    outcome = outcome_of(words, "incident", row)
     handler = incident_handler(words, row, outcome)
     by_virtual_agent = word(row.get("contact_type")) == "virtual_agent"
     return Request(
         **common(words, "incident", row),
         kind="ticket",
-        **ends(row, outcome, ended_at),
+        **ends(row, outcome),
         escalated_at=value("escalated_at", lambda spans: escalated_at(words, spans), row["metrics"]),
         reopen_count=value("reopen_count", number, row.get("reopen_count")),
         channel=meaning(CHANNELS, row.get("contact_type")),
@@ -183,7 +184,7 @@ def service_request(words: Words, row: Json) -> Request:
     return Request(
         **common(words, "sc_req_item", row),
         kind="service_request",
-        **ends(row, outcome, value("closed_at", moment, row.get("closed_at"))),
+        **ends(row, outcome),
         channel=meaning(CHANNELS, row.get("contact_type")),
         category=row.get("cat_item.name") or None,
         priority=row.get("priority") or None,
@@ -209,7 +210,7 @@ def conversation(words: Words, row: Json) -> Request:
     return Request(
         **common(words, "interaction", row),
         kind="conversation",
-        **ends(row, outcome, value("closed_at", moment, row.get("closed_at"))),
+        **ends(row, outcome),
         channel=meaning(CHANNELS, row.get("type")),
         requester=row.get("opened_for") or None,
         handled_by=handler,
@@ -220,20 +221,21 @@ def conversation(words: Words, row: Json) -> Request:
 
 def incident(words: Words, row: Json) -> Incident:
     """An incident as a service interruption."""
-    outcome, ended_at = end(words, row)
+    outcome = outcome_of(words, "incident", row)
+    resolved_at = ends(row, outcome).get("resolved_at")
     handler = incident_handler(words, row, outcome)
     told = agreements(row, outcome)
     item = row.get("cmdb_ci")
     return Incident(
         **common(words, "incident", row),
         acknowledged_at=value("acknowledged_at", acknowledged_at, row["metrics"]) or told.get("first_response_at"),
-        resolved_at=ended_at,
+        resolved_at=resolved_at,
         severity=meaning(SEVERITIES, row.get("priority")),
         service=service(row),
         category=row.get("category") or None,
         recurrence_key=row.get("problem_id") or (f"{item} {row.get('category') or ''}" if item else None),
         caused_by=row.get("caused_by") or None,
-        auto_remediated=handler == "automation" if ended_at and handler else None,
+        auto_remediated=handler == "automation" if resolved_at and handler else None,
         on_hold_seconds=told.get("on_hold_seconds"),
         on_hold_business_seconds=told.get("on_hold_business_seconds"),
     )
@@ -270,36 +272,27 @@ def common(words: Words, table: str, row: Json) -> Json:
     }
 
 
-def ends(row: Json, outcome: RequestOutcome, ended_at: datetime | None) -> Json:
-    """When a request ended, and how."""
-    return {
-        "outcome": outcome,
-        "resolved_at": ended_at if outcome == "resolved" else None,
-        "abandoned_at": ended_at if outcome == "abandoned" else None,
-        "closed_at": value("closed_at", moment, row.get("closed_at")) if outcome != "open" else None,
-    }
+def ends(row: Json, outcome: RequestOutcome) -> Json:
+    """When a request ended, and how. Of one that was opened again the end before may still stand in its row."""
+    if outcome == "open":
+        return {"outcome": outcome}
+    closed_at = value("closed_at", moment, row.get("closed_at"))
+    if outcome == "resolved":  # closed at once it has not been resolved before, and some tables tell of closing alone
+        resolved_at = value("resolved_at", moment, row.get("resolved_at")) or closed_at
+        return {"outcome": outcome, "closed_at": closed_at, "resolved_at": resolved_at}
+    return {"outcome": outcome, "closed_at": closed_at, "abandoned_at": closed_at if outcome == "abandoned" else None}
 
 
 def outcome_of(words: Words, table: str, row: Json) -> RequestOutcome:
     """Where a request stands, by its state."""
-    return words.outcomes[table][word(row["state"])]
-
-
-def end(words: Words, row: Json) -> tuple[RequestOutcome, datetime | None]:
-    """Where an incident stands, and when it ended. `resolved_at` may be left from before it was opened again."""
-    outcome = outcome_of(words, "incident", row)
-    if outcome == "open":
-        return outcome, None
-    # Cancelled it was not resolved; what is closed at once need not have been resolved before.
-    given = (row.get("resolved_at") if outcome == "resolved" else "") or row.get("closed_at")
-    return outcome, value("resolved_at" if outcome == "resolved" else "abandoned_at", moment, given)
+    return looked_up(words.outcomes[table], row["state"])
 
 
 def result_of(words: Words, row: Json) -> ChangeResult | None:
     """What came of a change; None where it is closed and nobody says how."""
-    stage, code = words.stages[word(row["state"])], word(row.get("close_code"))
+    stage, code = looked_up(words.stages, row["state"]), row.get("close_code") or ""
     if stage in ("closed", "review") and (code or code in words.close_codes):
-        return words.close_codes[code]
+        return looked_up(words.close_codes, code)
     return UNDECIDED[stage]
 
 
@@ -314,7 +307,7 @@ def deployed_at(row: Json) -> datetime | None:
 def incident_handler(words: Words, row: Json, outcome: RequestOutcome) -> HandledBy | None:
     """Who did the work on an incident: whoever it is assigned to, and whoever resolved it."""
     resolver = names(row, "resolved_by") or names(row, "closed_by") if outcome != "open" else set[str]()
-    if resolver & names(row, "caller_id"):
+    if row.get("caller_id") in resolver:
         resolver = set()  # a caller who needs no help any more has not handled it
     person, bot = hands(words, names(row, "assigned_to"), resolver)
     bot = bot or word(row.get("contact_type")) == "virtual_agent"
@@ -327,7 +320,8 @@ def item_handler(words: Words, row: Json, outcome: RequestOutcome) -> HandledBy 
     """Who did the work on a requested item: whoever it or one of its tasks is assigned to, or a flow alone."""
     if row["tasks"] is None:  # they could not be read
         return None
-    closer = names(row, "closed_by") - names(row, "requested_for") - names(row, "opened_by")
+    asked = row.get("closed_by") in (row.get("requested_for"), row.get("opened_by"))
+    closer = set[str]() if asked else names(row, "closed_by")
     workers = [names(task, "assigned_to") for task in row["tasks"]] + [closer] * (outcome != "open")
     person, bot = hands(words, names(row, "assigned_to"), *workers)
     if person:
@@ -407,7 +401,12 @@ def service(row: Json) -> str | None:
 
 def meaning(words: unreadable.Words[T], text: Json) -> T | None:
     """What a choice means; nothing where none is made."""
-    return value(words.column, lambda given: words[word(given)], text) if text else None
+    return value(words.column, partial(looked_up, words), text) if text else None
+
+
+def looked_up(words: Mapping[str, T], text: Json) -> T:
+    """What a choice means. One that is not known is told of as it is written."""
+    return words[plain if (plain := word(text)) in words else text]
 
 
 def number(text: Json) -> int:

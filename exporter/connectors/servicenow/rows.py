@@ -77,7 +77,8 @@ async def listed(client: Client, query: str, table: str, after: str) -> AsyncIte
     """The ids of the rows that a query finds, in order of them, and after which to go on; None: there are no more."""
     offset, more = 0, True
     while more:
-        answer = await client.ask(path(table), asked(f"{query}{ID}>{after}^ORDERBY{ID}", (ID,), MOST, offset))
+        rest = f"{ID}>{after}^" if after else ""
+        answer = await client.ask(path(table), asked(f"{query}{rest}ORDERBY{ID}", (ID,), MOST, offset))
         found = [row[ID] for row in answer.listed("result") if isinstance(row, dict) and isinstance(row.get(ID), str)]
         more = not is_last(answer)
         offset, after = (0, found[-1]) if found else (offset + MOST, after)

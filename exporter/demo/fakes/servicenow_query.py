@@ -9,7 +9,7 @@ Value = Callable[[Row, str], str | None]
 """What a row holds under a name, which may lead through references; None: there is no such column."""
 
 CONDITION = re.compile(r"([\w.]+?)(ISEMPTY|ISNOTEMPTY|STARTSWITH|NOT IN|IN|LIKE|!=|>=|<=|=|>|<)(.*)", re.DOTALL)
-NUMBER = re.compile(r"-?\d+")
+NUMBER = re.compile(r"-?\d{1,9}")
 
 
 def selected(rows: list[Row], query: str, value: Value) -> list[Row]:
