@@ -1,7 +1,8 @@
 """What can be changed in a module of a connector: its tables of words, its times, its conditions, its units.
 
 Each mutant is one change. Where a module asks (it holds `poll`), only its tables and its plain functions are changed:
-how a platform is asked is no meaning.
+how a platform is asked is no meaning. One that does nothing else (it has async functions, and no `poll`) is left as it
+is.
 """
 
 import ast
@@ -97,7 +98,10 @@ Found = Iterator[tuple[ast.AST, Kind, str, Change]]
 
 
 def changes(tree: ast.Module) -> Found:
-    asks = any(isinstance(node, ast.AsyncFunctionDef) and node.name == "poll" for node in tree.body)
+    asking = [node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)]
+    asks = "poll" in asking
+    if asking and not asks:
+        return
     for node in tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             yield from of_table(node.value)

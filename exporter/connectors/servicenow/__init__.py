@@ -88,12 +88,6 @@ FIELDS: dict[Table, tuple[str, ...]] = {
     "interaction": (COMMON, "type,virtual_agent,agent_chat,opened_for,assigned_to,assigned_to.user_name"),
     "change_request": (COMMON, SERVICE, "type,close_code,approval,approval_set,work_end,end_date,sys_created_by"),
 }
-KINDS: dict[Table, type[Record]] = {
-    "incident": Request,
-    "sc_req_item": Request,
-    "interaction": Request,
-    "change_request": Change,
-}
 AT_ONCE = 150  # ids in one question: an address of 8 kB is refused
 SWEEP_EVERY, SWEEP_BACK = timedelta(days=1), timedelta(days=90)
 COLUMN = re.compile(r"\w+(\.\w+)*")
@@ -190,7 +184,8 @@ async def deletions(
     with client.optional("sys_audit_delete"):
         pages = walk(client, "sys_audit_delete", fields, options.page_size, begin, also=query, by="sys_created_on")
         async for rows in pages:
-            gone = [(kind, str(row.get("documentkey"))) for row in rows for kind in kinds(row.get("tablename"))]
+            ours = [row for row in rows if row.get("tablename") in options.tables]
+            gone = [(kind, str(row.get("documentkey"))) for row in ours for kind in kinds(row["tablename"])]
             yield gone, settled(client, options, rows[-1]["sys_created_on"])
 
 
@@ -203,7 +198,8 @@ def without(tables: Mapping[str, Json], gone: Collection[str]) -> Mapping[str, J
 
 
 def kinds(table: Json) -> tuple[type[Record], ...]:
-    return (Request, Incident) if table == "incident" else (KINDS[table],) if table in KINDS else ()
+    """What records the rows of a table may be."""
+    return (Change,) if table == "change_request" else (Request, Incident)
 
 
 async def changes(

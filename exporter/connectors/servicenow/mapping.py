@@ -251,9 +251,7 @@ def change(words: Words, row: Json) -> Change:
         updated_at=value("updated_at", moment, row["sys_updated_on"]),
         requested_at=value("requested_at", moment, requested_at),
         approved_at=value("approved_at", moment, row.get("approval_set") if row.get("approval") == "approved" else ""),
-        deployed_at=value("deployed_at", deployed_at, row)
-        if result in ("succeeded", "failed", "rolled_back")
-        else None,
+        deployed_at=value("deployed_at", deployed_at, row) if result in DONE else None,
         result=result,
         service=service(row),
         kind=meaning(KINDS, row.get("type")),

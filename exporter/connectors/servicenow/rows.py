@@ -10,7 +10,8 @@ from exporter.collect.http import Answer, Client, NotUnderstood
 from exporter.records import Json, instant
 from exporter.records.unreadable import ODD
 
-UPDATED, ID = "sys_updated_on", "sys_id"
+UPDATED = "sys_updated_on"
+ID = "sys_id"
 MOST = 10_000  # of few columns, in one answer
 DAWN = "1970-01-01 00:00:00"
 
