@@ -66,8 +66,8 @@ with `value(column, read, given)` of exporter.records.unreadable, words with a t
 and times with `instant`; give that a `zone` if the times have no offset and the platform says which zone they are in.
 An option of type `Which` (exporter.collect.mapping) selects the items that are also something else, such as an
 incident. Where a platform gives only the fields that are asked for, ask for those in `client.paths`, too: the config
-looks there. A value that cannot be read costs the record if its column is vital (see exporter.records), and otherwise only
-itself; both are counted and reported. Read what is requested besides items with `client.learnt`.
+looks there. A value that cannot be read costs the record if its column is vital (see exporter.records), and otherwise
+only itself; both are counted and reported. Read what is requested besides items with `client.learnt`.
 
 **Recent first**: a first sync that takes hours reads backwards and says in `Page.whole_since` how far it is, so that
 windows that begin later have values long before the sync is done. From that time on, everything must be there that was
