@@ -264,6 +264,15 @@ async def test_a_refresh_token_is_not_used_where_the_next_one_could_not_be_kept(
         assert there.identity.asked == []
 
 
+async def test_a_refresh_token_is_not_used_where_there_is_no_place_to_keep_the_next_one(tmp_path: Path) -> None:
+    async with world() as there:
+        grant = refreshing(there, tmp_path / "nowhere")
+        with pytest.raises(Unavailable, match=re.escape(f"{grant.file}.lock cannot be written: No such file")):
+            await there.read(grant)
+
+        assert there.identity.asked == []
+
+
 async def test_a_spoilt_token_file_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
     async with world() as there:
         grant = refreshing(there, tmp_path)
@@ -287,6 +296,7 @@ async def test_a_new_authorization_in_the_config_is_used_at_once(tmp_path: Path)
     [
         ((401, {"error": "invalid_client"}), AuthFailed, "check client_id and its secret"),
         ((400, {"error": "invalid_scope"}), AuthFailed, "check scope"),
+        ((400, {"error": "invalid_grant"}), AuthFailed, "is not accepted, or no longer; check the credentials"),
         ((400, {"error": "unauthorized_client"}), AuthFailed, "may not get tokens in this way"),
         ((400, {"error": "unsupported_grant_type"}), AuthFailed, "check method and token_url"),
         ((400, {"error": "s3cret/+"}), AuthFailed, "are the credentials and token_url right"),

@@ -100,6 +100,19 @@ async def test_a_token_deep_in_the_answer_is_followed_until_the_platform_says_th
         assert await all_of(pages) == [1, 2, 3]
 
 
+async def test_a_token_that_repeats_is_not_followed_for_ever_whatever_comes_with_it() -> None:
+    numbers = iter(range(1000))
+
+    async def stuck(_request: web.Request) -> web.Response:
+        return web.json_response({"tickets": [next(numbers)], "after": "c1"})
+
+    async with served(stuck) as client:
+        with pytest.raises(NotUnderstood, match="the page token repeats"):
+            await all_of(by_token(client, "/export", items="tickets", next_in="after", next_as="cursor"))
+
+    assert next(numbers) == 2
+
+
 # By offset
 
 
