@@ -98,7 +98,7 @@ class App:
             for warning in self.config.warnings:
                 log.warning("%s", warning)
             if os.geteuid() == 0:
-                log.warning("running as root, which nothing here needs: run it as a user of its own")
+                log.warning("running as root, which is not needed: run it as a user of its own")
             log.info("listening on %s", ", ".join(self.urls))
             await self.poller.apply(self.config.sources)
             evaluating = asyncio.create_task(self._keep_evaluated(ready))

@@ -260,7 +260,7 @@ async def test_an_outage_is_counted_each_time_and_told_once_without_secrets(
     assert (counts.attempted, counts.failed) == (4, 3)
     assert [record.getMessage() for record in caplog.records] == [
         "pushing to 127.0.0.1 fails: 403 Forbidden; it is tried again every 3600 s without further notice",
-        "pushing to 127.0.0.1 works again, after 3 failed",
+        "pushing to 127.0.0.1 works again after 3 failed pushes",
     ]
 
 
@@ -361,7 +361,7 @@ async def test_points_rejected_within_a_success_are_counted_each_time_and_told_o
     assert [record.getMessage() for record in caplog.records] == [
         "127.0.0.1 rejected 6 points of a push: out of bounds; "
         "from now on outcome_otlp_rejected_points_total counts them",
-        "127.0.0.1 takes every point again, after 12 rejected",
+        "127.0.0.1 accepts all points again, after rejecting 12",
     ]
 
 
@@ -399,7 +399,7 @@ async def test_a_word_of_the_collector_beside_a_success_is_told_once(
     await otlp.push()
 
     assert [record.getMessage() for record in caplog.records] == [
-        "127.0.0.1 took the push and says: use another path soon"
+        "127.0.0.1 accepted the push with a message: use another path soon"
     ]
 
 

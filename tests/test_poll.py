@@ -289,7 +289,8 @@ async def test_a_corrected_mapping_reaches_old_records_while_the_figures_before_
     assert standing(during) == "fresh; its items are being read again, because a release corrected their mapping"
     assert (marked, value(health, "outcome_source_rereading", source="flows")) == (1, 0)
     assert [record.message for record in caplog.records if "corrected" in record.message] == [
-        "source flows: what its items mean was corrected; all is read again, the figures before stay until then"
+        "source flows: a release corrected how its items are read; everything is read again, and the previous values"
+        " stay published until then"
     ]
 
 

@@ -169,7 +169,7 @@ async def test_a_platform_that_lists_nothing_for_an_hour_costs_nothing(
     assert platform.value("sweep_doubted", record="run") == 1
     assert [record.message for record in caplog.records] == [
         "source flows: of 100 stored records (run) the platform no longer lists 100; none is deleted, because so many"
-        " at once are rather a fault or a permission withdrawn; if they are deleted there, say:"
+        " at once suggest a fault or a withdrawn permission; if they were deleted there, run:"
         " outcome-exporter erase --source flows"
     ] * 2
 

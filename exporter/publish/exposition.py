@@ -95,7 +95,7 @@ class Publisher:
             rendering = await asyncio.to_thread(render, snapshot, self._registry)
         except BadSnapshotError as error:
             self._refused()
-            log.error("the evaluation of %s is not published, the one before stays: %s", snapshot.at, error)
+            log.error("the evaluation of %s is not published; the previous one stays: %s", snapshot.at, error)
             return False
         self._rendering = rendering
         return True

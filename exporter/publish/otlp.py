@@ -172,7 +172,7 @@ class Outage:
         self._attempted()
         self._report_rejected(rejected, succeeded=succeeded)
         if succeeded and self._failures:
-            log.info("pushing to %s works again, after %d failed", self._host, self._failures)
+            log.info("pushing to %s works again after %d failed pushes", self._host, self._failures)
             self._failures = 0
             self._silence.reason = NO_REASON
         elif not succeeded:
@@ -197,9 +197,9 @@ class Outage:
                 )
             self._refused += rejected.points
         elif rejected.words and rejected.words != self._said:
-            log.warning("%s took the push and says: %s", self._host, rejected.words)
+            log.warning("%s accepted the push with a message: %s", self._host, rejected.words)
         elif self._refused and succeeded:
-            log.info("%s takes every point again, after %d rejected", self._host, self._refused)
+            log.info("%s accepts all points again, after rejecting %d", self._host, self._refused)
             self._refused = 0
         self._said = rejected.words
 

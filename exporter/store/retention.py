@@ -55,10 +55,10 @@ class Retention:
         try:
             if self._store.rewrite():
                 self._cleaned = passed
-                log.info("rewrote the store's file without what was deleted")
+                log.info("rewrote the store's file without the deleted records")
         except StoreError as error:
             self._cleaned = passed  # a full disk is not tried every minute
-            log.warning("what was deleted can still be read in the store's file: %s", error)
+            log.warning("deleted records can still be read in the store's file: %s", error)
 
     def _steady(self, at: datetime, passed: float) -> bool:
         """Whether the clock has gone evenly for long enough."""
