@@ -184,7 +184,10 @@ class _Poll:
         self.first, self.anew = not state.complete or state.rereading, state.anew
         self.complete, self.ready_since = state.complete, state.ready_since
         if state.rereading and self.metrics.first_rereading(source.name):
-            text = "source %s: what its items mean was corrected; all is read again, the figures before stay until then"
+            text = (
+                "source %s: a release corrected how its items are read; everything is read again, and"
+                " the previous values stay published until then"
+            )
             logger.warning(text, source.name)
         self.metrics.restored(
             source.name, complete=state.complete, rereading=state.rereading, last_success=state.last_success
@@ -224,7 +227,7 @@ class _Poll:
             if each.record in self.swept and not each.believed:
                 logger.warning(
                     "source %s: of %d stored records (%s) the platform no longer lists %d; none is deleted, because so"
-                    " many at once are rather a fault or a permission withdrawn; if they are deleted there, say:"
+                    " many at once suggest a fault or a withdrawn permission; if they were deleted there, run:"
                     " outcome-exporter erase --source %s",
                     source.name, each.expected, each.record, each.missed, source.name,
                 )  # fmt: skip
