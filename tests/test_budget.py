@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,9 +21,8 @@ from exporter.collect.http import Client, Dialect, HttpSettings
 from exporter.collect.poll import poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
-from exporter.records import Run
 from exporter.store import Store
-from tests import deadline
+from tests import deadline, polled
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 NOON = "Tue, 31 Mar 2026 12:00:00 GMT"  # by the platform's clock, which is half a day ahead
@@ -216,13 +214,8 @@ def source(name: str, url: str) -> Source:
             await client.get(f"/{name}")
         yield Page([], {})
 
-    connector = ModuleType("connector")
-    connector.RECORDS, connector.poll = (Run,), poll  # type: ignore[attr-defined] # a module made on the spot
     http = HttpSettings(url=url, auth=OURS, attempts=1)
-    return Source(
-        name=name, type="made-up", connector=connector, options=None, http=http, mapping={}, records=(Run,),
-        interval_seconds=60, initial_history_seconds=60, max_staleness_seconds=60, fingerprint=name,
-    )  # fmt: skip
+    return polled.source(polled.connector(poll), name=name, http=http, fingerprint=name)
 
 
 async def test_two_sources_on_one_account_come_back_when_it_is_reset(store: Store) -> None:

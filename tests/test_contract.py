@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -28,6 +27,7 @@ from exporter.records import Incident, IncidentSeverity, Json, Record, Request, 
 from exporter.records.columns import Rule
 from exporter.records.unreadable import Words, value
 from exporter.store import Store
+from tests import polled as on_the_spot
 from tests.scenario import empty_store
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
@@ -107,18 +107,14 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
 
 
 def source(url: str, options: Options, rules: Mapping[str, Rule]) -> Source:
-    connector = ModuleType("desk")
-    connector.RECORDS, connector.Options, connector.poll = (Request, Incident), Options, poll  # type: ignore[attr-defined] # a module made on the spot
+    made = on_the_spot.connector(poll, (Request, Incident), Options=Options)
     mapping = compiled({name: [rule] for name, rule in rules.items()}, (Request, Incident))
-    return of("desk", connector, options, HttpSettings(url=url, attempts=1), mapping)
+    return of("desk", made, options, HttpSettings(url=url, attempts=1), mapping)
 
 
 def of(name: str, connector: Any, options: Any, http: HttpSettings, mapping: Any) -> Source:
-    return Source(
-        name=name, type="made-up", connector=connector, options=options, http=http, mapping=mapping,
-        records=(Request, Incident), interval_seconds=60, initial_history_seconds=60, max_staleness_seconds=60,
-        fingerprint=name,
-    )  # fmt: skip
+    more = {"options": options, "http": http, "mapping": mapping, "fingerprint": name}
+    return on_the_spot.source(connector, name=name, records=(Request, Incident), **more)
 
 
 async def polled(

@@ -3,20 +3,17 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.details import MOST_OWED, Details
-from exporter.collect.http import Client, HttpSettings
-from exporter.collect.mapping import compiled
+from exporter.collect.http import Client
 from exporter.collect.poll import poll_once
 from exporter.collect.selfmetrics import Health
-from exporter.collect.source import Source
-from exporter.records import Run
 from exporter.store import Store
+from tests.polled import connector, source
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 
@@ -30,23 +27,9 @@ async def poll(client: Client, _options: Any, cursor: Cursor) -> AsyncIterator[P
 async def test_items_whose_details_are_given_up_are_counted_and_named_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    module, health = ModuleType("connector"), Health(version="0")
-    module.RECORDS, module.poll = (Run,), poll  # type: ignore[attr-defined] # a module made on the spot
-    source = Source(
-        name="flows",
-        type="n8n",
-        connector=module,
-        options=None,
-        http=HttpSettings(url="http://localhost"),
-        mapping=compiled({}, (Run,)),
-        records=(Run,),
-        interval_seconds=60,
-        initial_history_seconds=86400,
-        max_staleness_seconds=3600,
-        fingerprint="print",
-    )
+    health = Health(version="0")
     with Store.open(tmp_path / "store.duckdb") as store:
-        await poll_once(source, store, health, AT)
+        await poll_once(source(connector(poll)), store, health, AT)
         owed = store.source("flows").cursor["owed"]
 
     assert (len(owed), "2" in owed, "3" in owed) == (MOST_OWED, False, True)

@@ -24,11 +24,10 @@ from exporter.collect.http import Client, HttpSettings
 from exporter.collect.mapping import compiled
 from exporter.collect.poll import Outcome, poll_once
 from exporter.collect.selfmetrics import Health
-from exporter.collect.source import Source
 from exporter.records import Request, Run, instant
 from exporter.records.columns import Rule
 from exporter.store import Store
-from tests import deadline
+from tests import deadline, polled
 
 pytestmark = pytest.mark.slow
 
@@ -93,18 +92,11 @@ class Platform:
 
 async def sync(url: str, path: Path) -> Outcome:
     """One poll with a store of its own."""
-    source = Source(
+    source = polled.source(
+        sys.modules[__name__],
         name="durable",
-        type="paged",
-        connector=sys.modules[__name__],
-        options=None,
         http=HttpSettings(url=url),
         mapping=compiled({"team": [Rule(field="squad")]}, RECORDS),
-        records=RECORDS,
-        interval_seconds=60,
-        initial_history_seconds=86400,
-        max_staleness_seconds=3600,
-        fingerprint="durable",
     )
     with Store.open(path) as store:
         return await poll_once(source, store, Health(version="0"), AT)

@@ -30,7 +30,7 @@ from exporter.records.columns import Rule
 from exporter.records.unreadable import Words
 from exporter.store import Store
 from exporter.store.status import SourceStatus
-from tests import deadline
+from tests import deadline, polled
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 DEADLINE_SECONDS = 20
@@ -80,10 +80,7 @@ class Platform:
 
 
 def connector(platform: Platform) -> ModuleType:
-    module = ModuleType("connector")
-    module.RECORDS = (Run,)  # type: ignore[attr-defined] # a module made on the spot
-    module.poll = platform.poll  # type: ignore[attr-defined] # a module made on the spot
-    return module
+    return polled.connector(platform.poll)
 
 
 ODD = compiled({"team": [Rule(field="squad")], "attempt": [Rule(field="squad")]}, (Run,))
@@ -92,20 +89,8 @@ ODD = compiled({"team": [Rule(field="squad")], "attempt": [Rule(field="squad")]}
 
 def source(platform: Platform, **more: Any) -> Source:
     rules = {"team": [Rule(field="squad")]}
-    known = {
-        "name": "flows",
-        "type": "n8n",
-        "connector": connector(platform),
-        "options": None,
-        "http": HttpSettings(url="http://localhost"),
-        "mapping": compiled(rules, (Run,)),
-        "records": (Run,),
-        "interval_seconds": 60,
-        "initial_history_seconds": 86400,
-        "max_staleness_seconds": 3600,
-        "fingerprint": "print",
-    }
-    return Source(**{**known, **more})
+    known = {"type": "n8n", "mapping": compiled(rules, (Run,)), "http": HttpSettings(url="http://localhost")}
+    return polled.source(connector(platform), **{**known, **more})
 
 
 def value(health: Health, name: str, **labels: str) -> float | None:

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,8 +13,7 @@ from exporter.base.errors import Unavailable
 from exporter.baselines.lookback import BaselineCache
 from exporter.catalogue import kpi
 from exporter.collect.contract import Cursor, Page
-from exporter.collect.http import Client, HttpSettings
-from exporter.collect.mapping import compiled
+from exporter.collect.http import Client
 from exporter.collect.poll import Outcome, poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
@@ -34,6 +32,7 @@ from exporter.publish.families import series
 from exporter.records import RECORDS, Read, Run
 from exporter.store import Store
 from exporter.store.status import SourceStatus
+from tests.polled import connector, source
 from tests.scenario import WINDOWS, params
 
 AT = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -71,21 +70,7 @@ class Backwards:
 
     @property
     def source(self) -> Source:
-        module = ModuleType("connector")
-        module.RECORDS, module.poll = (Run,), self.poll  # type: ignore[attr-defined] # a module made on the spot
-        return Source(
-            name="flows",
-            type="n8n",
-            connector=module,
-            options=None,
-            http=HttpSettings(url="http://localhost"),
-            mapping=compiled({}, (Run,)),
-            records=(Run,),
-            interval_seconds=60,
-            initial_history_seconds=100 * 86400,
-            max_staleness_seconds=3600,
-            fingerprint="print",
-        )
+        return source(connector(self.poll), initial_history_seconds=100 * 86400)
 
 
 async def test_a_first_sync_that_reads_backwards_is_done_once_a_poll_has_reached_its_end(store: Store) -> None:
@@ -121,8 +106,7 @@ async def test_under_another_config_or_mapping_nothing_is_whole_yet(store: Store
     platform.broken = True
     await poll_once(platform.source, store, health, AT)
     other = replace(platform.source, fingerprint="another")
-    corrected = platform.source
-    corrected.connector.REVISION = 2  # type: ignore[attr-defined] # a module made on the spot
+    corrected = source(connector(platform.poll, REVISION=2))
     before = [status(each, store, AT).whole_since for each in (platform.source, other, corrected)]
     store.begin("flows", "another", AT)
 

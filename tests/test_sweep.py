@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,8 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from exporter.collect.contract import Cursor, Page
-from exporter.collect.http import Client, HttpSettings
-from exporter.collect.mapping import compiled
+from exporter.collect.http import Client
 from exporter.collect.paging import by_token
 from exporter.collect.poll import Outcome, poll_once
 from exporter.collect.selfmetrics import Health
@@ -26,6 +24,7 @@ from exporter.records.unreadable import Fault, LeftOut
 from exporter.store import Store
 from exporter.store.left_out import Noted
 from exporter.store.sweep import Sweep, Swept
+from tests.polled import connector, source
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -67,21 +66,7 @@ class Platform:
         return web.json_response({"items": items, "next": more})
 
     def source(self) -> Source:
-        module = ModuleType("connector")
-        module.RECORDS, module.poll = (Run,), poll  # type: ignore[attr-defined] # a module made on the spot
-        return Source(
-            name="flows",
-            type="ci",
-            connector=module,
-            options=None,
-            http=HttpSettings(url=self.url, attempts=1),
-            mapping=compiled({}, (Run,)),
-            records=(Run,),
-            interval_seconds=60,
-            initial_history_seconds=86400,
-            max_staleness_seconds=3600,
-            fingerprint="print",
-        )
+        return source(connector(poll), url=self.url)
 
     async def polled(self, at: datetime) -> Outcome:
         return await poll_once(self.source(), self.store, self.health, at)
@@ -295,8 +280,8 @@ def test_one_list_of_ids_may_be_of_two_types_of_record(store: Store) -> None:
 
 
 def test_a_sweep_is_of_its_source_only(store: Store) -> None:
-    for source in ("s", "other"):
-        store.write(source, runs(*range(30)), {})
+    for name in ("s", "other"):
+        store.write(name, runs(*range(30)), {})
     for day in (1, 2):
         store.write("s", [], {}, sweeps=[listing(*map(str, range(1, 30)), at=AT + day * DAY)])
 
