@@ -32,6 +32,9 @@ TABLES: Mapping[str, type[Any]] = {
     "cost": RecurringCost,
 }
 
+MADE = "facts_made"
+"""The variable of a connection that holds the names of the facts whose macros it has."""
+
 MACROS = """
 create or replace temp macro moments(from_at timestamp, to_at timestamp, turns timestamp[]) as
   case when from_at = to_at then [from_at]
@@ -79,7 +82,7 @@ def prepare(
 ) -> None:
     """Creates what facts read: views of the records of configured sources, settings, slices of time, macros.
 
-    `facts`: those that will be read, if not all; making a macro costs time whatever the store holds.
+    `facts`: those that will be read, if not all.
     """
     database = connection.execute("select current_database()").fetchall()[0][0]
     names = [source.source for source in sources]
@@ -96,10 +99,23 @@ def prepare(
     connection.execute(f"set variable run_timeout_seconds = {float(plan.run_timeout)}")
     for name, seconds in longest(plan.settings).items():
         connection.execute(f"set variable {name}_seconds = {seconds}")
-    connection.execute(MACROS)
-    wanted = catalogue.every() if facts is None else sorted(facts)
-    for each in dict.fromkeys(base for name in wanted for base in catalogue.with_bases(name)):
-        connection.execute(catalogue.facts(each).text)
+    make_macros(connection, catalogue.every() if facts is None else sorted(facts))
+
+
+def make_macros(connection: Connection, facts: Iterable[str]) -> None:
+    """Makes the macros of facts that the connection has not: they are the same at any instant and for any plan."""
+    [(made,)] = connection.execute(f"select coalesce(getvariable('{MADE}'), [])").fetchall()
+    needed = dict.fromkeys(base for name in facts for base in catalogue.with_bases(name))
+    if lacking := [name for name in needed if name not in made]:
+        connection.execute("" if made else MACROS)
+        for name in lacking:
+            connection.execute(catalogue.facts(name).text)
+        remember_macros(connection, [*made, *lacking])
+
+
+def remember_macros(connection: Connection, made: Sequence[str]) -> None:
+    """Whose macros the connection has as their facts say; whoever puts others in their place remembers none."""
+    connection.execute(f"set variable {MADE} = ?::varchar[]", [made])
 
 
 def cut(connection: Connection, plan: Plan, at: datetime) -> None:
@@ -118,6 +134,8 @@ def tabulate(connection: Connection, name: str, kind: type[Any], settings: Mappi
     types = [next((sql for word, sql in SQL_TYPES.items() if word in str(f.type)), "double") for f in fields(kind)]
     declared = ", ".join(f"{column} {kind}" for column, kind in zip(columns, types, strict=True))
     connection.execute(f"create or replace temp table {name}_settings ({name} varchar, {declared})")
+    if not settings:
+        return
     values = [[getattr(setting, column) for setting in settings.values()] for column in columns]
     unnested = ", ".join(f"unnest(?::{kind}[])" for kind in ["varchar", *types])
     connection.execute(f"insert into {name}_settings select {unnested}", [list(settings), *values])

@@ -16,7 +16,7 @@ from typing import Any
 
 from exporter.catalogue.facts import ColumnChange, facts, file_of, kept_rows
 from exporter.evaluation.compiled import Measure, compile_plan
-from exporter.evaluation.context import Connection, cut, prepare, utc
+from exporter.evaluation.context import Connection, cut, prepare, remember_macros, utc
 from exporter.evaluation.figure import Evaluation, Figure
 from exporter.evaluation.instant import (
     Scan,
@@ -142,6 +142,7 @@ def keep(connection: Connection, plan: Plan, fit: Sequence[Measure], instants: I
             f"select * {f'replace ({now})' if now else ''} from kept_{name} "
             "where moment <= to_at and coalesce(until > from_at, true)"
         )
+    remember_macros(connection, [])
 
 
 class Carried:
