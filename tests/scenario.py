@@ -2,12 +2,13 @@
 
 import atexit
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any, get_type_hints
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,6 +21,7 @@ from exporter.config.calendar import CalendarReader
 from exporter.config.section import CalendarSection
 from exporter.config.shape import Checker
 from exporter.evaluation.calendar import Calendar
+from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import (
@@ -168,10 +170,37 @@ def empty_store(folder: Path) -> Store:
     return Store.open(folder / "store.duckdb")
 
 
-def evaluated(scenario: Mapping[str, Any], folder: Path) -> Evaluation:
+@cache
+def _of_all() -> tuple[Store, Connection]:
+    """A store for all scenarios of this process, and a reader of it: opening one takes longer than most scenarios."""
+    until_exit = ExitStack()
+    atexit.register(until_exit.close)
+    folder = until_exit.enter_context(TemporaryDirectory(prefix="outcome-scenarios-"))
+    store = until_exit.enter_context(Store.open(Path(folder) / "store.duckdb"))
+    return store, until_exit.enter_context(store.reading())
+
+
+@contextmanager
+def shared(path: Path) -> Iterator[tuple[dict[str, Any], list[SourceStatus], Connection]]:
+    """A scenario, its sources, and a reader of a store that has its records until the end, and no others."""
+    written, (store, reader) = load(path), _of_all()
+    try:
+        yield written, fed(store, written), reader
+    finally:
+        for name, of_source in sources(written).items():
+            gone = [(type(row), row.id) for rows in of_source.values() for row in rows]
+            store.write(name, [], {}, gone=gone)
+
+
+def evaluated(path: Path, folder: Path) -> Evaluation:
+    """What a scenario is evaluated to; what is compared with a fixed baseline in a store of its own, which keeps it."""
+    if path not in COMPARED:
+        with shared(path) as (written, of_scenario, reader):
+            return evaluate(reader, plan(written, only=written["kpi"]), at(written["at"]), of_scenario)
+    written = load(path)
     with empty_store(folder) as store:
-        sources = fed(store, scenario)
-        chosen, moment = plan(scenario, only=scenario["kpi"]), at(scenario["at"])
+        sources = fed(store, written)
+        chosen, moment = plan(written, only=written["kpi"]), at(written["at"])
         with store.reading() as reader:
             evaluation = evaluate(reader, chosen, moment, sources)
             return replace(evaluation, baselines=BaselineCache().past(reader, store, chosen, moment, sources))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Plan, WorkflowSetting
@@ -26,18 +27,24 @@ HOUR = timedelta(hours=1)
 def differences(store: Store, plan: Plan, instants: Instants, sources: Sequence[SourceStatus]) -> list[tuple[Any, ...]]:
     """What history says otherwise than evaluate(): (instant, kpi, window, segment, the one, the other)."""
     with store.reading() as reader:
-        carried = [*evaluations(reader, plan, instants, lambda _at: sources)]
-        found: list[tuple[Any, ...]] = []
-        for at, one in zip(instants, carried, strict=True):
-            other = evaluate(reader, plan, at, sources)
-            ours, theirs = keyed(one), keyed(other)
-            found += [
-                (at, *key, ours.get(key), theirs.get(key))
-                for key in ours.keys() | theirs.keys()
-                if ours.get(key) != theirs.get(key)
-            ]
-            if one.absent != other.absent:
-                found.append((at, "absent", one.absent, other.absent))
+        return differences_in(reader, plan, instants, sources)
+
+
+def differences_in(
+    reader: Connection, plan: Plan, instants: Instants, sources: Sequence[SourceStatus]
+) -> list[tuple[Any, ...]]:
+    carried = [*evaluations(reader, plan, instants, lambda _at: sources)]
+    found: list[tuple[Any, ...]] = []
+    for at, one in zip(instants, carried, strict=True):
+        other = evaluate(reader, plan, at, sources)
+        ours, theirs = keyed(one), keyed(other)
+        found += [
+            (at, *key, ours.get(key), theirs.get(key))
+            for key in ours.keys() | theirs.keys()
+            if ours.get(key) != theirs.get(key)
+        ]
+        if one.absent != other.absent:
+            found.append((at, "absent", one.absent, other.absent))
     return found
 
 
@@ -69,17 +76,15 @@ def test_history_gives_the_figures_of_each_instant(
 
 
 @pytest.mark.parametrize("path", [*scenario.FILES, *scenario.TRAPS], ids=lambda path: path.stem)
-def test_history_of_a_scenario_gives_the_figures_of_each_instant(tmp_path: Path, path: Path) -> None:
-    written = scenario.load(path)
-    plan = scenario.plan(written, only=written["kpi"])
-    last = scenario.at(written["at"])
-    with scenario.empty_store(tmp_path) as store:
-        sources = scenario.fed(store, written)
+def test_history_of_a_scenario_gives_the_figures_of_each_instant(path: Path) -> None:
+    with scenario.shared(path) as (written, sources, reader):
+        plan = scenario.plan(written, only=written["kpi"])
+        last = scenario.at(written["at"])
         far = Instants(first=last - timedelta(days=102), step=timedelta(days=34), count=4)
         near = Instants(first=last, step=13 * HOUR, count=2)
 
-        assert differences(store, plan, far, sources) == []
-        assert differences(store, plan, near, sources) == []
+        assert differences_in(reader, plan, far, sources) == []
+        assert differences_in(reader, plan, near, sources) == []
 
 
 def test_a_segment_whose_rows_are_too_old_is_gone(tmp_path: Path) -> None:

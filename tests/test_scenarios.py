@@ -26,7 +26,7 @@ def test_a_scenario_comes_out_as_written(path: Path, tmp_path: Path) -> None:
     written = scenario.load(path)
 
     expected = scenario.expected(written)
-    found = scenario.samples(scenario.evaluated(written, tmp_path), written)
+    found = scenario.samples(scenario.evaluated(path, tmp_path), written)
     declared = kpi.catalogue()[written["kpi"]]
     # The main series and its parts are always compared, bounds and buckets where the file speaks of them.
     spoken_of = {name for name, _ in expected} | {
