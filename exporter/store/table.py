@@ -1,9 +1,10 @@
 """The table of a record type: its columns, and how a page of records is written to it."""
 
 import zlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import cache
 from math import ceil, isfinite
 from operator import attrgetter
 from types import NoneType
@@ -48,13 +49,19 @@ CONVERT: dict[str, Callable[[Any], Any]] = {
 AS_IT_IS: dict[str, set[type]] = {"VARCHAR": {str, NoneType}, "BOOLEAN": {bool, NoneType}, "BIGINT": {int, NoneType}}
 
 
+@cache
+def sql_types(record_type: type[Record]) -> Mapping[str, str]:
+    """Column -> its type in the database. Type hints are slow to read, and stores are opened often."""
+    hints = get_type_hints(record_type)
+    return {f.name: SQL_TYPES[_plain(hints[f.name])] for f in fields(record_type)}
+
+
 class Table:
     """The table of one record type. Every method works inside the caller's transaction."""
 
     def __init__(self, record_type: type[Record]) -> None:
-        hints = get_type_hints(record_type)
         self.record_type, self.name = record_type, record_name(record_type)
-        self.columns = {f.name: SQL_TYPES[_plain(hints[f.name])] for f in fields(record_type)}
+        self.columns = sql_types(record_type)
         self.times = [name for name, sql_type in self.columns.items() if sql_type == "TIMESTAMP"]
         self.persons = person_columns(record_type)
         self.ids = marked(record_type, "id")
