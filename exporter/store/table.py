@@ -61,7 +61,7 @@ class Table:
 
     def __init__(self, record_type: type[Record]) -> None:
         self.record_type, self.name = record_type, record_name(record_type)
-        self.columns = sql_types(record_type)
+        self.columns = sql_types(record_type)  # type: ignore[arg-type]  # a class can be hashed, whatever its instances
         self.times = [name for name, sql_type in self.columns.items() if sql_type == "TIMESTAMP"]
         self.persons = person_columns(record_type)
         self.ids = marked(record_type, "id")
