@@ -83,6 +83,7 @@ class Jira:
     scopes: frozenset[str] | None = None  # of the token; None: it has none, and may do what the account may
     plain: bool = False  # without Jira Service Management
     captcha: bool = False  # wanted after failed log-ins
+    types: Sequence[str] = ("[System] Service request", "[System] Incident", "[System] Change")
     most: int = 100  # issues in one page, whatever is asked for
     most_histories: int = 10_000
     comments_sent: int = 20  # along with an issue
@@ -177,7 +178,13 @@ class Jira:
         app = web.Application(middlewares=[self._guard])
         api = f"{path}/rest/api/{'3' if self.cloud else '2'}"
         app.router.add_get(f"{path}/rest/api/2/serverInfo", self._server_info)
-        routes = {"myself": self._myself, "field": self._fields, "status": self._statuses, "mypermissions": self._mine}
+        routes: dict[str, Handler] = {
+            "issuetype": self._types,
+            "myself": self._myself,
+            "field": self._fields,
+            "status": self._statuses,
+            "mypermissions": self._mine,
+        }
         routes |= {"project/{key}": self._project, "issue/{id}/comment": self._comments}
         for name, handler in routes.items():
             app.router.add_get(f"{api}/{name}", handler)
@@ -252,6 +259,9 @@ class Jira:
 
     async def _statuses(self, _: web.Request) -> web.Response:
         return web.json_response([self.status(name) for name in self.statuses])
+
+    async def _types(self, _: web.Request) -> web.Response:
+        return web.json_response([{"id": str(n), "name": name, "subtask": False} for n, name in enumerate(self.types)])
 
     async def _project_list(self, request: web.Request) -> web.Response:
         return web.json_response([self._told(key) for key in sorted(self._visible(request))])

@@ -1,13 +1,14 @@
 """What `check --live` finds on a Jira site."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from exporter.collect.finding import Finding, look
 from exporter.collect.http import Client
+from exporter.collect.mapping import Which
 from exporter.connectors.jira.issue import Site
 from exporter.connectors.jira.mapping import FEEDBACK, REQUEST_TYPE, SLA
-from exporter.connectors.jira.options import Options
+from exporter.connectors.jira.options import TYPE, Options
 from exporter.connectors.jira.site import SERVICE, among, known
 
 OLDEST = [8, 14]  # of Data Center
@@ -41,7 +42,9 @@ async def check(client: Client, options: Options) -> list[Finding]:
     for item in items if cloud else ():
         histories = client.ask(f"{site.api}/changelog/bulkfetch", json={"issueIdsOrKeys": [item["id"]]})
         findings += (await look("histories", histories, needs=READ))[1]
-    return [*findings, *unnamed(site, options)]
+    types, found = await look("types", client.ask(f"{site.api}/issuetype"), needs=READ)
+    names = [str(each.get("name")) for each in types.listed() if isinstance(each, dict)] if types else []
+    return [*findings, *found, *unnamed(site, options), *unmatched(options, names)]
 
 
 async def allowed(client: Client, api: str, project: str) -> list[Finding]:
@@ -73,3 +76,12 @@ def unnamed(site: Site, options: Options) -> Iterable[Finding]:
     for what, kind in (("deadlines", SLA), ("request types", REQUEST_TYPE), ("satisfaction", FEEDBACK)):
         if kind not in site.types:
             yield Finding(what, f"there is no such field; without Jira Service Management there are no {what}")
+
+
+def unmatched(options: Options, types: Sequence[str]) -> Iterable[Finding]:
+    """Which option matches no type of issue, where it goes by types: then there are no such records."""
+    for option in ("incidents", "changes"):
+        which: Which = getattr(options, option)
+        items = [{"fields": {"issuetype": {"name": name}}} for name in types]
+        if which.field == TYPE and not any(map(which.holds, items)):
+            yield Finding(option, f"no type of issue is one of them; there are {', '.join(dict.fromkeys(types))}")

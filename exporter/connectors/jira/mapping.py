@@ -240,7 +240,7 @@ def on_hold(issue: Issue) -> float | None:
 
 def breached(issue: Issue, slas: Mapping[str, Json]) -> bool | None:
     """Whether any deadline was missed; None where there was none. The flag counts: times may not agree with it."""
-    wanted = issue.site.ids(issue.options.slas) or [*slas]
+    wanted = issue.site.ids(issue.options.slas) if issue.options.slas else [*slas]
     cycles = [each for key, sla in slas.items() if key in wanted for each in cycles_of(sla)]
     return any(cycle["breached"] for cycle in cycles) if cycles else None
 

@@ -61,10 +61,10 @@ async def names_of(client: Client, api: str) -> Json:
 
 def custom(field: Json) -> tuple[str, list[str], str] | None:
     """A custom field: its id, its names and its type."""
-    if not field["custom"] or "schema" not in field:
+    if not field["custom"]:
         return None
     names = [str(field["name"]), *([str(field["untranslatedName"])] if field.get("untranslatedName") else [])]
-    return str(field["id"]), [*dict.fromkeys(names)], str(field["schema"].get("custom"))
+    return str(field["id"]), [*dict.fromkeys(names)], str((field.get("schema") or {}).get("custom"))
 
 
 def status(given: Json) -> tuple[str, list[str]]:

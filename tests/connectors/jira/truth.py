@@ -127,6 +127,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield times_on_hold_in_other_statuses()
     yield responses_and_deadlines()
     yield other_deadlines()
+    yield deadlines_that_are_not_there()
     yield ratings_and_work()
     yield what_is_what()
     yield what_is_what_elsewhere()
@@ -400,6 +401,12 @@ def other_deadlines() -> Truth:
     ]
     options = {"slas": ("Zeit bis zur Antwort",), "response_sla": "Zeit bis zur Erledigung"}
     return truth("other deadlines", deadlines(), numbered(request, records), options=options)
+
+
+def deadlines_that_are_not_there() -> Truth:
+    """A name that no field has is no wish for every deadline."""
+    given = issue(customfield_10111=sla(cycle(missed=True)))
+    return truth("no deadlines", [given], [request(1)], options={"slas": ("Zeit",)})
 
 
 def ratings_and_work() -> Truth:
