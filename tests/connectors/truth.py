@@ -7,6 +7,7 @@ every option that changes a meaning in it.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -57,11 +58,18 @@ class Enum:
     beyond: Mapping[str, str] = field(default_factory=dict)  # words of the table that are not published -> why
 
 
+@lru_cache(maxsize=1)
+def reader(options: Any) -> TypeAdapter[Any]:
+    """What reads options as the config has them; it takes longer to make than a poll."""
+    return TypeAdapter(options)
+
+
 async def found(connector: Connector, truth: Truth) -> tuple[list[Record], list[str]]:
     """What a connector makes of the items, with the config's fields filled in; and what is said of the others."""
     needed = needs(connector)
     auth = needed.auth.fixed(*truth.secret) if truth.secret and needed.auth else Auth()
-    options = TypeAdapter(connector.Options).validate_json(json.dumps(truth.options), strict=True)
+    kind: Any = connector.Options
+    options = reader(kind).validate_json(json.dumps(truth.options), strict=True)
     async with TestServer(truth.app or web.Application()) as server:
         address = str(server.make_url("")).rstrip("/")
         settings = HttpSettings(url=address + truth.path, auth=auth, attempts=1)

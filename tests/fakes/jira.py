@@ -101,7 +101,7 @@ class Jira:
     def person(self, name: str) -> dict[str, Any]:
         kind = {"customer": "customer", "app": "app", "gone": "unknown"}.get(name.partition("-")[0], "atlassian")
         if not self.cloud:
-            return {"name": name, "key": f"JIRAUSER-{name}", "displayName": name, "active": True}
+            return {"name": name, "key": f"JIRAUSER-{name}", "displayName": f"{name} herself", "active": True}
         return {"accountId": f"712020:{name}", "accountType": kind, "displayName": name, "active": True}
 
     def create(
@@ -137,7 +137,14 @@ class Jira:
         """Changes of fields in one go: the field, the ids before and after, and what it is called then."""
         self.last_change += 1
         told = [
-            {"field": name, "fieldId": name, "fieldtype": "jira", "from": old, "to": new, "toString": called}
+            {
+                "field": CUSTOM[name][0] if name in CUSTOM else name,
+                **({"fieldId": name} if self.cloud else {}),
+                "fieldtype": "jira",
+                "from": old,
+                "to": new,
+                "toString": called,
+            }
             for name, old, new, called in items
         ]
         author = self.person(who) if who else None
@@ -351,7 +358,8 @@ class Jira:
             sent["properties"] = {key: its for key, its in issue.properties.items() if key in asked["properties"]}
         if "changelog" in asked.get("expand", ()):
             count = len(issue.histories)
-            sent["changelog"] = {"startAt": 0, "maxResults": count, "total": count, "histories": issue.histories}
+            newest_first = issue.histories[::-1]
+            sent["changelog"] = {"startAt": 0, "maxResults": count, "total": count, "histories": newest_first}
         whole: dict[str, Any] = written(sent, self.zone)
         return whole
 

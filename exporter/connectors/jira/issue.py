@@ -150,7 +150,7 @@ def role(options: Options, fields: Json, who: Json) -> Role | None:
         return "bot"
     asker, assignee = (account((fields or {}).get(name)) for name in ("reporter", "assignee"))
     if account(who) == asker != assignee:
-        return "asker"
+        return ROLE["customer"]
     return ROLE[who.get("accountType", "atlassian")]
 
 
@@ -181,7 +181,7 @@ def steps_of(site: Site, options: Options, fields: Json, histories: Json) -> lis
             placed(history["created"]),
             int(history["id"]),
             history.get("author"),
-            item.get("fieldId") or item["field"],
+            field_of(item),
             item,
         )
         for history in histories
@@ -192,6 +192,11 @@ def steps_of(site: Site, options: Options, fields: Json, histories: Json) -> lis
         for at, _, who, field, item in sorted(found, key=lambda each: each[:2])
         if field in watched
     ]
+
+
+def field_of(item: Json) -> str:
+    """Which field was changed: its id; old changes, and those of Data Center, have its name only."""
+    return str(item.get("fieldId") or item["field"])
 
 
 def said_of(options: Options, fields: Json, given: Json) -> list[Said] | None:
@@ -228,7 +233,7 @@ def enters(issue: Issue, step: Step, statuses: Iterable[str]) -> bool:
 
 def ended_at(site: Site, steps: Sequence[Step], fields: Json) -> datetime | None:
     """When it came to its end for the last time. A resolution may be missing, or be of an end before."""
-    ends = [step.at for step in steps if ends_it(site, step)][-1:]
+    ends = [step.at for step in steps if ends_it(site, step)]
     resolved = instant(fields.get("resolutiondate"))
     return max((*ends, *([resolved] if resolved else [])), default=None) or instant(
         fields.get("statuscategorychangedate")

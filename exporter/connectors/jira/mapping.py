@@ -126,7 +126,7 @@ def request(issue: Issue) -> Request:
         channel=value("channel", channel, given) if given else None,
         category=value("category", component, fields) or kind,
         request_type=kind or fields["issuetype"]["name"],
-        priority=value("priority", word, fields.get("priority")),
+        priority=word(fields.get("priority")),
         requester=value("requester", account, fields.get("reporter")),
         handled_by=handler,
         outcome=outcome,
@@ -228,13 +228,12 @@ def on_hold(issue: Issue) -> float | None:
     waiting = lowered(dict.fromkeys(issue.options.on_hold_statuses))
     steps = [step for step in issue.steps if step.field == "status"]
     status, since, seconds = steps[0].old if steps else issue.fields["status"]["id"], issue.opened_at, 0.0
-    for step in (*steps, None):
-        until = step.at if step else issue.ended_at
-        if step and step.old != status:
+    for step in steps:
+        if step.old != status:
             return None
         if (issue.site.statuses.get(status or "") or ("",))[0].lower() in waiting:
-            seconds += max(0.0, (min(until, issue.ended_at) - min(since, issue.ended_at)).total_seconds())
-        status, since = (step.new, step.at) if step else (status, since)
+            seconds += max(0.0, (min(step.at, issue.ended_at) - min(since, issue.ended_at)).total_seconds())
+        status, since = step.new, step.at
     return seconds if status == issue.fields["status"]["id"] else None
 
 

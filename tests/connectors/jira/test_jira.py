@@ -203,8 +203,9 @@ async def test_of_a_project_that_appears_the_history_is_read() -> None:
     assert asked == QUIET
 
 
-async def test_an_issue_of_another_type_is_no_longer_what_it_was() -> None:
-    its = Jira()
+@SERVED
+async def test_an_issue_of_another_type_is_no_longer_what_it_was(cloud: bool) -> None:
+    its = Jira(cloud=cloud)
     key = its.create(ANNA, AT - DAY, kind="Incident")
     async with polled(its) as source:
         await source.poll()
@@ -330,8 +331,9 @@ async def test_a_site_without_a_service_project_is_told_of() -> None:
             await source.poll()
 
 
-async def test_a_project_that_is_not_seen_is_no_empty_one() -> None:
-    its = site()
+@SERVED
+async def test_a_project_that_is_not_seen_is_no_empty_one(cloud: bool) -> None:
+    its = site(cloud=cloud)
     its.sees = {"ITS"}
     async with polled(its, projects=("ITS", "DEV")) as source:
         with pytest.raises(NotUnderstood, match="does the account see every project that is named"):

@@ -135,6 +135,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield causes_of_their_own()
     yield changes_of_their_own()
     yield histories_in_parts()
+    yield times_in_other_forms()
     yield data_center()
     yield what_is_mapped()
     yield what_cannot_be_read()
@@ -321,6 +322,7 @@ def on_hold() -> list[Given]:
               moved(48, ANNA, "Pending", "Closed"), status="Closed", resolutiondate=at(40)),
         issue(moved(2, ANNA, go, "Implementing"), moved(40, ANNA, "Implementing", "Resolved")),
         issue(moved(2, ANNA, go, wait), moved(40, ANNA, wait, "Resolved"), created=None),
+        issue(moved(-5, ANNA, wait, go), moved(40, ANNA, go, "Resolved")),  # brought from elsewhere, with its history
     ]  # fmt: skip
 
 
@@ -333,12 +335,12 @@ def held(minutes: Sequence[float | None]) -> list[Record]:
 
 
 def times_on_hold() -> Truth:
-    return truth("times on hold", on_hold(), held([8, 40, None, None, None, 13, 0, None]))
+    return truth("times on hold", on_hold(), held([8, 40, None, None, None, 13, 0, None, 0]))
 
 
 def times_on_hold_in_other_statuses() -> Truth:
     options = {"on_hold_statuses": ("IMPLEMENTING",)}
-    return truth("own times on hold", on_hold(), held([0, 0, None, None, None, 0, 38, None]), options=options)
+    return truth("own times on hold", on_hold(), held([0, 0, None, None, None, 0, 38, None, 0]), options=options)
 
 
 def cycle(*, missed: bool, stop: float | None = 9) -> dict[str, Any]:
@@ -554,6 +556,7 @@ def incidents() -> Truth:
         (issue(**SYSTEM, customfield_10010={"requestType": {"name": "It is broken"}}),
          {"request_type": "It is broken", "category": "It is broken"}, {"category": "It is broken"}),
         (issue(**SYSTEM, issuelinks=links), {}, {"caused_by": "703", "recurrence_key": "704"}),
+        (issue(**SYSTEM, issuelinks=links[:1] + links[-1:]), {}, {"recurrence_key": "705"}),
         (issue(closed, **SYSTEM), ALONE, {"auto_remediated": True}),
         (issue(moved(2, BOT, "Open", "Pending"), changed(3, BOB, "resolution", None, "1"),
                changed(4, BOB, "assignee", None, "x"), moved(40, BOB, "Pending", "Resolved"), **SYSTEM),
@@ -692,15 +695,40 @@ def histories_in_parts() -> Truth:
     return truth("in parts", issues, numbered(request, records), jira=jira, options={"page_size": 1})
 
 
+def times_in_other_forms() -> Truth:
+    """Of a history they are milliseconds; its description shows seconds, and other questions bring texts."""
+    steps = [moved(5, BOB, "Open", "Escalated"), moved(40, BOB, "Escalated", "Resolved")]
+    escalated = {**HUMAN, "escalated_at": at(5)}
+    given = truth("times in other forms", [issue(*steps)] * 2, numbered(request, [escalated, escalated]))
+
+    def spoil(body: dict[str, Any]) -> None:
+        for log in body["issueChangeLogs"]:
+            for history in log["changeHistories"]:
+                seconds = history["created"] // 1000
+                text = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S.000+0000}"
+                history["created"] = seconds if log["issueId"] == "10001" else text
+
+    assert given.app
+    rewritten(given.app, "/changelog/bulkfetch", spoil)
+    return given
+
+
 def data_center() -> Truth:
     """It tells not which comments are public, what accounts are, nor the way in; in other projects all are public."""
     jira = Jira(cloud=False)
     bob = moved(40, BOB, "Open", "Resolved")
+    otto = {"name": "otto", "displayName": "Otto"}
+    at_once = [moved(5, BOB, "Open", "Pending"), moved(5, BOB, "Pending", "Resolved")]
+    both_in_one: Act = lambda jira, key: jira.changed(  # noqa: E731 - one of a kind
+        key, BOB, at(40), ("assignee", None, "x", "x"), ("customfield_10151", "1", "2", "2")
+    )
     issues = [
         issue(said(5, BOB), bob, customfield_10112=sla(cycle(missed=False))),
         issue(said(5, BOT), moved(40, BOT, "Open", "Resolved")),
         issue(said(5, BOB), bob, project="DEV"),
-        issue(bob),
+        issue(bob, lambda jira, key: jira.issues[key].fields.update(reporter=otto)),
+        issue(*at_once),
+        issue(both_in_one),
     ]
     anna: Columns = {"requester": hashed(f"JIRAUSER-{ANNA}")}
     unknown: Columns = {"replies": None, **anna}
@@ -708,9 +736,16 @@ def data_center() -> Truth:
         request(1, **unknown, **HUMAN, first_response_at=at(9), sla_breached=False),
         request(2, **{**unknown, **ALONE}),
         elsewhere(request(3, **anna, **answered(5, "human")), "DEV"),
-        request(4, **anna, **HUMAN),
+        request(4, **HUMAN, requester=hashed("otto")),
+        request(5, **anna, **HUMAN),
+        request(6, **anna, **HUMAN, escalated_at=at(40)),
     ]
-    options = {"bots": (BOT,), "projects": ("ITS", "DEV"), "response_sla": "Zeit bis zur Antwort"}
+    options = {
+        "bots": (BOT,),
+        "escalation_fields": ("Support level",),
+        "projects": ("ITS", "DEV"),
+        "response_sla": "Zeit bis zur Antwort",
+    }
     return truth("Data Center", issues, records, jira=jira, options=options)
 
 
@@ -753,11 +788,16 @@ def what_cannot_be_read() -> Truth:
         "10006": {"comment": None},
         "10007": {"reporter": "Anna"},
         "10008": {"customfield_10111": [], "customfield_10105": "good"},
-        "10009": {"components": [5], "priority": 5, "customfield_10010": [1]},
-        "10010": {"issuelinks": [{}], "customfield_10130": [{}], "issuetype": SYSTEM["issuetype"]},
-        "10011": {"customfield_10120": [5], "creator": {"accountType": "robot"}, "issuetype": CHG["issuetype"]},
+        "10009": {"components": [5], "priority": {"name": 5}, "customfield_10010": [1]},
+        "10010": {"issuelinks": [5], "customfield_10130": [{}], "customfield_10010": [1], **SYSTEM},
+        "10011": {
+            "customfield_10120": [5],
+            "customfield_10130": [{}],
+            "creator": {"accountType": "robot"},
+            "issuetype": CHG["issuetype"],
+        },
     }
-    issues = [issue(said(5, BOB)) for _ in range(11)]
+    issues = [issue(said(5, BOB)) for _ in range(12)]
     bob = answered(5, "human")
     unheard: dict[str, Any] = {"replies": None, "first_response_at": None}
     system: dict[str, Any] = {"request_type": "[System] Incident", "kind": "ticket"}
@@ -771,6 +811,7 @@ def what_cannot_be_read() -> Truth:
         request(10, **bob, **system),
         incident(10, auto_remediated=False),
         change(11, "succeeded", automated=None),
+        request(12, **{**bob, "handled_by": None}, reopen_count=None, on_hold_seconds=None),
     ]
     left_out = [
         f"opened_at: {NO_TIME}",
@@ -783,8 +824,12 @@ def what_cannot_be_read() -> Truth:
         "csat: cannot be read (ValueError)",
         "sla_breached: has another shape than expected",
         "category: has another shape than expected",
-        "caused_by: 'type' is missing",
-        "service: 'id' is missing",
+        "category: has another shape than expected",
+        "category: has another shape than expected",
+        "recurrence_key: has another shape than expected",
+        "caused_by: has another shape than expected",
+        *["service: 'id' is missing"] * 2,
+        "reopen_count: a time is missing",
         "approved_at: has another shape than expected",
         "automated: 'robot' is none of atlassian, app, customer, unknown",
     ]
@@ -794,6 +839,10 @@ def what_cannot_be_read() -> Truth:
         for item in body["issues"]:
             item["fields"].update(odd.get(item["id"], {}))
 
+    def spoil_history(body: dict[str, Any]) -> None:
+        body["issueChangeLogs"].append({"issueId": "10012", "changeHistories": [{"created": None, "items": [{}]}]})
+
     assert given.app
     rewritten(given.app, "/search/jql", spoil)
+    rewritten(given.app, "/changelog/bulkfetch", spoil_history)
     return given
