@@ -17,6 +17,10 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         'NESTED = ("[]", ")")  # how the types of lists, and of structs and maps, end | without \'[]\'': AT_ONCE,
         'NESTED = ("[]", ")")  # how the types of lists, and of structs and maps, end | without \')\'': AT_ONCE,
     },
+    "github.mapping": {
+        "if requested_at and now - requested_at > LONGEST_APPROVAL:"
+        " | requested_at and now - requested_at > LONGEST_APPROVAL without requested_at": "it is there in sound items",
+    },
     "prefect": {
         'TOP_LEVEL = {"parent_task_run_id": {"is_null_": True}} | without \'parent_task_run_id\'': LESS,
         'TOP_LEVEL = {"parent_task_run_id": {"is_null_": True}} | without \'is_null_\'': LESS,

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from exporter.collect import paging
-from exporter.collect.http import Gone, NotUnderstood
+from exporter.collect.http import Gone, NotUnderstood, Unavailable
 from exporter.collect.recent import Recent
 from exporter.connectors.github.mapping import Commits, Outcome, change, commits, outcome
 from exporter.connectors.github.repository import Found, Repository, sound, written
@@ -21,7 +21,7 @@ from exporter.records.unreadable import ODD
 
 DEPTH = 30  # of the newest deployments, whose changes are looked for at every poll
 MOST_PENDING = 50  # that are asked for in one poll
-MOST_LIVE = 20  # of what was deployed to an environment: where one of earlier comes back, that is a rollback
+MOST_LIVE = 40  # of what was deployed to an environment, more than DEPTH: each has one before it to be compared with
 MOST_ENVIRONMENTS = 20
 UNKNOWN_COMMIT = 422
 
@@ -54,8 +54,13 @@ class Deployments:
                 break
         async for part in self.oldest_first(items, pages, wanted):
             found = await self.found(part)
-            self.state["reached"] = max([self.state.get("reached", 0), *(item["id"] for item in part if sound(item))])
+            if not (stopped := self.of.details.stopped):
+                self.state["reached"] = max(
+                    [self.state.get("reached", 0), *(each["id"] for each in part if sound(each))]
+                )
             yield found
+            if stopped:  # it goes on at the same place
+                raise Unavailable(f"{self.of.path}/deployments: too many questions about single ones have failed")
         last = sorted(self.pending.keys() - self.seen, key=int)[-MOST_PENDING:]
         yield await self.one_by_one({*last, *(self.of.due("deployment") - self.seen)})
         if self.overtaken:
@@ -161,13 +166,11 @@ class Deployments:
         its = [entry for entry in before if entry[0] != key]
         if how.deployed_at:
             its.append([key, written(how.deployed_at), str(item["sha"]), how.result == "succeeded"])
-        its.sort(key=lambda entry: str(entry[1]))
-        if its and its != before:  # those up to the next success were compared with another
-            later = its[next((place for place, entry in enumerate(its, 1) if entry[0] == key), len(its)) :]
-            success = next((place for place, entry in enumerate(later, 1) if entry[3]), len(later))
-            self.overtaken |= {entry[0] for entry in later[:success]}
+        its = sorted(its, key=lambda entry: str(entry[1]))[-MOST_LIVE:]
+        compared, now = bases(before), bases(its)
+        self.overtaken |= {each for each in compared.keys() & now.keys() if now[each] not in (None, compared[each])}
         if its:  # the environment that was changed last comes last
-            self.live[place] = its[-MOST_LIVE:]
+            self.live[place] = its
         for other in [*self.live][:-MOST_ENVIRONMENTS]:
             del self.live[other]
 
@@ -189,6 +192,15 @@ class Deployments:
             if isinstance(error, NotUnderstood) and error.status != UNKNOWN_COMMIT:
                 raise
             return Commits()  # as where a branch was rewritten
+
+
+def bases(entries: Sequence[Any]) -> dict[str, str | None]:
+    """What each of several deployments to an environment is compared with: the last success before it."""
+    found, base = dict[str, str | None](), None
+    for key, _, _, success in entries:
+        found[key] = base
+        base = key if success else base
+    return found
 
 
 def stood(item: Json, statuses: Sequence[Json], now: datetime) -> Outcome | None:

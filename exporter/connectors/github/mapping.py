@@ -105,7 +105,7 @@ def is_ended(item: Json) -> bool:
 def attempt_of(item: Json) -> int:
     """The number of the attempt that an item is; GitHub Enterprise Server of old does not tell it."""
     number = item.get("run_attempt")
-    return int(number) if number in range(1, MOST_ATTEMPTS) else 1
+    return int(number) if number in range(2, MOST_ATTEMPTS) else 1
 
 
 def end(updated_at: Json, next_at: Json) -> datetime | None:

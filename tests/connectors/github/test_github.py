@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 
 from exporter.collect.auth import App, Grant
 from exporter.collect.contract import needs
-from exporter.collect.http import Answer, Auth, AuthFailed, Client, HttpSettings, NotUnderstood, Partial, RateLimited
+from exporter.collect.http import (
+    Answer,
+    Auth,
+    AuthFailed,
+    Client,
+    HttpSettings,
+    NotUnderstood,
+    Partial,
+    RateLimited,
+    Unavailable,
+)
 from exporter.connectors import github as connector
 from exporter.connectors.github import Options, check, poll
 from exporter.connectors.github.repository import sound
@@ -397,6 +407,7 @@ async def test_a_deployment_that_waits_is_asked_about_until_it_ends_and_then_no_
     quiet = await poller.poll(AT + 4 * MINUTE)
 
     assert (pending, poller.change(deployment).result) == ("pending", "succeeded")
+    assert f"/repos/{REPO}/deployments/{deployment}" not in ends  # the list tells of it
     assert [f"/repos/{REPO}/deployments/{deployment}/statuses" in asked for asked in (ends, quiet)] == [True, False]
 
 
@@ -410,6 +421,22 @@ async def test_what_is_live_becomes_inactive_and_that_is_no_failure() -> None:
 
     assert [status["state"] for status in github.repositories[REPO].statuses[old]][-1] == "inactive"
     assert [poller.change(each).result for each in (old, new)] == ["succeeded", "succeeded"]
+
+
+async def test_only_deployments_that_are_new_or_changed_are_asked_about_again() -> None:
+    github, _ = shop()
+    keys = deployments(github, 40)
+    poller = Poller(github)
+    await poller.poll()
+    before = poller.change(keys[11]).first_commit_at
+    github.status(REPO, keys[10], "failure", AT + MINUTE)  # of those remembered the oldest
+    new = github.ship(REPO, github.commit(REPO, AT), "production", AT + 2 * MINUTE, "failure")
+    asked = await poller.poll(AT + HOUR / 2)
+
+    about = sorted(int(path.split("/")[-2]) for path in asked if path.endswith("/statuses"))
+    assert about == [keys[10], keys[11], new]  # what came after the one that failed brought its commits, too
+    assert poller.change(keys[10]).result == "failed"
+    assert (before, poller.change(keys[11]).first_commit_at) == (AT - 49 * HOUR, AT - 50 * HOUR)
 
 
 async def test_a_long_history_of_deployments_is_read_in_the_order_in_which_they_were_made() -> None:
@@ -706,3 +733,19 @@ def happen(github: GitHub, word: str, which: int, at: datetime) -> None:
         github.end(REPO, run, at, word)
     else:
         github.move(REPO, run, at, word)
+
+
+async def test_deployments_whose_statuses_cannot_be_read_for_a_while_are_read_later() -> None:
+    github, _ = shop()
+    keys = deployments(github, 60)
+    poller = Poller(github, page_size=20)
+    github.faults.about, github.faults.after = lambda request: request.path.endswith("/statuses"), 500
+    for minute in range(3):
+        with pytest.raises(Unavailable, match="too many questions"):
+            await poller.poll(AT + minute * HOUR)
+    none = poller.ids(Change)
+    github.faults.after = None
+    for minute in range(3):
+        await poller.poll(AT + DAY / 2 + minute * MINUTE)
+
+    assert (none, poller.ids(Change)) == (set(), {str(key) for key in keys})
