@@ -15,22 +15,13 @@ Polls    Every hour what the site calls things. Issues in the order of their las
 Cursor   updated: the last change stored, never later than the poll. seen: the issues last changed, with when they were
          created and changed. projects: those read. rated: when ratings were looked for. owed: issues whose history or
          comments could not be read. While a poll is under way: place, how far it is; newest, what becomes `seen`.
-<<<<<<< HEAD
-Blind    Conversations with the virtual agent that became no issue. Who acts in a rule that runs as a person, unless
-         `bots` names the account. That a rule's first reply is only a receipt. Comments that were deleted. Deadlines
-         missed by an open issue, until it next changes, and deadlines computed again. That an issue was deleted,
-         archived or moved out of sight, until several lists of ids have missed it. Time nobody logged. Time on hold of
-         an open issue, or where statuses are changed without a trace. Sentiment. Data Center: whether a comment is
-         internal, and so replies; channels; which accounts are customers' or apps'.
-=======
 Blind    Conversations with the virtual agent that became no issue. Escalations, where the site calls them otherwise
          than the options do. Who acts in a rule that runs as a person, unless `bots` names the account. That a rule's
          first reply is only a receipt. Comments that were deleted. Deadlines missed by an open issue, until it next
-         changes, and deadlines computed anew. That an issue was deleted, archived or moved out of sight, until several
+         changes, and deadlines computed again. That an issue was deleted, archived or moved out of sight, until several
          lists of ids have missed it. Time nobody logged. Time on hold of an open issue, or where statuses are changed
          without a trace. Sentiment. Data Center: whether a comment is internal, and so replies; channels; which
          accounts are customers' or apps'.
->>>>>>> f02888b (Jira: Data Center's histories name fields; odd histories, services and links are told item by item)
 Checked  Cloud's published description; a fake that asks for as much. Data Center: a fake. What satisfaction and
          approvals look like among an issue's fields is not published: read as a number or an object with `rating`, and
          as the approvals of the request.
