@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.collect.http import Auth, Client, HttpSettings, NotUnderstood
-from exporter.connectors.prefect import Options, poll, web_address
+from exporter.connectors.prefect import SKEW, Options, poll, since, web_address
 from exporter.connectors.prefect.mapping import Words, judged
 from exporter.demo.fakes.prefect import ENDED, Prefect, page
 from exporter.records import Record, Run, Workflow
@@ -383,3 +383,21 @@ def happen(prefect: Prefect, word: str, which: int, at: datetime) -> None:
     else:
         assert word in ENDED or word == "PAUSED"
         prefect.state(run, word, at)
+
+
+@pytest.mark.parametrize(
+    ("ended", "expected"),
+    [
+        (None, SINCE),
+        (AT - timedelta(seconds=1), AT - timedelta(seconds=61)),
+        (AT + SKEW, AT + SKEW - timedelta(seconds=60)),
+        (AT + SKEW + timedelta(seconds=1), SINCE),
+    ],
+    ids=["the first poll", "a poll before", "a clock that is a little ahead", "a clock that is far ahead"],
+)
+async def test_what_ended_shortly_before_the_last_poll_is_read_again(
+    ended: datetime | None, expected: datetime
+) -> None:
+    client = Client(HttpSettings(url="http://unused"), at=AT, since=SINCE)
+
+    assert since(client, Options(overlap_seconds=60), ended and ended.isoformat()) == expected.isoformat()
