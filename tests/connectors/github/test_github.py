@@ -29,7 +29,8 @@ from exporter.collect.http import (
 from exporter.connectors import github as connector
 from exporter.connectors.github import Options, check, poll
 from exporter.connectors.github.repository import sound
-from exporter.demo.fakes.github import PARAMETERS, GitHub
+from exporter.demo.fakes.github import GitHub
+from exporter.demo.fakes.github_answers import PARAMETERS
 from exporter.records import Change, Record, Run
 from tests.connectors.world import AT, SINCE
 from tests.fakes.oauth import KEY, PEM

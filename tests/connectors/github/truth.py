@@ -9,7 +9,8 @@ from typing import Any
 from aiohttp import web
 
 from exporter.connectors.github.mapping import CONCLUSION, ENABLED, RESULT, STATUS
-from exporter.demo.fakes.github import GitHub, Row, account, text
+from exporter.demo.fakes.github import GitHub
+from exporter.demo.fakes.github_answers import Row, account, text
 from exporter.records import Change, Record, Run, Workflow
 from exporter.records.columns import Rule
 from tests.connectors.truth import NO_TIME, Enum, Truth, rewritten
