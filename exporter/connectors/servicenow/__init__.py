@@ -2,11 +2,12 @@
 
 API      Table API v2, values as they are stored (UTC), not as they are displayed; OAuth client credentials, an API key
          (x-sn-apikey) or basic authentication, which instances restrict since June 2026.
-Access   A user of its own, "web service access only", with the role itil, or with snc_read_only, sn_incident_read,
-         sn_request_read and sn_change_read, and read ACLs on interaction, task_sla, sc_task, metric_instance,
-         metric_definition and sys_audit_delete. Where a table has query_range or query_match ACLs, it must pass those
-         for sys_updated_on, sys_id, opened_at and active. OAuth: System OAuth > Application Registry > Create an OAuth
-         API endpoint for external clients, grant type Client Credentials, with this user as OAuth application user.
+Access   A user of its own, "web service access only", with the roles snc_read_only and itil; or, with less, with
+         snc_read_only, sn_incident_read, sn_request_read and sn_change_read, and read ACLs on interaction, task_sla,
+         metric_instance and metric_definition. Besides a read ACL on sys_audit_delete, for deletions. Where a table has
+         query_range or query_match ACLs, the user must pass those for sys_updated_on, sys_id, opened_at and active.
+         OAuth: System OAuth > Application Registry > Create an OAuth API endpoint for external clients, grant type
+         Client Credentials, with this user as OAuth application user.
 Polls    Deletions; then each table in order of sys_updated_on and sys_id, from the last row known on, and the ten rows
          before it; with each page the agreements of its tasks, the tasks of its items and, of incidents that were
          reassigned or are interruptions, the metrics, for 150 rows per request. First also what is active and older. A
@@ -41,17 +42,7 @@ from exporter.collect.http import Answer, Client, Forbidden, SourceError
 from exporter.collect.mapping import Which
 from exporter.collect.recent import WITNESSES, still_there
 from exporter.collect.sweep import swept
-from exporter.connectors.servicenow.mapping import (
-    CLOSE_CODES,
-    OUTCOMES,
-    STAGES,
-    Stage,
-    Words,
-    is_incident,
-    is_request,
-    over,
-    read,
-)
+from exporter.connectors.servicenow.mapping import is_incident, is_request, read
 from exporter.connectors.servicenow.preflight import checked
 from exporter.connectors.servicenow.rows import (
     DAWN,
@@ -66,6 +57,7 @@ from exporter.connectors.servicenow.rows import (
     walk,
     written,
 )
+from exporter.connectors.servicenow.words import CLOSE_CODES, OUTCOMES, STAGES, Stage, Words, over
 from exporter.records import Change, ChangeResult, Incident, Json, Read, Record, Request, RequestOutcome, instant
 from exporter.records.unreadable import ODD
 
