@@ -1,10 +1,11 @@
 """A fake ServiceNow: its Table API over rows that a simulation adds to while it is served."""
 
 import base64
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -88,7 +89,8 @@ class ServiceNow:
     hides: Callable[[str, Mapping[str, str]], bool] = lambda _table, _row: False  # rows that are left out silently
     hidden_columns: set[str] = field(default_factory=set)
     no_range: bool = False  # no ACL query_range: what compares and sorts is left out
-    quota_rows: int | None = None  # a transaction that brings more rows is cancelled in the middle
+    quota_rows: int | None = None  # a transaction that brings more rows is cancelled
+    cancels: Literal["half", "whole", "refused"] = "half"  # how: half a list that is no JSON, JSON, or HTTP 500
     per_hour: int | None = None
     asked: int = 0
     audits: bool = True  # deletions
@@ -261,7 +263,7 @@ class ServiceNow:
         if len(found) > limit:
             headers["Link"] = links(request, limit, offset, len(found))
         if self.quota_rows is not None and len(page) > self.quota_rows:
-            return cancelled(values[:1])
+            return cancelled(values[:1], self.cancels)
         return web.json_response({"result": values}, headers=headers)
 
     async def _stats(self, request: web.Request) -> web.Response:
@@ -327,13 +329,14 @@ def refused(status: int, message: str, detail: str | None) -> web.Response:
     return web.json_response({"error": {"message": message, "detail": detail}, "status": "failure"}, status=status)
 
 
-def cancelled(rows: list[dict[str, Any]]) -> web.Response:
-    """What a transaction leaves behind that takes too long: half a list, and no JSON."""
+def cancelled(rows: list[dict[str, Any]], how: str) -> web.Response:
+    """What a transaction leaves behind that takes too long."""
     message = "Transaction cancelled: maximum execution time exceeded"
-    rest = f'"error":{{"detail":"{message}. Check logs for error trace.","message":"{message}"}},"status":"failure"}}'
-    return web.Response(
-        text='{"result":[' + "".join(f"{row}," for row in rows) + "]," + rest, content_type="application/json"
-    )
+    error = {"detail": f"{message}. Check logs for error trace.", "message": message}
+    if how == "refused":
+        return web.json_response({"error": error, "status": "failure"}, status=500)
+    text = json.dumps({"result": rows, "error": error, "status": "failure"})
+    return web.Response(text=text.replace("}],", "},],") if how == "half" else text, content_type="application/json")
 
 
 def stamp(at: datetime) -> str:

@@ -103,9 +103,10 @@ async def test_pages_of_which_nothing_may_be_seen_are_passed_over() -> None:
     assert {(Request, key) for key in keys if key not in hidden} == poller.records.keys()
 
 
-async def test_a_transaction_that_is_cancelled_in_the_middle_is_asked_again_for_less() -> None:
+@pytest.mark.parametrize("how", ["half", "whole", "refused"])
+async def test_a_transaction_that_takes_too_long_is_asked_again_for_less(how: Any) -> None:
     instance, keys = desk(9)
-    instance.quota_rows = 2
+    instance.quota_rows, instance.cancels = 2, how
     poller = Poller(instance)
     await poller.poll()
 
@@ -214,6 +215,7 @@ async def test_what_is_deleted_is_gone_whatever_it_was() -> None:
     await poller.poll(AT + MINUTE)
 
     assert (before, len(poller.records)) == (8, 3)
+    assert poller.cursor["deleted"] == f"{AT - 5 * MINUTE:%F %T}"
 
 
 @pytest.mark.parametrize("table", ["task_sla", "sc_task", "metric_instance", "sys_audit_delete", "interaction"])
@@ -230,6 +232,16 @@ async def test_a_table_that_may_not_be_read_costs_what_it_tells_and_nothing_else
     assert {(Request, key) for key in keys} == poller.records.keys()
     assert poller.lacking == ([table] if table in ("sys_audit_delete", "interaction") else [])
     assert asked[table] == (1 if table in ("sys_audit_delete", "interaction") else 0)
+
+
+async def test_a_row_that_is_deleted_is_not_missed_as_after_a_restore() -> None:
+    instance, keys = desk(1)
+    poller = Poller(instance)
+    await poller.poll()
+    instance.delete("incident", keys[0], AT)
+    await poller.poll(AT + MINUTE)
+
+    assert poller.records == {}
 
 
 async def test_a_table_of_a_plugin_that_is_not_active_is_left_out_by_name() -> None:
