@@ -18,6 +18,13 @@ from exporter.records import Change, ChangeResult, HandledBy, Incident, Json, Re
 from exporter.records.unreadable import value
 
 SYSTEM = "system"  # acts for the platform itself: neither a person nor automation of ours
+ANSWERED_FIRST: dict[HandledBy | None, bool | None] = {
+    "automation": True,
+    "assisted": None,
+    "human": False,
+    None: False,
+}
+"""Whether automation answered first, by who did the work."""
 DONE = ("succeeded", "failed", "rolled_back")
 
 
@@ -61,7 +68,7 @@ def ticket(words: Words, row: Json) -> Request:
         priority=row.get("priority") or None,
         requester=row.get("caller_id") or row.get("opened_by") or None,
         handled_by=handler,
-        self_service=by_virtual_agent or {"automation": True, "assisted": None}.get(handler or "", False),
+        self_service=by_virtual_agent or ANSWERED_FIRST[handler],
         human_seconds=human_seconds(row, handler),
         **agreements(row, outcome),
     )
@@ -82,7 +89,7 @@ def service_request(words: Words, row: Json) -> Request:
         priority=row.get("priority") or None,
         requester=row.get("requested_for") or row.get("opened_by") or None,
         handled_by=handler,
-        self_service={"automation": True, "assisted": None}.get(handler or "", False),
+        self_service=ANSWERED_FIRST[handler],
         human_seconds=human_seconds(row, handler),
         **agreements(row, outcome),
     )
