@@ -262,6 +262,7 @@ class Jira:
             schema = {"type": "any", "custom": kind, "customId": int(key[-5:])}
             told = {"untranslatedName": english} if self.cloud and english else {}
             found.append({"id": key, "name": name, "custom": True, "schema": schema, **told})
+        found.append({"id": "customfield_10999", "name": "Of an app that is gone", "custom": True})
         return web.json_response([*found, {"id": "thumbnail", "name": "Images", "custom": False}])
 
     async def _statuses(self, _: web.Request) -> web.Response:

@@ -10,6 +10,8 @@ READ_BEFORE = "an end that cannot be read does not come so far: `sound` or the o
 WORKED = 'minutes = value("human_seconds", int, ticket["TimeWorked"] or 0)'
 BY_NAME = "the config's mapping finds an element of RT's own list by its name, too"
 FALSE = "the whole number of False is 0"
+NAMED = "where it is read, the column is named once more"
+
 AT_ONCE = "tells only how many rows are held at once"
 
 EQUIVALENT: Mapping[str, Mapping[str, str]] = {
@@ -20,6 +22,9 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
     "github.mapping": {
         "if requested_at and now - requested_at > LONGEST_APPROVAL:"
         " | requested_at and now - requested_at > LONGEST_APPROVAL without requested_at": "it is there in sound items",
+    },
+    "jira.mapping": {
+        "table = Words(\"severity\", lowered(SEVERITY, options.severities)) | 'severity' is 'pondering'": NAMED,
     },
     "prefect": {
         'TOP_LEVEL = {"parent_task_run_id": {"is_null_": True}} | without \'parent_task_run_id\'': LESS,

@@ -38,9 +38,9 @@ class Site:
     def cloud(self) -> bool:
         return self.api.endswith("/3")
 
-    def category(self, status: str | None) -> str | None:
+    def category(self, status: str) -> str | None:
         """The key of a status's category; None of one that the site no longer has."""
-        return self.statuses.get(status or "", (None, None))[1]
+        return self.statuses.get(status, (None, None))[1]
 
     def ids(self, names: Iterable[str]) -> list[str]:
         """The custom fields that have one of these names, or ids."""
@@ -55,9 +55,9 @@ class Step:
     at: datetime
     who: Role | None
     field: str
-    old: str | None
-    new: str | None
-    name: str | None
+    old: str
+    new: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ def steps_of(site: Site, options: Options, fields: Json, histories: Json) -> lis
         for item in history["items"]
     ]
     return [
-        Step(at, role(options, fields, who), field, item.get("from"), item.get("to"), item.get("toString"))
+        Step(at, role(options, fields, who), field, *(item.get(name) or "" for name in ("from", "to", "toString")))
         for at, _, who, field, item in sorted(found, key=lambda each: each[:2])
         if field in watched
     ]
@@ -227,7 +227,7 @@ def reopens_it(site: Site, step: Step) -> bool:
 
 def enters(issue: Issue, step: Step, statuses: Iterable[str]) -> bool:
     """Whether it comes into one of these statuses, by its name now or then."""
-    names = {step.name, issue.site.statuses.get(step.new or "", (None,))[0]}
+    names = {step.name, issue.site.statuses.get(step.new, ("",))[0]}
     return step.field == "status" and any(name.lower() in lowered(dict.fromkeys(statuses)) for name in names if name)
 
 

@@ -111,7 +111,7 @@ def request(issue: Issue) -> Request:
     fields, steps, handler, outcome = issue.fields, issue.steps, issue.handled_by, outcome_of(issue)
     answers, kind = issue.answers, value("request_type", request_type, issue)
     given = (issue.item.get("properties") or {}).get(CHANNEL_PROPERTY)
-    spent = value("human_seconds", float, fields.get("timespent") or 0) or 0.0
+    logged, unlogged = fields.get("timespent"), 0.0 if handler == "automation" else None
     return Request(
         **common(issue),
         kind="service_request" if issue.options.service_requests.holds(issue.item) else "ticket",
@@ -132,7 +132,7 @@ def request(issue: Issue) -> Request:
         outcome=outcome,
         self_service=answers[0].who == "bot" if answers else handler == "automation" or None,
         # Nobody logged work: unknown, except where nobody did any.
-        human_seconds=spent if spent or handler == "automation" else None,
+        human_seconds=value("human_seconds", float, logged) if logged else unlogged,
         csat=value("csat", csat, next(iter(of_type(issue, FEEDBACK).values()), None)),
         sla_breached=value("sla_breached", partial(breached, issue), of_type(issue, SLA)),
         on_hold_seconds=on_hold(issue),
@@ -231,7 +231,7 @@ def on_hold(issue: Issue) -> float | None:
     for step in steps:
         if step.old != status:
             return None
-        if (issue.site.statuses.get(status or "") or ("",))[0].lower() in waiting:
+        if (issue.site.statuses.get(status) or ("",))[0].lower() in waiting:
             seconds += max(0.0, (min(step.at, issue.ended_at) - min(since, issue.ended_at)).total_seconds())
         status, since = step.new, step.at
     return seconds if status == issue.fields["status"]["id"] else None
@@ -298,7 +298,8 @@ def services_of(issue: Issue) -> tuple[str, ...]:
 
 
 def severity(options: Options, given: str) -> IncidentSeverity:
-    return Words("severity", lowered(SEVERITY, options.severities))[given.lower()]
+    table = Words("severity", lowered(SEVERITY, options.severities))
+    return table[given.lower()]
 
 
 def kind_of_change(given: str) -> ChangeKind:
@@ -321,7 +322,7 @@ def approved_at(fields: Iterable[Json]) -> datetime | None:
 def linked(wanted: Callable[[Json], bool], issue: Issue) -> str | None:
     """The id of an issue it is linked to."""
     ends = (link.get(end) for link in issue.fields.get("issuelinks") or () for end in ("inwardIssue", "outwardIssue"))
-    return next((each["id"] for each in ends if each and wanted(each)), None)
+    return next((each["id"] for each in ends if wanted(each)), None)
 
 
 def caused_by(issue: Issue) -> str | None:
@@ -332,4 +333,4 @@ def caused_by(issue: Issue) -> str | None:
         for link in issue.fields.get("issuelinks") or ()
         if link["type"]["name"].lower() in types
     )
-    return next((each["id"] for each in causes if each and issue.options.changes.holds(each)), None)
+    return next((each["id"] for each in causes if issue.options.changes.holds(each)), None)

@@ -248,17 +248,18 @@ def handlers() -> Truth:
         ([said(6, BOB), said(5, BOT, public=False), by_bob], answered(6, "human")),
         ([said(5, BOB), said(39, BOT), by_bot], answered(5, "human", replies=2)),  # it closes what he has solved
         ([said(5, BOB), said(6, BOT), said(7, BOB), by_bot], answered(5, "assisted", replies=3)),
-        ([said(5, BOB, public=False), by_bot], ASSISTED),
+        ([said(5, BOB), said(9, BOT), moved(9, BOB, "Open", "Resolved")], answered(5, "human", replies=2)),
+        ([said(4, ANNA), said(5, BOB, public=False), by_bot], ASSISTED),
         ([moved(5, BOB, "Open", "Pending"), moved(40, BOT, "Pending", "Resolved")], ASSISTED),  # he approves, it does
         ([moved(5, BOT, "Open", "Resolved"), moved(9, ANNA, "Resolved", "Open"), moved(40, BOB, "Open", "Closed")],
          HUMAN),
         ([moved(5, BOB, "Open", "Resolved"), moved(9, ANNA, "Resolved", "Open"), by_bot], ASSISTED),
         ([lambda jira, key: jira.changed(key, None, at(5), ("assignee", None, "x", "x")), closed], {}),
     ]  # fmt: skip
-    reopened = {22: {"reopen_count": 1}, 23: {"reopen_count": 1}}
-    held = {15: {"on_hold_seconds": 2100.0}, 21: {"on_hold_seconds": 2100.0}}
+    reopened = {23: {"reopen_count": 1}, 24: {"reopen_count": 1}}
+    held = {15: {"on_hold_seconds": 2100.0}, 22: {"on_hold_seconds": 2100.0}}
     records = [{**each, **reopened.get(n, {}), **held.get(n, {})} for n, (_, each) in enumerate(cases)]
-    issues = [issue(*acts, status="Closed" if n == 22 else "Resolved") for n, (acts, _) in enumerate(cases)]
+    issues = [issue(*acts, status="Closed" if n == 23 else "Resolved") for n, (acts, _) in enumerate(cases)]
     # Who asked and has it assigned does the work.
     own: Columns = {"asker": BOB, "creator": Jira().person(BOB)}
     issues += [issue(said(5, BOB), by_bob, **own), issue(said(5, BOB), by_bob, **own, assignee=Jira().person(BOB))]
@@ -446,11 +447,12 @@ def ways_in() -> Truth:
         issue(customfield_10010=asked, components=[{"name": "Identity"}, {"name": "Mail"}], priority=None),
         issue(components=[{"name": "Identity"}], priority={"id": "1", "name": "Highest"}),
         issue(customfield_10010={"requestType": None}),
+        issue(priority={"name": ""}),
     ]
     reset = {"request_type": "Password reset", "category": "Password reset"}
     records: list[dict[str, Any]] = [{"channel": ours} for ours in words.values()]
     records += [{}, reset, {**reset, "category": "Identity", "priority": None}]
-    records += [{"category": "Identity", "priority": "Highest"}, {}]
+    records += [{"category": "Identity", "priority": "Highest"}, {}, {"priority": None}]
     left_out = ["channel: 'pigeon' is none of portal, anonymousportal, email, api, jira"]
     return truth("ways in", issues, numbered(request, records), jira=jira, left_out=left_out)
 
