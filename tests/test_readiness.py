@@ -114,6 +114,35 @@ async def test_under_another_config_or_mapping_nothing_is_whole_yet(store: Store
     assert store.source("flows").ready_since is None
 
 
+async def test_a_corrected_mapping_that_several_polls_apply_is_marked_until_the_last_of_them(store: Store) -> None:
+    platform, health = Backwards(), Health(version="0")
+    for minutes in (0, 10):
+        await poll_once(platform.source, store, health, AT + timedelta(minutes=minutes))
+    corrected = source(connector(platform.poll, REVISION=2), initial_history_seconds=100 * 86400)
+    found = []
+    for minutes in (20, 30):
+        at = AT + timedelta(minutes=minutes)
+        await poll_once(corrected, store, health, at)
+        stands = status(corrected, store, at)
+        marked = health.registry.get_sample_value("outcome_source_rereading", {"source": "flows"})
+        found.append((stands.complete, stands.rereading, marked, stands.last_success == at))
+
+    assert found == [(True, True, 1, True), (True, False, 0, True)]
+
+
+async def test_a_platform_set_up_anew_is_read_anew_until_the_last_of_several_polls(store: Store) -> None:
+    platform, health = Backwards(), Health(version="0")
+    for minutes in (0, 10):
+        await poll_once(platform.source, store, health, AT + timedelta(minutes=minutes))
+    store.start_over("flows", {})
+    anew = []
+    for minutes in (20, 30):
+        await poll_once(platform.source, store, health, AT + timedelta(minutes=minutes))
+        anew.append(store.source("flows").anew)
+
+    assert anew == [True, False]
+
+
 def test_a_source_says_in_words_how_far_its_first_sync_is() -> None:
     assert [standing(each) for each in (FEED, replace(FEED, whole_since=NEVER))] == [
         "first sync in progress; everything since 2026-03-01 12:00 UTC has been read, and shorter windows have values",

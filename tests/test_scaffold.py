@@ -55,6 +55,7 @@ def test_the_command_writes_the_files_and_tells_them(empty: Path) -> None:
     ("name", "message"),
     [
         ("Acme Flow", "'Acme Flow' is no name of a connector; write it like jira or request-tracker"),
+        ("class", "'class' is no name of a connector; write it like jira or request-tracker"),
         ("n8n", "exporter/connectors/n8n/__init__.py exists already; choose another name"),
     ],
 )

@@ -14,12 +14,14 @@ from aiohttp.test_utils import TestServer
 
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.http import Client
+from exporter.collect.mapping import compiled
 from exporter.collect.paging import by_token
 from exporter.collect.poll import Outcome, poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
 from exporter.collect.sweep import swept
 from exporter.records import Json, Record, Request, Run, Workflow, instant
+from exporter.records.columns import Rule, Rules
 from exporter.records.unreadable import Fault, LeftOut
 from exporter.store import Store
 from exporter.store.left_out import Noted
@@ -48,6 +50,8 @@ class Platform:
     refused: dict[int, int] = field(default_factory=dict)  # offset in the list of ids -> status, instead of a page
     asked: list[int] = field(default_factory=list)  # offsets in the list of ids
     url: str = ""
+    parts: tuple[str, ...] = ()  # what the connector says that it lists
+    rules: Rules = field(default_factory=dict)  # what the config maps
     health: Health = field(default_factory=lambda: Health(version="0"))
 
     def listed(self, since: datetime) -> list[tuple[str, datetime]]:
@@ -66,7 +70,7 @@ class Platform:
         return web.json_response({"items": items, "next": more})
 
     def source(self) -> Source:
-        return source(connector(poll), url=self.url)
+        return source(connector(poll), url=self.url, options=self.parts, mapping=compiled(self.rules, (Run,)))
 
     async def polled(self, at: datetime) -> Outcome:
         return await poll_once(self.source(), self.store, self.health, at)
@@ -84,7 +88,7 @@ def run(item: Json) -> Run:
     return Run(id=item["id"], queued_at=instant(item["created"]), status="succeeded")
 
 
-async def poll(client: Client, _options: Any, cursor: Cursor) -> AsyncIterator[Page]:
+async def poll(client: Client, options: Any, cursor: Cursor) -> AsyncIterator[Page]:
     """Reads what is new, then, once a day, which ids there are."""
     since = cursor.get("since", (client.at - BACK).isoformat())
 
@@ -99,7 +103,7 @@ async def poll(client: Client, _options: Any, cursor: Cursor) -> AsyncIterator[P
         yield Page(await client.mapped(answer.items, run), cursor)
     end = {"since": client.at.isoformat()}
     yield Page([], end)
-    async for page in swept(client, end, {Run: "queued_at"}, listed, every=DAY, back=BACK):
+    async for page in swept(client, end, {Run: "queued_at"}, listed, every=DAY, back=BACK, parts=options):
         yield page
 
 
@@ -222,6 +226,47 @@ async def test_what_is_read_while_a_sweep_is_under_way_is_there(platform: Platfo
 
     assert "new" in platform.stored
     assert platform.value("records_missing", record="run") == 0
+
+
+async def test_while_a_part_is_out_of_sight_nothing_counts_as_missed_and_that_is_told(platform: Platform) -> None:
+    platform.parts = ("shop", "till")
+    await platform.polled(AT + DAY)
+    platform.parts, platform.shown = ("shop",), {id_: at for id_, at in platform.runs.items() if id_ != "007"}
+    await platform.polled(AT + 2 * DAY)
+    told = platform.value("resources_forbidden", resource="deletions")
+    platform.refused[40] = 503
+    await platform.polled(AT + 3 * DAY)  # a sweep begins
+    platform.parts, platform.shown, platform.refused = ("shop", "till"), None, {}
+    await platform.polled(AT + 3 * DAY + HOUR)  # and ends when the other part is back
+    kept, found = len(platform.stored), platform.value("records_missing", record="run")
+    lacking = platform.value("resources_forbidden", resource="deletions")
+
+    assert (told, lacking) == (1, None)
+    assert (kept, found) == (100, 0)
+
+
+async def test_a_part_that_was_out_of_sight_for_as_long_as_a_sweep_looks_back_is_waited_for_no_longer(
+    platform: Platform,
+) -> None:
+    platform.parts = ("shop", "till")
+    await platform.polled(AT + DAY)
+    platform.parts = ("shop",)
+    told = []
+    for days in (2, 90, 92):
+        await platform.polled(AT + days * DAY)
+        told.append(platform.value("resources_forbidden", resource="deletions"))
+
+    assert told == [1, 1, None]
+
+
+async def test_where_the_config_fills_the_time_by_which_ids_are_listed_nothing_is_missed(platform: Platform) -> None:
+    platform.rules = {"queued_at": [Rule(field="planned")]}
+    platform.runs = {id_: at for id_, at in platform.runs.items() if id_ != "007"}
+    for days in (1, 2, 3):
+        await platform.polled(AT + days * DAY)
+
+    assert len(platform.stored) == 100
+    assert platform.asked == []
 
 
 # The store

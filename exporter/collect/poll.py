@@ -93,11 +93,11 @@ async def poll_once(
     error = next(filter(None, errors), None)
     took = clock() - began
     if error is None:
-        health.sources.succeeded(source.name, at, took, complete=poll.complete)
+        health.sources.succeeded(source.name, at, took, complete=poll.complete, rereading=poll.rereading)
         return Outcome(poll.records, poll.changed)
     reason, text = _fault(error)
     if isinstance(error, Partial):
-        health.sources.partial(source.name, reason, at, took, complete=poll.complete)
+        health.sources.partial(source.name, reason, at, took, complete=poll.complete, rereading=poll.rereading)
     else:
         health.sources.failed(source.name, reason, took)
     return Outcome(poll.records, poll.changed, reason, text, _until(error, at + timedelta(seconds=took)))
@@ -170,7 +170,7 @@ class _Poll:
         self.observer = health.sources.observer(source.name)
         self.records = self.changed = 0
         self.first, self.anew = True, False
-        self.complete = False
+        self.complete = self.rereading = False
         self.ready_since: datetime | None = None  # how far back a first sync has read
         self.swept = set[str]()  # records whose sweeps have ended
         self.expected: int | None = None
@@ -206,8 +206,9 @@ class _Poll:
             raise NotUnderstood(f"the poll did not end within {seconds:g} s") from None
         # A first sync of several polls asked from different instants on: the last of them holds for all.
         whole_since = BEGINNING if needs(source.connector).reads_all else since
-        self.complete = state.complete or self.ready_since is None or self.ready_since <= whole_since
-        succeeded = partial(self.store.succeeded, whole=self.complete)
+        whole = self.ready_since is None or self.ready_since <= whole_since
+        self.complete, self.rereading = state.complete or whole, state.rereading and not whole
+        succeeded = partial(self.store.succeeded, whole=whole)
         await self._in_thread(succeeded, source.name, at, whole_since)
         if self.partial:
             raise self.partial

@@ -46,6 +46,10 @@ class ItemReader:
         self.given_up = 0  # items whose details stay unknown, because too many are owed theirs
         self.failed_details: list[str] = []  # questions about single items that had no answer, why; the first few
 
+    def fills(self, kind: type[Record], column: str) -> bool:
+        """Whether the config fills a column, rather than the connector."""
+        return column in self._mapped.get(kind, ())
+
     async def mapped(self, items: Sequence[T], function: Callable[[T], Result]) -> list[Read]:
         """The same as `each`, in a thread: a large page must not hold up everything else."""
         return await asyncio.to_thread(self.each, items, function)

@@ -255,18 +255,22 @@ class SourceMetrics:
         self._synced.labels(source).set(items)
         self._expected.labels(source).set(expected or 0)
 
-    def succeeded(self, source: str, at: datetime, seconds: float, *, complete: bool = True) -> None:
+    def succeeded(
+        self, source: str, at: datetime, seconds: float, *, complete: bool = True, rereading: bool = False
+    ) -> None:
         self._ended(source, seconds, well=True)
-        self.restored(source, complete=complete, last_success=at)
+        self.restored(source, complete=complete, last_success=at, rereading=rereading)
 
     def failed(self, source: str, reason: str, seconds: float) -> None:
         self._ended(source, seconds, well=False)
         self._failures.labels(source, reason).inc()
 
-    def partial(self, source: str, reason: str, at: datetime, seconds: float, *, complete: bool = True) -> None:
+    def partial(
+        self, source: str, reason: str, at: datetime, seconds: float, *, complete: bool = True, rereading: bool = False
+    ) -> None:
         """A poll has brought all but some parts that cannot be read now."""
         self.failed(source, reason, seconds)
-        self.restored(source, complete=complete, last_success=at)
+        self.restored(source, complete=complete, last_success=at, rereading=rereading)
 
     def _ended(self, source: str, seconds: float, *, well: bool) -> None:
         self._up.labels(source, self._watched[source].kind).set(well)

@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any, get_args
 
@@ -69,7 +70,7 @@ def connector(root: Path, name: str, *, record: str, paging: str, auth: str) -> 
     """Writes the files of a connector and its line in the registry; the paths, relative to the checkout at `root`."""
     if not (root / REGISTRY).is_file() or not (root / "tests/connectors").is_dir() or not TEMPLATES.is_dir():
         raise CannotWrite("this works in a checkout of the project only; change to its folder first")
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or iskeyword(name):
         raise CannotWrite(f"{name!r} is no name of a connector; write it like jira or request-tracker")
     folder = name.replace("-", "_")
     places = {template: place.format(folder) for template, place in FILES.items()}

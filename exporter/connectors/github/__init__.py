@@ -20,7 +20,7 @@ Checked  The published OpenAPI document of 2022-11-28, and a fake that is held t
 """
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -41,7 +41,7 @@ from exporter.collect.sweep import swept
 from exporter.connectors.github.deployments import Deployments
 from exporter.connectors.github.repository import Found, Repository, sound, written
 from exporter.connectors.github.runs import RERUNS, Runs, ids
-from exporter.records import Change, Json, Run, Workflow, instant
+from exporter.records import Change, Json, Record, Run, Workflow, instant
 
 RECORDS = (Run, Change, Workflow)
 AUTH = Scheme(token_url="/app/installations/{installation_id}/access_tokens")  # noqa: S106 - an address
@@ -91,7 +91,7 @@ def judge(answer: Answer) -> SourceError | None:
 async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[Page]:
     details, before = Details(client, cursor.get("owed", {})), cursor.get("repositories", {})
     faults: list[SourceError] = []
-    repositories = await chosen(client, options, faults)
+    repositories = await chosen(client, options, before, faults)
     names = [about["full_name"] for about in repositories]
     states = {**before, **{name: before.get(name, {}) for name in names}}
     if not faults:
@@ -116,6 +116,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
             read.append((runs, deployments))
         except (Gone, Forbidden) as error:
             faults.append(error)
+    read.sort(key=lambda each: str(each[0].of.about["full_name"]))
     if faults and not read:
         raise faults[0]
     yield page(Found())
@@ -141,35 +142,39 @@ async def looked_through(
     """Once a day, which runs and deployments there are, and which of the runs were run again in the last month."""
     again = list[tuple[Runs, Sequence[Json]]]()
 
+    names = [reader.of.about["full_name"] for reader, _ in read]
+
+    def place_of(name: Json) -> int:
+        return names.index(name) if name in names else 0
+
     async def runs(since: datetime | None, place: Json) -> Listed:
-        start, begin = place or (0, None)
-        for number, (reader, _) in enumerate(read[start:], start):
+        at, begin = place or (None, None)
+        for name, (reader, _) in [*zip(names, read, strict=True)][place_of(at) :]:
             # What was created earlier may have been run again since.
             first = instant(begin) or (since or client.since) - RERUNS
             async for reached, answer in reader.of.created(first, client.at):
                 again.append((reader, answer.items))
-                yield [id_ for item in answer.items if sound(item) for id_ in ids(item)], (number, reached.isoformat())
+                yield [id_ for item in answer.items if sound(item) for id_ in ids(item)], (name, reached.isoformat())
             begin = None
         yield (), None
 
     async def deployments(since: datetime | None, place: Json) -> Listed:
         oldest = written(since or client.since)
-        for number, (_, reader) in enumerate(read[place or 0 :], place or 0):
+        for name, (_, reader) in [*zip(names, read, strict=True)][place_of(place) :]:
             async for answer in reader.of.newest("/deployments", None, None):
                 ours = [item for item in answer.items if sound(item)]
-                yield [str(item["id"]) for item in ours], number
+                yield [str(item["id"]) for item in ours], name
                 if any(item["created_at"] < oldest for item in ours):
                     break
         yield (), None
 
-    if not read:
-        return
-    async for part in swept(client, cursor, {Run: "started_at"}, runs, every=DAY, back=RERUNS):
+    async for part in swept(client, cursor, {Run: "started_at"}, runs, every=DAY, back=RERUNS, parts=names):
         found = [await reader.found([item for item in items if reader.changed(item)]) for reader, items in again]
         again.clear()
         yield Found([read for each in found for read in each.reads], [key for each in found for key in each.gone]), part
     if not client.lacking:
-        async for part in swept(client, cursor, {Change: "requested_at"}, deployments, every=DAY, back=RERUNS):
+        of: Mapping[type[Record], str] = {Change: "requested_at"}
+        async for part in swept(client, cursor, of, deployments, every=DAY, back=RERUNS, parts=names):
             yield Found(), part
 
 
@@ -185,7 +190,7 @@ async def check(client: Client, options: Options) -> list[Finding]:
             findings.append(Finding("version", f"GitHub Enterprise Server {str(release)[:20]}"))
     repositories = list[Json]()
     for name in options.repositories:
-        about, found = await look(name, described(client, name), needs="Metadata: read")
+        about, found = await look(name, described(client, name, ()), needs="Metadata: read")
         repositories += about or []
         findings += found or ([] if about else [Finding(name, "no repository is called so", wrong=True)])
     resources = (  # what they are called, where they are in an answer, where they are had, which permission they need
@@ -216,12 +221,12 @@ def token(answer: Answer, now: datetime) -> list[Finding]:
     return []
 
 
-async def chosen(client: Client, options: Options, faults: list[SourceError]) -> list[Json]:
+async def chosen(client: Client, options: Options, known: Collection[str], faults: list[SourceError]) -> list[Json]:
     """What GitHub says of each repository that is named, or that a pattern finds among those of an organization."""
     found: dict[str, Json] = {}
     for name in options.repositories:
         try:
-            about = await client.memory.remembered(f"repository {name}", DAY, partial(described, client, name))
+            about = await client.memory.remembered(f"repository {name}", DAY, partial(described, client, name, known))
             found |= {each["full_name"]: each for each in about}
             if not about:
                 faults.append(Gone(f"{name}: no repository of this organization is called so"))
@@ -230,15 +235,15 @@ async def chosen(client: Client, options: Options, faults: list[SourceError]) ->
     return [*found.values()]
 
 
-async def described(client: Client, name: str) -> list[Json]:
-    """The repositories of this name or pattern."""
+async def described(client: Client, name: str, known: Collection[str]) -> list[Json]:
+    """The repositories of this name or pattern. Archived ones only if known: their runs are still there."""
     owner, _, pattern = name.partition("/")
     if "*" not in pattern:
         return [shortened(await client.ask(f"/repos/{name}"))]
     pages = paging.by_link(client, f"/orgs/{owner}/repos", {"per_page": 100}, items=None)
     found = [replace(answer, body=item) async for answer in pages for item in answer.items]
     ours = [each for each in found if fnmatchcase(str(each.find("name")).lower(), pattern.lower())]
-    return [shortened(each) for each in ours if not each.find("archived")]
+    return [shortened(each) for each in ours if not each.find("archived") or each.find("full_name") in known]
 
 
 def shortened(answer: Answer) -> Json:

@@ -88,7 +88,8 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     marks = issues.marks | {"rated": (rated or client.at).isoformat(), "owed": issues.details.to_cursor()}
     yield Page(reads, marks, gone)
     of = {Request: "opened_at", Incident: "opened_at", Change: "requested_at"}
-    async for page in swept(client, marks, of, issues.ids, every=SWEPT_EVERY, back=SWEPT_BACK):
+    listed, parts = issues.ids, site.projects
+    async for page in swept(client, marks, of, listed, every=SWEPT_EVERY, back=SWEPT_BACK, parts=parts):
         yield page
 
 

@@ -70,9 +70,10 @@ def unnamed(site: Site, options: Options) -> Iterable[Finding]:
         names = [name for name in getattr(options, option) if name.lower() not in statuses]
         if names:
             yield Finding(option, f"no status of the site is called {' or '.join(names)}; name its own in {option}")
-    for option in ("response_sla", "severity_field", "change_type_field"):
-        if not site.ids([getattr(options, option)]):
-            yield Finding(option, f"no field is called {getattr(options, option)}")
+    fields = [(option, getattr(options, option)) for option in ("response_sla", "severity_field", "change_type_field")]
+    for option, name in [*fields, *(("slas", name) for name in options.slas)]:
+        if not site.ids([name]):
+            yield Finding(option, f"no field is called {name}")
     for what, kind in (("deadlines", SLA), ("request types", REQUEST_TYPE), ("satisfaction", FEEDBACK)):
         if kind not in site.types:
             yield Finding(what, f"there is no such field; without Jira Service Management there are no {what}")

@@ -571,6 +571,39 @@ async def test_a_pattern_is_looked_for_among_the_repositories_that_are_not_archi
     assert {run.workflow for run in runs} == {"acme/shop-web/CI", "acme/shop-api/CI"}
 
 
+async def test_a_repository_that_is_archived_keeps_its_runs() -> None:
+    github, names = GitHub(), ("acme/shop-web", "acme/shop-old")
+    for name in names:
+        github.add_repository(name, SINCE)
+        github.execute(name, github.add_workflow(name, "CI", SINCE), AT - HOUR, 30)
+    poller = Poller(github, repositories=("acme/shop-*",))
+    await poller.poll()
+    github.repositories["acme/shop-old"].about["archived"] = True
+    await poller.poll(AT + 2 * DAY)
+
+    assert poller.listed["run"] == poller.ids(Run)
+    assert len(poller.ids(Run)) == 2
+
+
+async def test_what_is_in_a_repository_out_of_sight_was_not_deleted() -> None:
+    github = GitHub()
+    for name in ("acme/shop-web", "acme/shop-old"):
+        github.add_repository(name, SINCE)
+        github.execute(name, github.add_workflow(name, "CI", SINCE), AT - HOUR, 30)
+    poller = Poller(github, repositories=("acme/shop-*",))
+    await poller.poll()
+    hidden = github.repositories.pop("acme/shop-old")
+    await poller.poll(AT + 2 * DAY)
+    told, listed = poller.lacking, dict(poller.listed)
+    github.repositories["acme/shop-old"] = hidden
+    await poller.poll(AT + 4 * DAY)
+
+    assert told == {"deletions": "acme/shop-old is out of sight; nothing counts as deleted meanwhile"}
+    assert listed == {}
+    assert poller.lacking == {}
+    assert poller.listed["run"] == poller.ids(Run)
+
+
 async def test_without_the_right_to_deployments_runs_are_read_and_the_lack_is_told() -> None:
     github, workflow = shop(permissions=frozenset({"metadata", "actions"}))
     github.execute(REPO, workflow, AT - HOUR, 30)

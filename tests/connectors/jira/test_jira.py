@@ -376,7 +376,7 @@ async def test_a_token_that_lacks_a_scope_is_said_to_lack_one() -> None:
 async def test_check_finds_a_site_in_order_and_names_what_is_called_otherwise(cloud: bool) -> None:
     its = site(cloud=cloud)
     its.zone = ZoneInfo("Europe/Berlin")
-    async with polled(its, deployed_statuses=("Live", "Closed")) as source:
+    async with polled(its, deployed_statuses=("Live", "Closed"), slas=("Time to mend",)) as source:
         found = await source.check()
 
     assert [finding for finding in found if finding.wrong] == []
@@ -387,6 +387,7 @@ async def test_check_finds_a_site_in_order_and_names_what_is_called_otherwise(cl
         "account": "its time zone is Europe/Berlin",
         "issues": "the first page is read",
         "deployed_statuses": "no status of the site is called Live; name its own in deployed_statuses",
+        "slas": "no field is called Time to mend",
         **other,
     }
     questions = {path.partition("?")[0].split("/")[0] for path, _ in its.asked}
