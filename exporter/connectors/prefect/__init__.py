@@ -84,7 +84,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     gone = [(Workflow, key) for key in cursor.get("deployments", ()) if key not in there]
     yield Page(await client.mapped(deployments, lambda item: workflow(item, names, web)), cursor, gone=gone)
     tried, still = dict(cursor.get("tried", {})), set(cursor.get("open", ()))
-    unseen = still | {*details.again}
+    unseen, went_on, first = still | {*details.again}, "until" in cursor, "ended" not in cursor
     async for items, place in batches(client, options, cursor, unseen):
         ours = [item for item in items if sound(item)]
         unseen.difference_update(item["id"] for item in ours)
@@ -95,7 +95,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
         cursor = {**cursor, **place, "tried": dict(tried), "owed": details.to_cursor()}
         reads = await client.mapped(pairs, lambda pair: run(pair[0], pair[1], names, words, web))
         # What is open came first, then what ended, latest first.
-        yield Page(reads, cursor, whole_since=instant(place.get("until")))
+        yield Page(reads, cursor, whole_since=instant(place.get("until")) if first else None)
     still -= unseen  # deleted on the platform: what is stored of them stays
     details.settle(unseen)
     latest = instant(cursor.get("latest") or cursor.get("ended"))
@@ -105,7 +105,11 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     recent = [key for key, end in cursor.get("newest", {}).items() if end >= floor]
     tried = {key: fact for key, fact in tried.items() if key in still or (fact["end_time"] or "") >= floor}
     marks = {"ended": ended, "recent": recent, "open": sorted(still), "tried": tried, "owed": details.to_cursor()}
-    yield Page([], {**marks, "deployments": there}, whole_since=client.since)
+    if went_on:  # what has ended since it was broken off is newer than all that was read now
+        async for page in poll(client, options, {**marks, "deployments": there}):
+            yield page
+    else:
+        yield Page([], {**marks, "deployments": there}, whole_since=client.since)
 
 
 async def check(client: Client, _options: Options) -> list[Finding]:

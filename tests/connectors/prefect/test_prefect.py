@@ -203,13 +203,28 @@ async def test_a_long_history_goes_on_where_it_was_left() -> None:
     deployment = prefect.add_deployment("sync", "prod", BEGAN)
     for minute in range(30):
         prefect.execute(deployment, BEGAN + timedelta(minutes=minute), 10)
-    whole, broken = Poller(prefect), Poller(prefect)
+    whole, broken = Poller(prefect, overlap_seconds=60), Poller(prefect, overlap_seconds=60)
     all_requests = len(await whole.poll())
     await broken.poll(pages=11)
     rest = len(await broken.poll())
 
     assert whole.records == broken.records
     assert rest < all_requests
+
+
+async def test_a_history_that_goes_on_ends_with_what_is_new_since_it_was_broken_off() -> None:
+    prefect = Prefect()
+    deployment = prefect.add_deployment("sync", "prod", BEGAN)
+    runs = {prefect.execute(deployment, BEGAN + timedelta(minutes=minute), 10) for minute in range(30)}
+    poller = Poller(prefect)
+    await poller.poll(pages=8)
+    runs.add(prefect.execute(deployment, BEGAN + timedelta(hours=9), 10))
+    await poller.poll()
+    whole_since, there = poller.whole[-1]
+    quiet = await poller.poll()
+
+    assert (whole_since, there) == (SINCE, runs)
+    assert len(quiet) == 4  # flows, deployments, what is open, what has ended
 
 
 async def test_a_first_sync_says_from_when_on_all_is_read() -> None:
