@@ -147,7 +147,7 @@ def change(words: Words, row: Json) -> Change:
         id=row["sys_id"],
         reference=row.get("number") or None,
         url=f"{words.url}/change_request.do?sys_id={row['sys_id']}",
-        updated_at=value("updated_at", moment, row["sys_updated_on"]),
+        updated_at=moment(row["sys_updated_on"]),
         requested_at=value("requested_at", moment, requested_at),
         approved_at=value("approved_at", moment, row.get("approval_set") if row.get("approval") == "approved" else ""),
         deployed_at=value("deployed_at", deployed_at, row) if result in DONE else None,
@@ -164,7 +164,7 @@ def common(words: Words, table: str, row: Json) -> Json:
         "id": row["sys_id"],
         "reference": row.get("number") or None,
         "url": f"{words.url}/{table}.do?sys_id={row['sys_id']}",
-        "updated_at": value("updated_at", moment, row["sys_updated_on"]),
+        "updated_at": moment(row["sys_updated_on"]),
         "opened_at": value("opened_at", moment, row["opened_at"]),
     }
 

@@ -654,7 +654,9 @@ def what_cannot_be_read() -> Truth:
         incident(4, "8", closed_at="n/a"),
         incident(5, reopen_count="n/a", time_worked="n/a"),
         incident(6, priority="9"),
+        incident(8, priority="9") | {"number": ""},
     ]
+    metrics = [metric(8, 9, "incident_state", "2") | {"start": "n/a"}]
     left_out = [
         f"outcome: '42' {state}",
         f"opened_at: {NO_TIME}",
@@ -667,17 +669,24 @@ def what_cannot_be_read() -> Truth:
         f"deployed_at: {NO_TIME}",
         f"closed_at: {NO_TIME}",
         "severity: '9' is none of 1, 2, 3, 4, 5",
+        "severity: '9' is none of 1, 2, 3, 4, 5",
+        f"acknowledged_at: {NO_TIME}",
+        f"approved_at: {NO_TIME}",
     ]
     records: list[Record] = [ticket(5, reopen_count=None), ticket(6, priority="9"), interruption(6, severity=None)]
+    records += [ticket(8, priority="9", reference=None), interruption(8, severity=None, reference=None)]
+    records += [changed(14, "pending", reference=None)]
     return truth(
         "what cannot be read",
         [*records, changed(13, "pending", requested_at=None)],
+        {"metric_instance": metrics},
         incident=rows,
         sc_req_item=[item(7, closed_at="n/a")],
         change_request=[
             change(11, "9"),
             change(12, close_code="successful", work_end="n/a"),
             change(13, "2", opened_at="n/a"),
+            change(14, "2", approval="approved", approval_set="n/a") | {"number": ""},
         ],
         left_out=left_out,
         options={"incidents": ({"field": "priority", "match": "9"},)},
