@@ -228,9 +228,9 @@ def item_handler(words: Words, row: Json, outcome: RequestOutcome) -> HandledBy 
 
 def hands(words: Words, *workers: Collection[str]) -> tuple[bool, bool]:
     """Whether a person is among these, and whether automation is."""
-    automated = [not set(words.bots).isdisjoint(who) for who in workers]
-    people = [who for who, bot in zip(workers, automated, strict=True) if who and not bot and SYSTEM not in who]
-    return bool(people), any(automated)
+    bots = {*words.bots}
+    people = [who for who in workers if who and bots.isdisjoint(who) and SYSTEM not in who]
+    return bool(people), any(not bots.isdisjoint(who) for who in workers)
 
 
 def names(row: Json, column: str) -> set[str]:

@@ -386,9 +386,9 @@ def moves() -> Truth:
 def moves_to_named_groups() -> Truth:
     times: dict[int, int | None] = {1: 20, 2: None, 3: None, 4: None, 5: None, 6: None, 7: None, 8: None, 9: 6}
     records = [ticket(number, escalated_at=at(each) if each else None) for number, each in times.items()]
-    options = {"escalation_groups": ("Network", "g2 by no other name", "g3")}
+    options = {"escalation_groups": ("Network", "g9")}
     rows = spans()
-    rows[-1]["field_value"] = "g3"
+    rows[-1]["field_value"] = "g9"
     return truth("moves to named groups", records, {"metric_instance": rows}, incident=moved_rows(), options=options)
 
 
@@ -657,6 +657,7 @@ def what_cannot_be_read() -> Truth:
         incident(8, priority="9") | {"number": ""},
     ]
     metrics = [metric(8, 9, "incident_state", "2") | {"start": "n/a"}]
+    slas = [sla(5, "response", end_time="n/a"), sla(5, pause_duration="n/a", business_pause_duration="n/a")]
     left_out = [
         f"outcome: '42' {state}",
         f"opened_at: {NO_TIME}",
@@ -672,14 +673,21 @@ def what_cannot_be_read() -> Truth:
         "severity: '9' is none of 1, 2, 3, 4, 5",
         f"acknowledged_at: {NO_TIME}",
         f"approved_at: {NO_TIME}",
+        f"first_response_at: {NO_TIME}",
+        f"on_hold_seconds: {NO_TIME}",
+        f"on_hold_business_seconds: {NO_TIME}",
     ]
-    records: list[Record] = [ticket(5, reopen_count=None), ticket(6, priority="9"), interruption(6, severity=None)]
+    records: list[Record] = [
+        ticket(5, reopen_count=None, sla_breached=False),
+        ticket(6, priority="9"),
+        interruption(6, severity=None),
+    ]
     records += [ticket(8, priority="9", reference=None), interruption(8, severity=None, reference=None)]
     records += [changed(14, "pending", reference=None)]
     return truth(
         "what cannot be read",
         [*records, changed(13, "pending", requested_at=None)],
-        {"metric_instance": metrics},
+        {"metric_instance": metrics, "task_sla": slas},
         incident=rows,
         sc_req_item=[item(7, closed_at="n/a")],
         change_request=[
