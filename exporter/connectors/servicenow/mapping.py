@@ -298,7 +298,7 @@ def service(row: Json) -> str | None:
 
 def number(text: Json) -> int:
     """A count; nothing is none of it."""
-    return int(text or 0)
+    return int(text) if text else 0
 
 
 def moment(text: Json) -> datetime | None:
