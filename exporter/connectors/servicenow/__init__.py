@@ -234,7 +234,8 @@ async def ids(
     names, (begin, after) = options.tables, place or (options.tables[0], "")
     for number in range(names.index(begin), len(names)):
         following = [names[number + 1], ""] if number + 1 < len(names) else None
-        query = f"opened_at>={written(since)}^" if since else ""
+        # What was never opened is there, too: a change is requested when it is made, then.
+        query = f"opened_at>={written(since)}^ORopened_atISEMPTY^" if since else ""
         async for found, last in listed(client, query, names[number], after):
             yield found, [names[number], last] if last is not None else following
         after = ""

@@ -306,6 +306,19 @@ async def test_the_ids_of_all_tables_are_listed_a_day_later_page_by_page() -> No
     assert rest == [([], None)]
 
 
+async def test_a_change_that_nobody_opened_is_listed_too() -> None:
+    instance = ServiceNow()
+    change = instance.request_change("carol", BEGAN, opened_at="")
+    poller = Poller(instance)
+    await poller.poll()
+    server, options = TestServer(instance.app()), Options(tables=("change_request",))
+    async with server, Client(settings(server, Auth.bearer(instance.token)), at=AT, since=SINCE) as client:
+        listed = servicenow.ids(client, options, AT - timedelta(days=90), None)
+        found = [key async for some, _ in listed for key in some]
+
+    assert found == [key for kind, key in poller.records if kind is Change] == [change]
+
+
 async def test_a_change_keeps_what_made_it_and_an_incident_names_its_cause() -> None:
     instance = ServiceNow()
     change = instance.request_change("bot", BEGAN)
