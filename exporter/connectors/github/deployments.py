@@ -1,8 +1,8 @@
 """GitHub: how the deployments of a repository are read, in the order in which they were made.
 
 State: deployed (the newest deployments, each with its last change), pending (what had not ended, with its creation),
-live (by environment what was deployed there last, oldest first: id, time, commit, success), and `reached` while the
-list is read.
+live (by environment what was deployed there last, oldest first: id, time, commit, success), deployments asked
+(of many pending ones the last that had its turn), and `reached` while the list is read.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -20,7 +20,6 @@ from exporter.records import Change, Json, Read
 from exporter.records.unreadable import ODD
 
 DEPTH = 30  # of the newest deployments, whose changes are looked for at every poll
-MOST_PENDING = 50  # that are asked for in one poll
 MOST_LIVE = 40  # of what was deployed to an environment, more than DEPTH: each has one before it to be compared with
 MOST_ENVIRONMENTS = 20
 UNKNOWN_COMMIT = 422
@@ -61,8 +60,8 @@ class Deployments:
             yield found
             if stopped:  # it goes on at the same place
                 raise Unavailable(f"{self.of.path}/deployments: too many questions about single ones have failed")
-        last = sorted(self.pending.keys() - self.seen, key=int)[-MOST_PENDING:]
-        yield await self.one_by_one({*last, *(self.of.due("deployment") - self.seen)})
+        left = self.of.in_turn("deployment", self.pending.keys() - self.seen)
+        yield await self.one_by_one({*left, *(self.of.due("deployment") - self.seen)})
         if self.overtaken:
             yield await self.one_by_one(self.overtaken)
         self.state.pop("reached", None)

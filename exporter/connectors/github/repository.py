@@ -1,6 +1,6 @@
 """GitHub: one repository during one poll, and what its cursor knows of it."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from exporter.records.unreadable import ODD
 
 WALL = 1_000  # of what is asked for with a filter no more is shown
 LARGEST_ID = 2**63
+MOST_ASKED = 16  # open items of a kind that are asked for one by one, in one poll
 INVENTORY = timedelta(hours=1)  # so old may the list of workflows be
 
 
@@ -50,6 +51,17 @@ class Repository:
         """Ids of the items whose details are to be asked for again."""
         start = self.key(kind, "")
         return {key.removeprefix(start) for key in self.details.again if key.startswith(start)}
+
+    def in_turn(self, kind: str, keys: Collection[str]) -> list[str]:
+        """As many of these ids as may be asked for: the newest, and of the others those whose turn it is."""
+        ordered, place = sorted(keys, key=int), f"{kind}s asked"
+        if len(ordered) <= MOST_ASKED:
+            return ordered
+        older, newest = ordered[: -MOST_ASKED // 2], ordered[-MOST_ASKED // 2 :]
+        later = [key for key in older if int(key) > self.state.get(place, 0)]
+        turn = [*later, *older][: MOST_ASKED - len(newest)]
+        self.state[place] = int(turn[-1])
+        return [*turn, *newest]
 
     async def inventory(self, *, fresh: bool = False) -> Found:
         """Its workflows, where they are asked for: now and then, or because there is a new one (`fresh`)."""

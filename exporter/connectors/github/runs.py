@@ -2,7 +2,7 @@
 
 State: `until` while its history is read. Then recent (the newest runs, each with its creation), open (runs that had not
 ended, with their creation), tried (of runs with more than one attempt the last that is stored, with their creation),
-again (when those of late were last read again).
+again (when those of late were last read again), runs asked (of many open ones the last that had its turn).
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -20,7 +20,6 @@ DEPTH = 20  # of the newest runs, which are looked for again at every poll: one 
 RERUNS = timedelta(days=32)  # for thirty days a run may be run again, under its old id
 LATE = timedelta(days=2)  # most are run again within this time
 EVERY = timedelta(hours=1)  # so often those are read again
-MOST_ASKED = 30  # open runs that are asked for one by one, in one poll; the others wait for one of the lists
 MOST_EARLIER = 60  # attempts of one run; GitHub runs nothing again more than fifty times
 
 
@@ -85,7 +84,7 @@ class Runs:
     async def one_by_one(self) -> Found:
         """What was open and is in none of the lists, and what details are owed of."""
         details, path = self.of.details, f"{self.of.path}/actions/runs"
-        left = sorted(self.open.keys() - self.seen, key=int)[-MOST_ASKED:]
+        left = self.of.in_turn("run", self.open.keys() - self.seen)
         asked = {self.of.key("run", key): key for key in {*left, *self.of.due("run")}}
         asked = {name: key for name, key in asked.items() if details.may(name)}
         gone = set[str]()

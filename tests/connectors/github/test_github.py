@@ -412,6 +412,24 @@ async def test_a_deployment_that_waits_is_asked_about_until_it_ends_and_then_no_
     assert [f"/repos/{REPO}/deployments/{deployment}/statuses" in asked for asked in (ends, quiet)] == [True, False]
 
 
+async def test_of_many_deployments_that_nobody_ends_each_is_asked_about_in_its_turn() -> None:
+    github, _ = shop()
+    commit = github.commit(REPO, AT - DAY)
+    keys = [github.ship(REPO, commit, "production", AT - HOUR + n * MINUTE, "queued") for n in range(40)]
+    poller = Poller(github, page_size=10)
+    await poller.poll()
+    rows = github.repositories[REPO].deployments
+    changed_at = {key: rows[key]["updated_at"] for key in keys}
+    for key in (keys[3], keys[20]):
+        github.status(REPO, key, "success", AT + MINUTE)
+        rows[key]["updated_at"] = changed_at[key]  # nobody says that a status changes its deployment
+    asked = [await poller.poll(AT + n * MINUTE) for n in range(2, 8)]
+    single = [sum(each.rpartition("/")[2].isdecimal() for each in one) for one in asked]
+
+    assert [poller.change(key).result for key in (keys[3], keys[20], keys[39])] == ["succeeded", "succeeded", "pending"]
+    assert max(single) <= 16
+
+
 async def test_what_is_live_becomes_inactive_and_that_is_no_failure() -> None:
     github, _ = shop()
     first = github.commit(REPO, AT - DAY)
