@@ -16,7 +16,7 @@ from exporter.base.errors import AuthFailed
 from exporter.collect.auth import NOBODY, Auth
 from exporter.collect.contract import needs
 from exporter.collect.finding import Finding
-from exporter.collect.http import Client, HttpSettings
+from exporter.collect.http import Client, Dialect, HttpSettings
 from exporter.connectors import CONNECTORS, n8n, prefect, request_tracker
 from exporter.demo.fakes.n8n import N8n
 from exporter.demo.fakes.prefect import Prefect
@@ -29,22 +29,25 @@ from tests.program import command
 CHECKED = sorted(name for name, connector in CONNECTORS.items() if needs(connector).check)
 ASKED = [name for name in CHECKED if speaks_http(name)]
 READ = "the first page is read"
+DIALECT = Dialect()
 
 
 @asynccontextmanager
-async def client(app: web.Application | None, path: str = "", auth: Auth = NOBODY) -> AsyncIterator[Client]:
+async def client(
+    app: web.Application | None, path: str = "", auth: Auth = NOBODY, dialect: Dialect = DIALECT
+) -> AsyncIterator[Client]:
     async with TestServer(app or web.Application()) as server:
         http = HttpSettings(url=str(server.make_url(path or "/")), auth=auth, attempts=1)
-        async with Client(http, at=AT, since=SINCE) as client:
+        async with Client(http, at=AT, since=SINCE, dialect=dialect) as client:
             yield client
 
 
 @pytest.mark.parametrize("name", CHECKED)
 async def test_on_a_platform_that_is_well_nothing_is_wrong(name: str, tmp_path: Path) -> None:
-    there, check = world(name, tmp_path), needs(CONNECTORS[name]).check
-    assert check
-    async with client(there.app, there.path, there.auth) as asked:
-        findings = await check(asked, there.options)
+    there, needed = world(name, tmp_path), needs(CONNECTORS[name])
+    assert needed.check
+    async with client(there.app, there.path, there.auth, needed.dialect) as asked:
+        findings = await needed.check(asked, there.options)
 
     assert findings
     assert [finding for finding in findings if finding.wrong] == []
@@ -52,11 +55,11 @@ async def test_on_a_platform_that_is_well_nothing_is_wrong(name: str, tmp_path: 
 
 @pytest.mark.parametrize("name", ASKED)
 async def test_a_credential_that_is_refused_is_said_of_the_whole_source(name: str, tmp_path: Path) -> None:
-    there, check = world(name, tmp_path), needs(CONNECTORS[name]).check
-    assert check
-    async with client(there.app, there.path) as asked:
+    there, needed = world(name, tmp_path), needs(CONNECTORS[name])
+    assert needed.check
+    async with client(there.app, there.path, dialect=needed.dialect) as asked:
         with pytest.raises(AuthFailed, match="the credential is refused"):
-            await check(asked, there.options)
+            await needed.check(asked, there.options)
 
 
 async def n8n_findings(platform: N8n) -> list[Finding]:

@@ -48,6 +48,7 @@ def instance() -> ServiceNow:
             instance.update(
                 "change_request", change, at + 60 * MINUTE, state="3", close_code="successful", work_end=done
             )
+    instance.delete("incident", instance.open_incident("user1", BEGAN), BEGAN + MINUTE)
     return instance
 
 
