@@ -43,6 +43,7 @@ WORDS = {
     "too_short": "too few entries; the minimum is {min_length}",
     "too_long": "too many entries; the maximum is {max_length}",
     "string_too_short": "this is empty",
+    "string_pattern_mismatch": "this does not match the pattern {pattern}",
     "value_error": "{error}",
 }
 """pydantic's kind of error -> our words. Never the value: it may be a secret."""
@@ -94,6 +95,8 @@ class Checker:
             # pydantic's names for the branches of a union are no part of the document.
             if (*at, part) in self.document.lines or item["type"] == "missing":
                 at = (*at, part)
+        if item["type"] in ("missing", "too_short") and not self.clean(at):
+            return  # it only lacks what is faulty itself
         context: dict[str, Any] = dict(item.get("ctx", {}))
         if item["type"] in ("literal_error", "enum"):
             allowed = context["expected"].replace(" or ", ", ").replace("'", "")

@@ -28,7 +28,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from exporter.base.errors import utc
 from exporter.collect import paging
@@ -52,18 +52,27 @@ HEADERS = {
 DAY = timedelta(days=1)
 SOON = timedelta(days=14)  # to renew a token in
 MOST_CHECKED = 20  # repositories that are looked at before going live
+NAME = re.compile(r"[A-Za-z0-9_-]+/[A-Za-z0-9._*-]+")
 Listed = AsyncIterator[tuple[Sequence[str], Json]]
 PERMISSIONS = re.compile(r"[a-z_]+=[a-z]+([,;] ?[a-z_]+=[a-z]+)*")
 ABOUT = ("full_name", "name", "html_url", "topics", "custom_properties", "language", "default_branch")
+
+
+def owned(name: str) -> str:
+    """The name of a repository, or a pattern of names; ValueError where it has no owner."""
+    if not NAME.fullmatch(name):
+        raise ValueError("write the owner and the name of a repository, such as acme/shop or acme/*")
+    return name
+
+
+Name = Annotated[str, AfterValidator(owned), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What can be set for one account."""
 
-    repositories: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9._*-]+$")], ...], Field(min_length=1)
-    ]
+    repositories: Annotated[tuple[Name, ...], Field(min_length=1)]
     environments: tuple[str, ...] = ()  # patterns of those whose deployments are changes; default: all that are to last
     approvals: Literal["wait", "time_out"] = "wait"  # what becomes of runs that nobody approves
     page_size: Annotated[int, Field(ge=1, le=100)] = 100  # GitHub gives no more
