@@ -38,6 +38,7 @@ async def swept(
     back: timedelta | None = None,
     most: int = MOST_PAGES,
     parts: Collection[str] = (),
+    doubted: bool = False,
 ) -> AsyncIterator[Page]:
     """The pages of a sweep, where it is time for one; the first is due `every` after the first poll.
 
@@ -47,7 +48,7 @@ async def swept(
 
     `parts`: names of what is listed, such as repositories. While one is out of sight that was there within `back`,
     nothing counts as missed, and that is told of. Nor does anything of a type of record whose column the config fills:
-    the list is not asked for by that time.
+    the list is not asked for by that time. Nor does anything while it is `doubted` that all is listed.
     """
     of = {kind: by for kind, by in of.items() if not (back and by and client.fills(kind, by))}
     if not of:
@@ -61,7 +62,7 @@ async def swept(
     seen, away = {"parts": {**known, **dict.fromkeys(parts, client.at.isoformat())}}, sorted(known.keys() - set(parts))
     if away:
         client.lacking["deletions"] = f"{away[0]} is out of sight; nothing counts as deleted meanwhile"
-    doubted = bool(away or state.get("doubted"))
+    doubted = bool(away or doubted or state.get("doubted"))
     if begun is not None:
         sweep = Sweep(of=of, begun=begun, since=instant(state.get("since")))
     elif ended is None or ended > client.at:

@@ -129,10 +129,10 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     if faults and not read:
         raise faults[0]
     yield page(Found())
+    async for found, part in looked_through(client, read, page(Found()).cursor, doubted=bool(faults)):
+        yield replace(part, reads=found.reads, gone=found.gone, cursor=page(found).cursor)
     if faults:
         raise Partial("; ".join(map(str, faults)))
-    async for found, part in looked_through(client, read, page(Found()).cursor):
-        yield replace(part, reads=found.reads, gone=found.gone, cursor=page(found).cursor)
 
 
 async def parts(repository: Repository, runs: Runs, deployments: Deployments) -> AsyncIterator[Found]:
@@ -146,9 +146,12 @@ async def parts(repository: Repository, runs: Runs, deployments: Deployments) ->
 
 
 async def looked_through(
-    client: Client, read: Sequence[tuple[Runs, Deployments]], cursor: Cursor
+    client: Client, read: Sequence[tuple[Runs, Deployments]], cursor: Cursor, *, doubted: bool
 ) -> AsyncIterator[tuple[Found, Page]]:
-    """Once a day, which runs and deployments there are, and which of the runs were run again in the last month."""
+    """Once a day, which runs and deployments there are, and which of the runs were run again in the last month.
+
+    `doubted`: not all repositories can be read now.
+    """
     again = list[tuple[Runs, Sequence[Json]]]()
 
     names = [reader.of.about["full_name"] for reader, _ in read]
@@ -177,11 +180,13 @@ async def looked_through(
                     break
         yield (), None
 
-    async for part in swept(client, cursor, {Run: "started_at"}, runs, every=DAY, back=RERUNS, parts=names):
+    async for part in swept(
+        client, cursor, {Run: "started_at"}, runs, every=DAY, back=RERUNS, parts=names, doubted=doubted
+    ):
         found = [await reader.found([item for item in items if reader.changed(item)]) for reader, items in again]
         again.clear()
         yield Found([read for each in found for read in each.reads], [key for each in found for key in each.gone]), part
-    if not client.lacking:
+    if not client.lacking and not doubted:
         of: Mapping[type[Record], str] = {Change: "requested_at"}
         async for part in swept(client, cursor, of, deployments, every=DAY, back=RERUNS, parts=names):
             yield Found(), part

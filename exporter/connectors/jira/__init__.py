@@ -189,7 +189,13 @@ class Issues:
         cloud = self.site.cloud
         begin, token, size = (None, place, 5000) if cloud else (instant(place), None, 1000)  # for nothing else is asked
         async for page in self.search(condition, "created", begin=begin, token=token, fields=["created"], size=size):
-            last = page.find("nextPageToken") if cloud else None if whole(page) else created(page.items[-1])
+            last = (
+                page.find("nextPageToken")
+                if cloud
+                else None
+                if whole(page) or not page.items
+                else created(page.items[-1])
+            )
             yield [item["id"] for item in page.items if named(item)], last
 
     async def search(

@@ -576,6 +576,23 @@ async def test_one_repository_that_is_away_costs_only_itself() -> None:
     assert len(poller.ids(Run)) == 2
 
 
+async def test_what_is_run_again_late_is_found_also_while_another_repository_is_away() -> None:
+    github, workflow = shop()
+    run = github.execute(REPO, workflow, AT - HOUR, 30, "failure")
+    poller = Poller(github, repositories=("acme/gone", REPO), page_size=10)
+    for n in range(40):
+        github.execute(REPO, workflow, AT - 50 * MINUTE + n * MINUTE, 30)
+    with pytest.raises(Partial):
+        await poller.poll()
+    github.rerun(REPO, run, AT + 4 * DAY)
+    github.end(REPO, run, AT + 4 * DAY + MINUTE)
+    with pytest.raises(Partial):
+        await poller.poll(AT + 5 * DAY)
+
+    assert poller.tries(run) == [(f"{run}/1", "failed"), (str(run), "succeeded")]
+    assert poller.listed == {}
+
+
 async def test_a_pattern_is_looked_for_among_the_repositories_that_are_not_archived() -> None:
     github = GitHub()
     for name in ("acme/shop-web", "acme/shop-api", "acme/shop-old", "acme/docs", "other/shop-x"):
