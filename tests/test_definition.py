@@ -49,11 +49,11 @@ OWN = (
 
 @pytest.mark.parametrize("kpi", catalogue().values(), ids=catalogue().keys())
 def test_what_is_asked_of_users_holds_for_our_own_kpis(kpi: Kpi) -> None:
-    assert list(lint(kpi, catalogue(), catalogue(), facts_schema.columns())) == []
+    assert list(lint(kpi, catalogue(), catalogue(), facts_schema.Columns())) == []
 
 
 def test_facts_tell_their_columns_and_what_kind_each_is() -> None:
-    columns = facts_schema.columns()
+    columns = facts_schema.Columns()
 
     assert {kpi.facts for kpi in catalogue().values()} <= set(columns)
     assert {columns["request"][name] for name in ("escalated", "human_seconds", "priority", "ended_at")} == {

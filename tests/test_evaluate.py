@@ -483,7 +483,7 @@ def facts_rows(tmp_path: Path, records: Sequence[Record], at: datetime) -> dict[
         store.write("s", records, {})
         with store.reading() as reader:
             prepare(reader, plan(), at, FEEDS)
-            for facts, columns in facts_schema.columns().items():
+            for facts, columns in facts_schema.Columns().items():
                 names = ", ".join(f'"{name}"' for name in columns)
                 for values in reader.execute(f"select {names} {rows_at(facts, plan(), utc(at))}").fetchall():
                     row = dict(zip(columns, values, strict=True))

@@ -94,7 +94,7 @@ def test_rows_of_an_interval_say_until_when_they_hold(name: str, macro: Macro) -
 
 @pytest.mark.parametrize("name", catalogue.every())
 def test_columns_that_a_header_names_are_there(name: str) -> None:
-    main, columns = facts(name).main, facts_schema.columns()[name]
+    main, columns = facts(name).main, facts_schema.Columns()[name]
 
     named = {*main.placed_by, *main.changes, *main.money, *(c for param in main.params for c in param.columns)}
     named |= main.looks_back or set()

@@ -10,10 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlencode
 
-import aiohttp
 import msgspec
 import stamina
 import stamina.instrumentation
@@ -40,9 +39,12 @@ from exporter.collect.answer import WELL, Answer, decoded, explained, meaning
 from exporter.collect.auth import NOBODY, Auth, Grant, TokenRequest
 from exporter.collect.budget import Budget, Pace
 from exporter.collect.memory import Memory
+from exporter.collect.query import Query, Scalar, repeated
 from exporter.collect.reading import ItemReader, Observer
-from exporter.collect.wire import Query, Scalar, fault, linked, read_body, refusal, repeated, session
 from exporter.records import Json, Record
+
+if TYPE_CHECKING:
+    import aiohttp
 
 __all__ = [
     "Answer",
@@ -123,7 +125,7 @@ class Client(ItemReader):
         self,
         settings: HttpSettings,
         *,
-        http: aiohttp.ClientSession | None = None,
+        http: "aiohttp.ClientSession | None" = None,
         at: datetime,
         since: datetime,
         observe: Observer | None = None,
@@ -275,7 +277,9 @@ class Client(ItemReader):
             data, headers["Content-Type"] = msgspec.json.encode(question.json), "application/json"
         for more in (self._dialect.headers, self._headers, question.headers):
             headers.update(more)
-        self._http = self._http or session()
+        from exporter.collect import wire  # noqa: PLC0415 - aiohttp takes long to load, and `check` asks nothing
+
+        self._http = self._http or wire.session()
         pace, gap = self._pace(question)
         url, params, answer = question.url, repeated(question.params), None
         while answer is None:
@@ -311,7 +315,9 @@ class Client(ItemReader):
         )
         headers.update({**self._dialect.headers, **request.headers})
         data = urlencode(request.body).encode() if request.form else msgspec.json.encode(request.body)
-        async with session() as http:
+        from exporter.collect import wire  # noqa: PLC0415 - aiohttp takes long to load, and `check` asks nothing
+
+        async with wire.session() as http:
             return await self._sent(http, "POST", URL(request.url), request.where, headers, data)
 
     @property
@@ -321,7 +327,7 @@ class Client(ItemReader):
 
     async def _sent(
         self,
-        http: aiohttp.ClientSession,
+        http: "aiohttp.ClientSession",
         method: str,
         url: URL,
         where: str,
@@ -330,6 +336,8 @@ class Client(ItemReader):
         params: list[tuple[str, Scalar]] | None = None,
     ) -> Answer:
         """One request and what comes back, whatever it means."""
+        from exporter.collect import wire  # noqa: PLC0415 - aiohttp takes long to load, and `check` asks nothing
+
         settings = self.settings
         try:
             async with http.request(
@@ -341,31 +349,30 @@ class Client(ItemReader):
                 allow_redirects=False,
                 proxy=settings.proxy,
                 ssl=self._tls,
-                timeout=aiohttp.ClientTimeout(total=settings.timeout_seconds),
+                timeout=wire.total(settings.timeout_seconds),
             ) as response:
                 at = self._came(response)
                 well = response.status in WELL
-                body = (
-                    await read_body(response, where, settings.max_response_bytes) if well else await refusal(response)
-                )
+                limit = settings.max_response_bytes
+                body = await (wire.read_body(response, where, limit) if well else wire.refusal(response))
         except TimeoutError:
             self._count("timeout")
             raise Unavailable(f"{where}: no answer within {settings.timeout_seconds:g} s") from None
-        except (aiohttp.ClientError, OSError) as error:
+        except wire.Failed as error:
             self._count("error")
-            raise Unavailable(f"{where}: {fault(error)}") from None
+            raise Unavailable(f"{where}: {wire.fault(error)}") from None
         return Answer(
             where=where,
             status=response.status,
             at=at,
             url=str(response.url),
             headers=response.headers,
-            links=linked(response),
+            links=wire.linked(response),
             # In a thread: a large answer takes long, and everything else would wait for it.
             body=await asyncio.to_thread(decoded, body, where) if well else explained(body),
         )
 
-    def _came(self, response: aiohttp.ClientResponse) -> datetime:
+    def _came(self, response: "aiohttp.ClientResponse") -> datetime:
         """Counts the answer; when it came."""
         self._count(str(response.status))
         now = self.now

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 from exporter.base.errors import BrokenOff, NotUnderstood, TooLarge
 from exporter.collect.answer import Answer
 from exporter.collect.http import Body, Client
-from exporter.collect.wire import Query
+from exporter.collect.query import Query
 from exporter.records import Json
 from exporter.records.unreadable import ITEM, Fault, LeftOut
 

@@ -1,24 +1,28 @@
-"""Helpers for HTTP: parameters, bodies and links, and connection faults in words without addresses."""
+"""What of HTTP is aiohttp's: sessions, bodies, links and connection faults. Loaded when the first question is asked."""
 
 import os
 import ssl
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import aiohttp
 
 from exporter.base.errors import TooLarge
 
-Scalar = str | int | float
-Query = Mapping[str, Scalar | Sequence[Scalar]]
-"""The parameters of a question; one whose value is a list or tuple is repeated."""
-
 LARGEST_REFUSAL = 64 * 1024  # bytes that are read of the body of a refusal
+
+
+Failed = (aiohttp.ClientError, OSError)
+"""What a request that gets no answer raises."""
 
 
 def session() -> aiohttp.ClientSession:
     """Connections that keep no cookies."""
     return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+
+
+def total(seconds: float) -> aiohttp.ClientTimeout:
+    """A limit for a request from its beginning to the end of its answer."""
+    return aiohttp.ClientTimeout(total=seconds)
 
 
 def linked(response: aiohttp.ClientResponse) -> dict[str, str]:
@@ -60,14 +64,3 @@ def fault(error: Exception) -> str:
     number = cause.errno if isinstance(cause, OSError) else None
     what = "cannot connect" if isinstance(error, aiohttp.ClientConnectorError) else type(error).__name__
     return f"{what}: {os.strerror(number)}" if number and number > 0 else what
-
-
-def repeated(params: Query | None) -> list[tuple[str, Scalar]] | None:
-    """The parameters as pairs; a repeated one gives several."""
-    if not params:
-        return None
-    return [
-        (name, each)
-        for name, value in params.items()
-        for each in ((value,) if isinstance(value, str | int | float) else value)
-    ]

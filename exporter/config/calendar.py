@@ -110,12 +110,15 @@ class CalendarReader:
     def _place(self, section: HolidaysSection, at: At) -> None:
         """Whether the holidays of a country, and of a part of it, are known."""
         import holidays  # noqa: PLC0415 - loaded only where a calendar has holidays: few have
+        from holidays.registry import EntityLoader  # noqa: PLC0415
 
-        places = holidays.list_supported_countries(include_aliases=False)
-        if section.country not in places:
-            self._none_such("country", section.country, places, "DE, two capital letters", (*at, "country"))
-        elif section.subdivision is not None and section.subdivision not in places[section.country]:
-            known = ", ".join(places[section.country])
+        countries = [*EntityLoader.get_country_codes(include_aliases=False)]
+        if section.country not in countries:
+            self._none_such("country", section.country, countries, "DE, two capital letters", (*at, "country"))
+        elif section.subdivision is not None and section.subdivision not in (
+            parts := getattr(holidays, section.country).subdivisions  # of this country alone: to load all takes long
+        ):
+            known = ", ".join(parts)
             advice = f"known: {known}" if known else "leave the key out: its holidays are the same everywhere"
             message = f"there is no subdivision {section.subdivision!r} of {section.country}; {advice}"
             self.checker.wrong((*at, "subdivision"), message)

@@ -48,7 +48,7 @@ class DefinitionReader:
             del defined[name]
         if not defined:
             return {}
-        columns = facts_schema.columns()
+        columns = facts_schema.Columns()
         everything = dict(self.shipped)
         for kpi in self._in_order({name: kpi for name, body in defined.items() if (kpi := self._read(name, body))}):
             everything[kpi.name] = kpi.model_copy(update=_fed(kpi, everything, self.shipped, columns))

@@ -1,6 +1,6 @@
 """The columns of the rows of facts, and the kind of each, as DuckDB describes them over empty tables."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 
@@ -20,21 +20,33 @@ HIDDEN = frozenset({"moment", "until"})
 """Columns that evaluation needs and that say nothing about a record."""
 
 
+class Columns(Mapping[str, Mapping[str, ColumnKind]]):
+    """Facts -> column -> kind. Each is looked up when first asked for: most configs have no KPI on most facts."""
+
+    def __getitem__(self, facts: str) -> Mapping[str, ColumnKind]:
+        if facts not in catalogue.every():
+            raise KeyError(facts)
+        return columns_of(facts)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(catalogue.every())
+
+    def __len__(self) -> int:
+        return len(catalogue.every())
+
+
 @cache
-def columns() -> Mapping[str, Mapping[str, ColumnKind]]:
-    """Facts -> column -> kind; a list is no kind that an expression knows."""
+def columns_of(facts: str) -> Mapping[str, ColumnKind]:
+    """The columns of the rows of some facts, with their kinds; a list is no kind that an expression knows."""
     plan = Plan(settings=(), windows=[("1d", 86400)], labels={})
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    columns_of: dict[str, Mapping[str, ColumnKind]] = {}
     with duckdb.connect() as db:
         for record in RECORDS.values():
             Table(record).make(db)
-        prepare(db, plan, at, [])
-        for facts in catalogue.every():
-            rows = db.execute(f"describe select * {rows_at(facts, plan, utc(at))}").fetchall()
-            kinds = {str(row[0]): _kind(str(row[1])) for row in rows}
-            columns_of[facts] = {name: kind for name, kind in kinds.items() if kind and name not in HIDDEN}
-    return columns_of
+        prepare(db, plan, at, [], [facts])
+        rows = db.execute(f"describe select * {rows_at(facts, plan, utc(at))}").fetchall()
+    kinds = {str(row[0]): _kind(str(row[1])) for row in rows}
+    return {name: kind for name, kind in kinds.items() if kind and name not in HIDDEN}
 
 
 def _kind(sql_type: str) -> ColumnKind | None:

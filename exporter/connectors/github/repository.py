@@ -8,7 +8,7 @@ from typing import Any
 from exporter.collect import paging
 from exporter.collect.details import Details
 from exporter.collect.http import Answer, Client
-from exporter.collect.wire import Query
+from exporter.collect.query import Query
 from exporter.connectors.github.mapping import named, workflow
 from exporter.records import Json, Read, Record, Workflow, instant
 from exporter.records.unreadable import ODD
