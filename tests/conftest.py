@@ -17,9 +17,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What Hypothesis draws is the same in every run of CI: a change is not blamed for what it did not do. On a desk it
 # goes on looking; the fuzzer draws one seed everywhere, and prints it.
+settings.register_profile("here", deadline=None)  # how long an example takes is the machine's affair
 settings.register_profile("ci", derandomize=True, deadline=None, database=None, print_blob=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 @pytest.fixture(scope="session")
