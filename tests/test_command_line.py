@@ -48,4 +48,7 @@ def test_a_check_loads_neither_the_server_nor_what_pushes(tmp_path: Path) -> Non
     found = loaded(tmp_path, "check", "--config.file", "outcome.yaml")
 
     assert "exporter.cli.expected" in found
-    assert found & {"aiohttp", "exporter.server", "exporter.publish.otlp", "jinja2", "opentelemetry", "requests", "rich"} == set()
+    assert (
+        found & {"aiohttp", "exporter.server", "exporter.publish.otlp", "jinja2", "opentelemetry", "requests", "rich"}
+        == set()
+    )
