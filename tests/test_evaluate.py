@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -339,11 +339,11 @@ def rollout(
     )
 
 
-def steady(evaluation: Evaluation) -> list[tuple[Figure, float | None]]:
+def steady(figures: Iterable[Figure]) -> list[tuple[Figure, float | None]]:
     """Figures in one order, without what the order of a sum leaves in the last digits; each with its median."""
     rounded = (
         replace(f, numerator=round(f.numerator, 6), denominator=f.denominator and round(f.denominator, 6))
-        for f in evaluation.figures
+        for f in figures
     )
     return [(f, f.median) for f in sorted(rounded, key=str)]
 
@@ -442,7 +442,7 @@ def test_a_past_instant_gives_what_a_store_of_that_time_gave(tmp_path: Path, see
 
     assert len(then.figures) > 500
     assert len(then.absent) == 0
-    assert steady(then) == steady(evaluated(tmp_path, [records], at))
+    assert steady(then.figures) == steady(evaluated(tmp_path, [records], at).figures)
 
 
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -453,7 +453,7 @@ def test_order_repetition_and_splitting_of_pages_do_not_matter(tmp_path: Path, s
     random.Random(seed).shuffle(shuffled)
     pages = [shuffled[i : i + size] for i in range(0, len(shuffled), size)]
 
-    assert steady(evaluated(tmp_path, [records], AT)) == steady(evaluated(tmp_path, pages, AT))
+    assert steady(evaluated(tmp_path, [records], AT).figures) == steady(evaluated(tmp_path, pages, AT).figures)
 
 
 UNTIMED = re.compile(r"\w+_told|told_\w+|result|known_at|tasks|outcome")
@@ -583,7 +583,9 @@ def test_what_no_window_reaches_changes_nothing(tmp_path: Path, seed: int) -> No
         Incident(id="old", opened_at=end, resolved_at=end, team="it", recurrence_key="m"),
     ]
 
-    assert steady(evaluated(tmp_path, [records], AT)) == steady(evaluated(tmp_path, [records, ancient], AT))
+    without, beside = evaluated(tmp_path, [records], AT), evaluated(tmp_path, [records, ancient], AT)
+
+    assert steady(without.figures) == steady(beside.figures)
 
 
 def happened_since(records: Sequence[Record], since: datetime) -> list[Record]:
@@ -613,7 +615,12 @@ def test_windows_that_a_first_sync_has_read_already_have_the_values_they_keep(tm
 
     assert {f.window for f in ready} == {"1d", "7d", "30d"}
     assert len({f.kpi for f in ready}) > 60
-    assert steady(early) == steady(replace(later, figures=tuple(ready)))
+    assert steady(something(early.figures)) == steady(something(ready))
+
+
+def something(figures: Iterable[Figure]) -> list[Figure]:
+    """Without counts and sums of nothing: a segment that is only known from longer ago has none yet."""
+    return [each for each in figures if each.numerator or each.denominator is not None]
 
 
 def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
