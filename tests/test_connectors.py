@@ -229,7 +229,8 @@ async def test_what_is_asked_about_one_item_fails_for_that_item_alone(
         one, asks = source.world.about_one
         await source.poll()
         expected = dict(source.records)
-        source.records, source.cursor, source.timeout_seconds = {}, {}, 0.5
+        source.records, source.cursor = {}, {}
+        source.timeout_seconds = 1 if trouble == "silence" else 10
         source.faults.about, source.faults.after = asks, trouble
         await source.poll()
 

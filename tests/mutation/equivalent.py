@@ -10,6 +10,10 @@ READ_BEFORE = "an end that cannot be read does not come so far: `sound` or the o
 WORKED = 'minutes = value("human_seconds", int, ticket["TimeWorked"] or 0)'
 BY_NAME = "the config's mapping finds an element of RT's own list by its name, too"
 FALSE = "the whole number of False is 0"
+SHAPE = "it tells editors the form of a name, which `owned` checks"
+SHAPED = (
+    'Name = Annotated[str, AfterValidator(owned), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})]'
+)
 NAMED = "where it is read, the column is named once more"
 
 AT_ONCE = "tells only how many rows are held at once"
@@ -19,6 +23,7 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         'NESTED = ("[]", ")")  # how the types of lists, and of structs and maps, end | without \'[]\'': AT_ONCE,
         'NESTED = ("[]", ")")  # how the types of lists, and of structs and maps, end | without \')\'': AT_ONCE,
     },
+    "github": {f"{SHAPED} | without 'type'": SHAPE, f"{SHAPED} | without 'pattern'": SHAPE},
     "github.mapping": {
         "if requested_at and now - requested_at > LONGEST_APPROVAL:"
         " | requested_at and now - requested_at > LONGEST_APPROVAL without requested_at": "it is there in sound items",
