@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 from exporter.base.errors import RateLimited
 from exporter.collect.account import Accounts
 from exporter.collect.auth import Auth
-from exporter.collect.budget import Budget, Left, left, of, reset_after
+from exporter.collect.budget import Budget, Left, Pace, left, of, reset_after
 from exporter.collect.contract import Page
 from exporter.collect.http import Client, Dialect, HttpSettings
 from exporter.collect.poll import poll_once
@@ -27,7 +27,7 @@ from tests import deadline, polled
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 NOON = "Tue, 31 Mar 2026 12:00:00 GMT"  # by the platform's clock, which is half a day ahead
 OURS = Auth.bearer("ours")
-SEARCH = Budget(name="search", paths=("/search", "/export"), requests=10, seconds=0.5)
+SEARCH = Budget(name="search", paths=("/search", "/export"), requests=2, seconds=0.1)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,20 @@ async def test_sources_of_one_account_ask_by_turns(settings: dict[str, Any], pat
     when = account.asked["Bearer ours"]
 
     assert len(when) == 7
-    assert when[-1] - when[0] > 0.2  # six gaps of 0.05: an answer may be under way for longer or shorter
+    assert (
+        when[-1] - when[0] > 0.2
+    )  # six gaps of 0.05, or three of 0.1: an answer may be under way for longer or shorter
+
+
+async def test_so_many_questions_as_a_budget_has_go_at_once_and_never_more_in_its_time() -> None:
+    pace, began = Pace(), asyncio.get_running_loop().time()
+    when = []
+    for _ in range(7):
+        await pace.turn(3, 0.1)
+        when.append(asyncio.get_running_loop().time() - began)
+
+    assert when[2] < 0.1 <= when[3]
+    assert all(later - earlier > 0.09 for earlier, later in zip(when, when[3:], strict=False))
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,20 +27,16 @@ class Budget:
 
     name: str
     paths: tuple[str, ...]
-    requests: int | None = None  # in so many seconds; None: only its answers say
+    requests: int | None = None  # at most, in any time of so many seconds; None: only its answers say
     seconds: float = 60.0
-
-    @property
-    def gap(self) -> float:
-        """Seconds from one request to the next. Evenly, without bursts: windows of a platform begin at any time."""
-        return self.seconds / self.requests if self.requests else 0.0
 
 
 class Pace:
     """Lets the requests of one budget pass, one after the other, and none while it is used up."""
 
     def __init__(self) -> None:
-        self._next = self._closed_until = 0.0  # by the loop's clock
+        self._closed_until = 0.0  # by the loop's clock
+        self._turns = deque[float]()  # of the latest requests
 
     def wait(self) -> float:
         """Seconds for which it is used up."""
@@ -50,11 +46,15 @@ class Pace:
         """The platform wants to hear nothing for so long."""
         self._closed_until = max(self._closed_until, asyncio.get_running_loop().time() + seconds)
 
-    async def turn(self, gap: float) -> None:
-        """Until the next request may go; the one after it goes `gap` seconds later."""
+    async def turn(self, requests: int, seconds: float) -> None:
+        """Until the next request may go: so many in any `seconds`, whenever a window of the platform begins."""
         clock = asyncio.get_running_loop().time
-        begin = max(clock(), self._next)
-        self._next = begin + gap
+        while len(self._turns) > requests:
+            self._turns.popleft()
+        begin = max(clock(), self._turns[-1] if self._turns else 0.0)
+        if len(self._turns) == requests:
+            begin = max(begin, self._turns[0] + seconds)
+        self._turns.append(begin)
         if begin > clock():
             await asyncio.sleep(begin - clock())
 

@@ -280,10 +280,10 @@ class Client(ItemReader):
         from exporter.collect import wire  # noqa: PLC0415 - aiohttp takes long to load, and `check` asks nothing
 
         self._http = self._http or wire.session()
-        pace, gap = self._pace(question)
+        pace, limit = self._pace(question)
         url, params, answer = question.url, repeated(question.params), None
         while answer is None:
-            await self._turn(question, pace, gap)
+            await self._turn(question, pace, limit)
             async with self._places:
                 if not pace.wait():  # else another answer has closed it while this waited for its place
                     answer = await self._sent(self._http, question.method, url, question.where, headers, data, params)
@@ -291,21 +291,23 @@ class Client(ItemReader):
             pace.close(left.seconds)
         return answer
 
-    async def _turn(self, question: HttpRequest, pace: Pace, gap: float) -> None:
+    async def _turn(self, question: HttpRequest, pace: Pace, limit: Budget | None) -> None:
         """Waits until the budget of a question lets it go. It holds no place meanwhile: other budgets may be free."""
         while (wait := pace.wait()) > 0:
             if wait > LONGEST_WAIT_SECONDS:
                 text = f"{question.where}: not asked, because the platform allows no more requests for {wait:.0f} s"
                 raise RateLimited(text, self.now + timedelta(seconds=wait), wait)
             await asyncio.sleep(wait)
-        await pace.turn(gap)
-        await self._account.overall.turn(1 / self.settings.rate if self.settings.rate else 0)
+        if limit and limit.requests:
+            await pace.turn(limit.requests, limit.seconds)
+        if self.settings.rate:
+            await self._account.overall.turn(1, 1 / self.settings.rate)
 
-    def _pace(self, question: HttpRequest) -> tuple[Pace, float]:
-        """The pace of the budget that a question belongs to, and the seconds until the next one of it."""
+    def _pace(self, question: HttpRequest) -> tuple[Pace, Budget | None]:
+        """The pace of the budget that a question belongs to, and that budget, where it is one of the dialect's."""
         path = question.url.path.removeprefix(URL(self.settings.url.rstrip("/")).path.rstrip("/"))
         mine = budget.of(path, self._dialect.budgets)
-        return self._account.pace(mine.name if mine else ""), mine.gap if mine else 0.0
+        return self._account.pace(mine.name if mine else ""), mine
 
     async def _token(self, request: TokenRequest) -> Answer:
         """The answer to a request for a token, over a connection of its own: a poll that ends must not break it off."""

@@ -85,16 +85,20 @@ async def by_token(
     items: str | None,
     next_in: str,
     next_as: str,
+    first: Body | None = None,
     size: int = 0,
     size_as: str = "",
     last: Last | None = None,
 ) -> AsyncGenerator[Answer]:
-    """Pages linked by a token: `next_in` is its dotted path in the answer, `next_as` its name in the next question."""
+    """Pages linked by a token: `next_in` is its dotted path in the answer, `next_as` its name in the next question.
+
+    `first`: what only the first question says, such as where to begin.
+    """
 
     def ask(place: Body, size: int) -> Awaitable[Answer]:
         return question(client, path, params, json, {**place, size_as: size} if size_as else place)
 
-    pages, seen, place = Pages(client, ask, items, size, smaller=bool(size_as)), set[str](), dict[str, Json]()
+    pages, seen, place = Pages(client, ask, items, size, smaller=bool(size_as)), set[str](), dict(first or {})
     while True:
         answer = await pages.at(place)
         yield answer

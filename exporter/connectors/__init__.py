@@ -1,7 +1,7 @@
 """One folder per platform. `outcome-exporter new connector NAME` adds one; see CONTRIBUTING.md."""
 
 from exporter.collect.contract import Connector
-from exporter.connectors import files, github, jira, n8n, prefect, request_tracker, servicenow
+from exporter.connectors import files, github, jira, n8n, prefect, request_tracker, servicenow, zendesk
 
 CONNECTORS: dict[str, Connector] = {
     "files": files,
@@ -11,5 +11,6 @@ CONNECTORS: dict[str, Connector] = {
     "prefect": prefect,
     "request-tracker": request_tracker,
     "servicenow": servicenow,
+    "zendesk": zendesk,
 }
 """The `type` of a source in the configuration -> the module that reads it."""

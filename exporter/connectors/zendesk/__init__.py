@@ -1,0 +1,255 @@
+"""Zendesk Support: a ticket is a request, also one that its AI agent handled alone.
+
+API      Ticketing API v2 of zendesk.com; OAuth client credentials. API tokens (user name EMAIL/token) work only where
+         the account still has them; Zendesk stops all of them on 30 April 2027.
+Access   An OAuth client in Admin Center > Apps and integrations > APIs > OAuth clients, kind confidential, with the
+         scope read. Its tokens act as the user who owns it: Zendesk gives exports to admins alone, so make a user of
+         its own with the role Admin, and let it own the client. The scope read lets it change nothing.
+Polls    The cursor export of tickets, with AI agent tickets and metric sets, from the last cursor on; what changed in
+         the last minute comes with the next poll. Every hour the names of groups and ticket fields, and of brands and
+         forms where the config looks at them; and whether the ten tickets that changed last still exist. A quiet poll
+         is one request. Exports have a limit of their own, ten requests a minute, which all exports of an account
+         share.
+Cursor   after: the place in the export. recent: the ten tickets that changed last, with when they changed and were
+         created. Remembered beside it: AI agent tickets, and when they were first seen as tickets of agents.
+Blind    AI agent conversations, where the account does not show them as tickets. Whether Zendesk bills a conversation
+         as an automated resolution: it decides up to 72 hours later, and says so only of autoreplies, by a tag; so
+         every AI agent ticket that is solved counts as claimed, unless `claimed` says otherwise. A hand-over by the AI
+         agent before the first poll, or within two minutes, unless `ai_first` names such tickets. Whether a
+         conversation with the AI agent ended because its user gave up: it counts as resolved. Conversations in which
+         only the greeting was shown count, too. When a ticket was escalated that `escalated` names: the time of its
+         last assignment counts. Which reply was automation's, where an integration writes as a person. The time that
+         agents spent, without the Time Tracking app. Breaches of SLA policies. First responses to tickets by mail are
+         exact to the minute. Suspended tickets.
+Checked  The published description of July 2026; a fake that asks for as much.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Annotated
+
+from pydantic import Field
+
+from exporter.collect import paging
+from exporter.collect.auth import Scheme
+from exporter.collect.budget import Budget
+from exporter.collect.contract import Cursor, Page
+from exporter.collect.finding import Finding
+from exporter.collect.http import Answer, Client, Forbidden, SourceError
+from exporter.collect.mapping import Which
+from exporter.collect.recent import WITNESSES, still_there
+from exporter.connectors.zendesk.mapping import AI_AGENT, DELETED, Account, request
+from exporter.connectors.zendesk.preflight import EXPORT, EXPORTS, checked
+from exporter.records import Json, Request, instant
+from exporter.records.unreadable import ODD
+
+RECORDS = (Request,)
+AUTH = Scheme(token_url="/oauth/tokens", body="json")  # noqa: S106 - an address
+BUDGETS = (Budget(name="exports", paths=(EXPORTS,), requests=10, seconds=60),)
+NOUN = "ticket"
+HOUR = timedelta(hours=1)
+BACK = timedelta(minutes=2)  # an export may not begin later than a minute ago, by their clock
+MOST_KNOWN = 20_000  # AI agent tickets
+LISTS = {"group": "groups", "brand": "brands", "ticket_form": "ticket_forms"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What can be set for one account."""
+
+    bots: tuple[str, ...] = ()
+    ai_first: tuple[Which, ...] = ()
+    automated: tuple[Which, ...] = (Which(field="tags", match="ai_agent_automated_resolution"),)
+    claimed: tuple[Which, ...] = (
+        Which(field="support_type", match=AI_AGENT),
+        Which(field="tags", match="ai_agent_automated_resolution"),
+    )
+    escalated: tuple[Which, ...] = ()
+    discarded: tuple[Which, ...] = (
+        Which(field="tags", match="closed_by_merge|created_for_side_conversation"),
+        Which(field="via.channel", match="sample_ticket"),
+    )
+    time_field: str = "Total time spent (sec)"
+    page_size: Annotated[int, Field(ge=1, le=1_000)] = 500
+
+
+def judge(answer: Answer) -> SourceError | None:
+    """A refusal in Zendesk's own words. `error` is a text, or an object where a role or a plan is the matter."""
+    error = answer.find("error")
+    said = f"{error} {answer.find('description')}"
+    if answer.status == 403:
+        lacks = "the token lacks the scope read" if "scopes" in said else "the user is no admin, or the plan lacks it"
+        return answer.forbidden(lacks)
+    if answer.status == 404 and isinstance(error, dict) and "help desk" in said:
+        return answer.not_understood("there is no help desk at this address; is the url right?")
+    if answer.status == 409 or (answer.status in (400, 422) and "StartTimeTooRecent" in said):
+        return answer.unavailable("it is to be asked again a little later")
+    if answer.status == 400 and "cursor" in said.lower():
+        return answer.start_over("the place in the export is not valid any more")
+    return None
+
+
+async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[Page]:
+    names = await client.memory.remembered(f"names {' '.join(wanted(client))}", HOUR, partial(named, client))
+    tickets = Tickets(client, options, names)
+    for resource, refusal in names["refused"].items():
+        with client.optional(resource):
+            raise Forbidden(refusal)
+    recent: dict[str, Sequence[Json]] = cursor.get("recent", {})
+    known = dict(recent)
+    start = {"start_time": int(min(client.since, client.at - BACK).timestamp())}
+    params = {"support_type_scope": "all", "include": ",".join(side_loads(client))}
+    async for answer in paging.by_token(
+        client,
+        EXPORT,
+        params,
+        items="tickets",
+        first={"cursor": cursor["after"]} if "after" in cursor else start,
+        next_in="after_cursor",
+        next_as="cursor",
+        size=options.page_size,
+        size_as="per_page",
+        last=lambda page: page.find("end_of_stream") is not False,
+    ):
+        found = tickets.whole(answer)
+        gone = {str(each["id"]) for each in found if is_ticket(each) and each["status"] == DELETED}
+        known = {key: its for key, its in known.items() if key not in gone}
+        recent = newest({**{key: its for key, its in recent.items() if key not in gone}, **stamps(found)})
+        cursor = {**cursor, "after": answer.find("after_cursor") or cursor.get("after"), "recent": recent}
+        reads = await client.mapped(found, partial(request, tickets.account))
+        yield Page(reads, {name: its for name, its in cursor.items() if its}, [(Request, key) for key in sorted(gone)])
+    await client.memory.remembered("there", HOUR, partial(witnessed, client, known))
+    yield Page([], {name: its for name, its in cursor.items() if its})
+
+
+async def check(client: Client, options: Options) -> list[Finding]:
+    """The user, the scope, and the first page of each list."""
+    return await checked(client, options.time_field)
+
+
+class Tickets:
+    """The tickets of one poll, each with what belongs to it."""
+
+    def __init__(self, client: Client, options: Options, names: Json) -> None:
+        self.client, self.names = client, names
+        self.known: dict[str, int | None] = dict(client.memory[AI_AGENT] or {})
+        self.account = Account(
+            url=client.url,
+            bots=options.bots,
+            discarded=options.discarded,
+            ai_first=options.ai_first,
+            automated=options.automated,
+            claimed=options.claimed,
+            escalated=options.escalated,
+            time_field=options.time_field,
+        )
+
+    def whole(self, answer: Answer) -> list[Json]:
+        """The tickets of a page, the latest state of each. Metric sets come beside the tickets, or within them."""
+        metrics = by_id(answer.find("metric_sets"), "ticket_id")
+        organizations = by_id(answer.find("organizations"), "id")
+        latest = {each["id"] if is_ticket(each) else f"odd {number}": each for number, each in enumerate(answer.items)}
+        found = [self.one(each, metrics, organizations) if is_ticket(each) else each for each in latest.values()]
+        self.client.memory[AI_AGENT] = dict([*self.known.items()][-MOST_KNOWN:])
+        return found
+
+    def one(self, ticket: Json, metrics: Mapping[Json, Json], organizations: Mapping[Json, Json]) -> Json:
+        beside = {what: self.names["names"][name].get(str(ticket.get(f"{what}_id"))) for what, name in LISTS.items()}
+        titles, values = self.names["names"]["ticket_fields"], by_id(ticket.get("custom_fields"), "id")
+        custom = {titles[key]: each.get("value") for key, each in values.items() if key in titles}
+        return {
+            **ticket,
+            "metric_set": ticket.get("metric_set") or metrics.get(str(ticket["id"])),
+            **{what: {"name": name} for what, name in beside.items() if name},
+            "organization": organizations.get(str(ticket.get("organization_id"))),
+            "custom": custom,
+            "handed_over_at": self.handed_over_at(ticket),
+        }
+
+    def handed_over_at(self, ticket: Json) -> int | None:
+        """When a ticket of the AI agent was first seen to be one of agents; None where it was never seen to be so."""
+        key = str(ticket["id"])
+        if ticket.get("support_type") == AI_AGENT:
+            self.known.setdefault(key, None)
+            if ticket["status"] == "closed":  # nobody can get it any more
+                del self.known[key]
+            return None
+        if key in self.known:
+            self.known[key] = self.known[key] or ticket.get("generated_timestamp")
+        return self.known.get(key)
+
+
+async def named(client: Client) -> Json:
+    """What groups, brands, forms and fields are called, by id; and what may not be read of it."""
+    found: dict[str, dict[str, str]] = {name: {} for name in (*LISTS.values(), "ticket_fields")}
+    refused = {}
+    for name in wanted(client):
+        try:
+            found[name] = {
+                str(each.get("id")): str(each.get("title") or each.get("name"))
+                async for page in listed(client, name)
+                for each in page.items
+                if isinstance(each, dict)
+            }
+        except Forbidden as error:
+            refused[name] = str(error)
+    return {"names": found, "refused": refused}
+
+
+def listed(client: Client, name: str) -> AsyncIterator[Answer]:
+    return paging.by_token(
+        client,
+        f"/api/v2/{name}",
+        {"exclude_deleted": "false"} if name == "groups" else {},
+        items=name,
+        next_in="meta.after_cursor",
+        next_as="page[after]",
+        size=100,
+        size_as="page[size]",
+        last=lambda page: page.find("meta.has_more") is not True,
+    )
+
+
+def wanted(client: Client) -> list[str]:
+    """The lists of names that are read: those of brands and forms only where the config looks at them."""
+    looked_at = {path.partition(".")[0] for path in client.paths}
+    return ["groups", "ticket_fields", *(LISTS[what] for what in ("brand", "ticket_form") if what in looked_at)]
+
+
+def side_loads(client: Client) -> list[str]:
+    return ["metric_sets", *["organizations"] * any(path.startswith("organization.") for path in client.paths)]
+
+
+async def witnessed(client: Client, known: Mapping[str, Sequence[Json]]) -> bool:
+    """StartOver where the account is another one than it was."""
+    if known:
+        answer = await client.ask("/api/v2/tickets/show_many", {"ids": ",".join(known)})
+        there = {str(each.get("id")): each.get("created_at") for each in answer.listed("tickets") if is_ticket(each)}
+        still_there({key: created_at for key, (_, created_at) in known.items()}, there, "tickets", {})
+    return True
+
+
+def stamps(tickets: Sequence[Json]) -> dict[str, Sequence[Json]]:
+    """When tickets changed and were created, by id."""
+    found: dict[str, Sequence[Json]] = {}
+    for each in tickets:
+        with suppress(*ODD):
+            if each["status"] != DELETED and instant(each["created_at"]):
+                found[str(each["id"])] = [int(each["generated_timestamp"]), each["created_at"]]
+    return found
+
+
+def newest(tickets: Mapping[str, Sequence[Json]]) -> dict[str, Sequence[Json]]:
+    return dict(sorted(tickets.items(), key=lambda each: (each[1][0], each[0]))[-WITNESSES:])
+
+
+def is_ticket(item: Json) -> bool:
+    """Whether books can be kept on it. What is none is left out, and told of, where it is mapped."""
+    return isinstance(item, dict) and type(item.get("id")) is int and isinstance(item.get("status"), str)
+
+
+def by_id(rows: Json, column: str) -> dict[str, Json]:
+    return {str(each.get(column)): each for each in rows or () if isinstance(each, dict)}
