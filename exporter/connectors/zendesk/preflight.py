@@ -6,6 +6,7 @@ from exporter.records import Json
 
 EXPORTS = "/api/v2/incremental/"
 EXPORT = f"{EXPORTS}tickets/cursor"
+FEW = 100
 ADMIN = "the role Admin for the user who owns the OAuth client, and the scope read"
 
 
@@ -15,8 +16,14 @@ async def checked(client: Client, time_field: str) -> list[Finding]:
     role = ((me or {}).get("user") or {}).get("role")
     if me and role != "admin":
         findings += [Finding("user", f"its role is {role}; Zendesk gives exports to admins alone", wrong=True)]
-    question = {"start_time": int(client.since.timestamp()), "support_type_scope": "all", "include": "metric_sets"}
-    page, found = await look("tickets", client.ask(EXPORT, {**question, "per_page": 100}), needs=ADMIN)
+    start = int(client.since.timestamp())
+    question: dict[str, int | str] = {
+        "start_time": start,
+        "support_type_scope": "all",
+        "include": "metric_sets",
+        "per_page": FEW,
+    }
+    page, found = await look("tickets", client.ask(EXPORT, question), needs=ADMIN)
     tickets = page.listed("tickets") if page else []
     metrics = bool(page and page.find("metric_sets")) or any(each.get("metric_set") for each in rows(tickets))
     if found:

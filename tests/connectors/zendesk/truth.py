@@ -237,8 +237,8 @@ def statuses() -> Truth:
 def conversations() -> Truth:
     """Had by the AI agent alone, handed over to people, or taken by nobody; autoreplies."""
     unanswered = {**AI, "support_type": "agent"}
-    live = {"from_messaging_channel": True}
-    handed = {**live, "tags": ["handover"]}
+    live: dict[str, Any] = {"from_messaging_channel": True}
+    handed: dict[str, Any] = {**live, "tags": ["handover"]}
     rows = [
         ticket(1, "open", **AI),
         ticket(2, **AI),
@@ -260,7 +260,7 @@ def conversations() -> Truth:
     chat = {"kind": "conversation", "channel": "chat"}
     silent = {"replies": 0, "first_response_at": None, "handled_by": None}
     left = {**chat, **silent, "abandoned_at": at(45)}
-    assisted = {"kind": "conversation", "handled_by": "assisted", "self_service": True}
+    assisted: dict[str, Any] = {"kind": "conversation", "handled_by": "assisted", "self_service": True}
     records = [
         request(1, "open", **chat, **silent, self_service=True),
         request(2, **CONTAINED),
@@ -342,7 +342,7 @@ def own_words() -> Truth:
         "automated": [{"field": "tags", "match": "auto"}],
         "escalated": [{"field": "tags", "match": "tier2"}, {"field": "priority", "match": "urgent"}],
     }
-    tagged = {"tags": ["ai_agent_automated_resolution"], "metrics": SILENT}
+    tagged: dict[str, Any] = {"tags": ["ai_agent_automated_resolution"], "metrics": SILENT}
     rows = [
         ticket(1, tags=["junk"]),
         ticket(2, tags=["closed_by_merge", "created_for_side_conversation"], via={"channel": "sample_ticket"}),
@@ -447,7 +447,10 @@ FIELDS = {
 def with_names() -> Zendesk:
     """A ticket with a name for everything; one with other things; one with none."""
     zendesk = account(*(ticket(number) for number in range(1, 4)))
-    its = {"external_id": "run-7", "custom_fields": [{"id": zendesk.id_of("ticket_fields", "Topic"), "value": "mail"}]}
+    its: dict[str, Any] = {
+        "external_id": "run-7",
+        "custom_fields": [{"id": zendesk.id_of("ticket_fields", "Topic"), "value": "mail"}],
+    }
     for what, kind in (("group", "groups"), ("brand", "brands"), ("organization", "organizations")):
         its[f"{what}_id"] = zendesk.id_of(kind, f"a {what}")
     zendesk.tickets[1] |= {**its, "ticket_form_id": zendesk.id_of("ticket_forms", "a form")}
