@@ -1,9 +1,10 @@
 """One folder per platform. `outcome-exporter new connector NAME` adds one; see CONTRIBUTING.md."""
 
 from exporter.collect.contract import Connector
-from exporter.connectors import files, github, jira, n8n, prefect, request_tracker, servicenow, zendesk
+from exporter.connectors import awx, files, github, jira, n8n, prefect, request_tracker, servicenow, zendesk
 
 CONNECTORS: dict[str, Connector] = {
+    "awx": awx,
     "files": files,
     "github": github,
     "jira": jira,
