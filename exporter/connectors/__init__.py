@@ -1,7 +1,7 @@
 """One folder per platform. `outcome-exporter new connector NAME` adds one; see CONTRIBUTING.md."""
 
 from exporter.collect.contract import Connector
-from exporter.connectors import awx, files, github, jira, n8n, prefect, request_tracker, servicenow, zendesk
+from exporter.connectors import awx, files, github, jira, n8n, pagerduty, prefect, request_tracker, servicenow, zendesk
 
 CONNECTORS: dict[str, Connector] = {
     "awx": awx,
@@ -9,6 +9,7 @@ CONNECTORS: dict[str, Connector] = {
     "github": github,
     "jira": jira,
     "n8n": n8n,
+    "pagerduty": pagerduty,
     "prefect": prefect,
     "request-tracker": request_tracker,
     "servicenow": servicenow,

@@ -1,0 +1,2 @@
+ENUMS = "none"
+TECHNICAL = set()
