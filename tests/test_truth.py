@@ -84,7 +84,7 @@ def published(enum: Enum) -> set[str]:
         pytest.skip(f"{enum.spec} is not beside the repository")
     at: Any = yaml.load(spec.read_text(), Loader=yaml.CSafeLoader)
     for part in enum.path.split("/"):
-        at = at[part]
+        at = at[int(part) if isinstance(at, list) else part]
     return set(at)
 
 

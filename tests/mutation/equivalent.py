@@ -31,6 +31,10 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
     "jira.mapping": {
         "table = Words(\"severity\", lowered(SEVERITY, options.severities)) | 'severity' is 'pondering'": NAMED,
     },
+    "pagerduty": {
+        'REFERENCE = {"id", "summary"}  # what is sent anyway | without \'id\'': LESS,
+        'REFERENCE = {"id", "summary"}  # what is sent anyway | without \'summary\'': LESS,
+    },
     "prefect": {
         'TOP_LEVEL = {"parent_task_run_id": {"is_null_": True}} | without \'parent_task_run_id\'': LESS,
         'TOP_LEVEL = {"parent_task_run_id": {"is_null_": True}} | without \'is_null_\'': LESS,

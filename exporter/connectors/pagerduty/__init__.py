@@ -65,7 +65,7 @@ INCLUDES = {
     "conference_bridge": "conference_bridge",
 }
 """Fields of an incident that are references unless more is asked for, and what that is called."""
-REFERENCE = {"id", "type", "summary", "self", "html_url"}
+REFERENCE = {"id", "summary"}  # what is sent anyway
 CUSTOM = "custom_fields"  # sent only with a single incident
 
 Span = tuple[datetime, datetime]
@@ -100,7 +100,8 @@ class Reader:
         self.open: dict[str, str] = dict(self.memory.get("ids", {}))  # with when they last changed
         which = [each.field for each in (*options.requests, *options.not_incidents)]
         paths = [path.split(".") for path in (*client.paths, *which)]
-        wanted = {path[0] for path in paths if path[0] in INCLUDES and not REFERENCE.issuperset(path[1:])}
+        deep = [path for path in paths if not REFERENCE.issuperset(part for part in path[1:] if not part.isdecimal())]
+        wanted = {path[0] for path in deep if path[0] in INCLUDES}
         self.includes = sorted(INCLUDES[name] for name in wanted)
         self.custom = any(path[0] == CUSTOM for path in paths)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from exporter.connectors.pagerduty.options import Options
 from exporter.records import (
@@ -23,13 +23,10 @@ from exporter.records import (
 )
 from exporter.records.unreadable import ITEM, Words, value
 
-Kind = Literal["trigger", "acknowledge", "escalate", "resolve"]
-Role = Literal["person", "automation"]
-
 RESOLVED = Words(ITEM, {"triggered": False, "acknowledged": False, "resolved": True})
 """Statuses. One that is not known is reported, and open: only what is resolved has ended."""
 MERGED = Words("resolved_at", {"merge_resolve_reason": True})
-KINDS = Words[Kind | None](
+KINDS = Words[str | None](
     "log_entries",
     {
         "trigger_log_entry": "trigger",  # also when a resolved incident is opened again
@@ -51,7 +48,7 @@ KINDS = Words[Kind | None](
         "custom_field_value_change_log_entry": None,
     },
 )
-ROLES = Words[Role](
+ROLES = Words[str](
     "log_entries",
     {"user_reference": "person", "service_reference": "automation", "integration_reference": "automation"},
 )
@@ -100,9 +97,9 @@ class Entry(NamedTuple):
 
     id: str
     incident: str
-    kind: Kind | None
+    kind: str | None
     at: datetime
-    role: Role | None
+    role: str | None
     who: tuple[str, ...]
     channel: str | None
 
@@ -144,12 +141,12 @@ class Story:
         given = self.item.get("resolved_at") or self.item.get("last_status_change_at")
         return value("resolved_at", instant, given)
 
-    def acts(self, *kinds: Kind, role: Role | None = None) -> list[Entry]:
+    def acts(self, *kinds: str, role: str | None = None) -> list[Entry]:
         """The entries of these kinds, in order; `role`: only those of people, or of automation."""
         acts = [each for each in self.log or () if each.kind in kinds]
         return [each for each in acts if role is None or self.role(each) == role]
 
-    def role(self, act: Entry) -> Role | None:
+    def role(self, act: Entry) -> str | None:
         """Who acted. What happens only because nobody has for so long is nobody's act."""
         if act.channel == TIMEOUT:
             return None

@@ -28,6 +28,7 @@ from exporter.demo.fakes.pagerduty_answers import (
 
 QUIET = {"notify_log_entry", "assign_log_entry", "annotate_log_entry"}
 """Not among the most important changes to an incident."""
+ON_DEMAND = ("custom_fields", "conference_bridge")
 PRIORITIES = ("P1", "P2", "P3", "P4", "P5")
 
 
@@ -320,7 +321,7 @@ class PagerDuty:
     def _shown(self, row: Row, includes: Sequence[str]) -> Row:
         """An incident with as much of what it refers to as is asked for."""
         entries = {entry["id"]: entry for entry in self.entries} if "first_trigger_log_entries" in includes else {}
-        shown = {name: each for name, each in row.items() if name != "custom_fields" or "custom_fields" in includes}
+        shown = {name: each for name, each in row.items() if name not in ON_DEMAND or name in includes}
         for name in includes:
             if name in REFERENCES and REFERENCES[name] in shown:
                 shown[REFERENCES[name]] = included(shown[REFERENCES[name]], {**self.things, **entries})
