@@ -95,7 +95,9 @@ class Reader:
         self.found: dict[str, str] = {}  # of the witnesses
         self.log: dict[str, dict[str, Entry]] = {}  # of the window, by incident
         self.created: set[str] = set()  # in the window
-        self.handled: set[str] = set()  # their own log has been read in this poll
+        self.handled: set[str] = set()  # read in this poll with all of their log
+        self.carried: dict[str, dict[str, Entry]] = {}  # the logs of those created in a window that go on after it
+        self.waiting: dict[str, Json] = {}  # of these, those that have ended
         self.memory = client.memory["open"] or {}
         self.open: dict[str, str] = dict(self.memory.get("ids", {}))  # with when they last changed
         which = [each.field for each in (*options.requests, *options.not_incidents)]
@@ -124,6 +126,8 @@ class Reader:
                         yield page
                 span = self.span
                 self.log, self.created = await self.entries(*span), set()
+                for key in self.carried.keys() & self.log.keys():
+                    self.carried[key] |= self.log[key]
             yield await self.page(answer.items, span)
         if span:
             async for page in self.older(span):
@@ -152,24 +156,38 @@ class Reader:
         return log
 
     async def page(self, items: Sequence[Json], span: Span) -> Page:
-        """Incidents of a list, with the log of their window, or their own where that does not hold all of it."""
+        """Incidents created in a window, with its log. Those that go on after it are carried into the next windows."""
+        whole, others = dict[str, dict[str, Entry]](), list[Json]()
+        for item in items:
+            if not named(item) or not began(item, span[0]):
+                others.append(item)
+            elif self.over(item, span[1]):
+                whole[item["id"]] = self.log.get(item["id"], {})
+                others.append(item)
+            else:
+                self.carried[item["id"]] = self.log.get(item["id"], {})
+                if item.get("status") not in OPEN:  # what is open comes once more, at the end
+                    self.waiting[item["id"]] = item
         self.created |= {item["id"] for item in items if named(item)}
-        whole = {item["id"]: [*self.log.get(item["id"], {}).values()] for item in items if self.within(item, span)}
-        return await self.read(items, whole)
+        return await self.read([item for item in others if not named(item) or item["id"] not in self.carried], whole)
 
-    def within(self, item: Json, span: Span) -> bool:
-        """Whether all that has happened to an incident happened within a window."""
-        begin, end = span
+    def over(self, item: Json, end: datetime) -> bool:
+        """Whether nothing more has happened to an incident after a window, as far as that can be said."""
         with suppress(*ODD):
-            created, changed = instant(item["created_at"]), instant(item["last_status_change_at"])
-            ended = end >= self.client.at or bool(RESOLVED[item["status"]] and changed and changed <= end)
-            return named(item) and created is not None and created >= begin and ended
-        return False
+            changed = instant(item["last_status_change_at"])
+            return end >= self.client.at or bool(RESOLVED.get(item["status"]) and changed and changed <= end)
+        return end >= self.client.at
 
     async def older(self, span: Span) -> AsyncIterator[Page]:
         """What is in the log of a window and was created before it. Then all up to its end is read."""
+        done = {key: item for key, item in self.waiting.items() if self.over(item, span[1])}
+        if done:
+            yield await self.read([*done.values()], self.carried)
+        for key in done:
+            del self.waiting[key], self.carried[key]
+        self.handled |= done.keys()
         fresh = {key for key, its in self.log.items() if its.keys() - self.seen.keys()}
-        async for page in self.by_id(sorted(fresh - self.created - self.handled)):
+        async for page in self.by_id(sorted(fresh - self.created - self.handled - self.carried.keys())):
             yield page
         stamps = {each.id: each.at.isoformat() for its in self.log.values() for each in its.values()}
         self.found |= {key: stamps[key] for key in stamps.keys() & self.witnesses.keys()}
@@ -205,7 +223,7 @@ class Reader:
         async for answer in self.opened():
             there |= {item["id"] for item in answer.items if named(item)}
             changed = [item for item in answer.items if not named(item) or self.open.get(item["id"]) != stamp(item)]
-            yield await self.read(changed, {})
+            yield await self.read(changed, self.carried)
         async for page in self.by_id(sorted(self.open.keys() - there)):
             yield page
         self.memory = {"listed": self.client.at.isoformat()}
@@ -213,14 +231,16 @@ class Reader:
     def remember(self) -> None:
         self.client.memory["open"] = {"listed": self.memory["listed"], "ids": dict(self.open)}
 
-    async def read(self, items: Sequence[Json], whole: Mapping[str, list[Entry]], *, single: bool = False) -> Page:
+    async def read(
+        self, items: Sequence[Json], whole: Mapping[str, Mapping[str, Entry]], *, single: bool = False
+    ) -> Page:
         """Incidents as records. `whole`: the logs that are known; those of others are asked for."""
         ours = {item["id"]: item for item in items if named(item)}
         custom = self.custom and not single
         asked = {key for key in ours if custom or key not in whole}
         due = [key for key in asked if self.details.may(key)]
         missing = [key for key in due if key not in whole]
-        logs: dict[str, list[Entry]] = {**whole, **await self.details.ask(missing, self.log_of)}
+        logs = {**whole, **await self.details.ask(missing, self.log_of)}
         bodies = await self.details.ask(due, self.body) if custom else {}
         failed = [key for key in due if key not in logs or (custom and key not in bodies)]
         known = {key: bodies.get(key) or item for key, item in ours.items() if key not in asked or key in due}
@@ -228,7 +248,7 @@ class Reader:
         self.details.owe(failed)
         self.details.settle(known.keys() - set(failed))
         odd = [(item, None) for item in items if not named(item)]
-        told = [*odd, *((item, logs.get(key)) for key, item in known.items())]
+        told = [*odd, *((item, logs[key].values() if key in logs else None) for key, item in known.items())]
         reads = await self.client.mapped(told, partial(records, self.options))
         return Page(reads, self.cursor(), [each for item in known.values() for each in self.noted(item)])
 
@@ -299,10 +319,10 @@ class Reader:
             return found
         return None
 
-    async def log_of(self, key: str) -> list[Entry]:
+    async def log_of(self, key: str) -> dict[str, Entry]:
         path, asked = f"/incidents/{quote(key)}/log_entries", {"time_zone": "UTC", "is_overview": "true"}
         pages = paging.by_offset(self.client, path, asked, items="log_entries", size=100, last=is_last)
-        return [each async for page in pages for raw in page.items if (each := self.logged(raw))]
+        return {each.id: each async for page in pages for raw in page.items if (each := self.logged(raw))}
 
     def logged(self, raw: Json) -> Entry | None:
         return self.client.learnt("log_entries", entry, raw)
@@ -323,6 +343,14 @@ def is_last(answer: Answer) -> bool:
 
 def named(item: Json) -> bool:
     return isinstance(item, dict) and isinstance(item.get("id"), str)
+
+
+def began(item: Json, begin: datetime) -> bool:
+    """Whether an incident was created then or later."""
+    with suppress(*ODD):
+        created = instant(item["created_at"])
+        return created is not None and created >= begin
+    return False
 
 
 def stamp(item: Json) -> str:

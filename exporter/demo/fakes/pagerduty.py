@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
+from operator import itemgetter
 from typing import Any
 
 from aiohttp import web
@@ -270,15 +271,15 @@ class PagerDuty:
             if isinstance(found, web.Response):
                 return found
             # Neither end is part of it: what is published says nothing of that.
-            rows = [row for row in rows if found[0] < datetime.fromisoformat(row["created_at"]) < found[1]]
+            rows = [row for row in rows if found[0] < row["created_at"] < found[1]]
         if statuses := set(query.getall("statuses[]", [])):
             rows = [row for row in rows if row["status"] in statuses]
         if teams := set(query.getall("team_ids[]", [])):
             rows = [row for row in rows if teams & {team["id"] for team in row["teams"]}]
         if (ordered := sorted_by(rows, query.get("sort_by", "created_at:asc"))) is None:
             return refused(400, 2001, "Invalid Input Provided", "Sort by is not valid")
-        shown = [self._shown(row, query.getall("include[]", [])) for row in ordered]
-        return page(request, "incidents", shown, self.wall, at_zone(query.get("time_zone"), UTC))
+        local, includes = at_zone(query.get("time_zone"), UTC), query.getall("include[]", [])
+        return page(request, "incidents", ordered, self.wall, lambda row: local(self._shown(row, includes)))
 
     async def _incident(self, request: web.Request) -> web.Response:
         row = self._of(request)
@@ -298,12 +299,12 @@ class PagerDuty:
             found = span(query, self.zone, self.clock(), timedelta(days=30))
             if isinstance(found, web.Response):
                 return found
-            rows = [entry for entry in rows if found[0] < datetime.fromisoformat(entry["created_at"]) < found[1]]
+            rows = [entry for entry in rows if found[0] < entry["created_at"] < found[1]]
         if query.get("is_overview") == "true":
             rows = [entry for entry in rows if entry["type"] not in self.quiet]
         if teams := set(query.getall("team_ids[]", [])):
             rows = [entry for entry in rows if teams & {team["id"] for team in entry["teams"]}]
-        newest = sorted(rows, key=lambda entry: (datetime.fromisoformat(entry["created_at"]), entry["id"]))[::-1]
+        newest = sorted(rows, key=itemgetter("created_at"))[::-1]
         return page(request, "log_entries", newest, self.wall, at_zone(query.get("time_zone"), self.zone))
 
     async def _priorities(self, request: web.Request) -> web.Response:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -71,7 +72,7 @@ def misread(path: str, query: MultiMapping[str]) -> list[str]:
 
 def span(
     query: Mapping[str, str], zone: tzinfo, present: datetime, usual: timedelta, longest: timedelta | None = None
-) -> tuple[datetime, datetime] | web.Response:
+) -> tuple[str, str] | web.Response:
     """The window that is asked for; of one end alone a month. Times without an offset are the account's."""
     mine = ZoneInfo(query["time_zone"]) if "time_zone" in query else zone
     try:
@@ -83,7 +84,7 @@ def span(
     until = told.get("until", since + usual)
     if since > until or (longest and until - since > longest):
         return refused(400, 2005, "Invalid Query Date Range")
-    return since, until
+    return text(since), text(until)
 
 
 def sorted_by(rows: Sequence[Row], order: str) -> list[Row] | None:
@@ -93,7 +94,8 @@ def sorted_by(rows: Sequence[Row], order: str) -> list[Row] | None:
         return None
     found = list(rows)
     for name, _, way in reversed(keys):
-        found.sort(key=lambda row: str(row[name] or ""), reverse=way == "desc")
+        key = itemgetter(name) if name != "resolved_at" else lambda row: row["resolved_at"] or ""
+        found.sort(key=key, reverse=way == "desc")
     return found
 
 
