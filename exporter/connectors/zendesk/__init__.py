@@ -9,9 +9,10 @@ Polls    The cursor export of tickets, with AI agent tickets and metric sets, fr
          the last minute comes with the next poll. Every hour the names of groups and ticket fields, and of brands and
          forms where the config looks at them; and whether the ten tickets that changed last still exist. A quiet poll
          is one request. Exports have a limit of their own, ten requests a minute, which all exports of an account
-         share.
+         share. With `slas` first the events of metrics.
 Cursor   after: the place in the export. recent: the ten tickets that changed last, with when they changed and were
-         created. Remembered beside it: AI agent tickets, and when they were first seen as tickets of agents.
+         created. events: until when events were read. Remembered beside it: tickets with breaches; AI agent tickets,
+         and when they were first seen as tickets of agents.
 Blind    AI agent conversations, where the account does not show them as tickets. Whether Zendesk bills a conversation
          as an automated resolution: it decides up to 72 hours later, and says so only of autoreplies, by a tag; so
          every AI agent ticket that is solved counts as claimed, unless `claimed` says otherwise. A hand-over by the AI
@@ -19,7 +20,8 @@ Blind    AI agent conversations, where the account does not show them as tickets
          conversation with the AI agent ended because its user gave up: it counts as resolved. Conversations in which
          only the greeting was shown count, too. When a ticket was escalated that `escalated` names: the time of its
          last assignment counts. Which reply was automation's, where an integration writes as a person. The time that
-         agents spent, without the Time Tracking app. Breaches of SLA policies. First responses to tickets by mail are
+         agents spent, without the Time Tracking app. Breaches of SLA policies, unless `slas` is on; whether a
+         ticket had a target at all: without a breach it counts as kept. First responses to tickets by mail are
          exact to the minute. Suspended tickets.
 Checked  The published description of July 2026; a fake that asks for as much.
 """
@@ -41,6 +43,7 @@ from exporter.collect.finding import Finding
 from exporter.collect.http import Answer, Client, Forbidden, SourceError
 from exporter.collect.mapping import Which
 from exporter.collect.recent import WITNESSES, still_there
+from exporter.connectors.zendesk.breaches import BACK, Breaches, is_last
 from exporter.connectors.zendesk.mapping import AI_AGENT, DELETED, Account, request
 from exporter.connectors.zendesk.preflight import EXPORT, EXPORTS, checked
 from exporter.records import Json, Request, instant
@@ -51,7 +54,6 @@ AUTH = Scheme(token_url="/oauth/tokens", body="json")  # noqa: S106 - an address
 BUDGETS = (Budget(name="exports", paths=(EXPORTS,), requests=10, seconds=60),)
 NOUN = "ticket"
 HOUR = timedelta(hours=1)
-BACK = timedelta(minutes=2)  # an export may not begin later than a minute ago, by their clock
 MOST_KNOWN = 20_000  # AI agent tickets
 LISTS = {"group": "groups", "brand": "brands", "ticket_form": "ticket_forms"}
 
@@ -73,6 +75,7 @@ class Options:
         Which(field="via.channel", match="sample_ticket"),
     )
     time_field: str = "Total time spent (sec)"
+    slas: bool = False
     page_size: Annotated[int, Field(ge=1, le=1_000)] = 500
 
 
@@ -94,40 +97,50 @@ def judge(answer: Answer) -> SourceError | None:
 
 async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[Page]:
     names = await client.memory.remembered(f"names {' '.join(wanted(client))}", HOUR, partial(named, client))
-    tickets = Tickets(client, options, names)
     for resource, refusal in names["refused"].items():
         with client.optional(resource):
             raise Forbidden(refusal)
+    tickets = Tickets(client, options, names["names"])
+    if options.slas:
+        async for mark in tickets.events(cursor.get("events")):
+            cursor = {**cursor, "events": mark}
+            yield Page([], cursor)
     recent: dict[str, Sequence[Json]] = cursor.get("recent", {})
     known = dict(recent)
-    start = {"start_time": int(min(client.since, client.at - BACK).timestamp())}
-    params = {"support_type_scope": "all", "include": ",".join(side_loads(client))}
-    async for answer in paging.by_token(
-        client,
-        EXPORT,
-        params,
-        items="tickets",
-        first={"cursor": cursor["after"]} if "after" in cursor else start,
-        next_in="after_cursor",
-        next_as="cursor",
-        size=options.page_size,
-        size_as="per_page",
-        last=lambda page: page.find("end_of_stream") is not False,
-    ):
+    async for answer in exported(client, options, cursor.get("after")):
         found = tickets.whole(answer)
         gone = {str(each["id"]) for each in found if is_ticket(each) and each["status"] == DELETED}
         known = {key: its for key, its in known.items() if key not in gone}
         recent = newest({**{key: its for key, its in recent.items() if key not in gone}, **stamps(found)})
-        cursor = {**cursor, "after": answer.find("after_cursor") or cursor.get("after"), "recent": recent}
+        after = answer.find("after_cursor") or cursor.get("after")
+        cursor = {**cursor, "recent": recent, **({"after": after} if after else {})}
         reads = await client.mapped(found, partial(request, tickets.account))
-        yield Page(reads, {name: its for name, its in cursor.items() if its}, [(Request, key) for key in sorted(gone)])
+        yield Page(reads, cursor, [(Request, key) for key in sorted(gone)])
     await client.memory.remembered("there", HOUR, partial(witnessed, client, known))
-    yield Page([], {name: its for name, its in cursor.items() if its})
+    yield Page([], cursor)
 
 
 async def check(client: Client, options: Options) -> list[Finding]:
     """The user, the scope, and the first page of each list."""
-    return await checked(client, options.time_field)
+    return await checked(client, options.time_field, slas=options.slas)
+
+
+def exported(client: Client, options: Options, after: str | None) -> AsyncIterator[Answer]:
+    """The tickets that have changed since a place in the export, or since the history begins."""
+    looks = any(path.startswith("organization.") for path in client.paths)
+    start = int(min(client.since, client.at - BACK).timestamp())
+    return paging.by_token(
+        client,
+        EXPORT,
+        {"support_type_scope": "all", "include": "metric_sets,organizations" if looks else "metric_sets"},
+        items="tickets",
+        first={"cursor": after} if after else {"start_time": start},
+        next_in="after_cursor",
+        next_as="cursor",
+        size=options.page_size,
+        size_as="per_page",
+        last=is_last,
+    )
 
 
 class Tickets:
@@ -145,7 +158,17 @@ class Tickets:
             claimed=options.claimed,
             escalated=options.escalated,
             time_field=options.time_field,
+            at=client.at,
         )
+        self.breaches: Breaches | None = None  # unknown
+
+    async def events(self, mark: int | None) -> AsyncIterator[int]:
+        """Reads which targets were missed; how far it is."""
+        breaches = Breaches(self.client)
+        with self.client.optional("slas"):
+            async for read_until in breaches.read(mark):
+                yield read_until
+            self.breaches = breaches
 
     def whole(self, answer: Answer) -> list[Json]:
         """The tickets of a page, the latest state of each. Metric sets come beside the tickets, or within them."""
@@ -157,8 +180,8 @@ class Tickets:
         return found
 
     def one(self, ticket: Json, metrics: Mapping[Json, Json], organizations: Mapping[Json, Json]) -> Json:
-        beside = {what: self.names["names"][name].get(str(ticket.get(f"{what}_id"))) for what, name in LISTS.items()}
-        titles, values = self.names["names"]["ticket_fields"], by_id(ticket.get("custom_fields"), "id")
+        beside = {what: self.names[name].get(str(ticket.get(f"{what}_id"))) for what, name in LISTS.items()}
+        titles, values = self.names["ticket_fields"], by_id(ticket.get("custom_fields"), "id")
         custom = {titles[key]: each.get("value") for key, each in values.items() if key in titles}
         return {
             **ticket,
@@ -167,6 +190,7 @@ class Tickets:
             "organization": organizations.get(str(ticket.get("organization_id"))),
             "custom": custom,
             "handed_over_at": self.handed_over_at(ticket),
+            "breaches": self.breaches.of(ticket["id"]) if self.breaches else None,
         }
 
     def handed_over_at(self, ticket: Json) -> int | None:
@@ -219,10 +243,6 @@ def wanted(client: Client) -> list[str]:
     return ["groups", "ticket_fields", *(LISTS[what] for what in ("brand", "ticket_form") if what in looked_at)]
 
 
-def side_loads(client: Client) -> list[str]:
-    return ["metric_sets", *["organizations"] * any(path.startswith("organization.") for path in client.paths)]
-
-
 async def witnessed(client: Client, known: Mapping[str, Sequence[Json]]) -> bool:
     """StartOver where the account is another one than it was."""
     if known:
@@ -252,4 +272,6 @@ def is_ticket(item: Json) -> bool:
 
 
 def by_id(rows: Json, column: str) -> dict[str, Json]:
-    return {str(each.get(column)): each for each in rows or () if isinstance(each, dict)}
+    """Rows by a column of theirs; what is no list has none."""
+    found = rows if isinstance(rows, list) else []
+    return {str(each.get(column)): each for each in found if isinstance(each, dict)}

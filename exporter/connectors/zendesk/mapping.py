@@ -93,6 +93,7 @@ class Account:
     claimed: Sequence[Which]
     escalated: Sequence[Which]
     time_field: str
+    at: datetime  # when it is read
 
 
 def request(account: Account, item: Json) -> Read | None:
@@ -125,6 +126,7 @@ def request(account: Account, item: Json) -> Read | None:
         self_service=True if answered_first(account, item) else ANSWERED_FIRST[handler],
         human_seconds=human_seconds(account, item, handler),
         csat=value("csat", score, item.get("satisfaction_rating")),
+        sla_breached=value("sla_breached", lambda _: breached(account, item), None),
         on_hold_seconds=value("on_hold_seconds", lambda _: on_hold(metrics, "calendar"), None) if ended else None,
         on_hold_business_seconds=value("on_hold_business_seconds", lambda _: on_hold(metrics, "business"), None)
         if ended
@@ -223,6 +225,14 @@ def on_hold(metrics: Json, clock: str) -> float | None:
     """The time in the statuses pending and on-hold."""
     waits = [metrics[f"{name}_time_in_minutes"][clock] for name in ("agent_wait", "on_hold")]
     return 60.0 * sum(each or 0 for each in waits) if waits != [None, None] else None
+
+
+def breached(account: Account, item: Json) -> bool | None:
+    """Whether a target was missed before the ticket was solved, or by now; None where nobody knows."""
+    if item["breaches"] is None:
+        return None
+    until = account.at if STATUSES[item["status"]] == "open" else solved(item["metric_set"])
+    return any(at <= until for each in item["breaches"] if (at := instant(each)) and until)
 
 
 def kind_of(item: Json) -> RequestKind:

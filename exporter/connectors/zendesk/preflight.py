@@ -6,11 +6,12 @@ from exporter.records import Json
 
 EXPORTS = "/api/v2/incremental/"
 EXPORT = f"{EXPORTS}tickets/cursor"
+EVENTS = f"{EXPORTS}ticket_metric_events"
 FEW = 100
 ADMIN = "the role Admin for the user who owns the OAuth client, and the scope read"
 
 
-async def checked(client: Client, time_field: str) -> list[Finding]:
+async def checked(client: Client, time_field: str, *, slas: bool) -> list[Finding]:
     """Who asks, the first page of tickets with what comes beside them, and the lists of names."""
     me, findings = await look("user", client.get("/api/v2/users/me"), needs="the scope read")
     role = ((me or {}).get("user") or {}).get("role")
@@ -38,6 +39,9 @@ async def checked(client: Client, time_field: str) -> list[Finding]:
     if tickets and not any(each.get("support_type") == "ai_agent" for each in rows(tickets)):
         text = "none among the first tickets; if an AI agent answers, let the account show its conversations as tickets"
         findings += [Finding("AI agent tickets", text)]
+    if slas:
+        _, found = await look("slas", client.ask(EVENTS, {"start_time": start}), needs=ADMIN)
+        findings += found or [Finding("slas", "the first page of events is read")]
     _, found = await look("groups", client.ask("/api/v2/groups", {"page[size]": 1}), needs="the scope read")
     findings += found or [Finding("groups", "the first page is read")]
     fields, found = await look("ticket fields", client.get("/api/v2/ticket_fields"), needs="the scope read")

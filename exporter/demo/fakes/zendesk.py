@@ -61,6 +61,7 @@ class Zendesk:
     metric_sets: dict[int, Row] = field(default_factory=dict)
     named: dict[str, dict[int, Row]] = field(default_factory=dict)  # groups, brands, ... by list and id
     metric_events: list[Row] = field(default_factory=list)
+    events_at_once: int = MOST
     faults: Faults = field(default_factory=Faults)
     misread: list[str] = field(default_factory=list)  # questions that Zendesk would take otherwise than they are meant
     last_ticket: int = 100
@@ -201,10 +202,21 @@ class Zendesk:
         self.metric_sets.pop(key, None)
         self._touch(key, at)
 
-    def breach(self, key: int, at: datetime, metric: str = "reply_time", kind: str = "breach", **more: Any) -> None:
-        """An event of a metric with a target. It does not change the ticket."""
-        event = {"ticket_id": key, "metric": metric, "instance_id": 1, "type": kind, "time": written(at), **more}
-        self.metric_events.append({"id": 926_232_000_000 + len(self.metric_events), **event})
+    def breach(self, key: int, at: datetime, due: datetime, metric: str = "reply_time") -> int:
+        """A target is set that will be missed then; the id of the event. It does not change the ticket."""
+        return self._event(key, "breach", at, due, metric)
+
+    def meet(self, event: int, at: datetime) -> None:
+        """The target is met: its breach is withdrawn."""
+        row = next(row for row in self.metric_events if row["id"] == event)
+        self.metric_events.append({**row, "deleted": True, "written": seconds(at)})
+        self._event(row["ticket_id"], "fulfill", at, at, row["metric"])
+
+    def _event(self, key: int, kind: str, at: datetime, time: datetime, metric: str) -> int:
+        number = 926_232_000_000 + len(self.metric_events)
+        row = {"id": number, "ticket_id": key, "metric": metric, "instance_id": 1, "type": kind, "time": written(time)}
+        self.metric_events.append({**row, "written": seconds(at)})
+        return number
 
     def _touch(self, key: int, at: datetime) -> None:
         self.tickets[key] |= {"updated_at": written(at), "generated_timestamp": seconds(at)}
@@ -307,17 +319,22 @@ class Zendesk:
         return body
 
     async def _events(self, request: web.Request) -> web.Response:
-        """Events since a time, in order of time; those of the second at which a page ends come again with the next."""
+        """Events since a time; those of the second at which a page ends come again with the next."""
         if refusal := self._metered():
             return refusal
-        start = int(request.query["start_time"])
-        rows = sorted(self.metric_events, key=lambda row: (row["time"], row["id"]))
-        rows = [row for row in rows if start <= seconds(row["time"])]
-        page = rows[:MOST]
-        end = seconds(page[-1]["time"]) if page else start
-        said = {"count": len(page), "end_time": end, "end_of_stream": len(rows) <= MOST}
+        if "ticket_metric_events" in self.lacking:
+            return restricted()
+        start, ends_at = int(request.query["start_time"]), seconds(self.clock() - timedelta(minutes=1))
+        if start > ends_at:
+            return refused(400, "StartTimeTooRecent", description="Too recent start_time")
+        rows = sorted(self.metric_events, key=lambda row: (row["written"], row["id"]))
+        rows = [row for row in rows if start <= row["written"] <= ends_at]
+        page = rows[: self.events_at_once]
+        end = page[-1]["written"] if page else start
+        said = {"count": len(page), "end_time": end, "end_of_stream": len(rows) <= len(page)}
         link = f"{request.url.origin()}{request.path}?start_time={end}"
-        return web.json_response({"ticket_metric_events": page, **said, "next_page": link})
+        events = [{name: value for name, value in row.items() if name != "written"} for row in page]
+        return web.json_response({"ticket_metric_events": events, **said, "next_page": link})
 
     async def _show_many(self, request: web.Request) -> web.Response:
         keys = [int(key) for key in request.query.get("ids", "").split(",") if key.isdecimal()]

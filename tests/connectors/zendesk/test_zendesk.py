@@ -40,6 +40,7 @@ class Poller:
         self.cursor: Any = {}
         self.memory: Any = {}
         self.lacking: list[str] = []
+        self.left_out: list[str] = []
         self.app = account.app()
 
     async def poll(self, at: datetime = AT, auth: Auth | None = None) -> Counter[str]:
@@ -59,6 +60,7 @@ class Poller:
                     self.cursor = msgspec.json.decode(msgspec.json.encode(page.cursor))
                     self.memory = client.memory.changes() or self.memory
                 self.lacking = [*client.lacking]
+                self.left_out = [fault.text for each in client.left_out() for fault in each.faults]
         assert self.account.misread == []
         return Counter(request.rpartition("/")[2] for request in self.account.faults.requests)
 
@@ -323,6 +325,53 @@ async def test_the_exports_have_a_budget_of_their_own_and_a_refusal_says_until_w
     assert [(each.paths, each.requests, each.seconds) for each in zendesk.BUDGETS] == [
         (("/api/v2/incremental/",), 10, 60)
     ]
+
+
+async def test_a_target_that_is_met_after_all_was_not_missed() -> None:
+    account = Zendesk()
+    keys = [account.open("user", BEGAN) for _ in range(2)]
+    events = [account.breach(key, BEGAN, AT + HOUR) for key in keys]
+    poller = Poller(account, slas=True)
+    first = await poller.poll()
+    account.meet(events[0], AT + MINUTE)
+    for key in keys:
+        account.solve(key, "alice", AT + 2 * HOUR)
+    await poller.poll(AT + 3 * HOUR)
+    solved = [poller[key].sla_breached for key in keys]
+    for key in keys:
+        account.close(key, AT + DAY)
+    asked = await poller.poll(AT + 2 * DAY)
+    account.metric_events.clear()
+    quiet = await poller.poll(AT + 2 * DAY + MINUTE)
+
+    assert first["ticket_metric_events"] == asked["ticket_metric_events"] == 1
+    assert solved == [poller[key].sla_breached for key in keys] == [False, True]
+    assert quiet == {"ticket_metric_events": 1, "cursor": 1}
+
+
+async def test_a_second_with_more_events_than_a_page_holds_is_passed_over_and_told_of() -> None:
+    account, keys = desk(6)
+    account.events_at_once = 2
+    for number, key in enumerate(keys):
+        account.breach(key, BEGAN + max(0, number - 3) * MINUTE, BEGAN)
+    poller = Poller(account, slas=True)
+    asked = await poller.poll()
+
+    assert asked["ticket_metric_events"] == 3
+    assert [poller[key].sla_breached for key in keys] == [True, True, False, False, True, True]
+    assert poller.left_out == ["the platform shows no more than 2 events of one second"]
+
+
+async def test_where_events_may_not_be_read_breaches_are_unknown_and_the_rest_is_not() -> None:
+    account, [key] = desk(1)
+    account.lacking = frozenset({"ticket_metric_events"})
+    poller = Poller(account, slas=True)
+    await poller.poll()
+
+    assert poller.lacking == ["slas"]
+    assert (poller[key].sla_breached, poller[key].outcome) == (None, "resolved")
+    assert "slas" in wrong(await looked(account, slas=True))
+    assert (await Poller(account).poll())["ticket_metric_events"] == 0
 
 
 async def test_brands_and_forms_are_asked_for_only_where_the_config_looks_at_them() -> None:

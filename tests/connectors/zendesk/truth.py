@@ -192,6 +192,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield ratings()
     yield time_spent()
     yield time_spent_elsewhere()
+    yield breaches()
     yield names()
     yield names_that_may_not_be_read()
     yield within_and_twice()
@@ -459,6 +460,26 @@ def with_names() -> Zendesk:
         zendesk.id_of("groups", f"group {number}")
     zendesk.tickets[3] |= {"group_id": zendesk.id_of("groups", "group 119"), "custom_fields": None}
     return zendesk
+
+
+def breaches() -> Truth:
+    """What is missed before the end counts, and what has been missed by now; what was met in time was withdrawn."""
+    closed = ticket(8, "closed", metrics={"solved_at": None})
+    rows = [ticket(number, "open" if number in (5, 6) else "solved") for number in range(1, 8)]
+    zendesk = account(*rows, closed, ticket(9, tags=["closed_by_merge"]), events_at_once=4)
+    due = {1: [40], 2: [41], 3: [20], 5: [30], 6: [1440], 7: [10, 20], 8: [45], 9: [5]}
+    for number, several in due.items():
+        events = [zendesk.breach(number, at(number - 20 * index), at(minute)) for index, minute in enumerate(several)]
+        if number in (3, 7):
+            zendesk.meet(events[0], at(number + 10))
+    missed = {1, 5, 7, 8, 9}
+    outcomes = {5: "open", 6: "open", 9: "discarded"}
+    ends: dict[int, dict[str, Any]] = {8: {"closed_at": at(45), "resolved_at": at(45)}}
+    records = [
+        request(number, outcomes.get(number, "resolved"), sla_breached=number in missed, **ends.get(number, {}))
+        for number in range(1, 10)
+    ]
+    return truth("breaches", zendesk, records, options={"slas": True})
 
 
 def names() -> Truth:
