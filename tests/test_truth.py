@@ -5,6 +5,9 @@ taking words away: without any one of them, some record is another.
 """
 
 import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -78,14 +81,31 @@ def test_every_option_that_changes_a_meaning_is_in_a_truth(name: str, tmp_path: 
     assert options - technical <= used
 
 
+def document(spec: str, *names: str) -> Any:
+    """What a platform publishes at a place in its specification."""
+    if not (SPECS / spec).exists():
+        pytest.skip(f"{spec} is not beside the checkout")
+    text = (SPECS / spec).read_text()
+    with suppress(StopIteration):
+        return yaml.load("\n".join(cut(text.splitlines(), names)), Loader=yaml.CSafeLoader)
+    at: Any = yaml.load(text, Loader=yaml.CSafeLoader)
+    for name in names:
+        at = at[int(name) if isinstance(at, list) else name]
+    return at
+
+
+def cut(lines: list[str], names: Sequence[str]) -> list[str]:
+    """The lines below nested keys: to read a large document as a whole takes seconds. StopIteration where it is laid
+    out in another way."""
+    for depth, name in enumerate(names):
+        start = next(i for i, line in enumerate(lines) if line == f"{'  ' * depth}{name}:")
+        ends = (i for i in range(start + 1, len(lines)) if re.match(rf" {{0,{2 * depth}}}[^\s-]", lines[i]))
+        lines = lines[start + 1 : next(ends, len(lines))]
+    return lines
+
+
 def published(enum: Enum) -> set[str]:
-    spec = SPECS / enum.spec
-    if not spec.exists():
-        pytest.skip(f"{enum.spec} is not beside the repository")
-    at: Any = yaml.load(spec.read_text(), Loader=yaml.CSafeLoader)
-    for part in enum.path.split("/"):
-        at = at[int(part) if isinstance(at, list) else part]
-    return set(at)
+    return set(document(enum.spec, *enum.path.split("/")))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,7 +1,19 @@
 """One folder per platform. `outcome-exporter new connector NAME` adds one; see CONTRIBUTING.md."""
 
 from exporter.collect.contract import Connector
-from exporter.connectors import awx, files, github, jira, n8n, pagerduty, prefect, request_tracker, servicenow, zendesk
+from exporter.connectors import (
+    awx,
+    files,
+    github,
+    jira,
+    n8n,
+    pagerduty,
+    prefect,
+    request_tracker,
+    servicenow,
+    uipath,
+    zendesk,
+)
 
 CONNECTORS: dict[str, Connector] = {
     "awx": awx,
@@ -13,6 +25,7 @@ CONNECTORS: dict[str, Connector] = {
     "prefect": prefect,
     "request-tracker": request_tracker,
     "servicenow": servicenow,
+    "uipath": uipath,
     "zendesk": zendesk,
 }
 """The `type` of a source in the configuration -> the module that reads it."""
