@@ -40,6 +40,7 @@ DOORS = {
     "pydantic": "catalogue.kpi config server.gate records.columns connectors render",
     "sqlglot": "catalogue.expression",
     "holidays": "evaluation.calendar config.calendar",
+    "jmespath": "collect.path",
     "jwt": "collect.auth",
     "click": "__main__ cli.types cli.end cli.project",
 }

@@ -1,6 +1,6 @@
 """What a platform says to one question, and the words for what it may mean. Nothing here reads a clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -44,15 +44,17 @@ class Answer:
         """Whether it is what it was when it had the etag that was sent; there is no body then."""
         return self.status == 304
 
-    def find(self, path: str) -> Json:
-        """What the body holds at a dotted path, such as "meta.after_cursor"; None where it holds nothing there."""
+    def find(self, path: "Place") -> Json:
+        """What the body holds at a place, such as "meta.after_cursor"; None where it holds nothing there."""
+        if callable(path):
+            return path(self)
         found = self.body
         for part in path.split("."):
             found = found.get(part) if isinstance(found, dict) else None
         return found
 
-    def listed(self, path: str | None = None) -> list[Json]:
-        """The items: the body itself, or what it holds at a dotted path. NotUnderstood where that is no list."""
+    def listed(self, path: "Place | None" = None) -> list[Json]:
+        """The items: the body itself, or what it holds at a place. NotUnderstood where that is no list."""
         page = self.body if path is None else self.find(path)
         if not isinstance(page, list):
             raise NotUnderstood(f"{self.where}: the answer contains no list; check that this is the address of the API")
@@ -91,6 +93,10 @@ class Answer:
     def not_understood(self, why: str) -> NotUnderstood:
         """Asking again does not help."""
         return NotUnderstood(f"{self.where}: HTTP {self.status}: {why}", self.status)
+
+
+Place = str | Callable[[Answer], Json]
+"""Where something stands in an answer: a dotted path, or a function that finds it."""
 
 
 def meaning(answer: Answer, *, conditional: bool) -> SourceError | None:

@@ -144,7 +144,7 @@ class Client(ItemReader):
         self.permit: Callable[[], Awaitable[Mapping[str, str]]] | None = None
         self._dialect = dialect or Dialect()
         self._account = account or Account(settings.auth)
-        self._headers: dict[str, str] = {}
+        self.headers: dict[str, str] = {}  # sent with every question of this poll, beside those of the dialect
         self._http, self._lent = http, http is not None
         self._began = asyncio.get_running_loop().time()
         self._places = asyncio.Semaphore(settings.concurrency)
@@ -204,7 +204,7 @@ class Client(ItemReader):
                 raise
             fetch, self.permit = self.permit, None  # not again while it is being fetched
             try:
-                self._headers |= await fetch()
+                self.headers |= await fetch()
             finally:
                 self.permit = fetch
             return await self._answer(question)
@@ -275,7 +275,7 @@ class Client(ItemReader):
         data = None
         if question.json is not None:
             data, headers["Content-Type"] = msgspec.json.encode(question.json), "application/json"
-        for more in (self._dialect.headers, self._headers, question.headers):
+        for more in (self._dialect.headers, self.headers, question.headers):
             headers.update(more)
         from exporter.collect import wire  # noqa: PLC0415 - aiohttp takes long to load, and `check` asks nothing
 

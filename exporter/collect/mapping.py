@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from exporter.catalogue.regex import Pattern, compile_pattern, fits, matched, pattern_fault
+from exporter.collect.path import fields_of, path, path_fault
 from exporter.records import VITAL_COLUMNS, Json, Read, Record, marked, person_columns, record_name, times_of
 from exporter.records.columns import COLUMNS, UNITS, Column, Meaning, Rule, Rules, Scalar, cleaned
 from exporter.records.notation import PLAIN, Notation, notation_faults
@@ -153,7 +154,7 @@ class Which:
         parts, pattern = self.field.split("."), compile_pattern(self.match)
 
         def holds(item: Json) -> bool:
-            texts = (str(each).strip() for each in _scalars(_lookup(item, parts)))
+            texts = (str(each).strip() for each in _scalars(lookup(item, parts)))
             return any(fits(pattern, text) for text in texts)
 
         return holds
@@ -161,10 +162,18 @@ class Which:
 
 def faults(rule: Rule, column: Column) -> Iterator[tuple[tuple[str, ...], str]]:
     """Mistakes in a rule for a column: (keys that lead to it, message)."""
-    if (rule.field is None) == (rule.value is None):
-        yield (), "give either field (where to look in the platform's item) or value (a constant)"
+    given = [key for key in ("from_", "field", "query", "value") if getattr(rule, key) is not None]
+    if rule.from_ is not None:
+        yield ("from",), "from and field are both given, and mean the same; keep one"
+    elif len(given) != 1:
+        yield (
+            (),
+            "give one of from (a path in the platform's item), query (a JMESPath expression) and value (a constant)",
+        )
     if rule.field is not None and not all(rule.field.split(".")):
         yield ("field",), "part of this path is empty; write it like CustomFields.Team"
+    if rule.query is not None and (fault := path_fault(rule.query)):
+        yield ("query",), fault
     yield from faults_of(rule, column, [(("value",), rule.value)])
 
 
@@ -219,18 +228,23 @@ def _filler(rules: Rules, record: type[Record], notation: Notation) -> Filler:
         persons=tuple(names.index(name) for name in person_columns(record)),
         ids=tuple(names.index(name) for name in marked(record, "id")),
         url=names.index("url"),
-        paths=frozenset(rule.field for alternatives in mine.values() for rule in alternatives if rule.field),
+        paths=frozenset[str]().union(*(paths(rule) for alternatives in mine.values() for rule in alternatives)),
     )
 
 
+def paths(rule: Rule) -> frozenset[str]:
+    """Where in an item a rule looks: dotted paths."""
+    return fields_of(rule.query) if rule.query else frozenset({rule.field} if rule.field else ())
+
+
 def _called(rules: Sequence[Rule]) -> str:
-    """The source's name of a column: the field that is looked up first."""
-    return next((rule.field for rule in rules if rule.field), "")
+    """The source's name of a column: what is looked up first."""
+    return next((where for rule in rules if (where := rule.field or rule.query)), "")
 
 
 def _read(rules: Sequence[Rule], column: Column, notation: Notation) -> Find:
     """A function that applies rules until one finds a value, converted to the column."""
-    finds = [_find(rule, column, notation.over(rule)) for rule in rules]
+    finds = [finder(rule, column, notation) for rule in rules]
 
     def find(item: Json) -> Any:
         for each in finds:
@@ -242,13 +256,21 @@ def _read(rules: Sequence[Rule], column: Column, notation: Notation) -> Find:
     return find
 
 
-def _find(rule: Rule, column: Column, notation: Notation) -> Find:
+def finder(rule: Rule, column: Column, notation: Notation) -> Find:
     """A function that applies one rule to an item; the value is converted to the column."""
-    if rule.field is None:
+    if rule.field is None and rule.query is None:
         constant = column.read(rule.value)
         return lambda _: constant
-    parts, read = tuple(rule.field.split(".")), meant(rule, column, notation)
-    return lambda item: read(_lookup(item, parts))
+    read, found = meant(rule, column, notation.over(rule)), rule_finds(rule)
+    return lambda item: read(found(item))
+
+
+def rule_finds(rule: Rule) -> Find:
+    """A function that finds in an item what a rule is about, as it is there."""
+    if rule.query is not None:
+        return path(rule.query)
+    parts = tuple((rule.field or "").split("."))
+    return lambda item: lookup(item, parts)
 
 
 def meant(rule: Meaning, column: Column, notation: Notation) -> Callable[[Any], Any]:
@@ -297,7 +319,8 @@ def _one(rule: Meaning, column: Column, notation: Notation) -> Callable[[Scalar]
     return read
 
 
-def _lookup(value: Any, parts: Sequence[str]) -> Any:
+def lookup(value: Any, parts: Sequence[str]) -> Any:
+    """What an item holds at a dotted path; None where it holds nothing there."""
     for i, part in enumerate(parts):
         if isinstance(value, dict):
             if part not in value:

@@ -2,13 +2,14 @@
 
     by_token    a token in the answer goes into the next question        Zendesk, PagerDuty's analytics, n8n
     by_offset   so many items come before                                Airflow, Prefect, PagerDuty
+    by_number   the number of the page                                   many a small API
     by_link     the address of the next page, in Link or in the answer   GitHub, AWX, ServiceNow
     by_key      items in order of a time or id: from the last one on     ServiceNow, UiPath, AWX
     windows     windows of time, halved below the most a list shows      GitHub 1,000, PagerDuty 10,000
 
 A page that breaks off, or is larger than we read, is asked for again with half as many items, and so are those after
-it. `items` is the dotted path of a list in the answer, or None where the answer is the list. `last` tells the last page
-where the platform has its own way to say so.
+it. `items` is the place of a list in the answer (a dotted path, or a function), or None where the answer is the list.
+`last` tells the last page where the platform has its own way to say so.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -18,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from exporter.base.errors import BrokenOff, NotUnderstood, TooLarge
-from exporter.collect.answer import Answer
+from exporter.collect.answer import Answer, Place
 from exporter.collect.http import Body, Client
 from exporter.collect.query import Query
 from exporter.records import Json
@@ -42,7 +43,7 @@ class Pages(Generic[P]):
         self,
         client: Client,
         ask: Callable[[P, int], Awaitable[Answer]],
-        items: str | None,
+        items: Place | None,
         size: int = 0,
         *,
         smaller: bool = True,
@@ -82,8 +83,8 @@ async def by_token(
     params: Query | None = None,
     *,
     json: Body | None = None,
-    items: str | None,
-    next_in: str,
+    items: Place | None,
+    next_in: Place,
     next_as: str,
     first: Body | None = None,
     size: int = 0,
@@ -117,7 +118,7 @@ async def by_offset(
     params: Query | None = None,
     *,
     json: Body | None = None,
-    items: str | None = None,
+    items: Place | None = None,
     size: int,
     size_as: str = "limit",
     offset_as: str = "offset",
@@ -137,13 +138,41 @@ async def by_offset(
         offset += len(answer.items) or pages.size  # an empty page that is not the last: of items we may not see
 
 
+async def by_number(
+    client: Client,
+    path: str,
+    params: Query | None = None,
+    *,
+    json: Body | None = None,
+    items: Place | None = None,
+    number_as: str = "page",
+    first: int = 1,
+    size: int = 0,
+    size_as: str = "",
+    last: Last | None = None,
+) -> AsyncGenerator[Answer]:
+    """Pages by their number, until one is empty, or `last` says so. They are never asked for in another size: that
+    would give each page another number."""
+
+    def ask(place: int, size: int) -> Awaitable[Answer]:
+        return question(client, path, params, json, {number_as: place, **({size_as: size} if size_as else {})})
+
+    pages, number = Pages(client, ask, items, size, smaller=False), first
+    while True:
+        answer = await pages.at(number)
+        yield answer
+        if last(answer) if last else not answer.items:
+            return
+        number += 1
+
+
 async def by_link(
     client: Client,
     path: str,
     params: Query | None = None,
     *,
-    items: str | None = None,
-    next_in: str = "",
+    items: Place | None = None,
+    next_in: Place = "",
     etag: str | None = None,
 ) -> AsyncGenerator[Answer]:
     """Pages linked by an address: in the header Link, or at the dotted path `next_in` of the answer.
@@ -172,7 +201,7 @@ async def by_key(
     client: Client,
     ask: Callable[[K | None, int, int], Awaitable[Answer]],
     *,
-    items: str | None = None,
+    items: Place | None = None,
     key: Callable[[Json], K | None],
     begin: K | None,
     size: int,

@@ -6,6 +6,7 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, GetJsonSchemaHandler, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails, to_json
 
 from exporter.base.strict_yaml import At, Document, Mistake, did_you_mean, path_text
@@ -150,8 +151,14 @@ def _keys(shape: Any) -> Mapping[str, Any] | None:
             return {field.alias or name: field.annotation for name, field in each.model_fields.items()}
         if isinstance(each, type) and is_dataclass(each):
             hints = get_type_hints(each)
-            return {field.name: hints[field.name] for field in fields(each)}
+            return {_key(each, field.name): hints[field.name] for field in fields(each)}
     return None
+
+
+def _key(shape: type[Any], name: str) -> str:
+    """The key of a dataclass's field: its name, unless another is noted beside its type."""
+    noted = getattr(get_type_hints(shape, include_extras=True)[name], "__metadata__", ())
+    return next((each.alias for each in noted if isinstance(each, FieldInfo) and each.alias), name)
 
 
 def _inner(shape: Any) -> Any:

@@ -141,8 +141,12 @@ class Reader:
                     inside = (*place, i) if (*place, i) in self.checker.document.lines else place
                     clean = self.checker.clean(inside)
                     for key, message in faults(rule, of_one.get(name) or columns[name]) if clean else ():
-                        self.checker.wrong((*inside, *key), message)
+                        self.checker.wrong((*inside, *self._written(inside, key)), message)
         return {**section.segments, **section.fields} if len(self.checker.mistakes) == before else {}
+
+    def _written(self, at: At, key: tuple[str, ...]) -> tuple[str, ...]:
+        """The keys that lead to a mistake, as the config has them: `field` may be written `from`."""
+        return ("from",) if key == ("field",) and (*at, "from") in self.checker.document.lines else key
 
 
 def _fed(connector: Connector, options: Any) -> RecordTypes:

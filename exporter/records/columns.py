@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import partial
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from pydantic import Field
 
 from exporter.records import RECORDS, Record
 from exporter.records.notation import PLAIN, Decimal, Notation, Thousands
@@ -55,10 +57,20 @@ class Meaning:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule(Meaning):
-    """Where one column's value comes from: a `field` of the platform's item, or a constant `value`."""
+    """Where one column's value comes from: a `field` of the platform's item, a `query` in it, or a constant `value`.
 
+    `from` is another name of `field`, and what is written as `from` is found in `field`.
+    """
+
+    from_: Annotated[str | None, Field(alias="from")] = field(default=None, metadata=LATER)
+    query: str | None = field(default=None, metadata=LATER)  # a JMESPath expression
     field: str | None = None  # a dotted path
     value: Scalar | None = None
+
+    def __post_init__(self) -> None:
+        if self.field is None:
+            object.__setattr__(self, "field", self.from_)
+            object.__setattr__(self, "from_", None)
 
 
 Rules = Mapping[str, Sequence[Rule]]

@@ -196,7 +196,7 @@ def notation_faults(written: Written) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("time_zone",), f"there is no time zone {zone!r}; {_near_zone(zone)}"
     formats = written.time_format
     for pattern in () if formats is None else (formats,) if isinstance(formats, str) else formats:
-        if pattern not in NAMED and (fault := _pattern_fault(pattern)):
+        if pattern not in NAMED and (fault := pattern_fault(pattern)):
             yield ("time_format",), fault
     if written.thousands and written.thousands == (written.decimal or "."):
         yield ("thousands",), f"decimal is {written.decimal or '.'!r} as well; set decimal to the other sign"
@@ -244,7 +244,7 @@ def _clock_pattern(text: str) -> str | None:
     return f"{before}{hours}{'.%f' if fraction else ''}{space}{'%p' if half else ''}{'%z' if offset else ''}"
 
 
-def _pattern_fault(pattern: str) -> str:
+def pattern_fault(pattern: str) -> str:
     """What is wrong with a time pattern; empty if nothing is."""
     known = f'write it like "%d.%m.%Y %H:%M", or one of {", ".join(NAMED)}'
     if "%Z" in pattern:

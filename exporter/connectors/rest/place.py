@@ -1,0 +1,152 @@
+"""Where a poll goes on: at a time, at an id, or nowhere, because the whole list is read."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from exporter import records
+from exporter.collect.changes import Changes
+from exporter.collect.contract import Cursor
+from exporter.collect.http import Answer, Client, NotUnderstood
+from exporter.collect.recent import Recent
+from exporter.connectors.rest.mapping import Reading, stamp
+from exporter.connectors.rest.options import Options, Since
+from exporter.records import Json, Read
+from exporter.records.unreadable import attempt
+from exporter.store.sweep import Sweep
+
+
+class Place(Protocol):
+    """What a poll knows of its list: from where on it is asked for (`since`), and what has been seen of it."""
+
+    since: str | int
+
+    def saw(self, reads: Sequence[Read]) -> None: ...
+    def passed(self, answer: Answer, reads: Sequence[Read]) -> bool: ...
+    def listed(self, items: Sequence[Json], read: Reading) -> Sweep | None: ...
+    def check(self) -> None: ...
+    def to_cursor(self) -> Cursor: ...
+    def ended(self) -> Sweep | None: ...
+
+
+def place_of(client: Client, options: Options, cursor: Cursor) -> Place:
+    """The place at which a poll begins."""
+    if options.since is None:
+        return Whole(client, options)
+    return ByTime(client, options, cursor) if options.since.by_time else ById(options.since, cursor)
+
+
+class Whole:
+    """All of the list, at every poll."""
+
+    def __init__(self, client: Client, options: Options) -> None:
+        of = {records.RECORDS[options.record]: None}
+        self.since: str | int = ""
+        self.sweep = Sweep(of=of, begun=client.at) if options.absent == "deleted" else None
+
+    def saw(self, reads: Sequence[Read]) -> None: ...
+
+    def passed(self, _answer: Answer, _reads: Sequence[Read]) -> bool:
+        return False
+
+    def listed(self, items: Sequence[Json], read: Reading) -> Sweep | None:
+        """The ids of a page, those of items that cannot be read, too."""
+        if self.sweep is None:
+            return None
+        ids = [attempt(read.id_of, item)[0] for item in items]
+        known = [each for each in ids if each is not None]
+        if len(known) < len(ids):  # somebody's id cannot be read: nobody counts as missing
+            self.sweep = None
+            return None
+        return self.sweep.part(known)
+
+    def check(self) -> None: ...
+
+    def to_cursor(self) -> Cursor:
+        return {}
+
+    def ended(self) -> Sweep | None:
+        return self.sweep.part((), ended=True) if self.sweep else None
+
+
+class InPart:
+    """A list of which only what is new is read."""
+
+    def listed(self, _items: Sequence[Json], _read: Reading) -> Sweep | None:
+        return None
+
+    def ended(self) -> Sweep | None:
+        return None
+
+
+class ByTime(InPart):
+    """From a time on."""
+
+    def __init__(self, client: Client, options: Options, cursor: Cursor) -> None:
+        since = options.since or Since()
+        self.column, self.newest_first = since.column, since.order == "newest_first"
+        self.changes = Changes(client, cursor, timedelta(seconds=since.overlap))
+        self.since = since.written(self.changes.since, options.notation)
+        self.oldest: datetime | None = None
+
+    def saw(self, reads: Sequence[Read]) -> None:
+        found = [(each.record.id, self._time(each), stamp(each.record)) for each in reads]
+        items = [{"id": key, "at": at and at.isoformat(), "stamp": mark} for key, at, mark in found]
+        self.changes.saw(items, changed="at", stamp="stamp")
+
+    def passed(self, answer: Answer, reads: Sequence[Read]) -> bool:
+        """Whether a list that is newest first has come to what is known."""
+        if not self.newest_first:
+            return False
+        times = [at for each in reads if (at := self._time(each))]
+        if times != sorted(times, reverse=True) or (times and self.oldest and times[-1] > self.oldest):
+            raise NotUnderstood(f"{answer.where}: the items are not in order, newest first; leave out since.order")
+        self.oldest = times[-1] if times else self.oldest
+        return self.oldest is not None and self.oldest < self.changes.since
+
+    def check(self) -> None:
+        self.changes.check("items")
+
+    def to_cursor(self) -> Cursor:
+        return self.changes.to_cursor()
+
+    def _time(self, read: Read) -> datetime | None:
+        found: datetime | None = getattr(read.record, self.column)
+        return found
+
+
+class ById(InPart):
+    """From an id on, of a list whose ids are numbers."""
+
+    def __init__(self, since: Since, cursor: Cursor) -> None:
+        self.newest_first = since.order == "newest_first"
+        self.recent = Recent(cursor.get("recent", {}), since.overlap_ids)
+        self.since: str | int = self.recent.floor
+        self.lowest: int | None = None
+
+    def saw(self, reads: Sequence[Read]) -> None:
+        for each in reads:
+            self.recent.saw(number(each), stamp(each.record))
+
+    def passed(self, answer: Answer, reads: Sequence[Read]) -> bool:
+        """Whether a list that is newest first has come to what is known."""
+        if not self.newest_first:
+            return False
+        ids = [number(each) for each in reads]
+        if ids != sorted(ids, reverse=True) or (ids and self.lowest is not None and ids[-1] > self.lowest):
+            raise NotUnderstood(f"{answer.where}: the ids do not go down; leave out since.order")
+        self.lowest = ids[-1] if ids else self.lowest
+        return self.lowest is not None and self.lowest < self.recent.floor
+
+    def check(self) -> None:
+        self.recent.check("items", {})
+
+    def to_cursor(self) -> Cursor:
+        return {"recent": self.recent.stamps()}
+
+
+def number(read: Read) -> int:
+    """The id of a record as a number."""
+    if not read.record.id.isdecimal():
+        raise NotUnderstood("since.column is id, but the ids are no numbers; name a time of the record instead")
+    return int(read.record.id)

@@ -1,0 +1,3 @@
+ENUMS = "x"
+TECHNICAL: set[str] = set()
+def truths(folder): return iter(())
