@@ -11,8 +11,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from rich.console import Console
 
+from exporter import config
 from exporter.base.errors import AuthFailed
+from exporter.catalogue import kpi
+from exporter.cli import preflight
+from exporter.collect.account import Accounts
 from exporter.collect.auth import NOBODY, Auth
 from exporter.collect.contract import needs
 from exporter.collect.finding import Finding
@@ -22,6 +27,7 @@ from exporter.demo.fakes.n8n import N8n
 from exporter.demo.fakes.prefect import Prefect
 from exporter.demo.fakes.request_tracker import RequestTracker
 from tests.connectors.n8n.suite import instance
+from tests.connectors.rest.suite import centre
 from tests.connectors.source import speaks_http, world
 from tests.connectors.world import AT, SINCE
 from tests.program import command
@@ -30,6 +36,26 @@ CHECKED = sorted(name for name, connector in CONNECTORS.items() if needs(connect
 ASKED = [name for name in CHECKED if speaks_http(name)]
 READ = "the first page is read"
 DIALECT = Dialect()
+REST = """
+sources:
+  - name: calls
+    type: rest
+    url: "{url}"
+    api_key: "${{KEY}}"
+    header: Authorization
+    record: request
+    endpoint: /calls
+    items: data
+    paging: {{ style: page, size_parameter: per_page, more: meta.page < meta.pages }}
+    page_size: 10
+    columns:
+      id: {{ from: number }}
+      opened_at: {{ from: startd }}
+      outcome: {{ from: state.name, map: {{ done: resolved }}, otherwise: open }}
+    segments:
+      team: {{ from: queue.nam }}
+      region: {{ query: "tags[?kind=='topic'].label | [0]" }}
+"""
 
 
 @asynccontextmanager
@@ -246,3 +272,23 @@ async def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
         found = await check(asked, CONNECTORS["files"].Options(path=str(tmp_path / "*.csv"), record="request"))
 
     assert found == [Finding("files", f"no file matches {tmp_path}/*.csv", wrong=True)]
+
+
+async def test_paths_of_the_config_that_no_item_has_are_named_with_the_nearest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = centre(style="page")
+    async with TestServer(calls.app()) as server:
+        path = tmp_path / "outcome.yaml"
+        path.write_text(REST.format(url=server.make_url("/api")))
+        (source,) = config.load(path, kpi.catalogue(), CONNECTORS, {"KEY": calls.key}).sources
+        probe = await preflight.ask(source, AT, Accounts())
+    preflight.print_probe(probe, Console(width=200))
+    printed = capsys.readouterr().out
+
+    assert probe.fault is None
+    assert probe.records == {"request": 14}
+    assert "  startd: not in any of 14 items; the nearest is started\n" in printed
+    assert "  queue.nam: not in any of 14 items; the nearest is queue.name\n" in printed
+    assert "state.name: not" not in printed
+    assert "tags: not" not in printed

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from exporter.collect.answer import Answer
 from exporter.collect.http import BrokenOff, Client, HttpSettings, NotUnderstood
-from exporter.collect.paging import by_key, by_link, by_offset, by_token, windows
+from exporter.collect.paging import by_key, by_link, by_number, by_offset, by_token, windows
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -71,6 +71,27 @@ async def test_a_link_that_repeats_is_not_followed_for_ever() -> None:
     async with served(stuck) as client:
         with pytest.raises(NotUnderstood, match="repeats"):
             await all_of(by_link(client, "/runs"))
+
+
+# By number
+
+
+async def counted(request: web.Request) -> web.Response:
+    """Three pages, then empty ones; the body says which was asked for."""
+    page = int(request.query["p"])
+    return web.json_response({"rows": [[1, 2], [3], [4]][page] if page < 3 else [], "of": 3, "page": page})
+
+
+async def test_pages_by_number_end_with_an_empty_one_or_where_the_platform_says_so() -> None:
+    asked: dict[str, Any] = {"items": lambda answer: answer.body["rows"], "number_as": "p", "first": 0}
+    async with served(counted) as client:
+        to_the_end = [answer async for answer in by_number(client, "/rows", **asked)]
+        told = [
+            each async for each in by_number(client, "/rows", **asked, last=lambda answer: answer.body["page"] == 2)
+        ]
+
+    assert [item for answer in to_the_end for item in answer.items] == [1, 2, 3, 4]
+    assert (len(to_the_end), len(told)) == (4, 3)
 
 
 # By token

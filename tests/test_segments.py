@@ -96,6 +96,20 @@ def test_what_is_found_stands_over_what_the_connector_knew() -> None:
     assert request({"a": "access"}, "category", Rule(field="a"), category="password") == ("access", True)
 
 
+def test_from_is_another_name_of_field_and_no_other_rule() -> None:
+    read = TypeAdapter(Rule).validate_json
+
+    assert read('{"from": "a.b", "otherwise": 1}', strict=True) == read('{"field": "a.b", "otherwise": 1}', strict=True)
+    assert team({"a": {"b": "it"}}, read('{"from": "a.b"}')) == "it"
+
+
+def test_a_query_chooses_what_no_path_can() -> None:
+    item = {"tags": [{"k": "tier", "v": "x"}, {"k": "team", "v": "IT"}]}
+    rules = [Rule(query="tags[?k=='squad'].v"), Rule(query="tags[?k=='team'].v | [0]", map={"it": "support"})]
+
+    assert team(item, *rules) == "support"
+
+
 @pytest.mark.parametrize(
     ("match", "tags", "expected"),
     [
@@ -310,7 +324,14 @@ def test_no_item_stops_a_poll(item: Json, column: str, path: str, match: str | N
     ("column", "rule", "expected"),
     [
         ("team", Rule(field="a"), []),
-        ("team", Rule(), [((), "give either field (where to look in the platform's item) or value (a constant)")]),
+        ("team", Rule(), [((), ONE_PLACE)]),
+        ("team", Rule(field="a", query="a"), [((), ONE_PLACE)]),
+        ("team", Rule(query="a", value="b"), [((), ONE_PLACE)]),
+        (
+            "team",
+            Rule(from_="a", field="b"),
+            [(("from",), "from and field are both given, and mean the same; keep one")],
+        ),
         ("team", Rule(field="a."), [(("field",), "part of this path is empty; write it like CustomFields.Team")]),
         ("team", Rule(field="a", scale=(1, 5)), [(("scale",), "team is not a number")]),
         (

@@ -17,8 +17,9 @@ from exporter.collect.contract import needs
 from exporter.collect.finding import Finding
 from exporter.collect.http import Client
 from exporter.collect.source import Source
-from exporter.records import SEGMENTS, Record, record_name
-from exporter.records.unreadable import LeftOut, Summary, summarized
+from exporter.collect.unseen import MOST_ITEMS, unseen
+from exporter.records import SEGMENTS, Json, Record, record_name
+from exporter.records.unreadable import LeftOut, Summary, counted, summarized
 
 PAGES = 4
 SECONDS = 60.0
@@ -38,6 +39,8 @@ class Probe:
     filled: dict[str, Counter[str]] = field(default_factory=dict)
     unread: Summary = field(default_factory=Summary)  # what could not be read
     noun: str = "item"
+    items: list[Json] = field(default_factory=list)  # some of those read
+    unseen: Sequence[tuple[str, str]] = ()  # paths of the config that none of them has, with the nearest that they have
     future: int = 0  # records with a time that lies ahead: a sign of a wrong time zone
     newest: datetime | None = None
     clock_offset_seconds: float | None = None
@@ -77,7 +80,10 @@ async def ask(source: Source, at: datetime, accounts: Accounts) -> Probe:
         probe.fault = f"the first {PAGES} pages did not arrive within {SECONDS:.0f} s"
     except Exception as error:  # noqa: BLE001 - told, like any other finding
         probe.fault = f"unexpected {type(error).__name__}: this is a bug in the exporter"
-    probe.unread = summarized(probe.records.total(), [*client.left_out(), *left_out])
+    left_out += client.left_out()
+    probe.items += [each.item for each in left_out if each.whole]
+    probe.unseen = unseen(source.paths | getattr(source.options, "paths", frozenset()), probe.items)
+    probe.unread = summarized(probe.records.total(), left_out)
     probe.clock_offset_seconds = client.clock_offset_seconds
     return probe
 
@@ -91,6 +97,7 @@ async def first_pages(source: Source, client: Client, probe: Probe, left_out: li
             records, _, more = mapping.records(page.reads, source.mapping, lambda text: text)
             for record in records:
                 probe.add(record, client.at)
+            probe.items += [read.item for read in page.reads[: MOST_ITEMS - len(probe.items)]]
             left_out += more
             count += 1
             if count == PAGES:
@@ -125,6 +132,9 @@ def print_probe(probe: Probe, console: Console) -> None:
         console.print(f"  {probe.future} records have a time in the future: is the time zone right?", markup=False)
     if left_out := probe.unread.describe(probe.noun):
         console.print(f"  {left_out}", markup=False)
+    for path, near in probe.unseen:
+        nearest = f"; the nearest is {near}" if near else ""
+        console.print(f"  {path}: not in any of {counted(len(probe.items), probe.noun)}{nearest}", markup=False)
     for name, count in sorted(probe.records.items()):
         table = Table(
             box=None, title=f"  {name}: share of {count} records that have", title_justify="left", show_header=False

@@ -3,7 +3,8 @@
     RECORDS = (Run, Workflow)                the record types that it yields
     Options: a frozen dataclass              its own config keys, validated by pydantic, each with a default. An
                                              optional method `faults()` reports mistakes in their combination; an
-                                             optional property `notation` gives how its source writes times and numbers
+                                             optional property `notation` gives how its source writes times and numbers,
+                                             `paths` where in items its own rules look
     async def poll(client, options, cursor) -> AsyncIterator[Page]
 
 The module may also have any of these, if the default does not suit its platform (see `Needs`):
@@ -38,14 +39,14 @@ says what becomes what. After that, each of these six words begins a paragraph:
 says what it means. `deploy/config.example.yaml` is generated from these.
 
 **Ask** with `client.ask(path, params)`, which sends a GET, or a POST that only reads if there is `json=`. A list in
-`params` repeats the parameter; `headers=` and `etag=` apply to one request. The `Answer` has a status, headers, a body,
-links, and `find("meta.after")`. `client.get` and `client.post` return the body alone. A path is relative to the
-configured url; a full address may lead to the same host or to one of HOSTS. `client.at` is the time when the poll
-began, `client.since` the oldest time that a first poll needs.
+`params` repeats the parameter; `headers=` and `etag=` apply to one request, `client.headers` to all of the poll. The
+`Answer` has a status, headers, a body, links, and `find("meta.after")`. `client.get` and `client.post` return the body
+alone. A path is relative to the configured url; a full address may lead to the same host or to one of HOSTS.
+`client.at` is the time when the poll began, `client.since` the oldest time that a first poll needs.
 
-**Lists** come in pages: exporter.collect.paging has by_token, by_offset, by_link, by_key and windows. If a list can be
-asked for what changed since the last poll, use exporter.collect.changes; for the newest items of a list in order of
-ids, exporter.collect.recent.
+**Lists** come in pages: exporter.collect.paging has by_token, by_offset, by_number, by_link, by_key and windows. If a
+list can be asked for what changed since the last poll, use exporter.collect.changes; for the newest items of a list in
+order of ids, exporter.collect.recent.
 
 **Refusals** are raised, and a connector does not catch them: AuthFailed, RateLimited, Unavailable, NotUnderstood, Gone
 (one item is deleted), Forbidden. `judge` tells them apart if the status does not, with the methods of `Answer`:

@@ -91,7 +91,7 @@ class Reader:
                     del values[field]
         options: Any = self.checker.read(connector.Options, values, at)
         for keys, message in options.faults() if hasattr(options, "faults") else ():
-            self.checker.wrong((*at, *keys), message)
+            self.checker.wrong(self._written((*at, *keys)), message)
         return options
 
     def _placed(self, options: Any) -> Any:
@@ -141,12 +141,13 @@ class Reader:
                     inside = (*place, i) if (*place, i) in self.checker.document.lines else place
                     clean = self.checker.clean(inside)
                     for key, message in faults(rule, of_one.get(name) or columns[name]) if clean else ():
-                        self.checker.wrong((*inside, *self._written(inside, key)), message)
+                        self.checker.wrong(self._written((*inside, *key)), message)
         return {**section.segments, **section.fields} if len(self.checker.mistakes) == before else {}
 
-    def _written(self, at: At, key: tuple[str, ...]) -> tuple[str, ...]:
-        """The keys that lead to a mistake, as the config has them: `field` may be written `from`."""
-        return ("from",) if key == ("field",) and (*at, "from") in self.checker.document.lines else key
+    def _written(self, at: At) -> At:
+        """The place of a mistake as the config has it: `field` may be written `from`."""
+        other = (*at[:-1], "from")
+        return other if at[-1:] == ("field",) and other in self.checker.document.lines else at
 
 
 def _fed(connector: Connector, options: Any) -> RecordTypes:

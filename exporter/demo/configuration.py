@@ -63,7 +63,7 @@ sources:
     interval: {EVERY}
     initial_history: 120d
     segments:
-      team: {{field: tags, match: "team:(.+)"}}
+      team: {{from: tags, match: "team:(.+)"}}
     fields:  # nobody steps in on these, and what they do is not looked at
       human_override: {{value: false}}
       rework: {{value: false}}
@@ -76,7 +76,7 @@ sources:
     interval: {EVERY}
     initial_history: 120d
     segments:
-      team: {{field: tags, match: "team:(.+)"}}
+      team: {{from: tags, match: "team:(.+)"}}
     fields:  # nobody steps in on these, and what they do is not looked at
       human_override: {{value: false}}
       rework: {{value: false}}
@@ -90,11 +90,11 @@ sources:
     bots: [triage-bot]
     escalation_queues: [Second line]
     segments:
-      team: {{field: CustomFields.Team}}
+      team: {{from: CustomFields.Team}}
     fields:
-      category: {{field: CustomFields.Topic}}
+      category: {{from: CustomFields.Topic}}
       channel: {{value: email}}
-      csat: {{field: CustomFields.Satisfaction, scale: [1, 5]}}
+      csat: {{from: CustomFields.Satisfaction, scale: [1, 5]}}
       legacy_path: {{value: true}}  # the way before there was a chat bot
 
 <files>

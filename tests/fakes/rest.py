@@ -116,11 +116,13 @@ class CallCentre:
         rows = [*self.calls.values()]
         if self.heeds and asked.get("modified_since") is not None:
             since = self._time(asked["modified_since"])
-            rows = [row for row in rows if row["modified"] is None or row["modified"] >= since]
+            rows = [row for row in rows if row["modified"] >= since]
         if "after" in asked:
             rows = [row for row in rows if row["number"] > self._number(asked["after"], 0, 2**60)]
         if self.newest_first:
-            rows.sort(key=lambda row: (row["modified"] or datetime.min.replace(tzinfo=UTC), row["number"]), reverse=True)
+            rows.sort(
+                key=lambda row: (row["modified"] or datetime.min.replace(tzinfo=UTC), row["number"]), reverse=True
+            )
         return [{name: self._written(each) for name, each in row.items()} for row in rows]
 
     def _written(self, given: Any) -> Any:

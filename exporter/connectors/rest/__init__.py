@@ -16,38 +16,150 @@ Blind    Details that only an answer about a single item has. Changes of items t
 Checked  A fake that pages in each of these ways, and refuses what it does not know.
 """
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from exporter import records
+from exporter.base.strict_yaml import did_you_mean
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.finding import Finding, look
 from exporter.collect.http import Answer, Client
-from exporter.connectors.rest.mapping import reading
-from exporter.connectors.rest.options import Options as Options
-from exporter.connectors.rest.options import Since
-from exporter.connectors.rest.pages import pages
-from exporter.connectors.rest.place import place_of
-from exporter.records import Read
+from exporter.collect.mapping import faults, paths
+from exporter.collect.path import path_fault
+from exporter.connectors.rest.mapping import BY_DEFAULT, reading
+from exporter.connectors.rest.pages import MARK, Faults, Paging, Question, Scalar, filled, pages, sent
+from exporter.connectors.rest.place import NAMED, ById, ByTime, Place, Since, Whole, through
+from exporter.records import Read, RecordName
+from exporter.records.columns import COLUMNS, Rule
+from exporter.records.notation import PLAIN, Decimal, Notation, Thousands, notation_faults, pattern_fault
+from exporter.store.sweep import Sweep
 
 RECORDS = tuple(records.RECORDS.values())
+SECRET = re.compile(r"authorization|cookie|.*(api-?key|token|secret|password).*", re.IGNORECASE)
+NAME_OF_HEADER = re.compile(r"[A-Za-z0-9-]{1,100}")
 LOOKED_BACK = timedelta(days=7)
 UNHEEDED = timedelta(days=1)  # an item older than asked for by more than that shows that nobody heeds the question
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is asked, and what an answer means."""
+
+    record: RecordName
+    endpoint: str = ""  # follows the url
+    parameters: Mapping[str, Scalar | tuple[Scalar, ...]] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None  # None: GET
+    headers: Mapping[str, str] = field(default_factory=dict)
+    items: str | None = None  # where an answer has its items; None: it is the list
+    paging: Paging = field(default_factory=Paging)
+    page_size: Annotated[int, Field(ge=1, le=10_000)] = 100
+    since: Since | None = None
+    absent: Literal["kept", "deleted"] = "kept"
+    columns: Mapping[str, Rule] = field(default_factory=dict)
+    web_url: str = ""
+    time_zone: str | None = None
+    time_format: str | tuple[str, ...] | None = None
+    decimal: Decimal | None = None
+    thousands: Thousands | None = None
+    nulls: tuple[str, ...] | None = None
+
+    @property
+    def notation(self) -> Notation:
+        """How the API writes, where a column does not say."""
+        return PLAIN.over(self)
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Where in an item the columns look."""
+        return frozenset[str]().union(*(paths(rule) for rule in {**BY_DEFAULT, **self.columns}.values()))
+
+    def question(self, since: Scalar) -> Question:
+        """The list that is asked for, from a time or id on."""
+        return Question(
+            endpoint=self.endpoint,
+            params=sent(filled(self.parameters, since)),
+            body=None if self.body is None else filled(self.body, since),
+            headers=self.headers,
+            items=self.items,
+            size=self.page_size,
+        )
+
+    def faults(self) -> Faults:
+        """Mistakes in the options together: (keys that lead to it, message)."""
+        yield from notation_faults(self)
+        if self.endpoint and not re.fullmatch(r"/[^\s?#]*", self.endpoint):
+            yield ("endpoint",), "write what follows the url, like /v2/calls; what follows a ? belongs to parameters"
+        for name, text in self.headers.items():
+            if SECRET.fullmatch(name):
+                yield ("headers", name), "this may be a secret; use api_key_file with header, token_file or auth"
+            elif not NAME_OF_HEADER.fullmatch(name) or not text.isprintable() or not text.isascii():
+                yield ("headers", name), 'this is no header; write it like X-Api-Version: "2026-01-01"'
+        if self.items is not None and (fault := path_fault(self.items)):
+            yield ("items",), fault
+        for keys, message in self.paging.faults():
+            yield ("paging", *keys), message
+        if self.body is not None and self.paging.style in ("link", "url"):
+            yield ("paging", "style"), "links lead to pages that are got without a body; use page, offset or token"
+        yield from self._since_faults()
+        if self.web_url and (not re.fullmatch(r"https?://\S+", self.web_url) or "{id}" not in self.web_url):
+            yield ("web_url",), "write the address of an item, like https://calls.example.com/calls/{id}"
+        for keys, message in self._column_faults():
+            yield ("columns", *keys), message
+
+    def _since_faults(self) -> Faults:
+        marked = MARK in str({**self.parameters, **(self.body or {})})
+        if self.since is None:
+            if marked:
+                yield (), f"{MARK} is used but since is missing; add since: {{ column: updated_at }}"
+            return
+        column, newest_first = self.since.column, self.since.order == "newest_first"
+        columns = COLUMNS[records.RECORDS[self.record]]
+        known = ["id", *(name for name, each in columns.items() if each.kind == "instant")]
+        if column not in known:
+            yield ("since", "column"), f"this is neither id nor a time of the record; known: {', '.join(known)}"
+        elif column != "id" and column not in self.columns:
+            yield ("since", "column"), f"columns does not read it; add columns: {{ {column}: {{ from: ... }} }}"
+        if marked == newest_first:
+            both = f"{MARK} is sent already; leave order out" if marked else ""
+            none = f'nothing is asked with it; write "{MARK}" in parameters or body, or set order: newest_first'
+            yield ("since",), both or none
+        if self.since.format not in NAMED and (fault := pattern_fault(self.since.format)):
+            yield ("since", "format"), f"{fault}; or {' or '.join(NAMED)}"
+        if self.absent == "deleted":
+            yield (
+                ("absent",),
+                "with since a poll sees only what is new, so it cannot tell what is deleted; leave it out",
+            )
+
+    def _column_faults(self) -> Faults:
+        known = {name: column for name, column in COLUMNS[records.RECORDS[self.record]].items() if name != "source"}
+        for name, rule in self.columns.items():
+            if name not in known:
+                yield (name,), f"{self.record} has no column {name!r}; {did_you_mean(name, list(known))}"
+                continue
+            for keys, message in faults(rule, known[name]):
+                yield (name, *keys), message
+
+
 async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[Page]:
-    place, read = place_of(client, options, cursor), reading(options)
-    async with aclosing(pages(client, options.paging, options.question(place.since))) as answers:
-        async for answer in answers:
-            reads = await client.mapped(answer.items, read)
-            place.saw(reads)
-            # The cursor stays put until every page is stored: dying half-way reads again, never skips.
-            yield Page(reads, cursor, sweep=place.listed(answer.items, read))
-            if place.passed(answer, reads):
-                break
-    place.check()
-    yield Page([], place.to_cursor(), sweep=place.ended())
+    place = place_of(client, options, cursor)
+    answers = pages(client, options.paging, options.question(place.since))
+    async for page in through(client, answers, place, reading(options), cursor):
+        yield page
+
+
+def place_of(client: Client, options: Options, cursor: Cursor) -> Place:
+    """Where a poll begins."""
+    since, of = options.since, {records.RECORDS[options.record]: None}
+    if since is None:
+        return Whole(Sweep(of=of, begun=client.at) if options.absent == "deleted" else None)
+    return ByTime(client, since, options.notation, cursor) if since.by_time else ById(since, cursor)
 
 
 async def check(client: Client, options: Options) -> list[Finding]:

@@ -1,8 +1,10 @@
 """The pages of a list, in whichever way its API cuts it."""
 
+import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -11,10 +13,11 @@ from exporter.collect import paging
 from exporter.collect.answer import Place
 from exporter.collect.http import Answer, Client, Gone, NotUnderstood
 from exporter.collect.path import path, path_fault
-from exporter.connectors.rest.mapping import advice
 from exporter.records import Json
 from exporter.records.unreadable import Unreadable
 
+MARK = "{since}"
+Scalar = str | int | float | bool
 Style = Literal["none", "page", "offset", "token", "link", "url"]
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "none": (),
@@ -34,6 +37,10 @@ USED: Mapping[str, tuple[str, ...]] = {
     "url": ("next", "size_parameter"),
 }
 """Style -> keys that it uses."""
+DEEPEST = 3  # levels in which lists are looked for, to name them
+MOST_NAMED = 8
+NAME = re.compile(r"[A-Za-z_@$][\w.@$-]{0,39}")  # of a field, as it may be shown
+
 Faults = Iterator[tuple[tuple[str, ...], str]]
 
 
@@ -156,7 +163,7 @@ def items_of(text: str | None) -> Callable[[Answer], Json]:
         if isinstance(found, list):
             return found
         owner = parent(answer) if parent and found is None else None
-        if isinstance(owner, dict) and name in owner:
+        if answer.body is None or (isinstance(owner, dict) and name in owner):
             return []  # many APIs write an empty list as null
         where = f"no list at items: {text}" if text is not None else "no list"
         raise NotUnderstood(f"{answer.where}: the answer is {where}; {advice(answer.body, text or '')}")
@@ -167,3 +174,48 @@ def items_of(text: str | None) -> Callable[[Answer], Json]:
 def plain(text: str) -> bool:
     """Whether an expression is only a path of names."""
     return all(part.isidentifier() for part in text.split("."))
+
+
+def lists(body: Json, before: str = "", depth: int = DEEPEST) -> Iterator[tuple[str, int]]:
+    """(path, length) of each list in an answer, the outermost first."""
+    if not isinstance(body, dict) or not depth:
+        return
+    for name, each in body.items():
+        if isinstance(each, list) and NAME.fullmatch(name):
+            yield before + spelled(name), len(each)
+    for name, each in body.items():
+        if NAME.fullmatch(name):
+            yield from lists(each, f"{before}{spelled(name)}.", depth - 1)
+
+
+def spelled(name: str) -> str:
+    """A name of a field as JMESPath wants it."""
+    return name if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) else f'"{name}"'
+
+
+def advice(body: Json, wanted: str) -> str:
+    """Which list of an answer may be meant, where there is none at the path that the config names."""
+    if isinstance(body, list):
+        return "the answer is itself the list; leave items out"
+    there = dict(lists(body))
+    if there:
+        near = get_close_matches(wanted, there, n=1, cutoff=0.6)
+        names = list(dict.fromkeys([*near, *there]))[:MOST_NAMED]
+        return f"set items to one of its lists: {', '.join(f'{name} ({there[name]:,})' for name in names)}"
+    fields = [name for name in body if NAME.fullmatch(name)][:MOST_NAMED] if isinstance(body, dict) else []
+    return f"there is no list in the answer, only {', '.join(fields) or 'a value'}; check url and endpoint"
+
+
+def filled(given: Json, since: Scalar) -> Any:
+    """Parameters or a body with `{since}` filled in; where it is all of a text, it keeps its type."""
+    if isinstance(given, str):
+        return since if given == MARK else given.replace(MARK, str(since))
+    if isinstance(given, Mapping):
+        return {name: filled(each, since) for name, each in given.items()}
+    return [filled(each, since) for each in given] if isinstance(given, list | tuple) else given
+
+
+def sent(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Parameters as they stand in an address: true and false are words there."""
+    word: Callable[[Any], Any] = lambda each: str(each).lower() if isinstance(each, bool) else each  # noqa: E731
+    return {name: [word(one) for one in each] if isinstance(each, list) else word(each) for name, each in given.items()}

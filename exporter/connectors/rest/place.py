@@ -1,19 +1,64 @@
 """Where a poll goes on: at a time, at an id, or nowhere, because the whole list is read."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, Protocol
 
-from exporter import records
+from pydantic import BeforeValidator, Field
+
+from exporter.base import duration
 from exporter.collect.changes import Changes
-from exporter.collect.contract import Cursor
+from exporter.collect.contract import Cursor, Page
 from exporter.collect.http import Answer, Client, NotUnderstood
 from exporter.collect.recent import Recent
 from exporter.connectors.rest.mapping import Reading, stamp
-from exporter.connectors.rest.options import Options, Since
 from exporter.records import Json, Read
+from exporter.records.notation import Notation
 from exporter.records.unreadable import attempt
 from exporter.store.sweep import Sweep
+
+ISO = "iso"
+NAMED = (ISO, "epoch_s", "epoch_ms")
+"""Formats of `{since}` that are no patterns."""
+HOUR = timedelta(hours=1)
+Length = Annotated[
+    int,
+    BeforeValidator(
+        lambda given: duration.seconds(given if isinstance(given, str) else ""),
+        json_schema_input_type=Annotated[str, Field(pattern=duration.PATTERN)],
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Since:
+    """How a list is asked for what is new: `{since}` in the question becomes that of the last poll."""
+
+    column: str = "updated_at"  # a time of the record, or id
+    format: str = ISO
+    overlap: Length = 600  # seconds
+    overlap_ids: Annotated[int, Field(ge=1, le=100_000)] = 200
+    order: Literal["any", "newest_first"] = "any"
+
+    @property
+    def by_time(self) -> bool:
+        """Whether it is a time; else it is the id."""
+        return self.column != "id"
+
+    def written(self, moment: datetime, notation: Notation) -> str | int:
+        """A time as the API wants it, never a later one."""
+        if self.format in NAMED[1:]:
+            return int(moment.timestamp() * (1000 if self.format == "epoch_ms" else 1))
+        if self.format == ISO:
+            return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        zone = notation.time_zone or UTC
+        local = moment.astimezone(zone)
+        # Of an hour that a night in autumn has twice, the platform may mean the second.
+        if local.utcoffset() != local.replace(fold=1).utcoffset():
+            local = (moment - HOUR).astimezone(zone)
+        return local.strftime(self.format)
 
 
 class Place(Protocol):
@@ -29,20 +74,12 @@ class Place(Protocol):
     def ended(self) -> Sweep | None: ...
 
 
-def place_of(client: Client, options: Options, cursor: Cursor) -> Place:
-    """The place at which a poll begins."""
-    if options.since is None:
-        return Whole(client, options)
-    return ByTime(client, options, cursor) if options.since.by_time else ById(options.since, cursor)
-
-
 class Whole:
     """All of the list, at every poll."""
 
-    def __init__(self, client: Client, options: Options) -> None:
-        of = {records.RECORDS[options.record]: None}
+    def __init__(self, sweep: Sweep | None = None) -> None:
         self.since: str | int = ""
-        self.sweep = Sweep(of=of, begun=client.at) if options.absent == "deleted" else None
+        self.sweep = sweep  # where what is absent counts as deleted
 
     def saw(self, reads: Sequence[Read]) -> None: ...
 
@@ -82,11 +119,10 @@ class InPart:
 class ByTime(InPart):
     """From a time on."""
 
-    def __init__(self, client: Client, options: Options, cursor: Cursor) -> None:
-        since = options.since or Since()
+    def __init__(self, client: Client, since: Since, notation: Notation, cursor: Cursor) -> None:
         self.column, self.newest_first = since.column, since.order == "newest_first"
         self.changes = Changes(client, cursor, timedelta(seconds=since.overlap))
-        self.since = since.written(self.changes.since, options.notation)
+        self.since = since.written(self.changes.since, notation)
         self.oldest: datetime | None = None
 
     def saw(self, reads: Sequence[Read]) -> None:
@@ -150,3 +186,19 @@ def number(read: Read) -> int:
     if not read.record.id.isdecimal():
         raise NotUnderstood("since.column is id, but the ids are no numbers; name a time of the record instead")
     return int(read.record.id)
+
+
+async def through(
+    client: Client, answers: AsyncGenerator[Answer], place: Place, read: Reading, cursor: Cursor
+) -> AsyncIterator[Page]:
+    """The pages of one poll."""
+    async with aclosing(answers):
+        async for answer in answers:
+            reads = await client.mapped(answer.items, read)
+            place.saw(reads)
+            # The cursor stays put until every page is stored: dying half-way reads again, never skips.
+            yield Page(reads, cursor, sweep=place.listed(answer.items, read))
+            if place.passed(answer, reads):
+                break
+    place.check()
+    yield Page([], place.to_cursor(), sweep=place.ended())

@@ -7,8 +7,8 @@ from typing import Any
 
 from exporter.collect.http import Auth
 from exporter.connectors.rest import Options
-from exporter.connectors.rest.options import Since
 from exporter.connectors.rest.pages import Paging
+from exporter.connectors.rest.place import Since
 from exporter.records.columns import Rule
 from tests.connectors.world import AT, World
 from tests.fakes.rest import CallCentre
