@@ -17,6 +17,9 @@ from exporter.records.labels import LABELS
 from exporter.records.unreadable import attempt
 from tests import deadline
 
+ONE_PLACE = "give one of from (a path in the platform's item), query (a JMESPath expression) and value (a constant)"
+TWICE = "from and field are both given, and mean the same; keep one"
+
 
 def person(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:16]
@@ -330,7 +333,7 @@ def test_no_item_stops_a_poll(item: Json, column: str, path: str, match: str | N
         (
             "team",
             Rule(from_="a", field="b"),
-            [(("from",), "from and field are both given, and mean the same; keep one")],
+            [(("from",), TWICE)],
         ),
         ("team", Rule(field="a."), [(("field",), "part of this path is empty; write it like CustomFields.Team")]),
         ("team", Rule(field="a", scale=(1, 5)), [(("scale",), "team is not a number")]),
