@@ -26,7 +26,7 @@ from exporter.explain.summary import rows
 from exporter.explain.wording import notes
 from exporter.publish.cardinality import Limits
 from exporter.publish.families import series
-from exporter.records import RECORDS, Change, Cost, Record, Request
+from exporter.records import RECORDS, Booking, Change, Cost, Record, Request
 from exporter.server.view import cards
 from exporter.store import Store
 from exporter.store.status import SourceStatus
@@ -35,6 +35,7 @@ from tests import test_evaluate
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 FEEDS = [SourceStatus(source=name, records=frozenset({"request", "cost", "change"})) for name in ("desk", "chat")]
+FEEDS.append(SourceStatus(source="cal", records=frozenset({"booking"})))
 
 
 def plan(min_coverage: float = 0.5, **own: float) -> Plan:
@@ -181,6 +182,20 @@ def test_a_field_for_which_another_stands_in_is_told_and_withdraws_nothing(tmp_p
     assert covered(found, "first_commit_at") == {"desk": (0, 3)}
     assert covered(found, "begin") == {"desk": (3, 3)}
     assert "lead_time_seconds" not in found.absent
+
+
+def test_where_nobody_marks_who_came_there_is_no_rate_and_the_share_of_marks_is_published(tmp_path: Path) -> None:
+    past: dict[str, Any] = {"starts_at": AT - 9 * HOUR, "attendance_due_at": AT - HOUR}
+    unmarked: list[Record] = [
+        Booking(id=str(i), outcome="attended", attendance_marked=False, **past) for i in range(19)
+    ]
+    mark = Booking(id="m", outcome="no_show", attendance_marked=True, **{**past, "starts_at": AT - 10 * HOUR})
+    nobody, somebody = counted(tmp_path, {"cal": unmarked}), counted(tmp_path, {"cal": [*unmarked, mark]})
+
+    assert nobody.absent["no_show_ratio"] == nobody.absent["attendance_ratio"] == "field_missing"
+    assert covered(nobody, "attendance_mark") == {"cal": (0, 19)}
+    assert {"no_show_ratio", "attendance_ratio"}.isdisjoint(somebody.absent)
+    assert covered(somebody, "attendance_mark") == {"cal": (1, 20)}
 
 
 def test_where_there_is_nothing_that_should_have_a_field_nothing_is_said_of_it(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ SECONDS = 60.0
 TOLERATED_OFFSET = 60.0
 HISTORY = timedelta(days=30)
 PLUMBING = {"id", "source", "url"}
+AHEAD = ("starts_at", "ends_at", "attendance_due_at")  # times of a booking that may well lie ahead
 
 
 @dataclass
@@ -58,7 +59,7 @@ class Probe:
         self.records[name] += 1
         values = {f.name: getattr(record, f.name) for f in fields(record)}
         self.filled.setdefault(name, Counter()).update(key for key, value in values.items() if value not in (None, ()))
-        moments = [v for key, v in values.items() if isinstance(v, datetime) and key not in ("starts_at", "ends_at")]
+        moments = [v for key, v in values.items() if isinstance(v, datetime) and key not in AHEAD]
         self.future += any(moment > at + timedelta(minutes=5) for moment in moments)
         past = [moment for moment in moments if moment <= at]
         self.newest = max([*past, *([self.newest] if self.newest else [])], default=None)

@@ -3,6 +3,7 @@
 from exporter.collect.contract import Connector
 from exporter.connectors import (
     awx,
+    calcom,
     files,
     github,
     jira,
@@ -18,6 +19,7 @@ from exporter.connectors import (
 
 CONNECTORS: dict[str, Connector] = {
     "awx": awx,
+    "calcom": calcom,
     "files": files,
     "github": github,
     "jira": jira,

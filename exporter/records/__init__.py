@@ -223,6 +223,8 @@ class Booking(Record):
     cancelled_at: datetime | None = None
     outcome: BookingOutcome | None = field(default=None, metadata=VITAL)
     cancelled_by: CancelledBy | None = None
+    attendance_marked: bool | None = None  # False: it could have been marked, and "attended" is presumed
+    attendance_due_at: datetime | None = None  # from when on it counts that nobody marked it
     channel: str | None = None
     meeting_type: str | None = None
     host: str | None = field(default=None, metadata=PERSON)
