@@ -1,6 +1,6 @@
 """A platform being polled as the poller would, with the trouble that a test asks for in between."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -113,8 +113,9 @@ def ids(source: Source) -> set[str]:
     return {key for _, key in source.records}
 
 
-def instants(record: Record) -> list[datetime]:
-    return [value for each in fields(record) if isinstance(value := getattr(record, each.name), datetime)]
+def instants(record: Record, but: Collection[str] = ()) -> list[datetime]:
+    names = [each.name for each in fields(record) if each.name not in but]
+    return [value for name in names if isinstance(value := getattr(record, name), datetime)]
 
 
 def without(records: Mapping[Key, Record], spoiled: str) -> dict[Key, Record]:

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 from exporter.records import Booking, BookingOutcome, CancelledBy, Json, Read, instant
 from exporter.records.unreadable import Words, value
@@ -46,6 +45,7 @@ def booking(context: Context, item: Json, attendees: Json, key: str) -> Booking:
     ends_at = value("ends_at", instant, item["end"])
     due_at = ends_at + context.attended_after if ends_at else None
     outcome, marked = attendance(context, item, attendees, ends_at, due_at)
+    by = value("cancelled_by", lambda item: canceller(item, attendees), item)
     event, host = item.get("eventType") or {}, (item.get("hosts") or [{}])[0].get("email")
     return Booking(
         id=key,
@@ -56,7 +56,7 @@ def booking(context: Context, item: Json, attendees: Json, key: str) -> Booking:
         starts_at=value("starts_at", instant, item["start"]),
         ends_at=ends_at,
         outcome=outcome,
-        cancelled_by=value("cancelled_by", partial(canceller, attendees), item) if outcome == "cancelled" else None,
+        cancelled_by=by if outcome == "cancelled" else None,
         attendance_marked=marked,
         attendance_due_at=due_at,
         channel=value("channel", place, item.get("location")),
@@ -88,7 +88,7 @@ def is_moved(context: Context, item: Json) -> bool:
     return bool(item["status"] == "cancelled" and (item.get("rescheduledToUid") or item["uid"] in context.moved))
 
 
-def canceller(attendees: Json, item: Json) -> CancelledBy | None:
+def canceller(item: Json, attendees: Json) -> CancelledBy | None:
     """Who cancelled it; None where that is somebody else, such as an administrator, or is not known."""
     if item["status"] == "rejected":
         return "host"

@@ -47,8 +47,7 @@ class Calendar:
         self.cal.bookings[str(number)] = self.cal.bookings.pop(uid) | {"uid": str(number)}
 
     def truth(self, what: str, records: Sequence[Booking], **others: Any) -> Truth:
-        secret = ("api_key", self.cal.token)
-        return Truth(what=what, app=self.cal.app(), secret=secret, records=records, **others)
+        return Truth(what=what, app=self.cal.app(), secret=("api_key", self.cal.token), records=records, **others)
 
 
 def booking(number: int, starts_at: datetime | None = None, **columns: Any) -> Booking:
