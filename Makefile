@@ -92,7 +92,7 @@ test: $(VENV)/test
 
 test-real: $(VENV)/test
 	@.ci/packages $(TEST_PACKAGES)
-	OUTCOME_TEST_REAL_N8N=1 $(BIN)/pytest -q -rs -m real
+	OUTCOME_TEST_REAL_N8N=1 OUTCOME_TEST_REAL_AIRFLOW2=1 $(BIN)/pytest -q -rs -m real
 
 bench: $(VENV)/test
 	$(BIN)/python -m tests.bench.evaluation

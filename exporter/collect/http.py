@@ -265,9 +265,14 @@ class Client(ItemReader):
         credential = self._account.credential
         auth = await credential.header(self._token, self.now)
         answer = await self._paced(question, auth)
-        if answer.status == 401 and (again := await credential.another(auth, self._token, self.now)):
+        if self._refused(answer) and (again := await credential.another(auth, self._token, self.now)):
             answer = await self._paced(question, again)
         return answer
+
+    def _refused(self, answer: Answer) -> bool:
+        """Whether it is the credential that is refused, by its status or in the words of the platform."""
+        fault = None if answer.status in WELL else self._dialect.judge(answer)
+        return answer.status == 401 or (isinstance(fault, AuthFailed) and not isinstance(fault, Forbidden))
 
     async def _paced(self, question: HttpRequest, auth: Auth) -> Answer:
         """One request when the account's budgets let it go, and what comes back, whatever it means."""

@@ -2,6 +2,7 @@
 
 from exporter.collect.contract import Connector
 from exporter.connectors import (
+    airflow,
     awx,
     calcom,
     files,
@@ -18,6 +19,7 @@ from exporter.connectors import (
 )
 
 CONNECTORS: dict[str, Connector] = {
+    "airflow": airflow,
     "awx": awx,
     "calcom": calcom,
     "files": files,
