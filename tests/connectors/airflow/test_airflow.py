@@ -87,7 +87,8 @@ async def test_a_run_that_is_cleared_opens_again_under_its_id_and_its_failure_is
         lambda: fake.start(run, AT - 39 * MINUTE),
         lambda: fake.end(run, AT - 38 * MINUTE, "failed"),
         lambda: fake.clear(run, AT - 30 * MINUTE),
-        lambda: (fake.start(run, AT - 29 * MINUTE), fake.end(run, AT - 28 * MINUTE)),
+        lambda: fake.start(run, AT - 29 * MINUTE),
+        lambda: fake.end(run, AT - 28 * MINUTE),
     ):
         step()
         await poller.poll()
@@ -99,6 +100,7 @@ async def test_a_run_that_is_cleared_opens_again_under_its_id_and_its_failure_is
         [(1, "failed"), (2, "running")],
         [(1, "failed"), (2, "failed")],
         [(1, "failed"), (2, "failed"), (3, "waiting")],
+        [(1, "failed"), (2, "failed"), (3, "running")],
         [(1, "failed"), (2, "failed"), (3, "succeeded")],
     ]
 
