@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ async def test_a_run_that_is_cleared_opens_again_under_its_id_and_its_failure_is
     fake = one_dag(release)
     run = fake.execute("sync", AT - 50 * MINUTE, "failed")
     poller, seen = Poller(fake), list[Any]()
-    for step in (
+    steps: tuple[Callable[[], None], ...] = (
         lambda: None,
         lambda: fake.clear(run, AT - 40 * MINUTE),
         lambda: fake.start(run, AT - 39 * MINUTE),
@@ -89,7 +90,8 @@ async def test_a_run_that_is_cleared_opens_again_under_its_id_and_its_failure_is
         lambda: fake.clear(run, AT - 30 * MINUTE),
         lambda: fake.start(run, AT - 29 * MINUTE),
         lambda: fake.end(run, AT - 28 * MINUTE),
-    ):
+    )
+    for step in steps:
         step()
         await poller.poll()
         seen.append(poller.tries(run))
