@@ -31,7 +31,7 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
     "jira.mapping": {
         "table = Words(\"severity\", lowered(SEVERITY, options.severities)) | 'severity' is 'pondering'": NAMED,
     },
-    "pagerduty": {
+    "pagerduty.account": {
         'REFERENCE = {"id", "summary"}  # what is sent anyway | without \'id\'': LESS,
         'REFERENCE = {"id", "summary"}  # what is sent anyway | without \'summary\'': LESS,
     },

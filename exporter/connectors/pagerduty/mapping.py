@@ -21,7 +21,7 @@ from exporter.records import (
     RequestOutcome,
     instant,
 )
-from exporter.records.unreadable import ITEM, Words, value
+from exporter.records.unreadable import ITEM, Unreadable, Words, value
 
 RESOLVED = Words(ITEM, {"triggered": False, "acknowledged": False, "resolved": True})
 """Statuses. One that is not known is reported, and open: only what is resolved has ended."""
@@ -105,18 +105,18 @@ class Entry(NamedTuple):
 
 
 def entry(raw: Json) -> Entry:
-    """An entry of the log; ValueError where nobody knows when it was, or of which incident."""
-    at, agent = instant(raw["created_at"]), raw.get("agent") or {}
-    if at is None:
-        raise ValueError("it has no time")
+    """An entry of the log; an error where nobody knows when it was, or of which incident."""
+    at, agent, ids = instant(raw["created_at"]), raw.get("agent") or {}, (raw["id"], raw["incident"]["id"])
+    if at is None or not all(isinstance(each, str) for each in ids):
+        raise Unreadable("wrong_shape", "has no time or no id")
     kind = value("log_entries", KINDS.__getitem__, raw["type"])
     return Entry(
-        id=raw["id"],
-        incident=raw["incident"]["id"],
+        id=ids[0],
+        incident=ids[1],
         kind=kind,
         at=at,
         role=value("log_entries", ROLES.__getitem__, agent["type"]) if agent else None,
-        who=tuple(each for each in (agent.get("id"), agent.get("summary")) if each),
+        who=tuple(each for each in (agent.get("id"), agent.get("summary")) if isinstance(each, str) and each),
         channel=(raw.get("channel") or {}).get("type"),
     )
 

@@ -237,6 +237,18 @@ async def test_what_the_log_does_not_tell_of_open_incidents_is_found_within_the_
     assert after == ("sev1", NOON + MINUTE, False)
 
 
+async def test_what_is_open_for_long_is_followed_also_where_so_little_happens_that_all_is_read_again() -> None:
+    fake = PagerDuty()
+    old = fake.trigger("Certificate expires", NOON - 160 * DAY)
+    ended(fake, NOON - 100 * DAY)
+    poller = Poller(fake, NOON - 400 * DAY)
+    await poller.poll(NOON)
+    fake.acknowledge(old, NOON + MINUTE)
+    await poller.poll(NOON + 2 * MINUTE)
+
+    assert poller.incident(old).acknowledged_at == NOON + MINUTE
+
+
 async def test_a_status_that_nobody_knows_is_open_and_is_looked_at_every_hour_until_it_is_resolved() -> None:
     fake = PagerDuty()
     key = fake.trigger("Disk full", NOON - DAY)
@@ -304,7 +316,7 @@ async def test_custom_fields_take_a_request_per_incident_and_are_asked_for_again
     assert asked["/incidents/ID"] == 5
     assert owed == {keys[0]}
     assert {key for _, key in poller.records} == {*keys}
-    assert again["/incidents/ID"] >= 1
+    assert again["/incidents/ID"] < 5
     assert poller.cursor["owed"] == {}
 
 
@@ -367,6 +379,15 @@ async def test_a_check_names_what_the_credential_needs_and_priorities_that_have_
         "add to `severities` what these mean: Really Bad",
         True,
     )
+
+
+async def test_a_check_sees_where_the_overview_of_the_log_lacks_what_matters() -> None:
+    fake = account()
+    ended(fake, AT - HOUR)
+    fake.quiet |= {"acknowledge_log_entry", "snooze_log_entry"}
+    wrong = [each.text for each in await looked(fake) if each.wrong]
+
+    assert [text.partition(";")[0] for text in wrong] == ["the overview of the log lacks acknowledge_log_entry"]
 
 
 def published() -> Any:

@@ -565,7 +565,7 @@ def what_cannot_be_read() -> Truth:
         incident(7, recurrence_key=None),
     ]
     left_out += [f"opened_at: {NO_TIME}", "item: 'created_at' is missing"]
-    left_out += [f"log_entries: {NO_TIME}", "log_entries: cannot be read (ValueError)", f"log_entries: {shape}"]
+    left_out += [f"log_entries: {NO_TIME}", "log_entries: has no time or no id", f"log_entries: {shape}"]
 
     def incidents(body: Row) -> None:
         for row in body["incidents"][7:8]:
