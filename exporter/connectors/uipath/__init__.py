@@ -36,7 +36,7 @@ from exporter.collect.budget import Budget
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.finding import Finding, look
 from exporter.collect.http import Answer, Client, Forbidden, SourceError
-from exporter.connectors.uipath.inventory import Inventory, is_chosen, listed
+from exporter.connectors.uipath.inventory import FOLDERS, Inventory, is_chosen, listed
 from exporter.connectors.uipath.mapping import Folder, Jobs, job, process, queue, queue_item
 from exporter.connectors.uipath.rows import ITEMS, JOBS, List, changed, of_folder
 from exporter.records import Json, Run, Workflow
@@ -154,7 +154,7 @@ async def check(client: Client, options: Options) -> list[Finding]:
         ("ProcessSchedules", "OR.Jobs.Read, and View on Triggers"),
     )
     needs = "the scope OR.Folders.Read, and a tenant role with View on Folders"
-    folders, findings = await look("folders", listed(client, "/odata/Folders", None), needs=needs)
+    folders, findings = await look("folders", listed(client, "/odata/Folders", None, FOLDERS), needs=needs)
     if folders is None:
         return findings
     chosen = [each for each in folders if is_chosen(each, options.folders)]

@@ -1,12 +1,14 @@
 """UiPath: its folders, with the queues, processes and triggers in them, and which processes work on queue items."""
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
-from exporter.collect.http import Client, Forbidden, NotUnderstood
+from exporter.collect.http import Client, Forbidden
 from exporter.connectors.uipath.mapping import Folder
 from exporter.connectors.uipath.rows import of_folder, pages
 from exporter.records import Json
@@ -16,24 +18,14 @@ PRIVATE = ("Personal", "DebugSolution")
 """Types of folders that people have for themselves."""
 FEW = 10  # items of a queue that are asked which jobs worked on them
 AT_ONCE = 50  # keys in one question
+NAMED = ("Id", "Key", "Name", "Description", "Tags")
 LISTS = {  # what is listed, where, and what is remembered of it
-    "queues": ("/odata/QueueDefinitions", ("Id", "Key", "Name", "Description", "ReleaseId", "Tags")),
-    "processes": (
-        "/odata/Releases",
-        (
-            "Id",
-            "Key",
-            "Name",
-            "Description",
-            "ProcessKey",
-            "ProcessVersion",
-            "ProcessType",
-            "Tags",
-            "LastModificationTime",
-        ),
-    ),
+    "queues": ("/odata/QueueDefinitions", (*NAMED, "ReleaseId")),
+    "processes": ("/odata/Releases", (*NAMED, "ProcessKey", "ProcessVersion", "ProcessType", "LastModificationTime")),
     "triggers": ("/odata/ProcessSchedules", ("Id", "Enabled", "ReleaseId", "QueueDefinitionId")),
 }
+FOLDERS = ("Id", "FullyQualifiedName", "DisplayName", "Description", "FolderType")
+GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 class Inventory:
@@ -59,7 +51,7 @@ class Inventory:
         self.folders = [self._folder(about, working.get(str(about["Id"]), ())) for about in self.found]
 
     async def _all(self) -> list[Json]:
-        found = await listed(self.client, "/odata/Folders", None)
+        found = await listed(self.client, "/odata/Folders", None, FOLDERS)
         chosen = [each for each in found if is_chosen(each, self.patterns)]
         if not chosen:
             raise Forbidden(
@@ -70,12 +62,10 @@ class Inventory:
 
     async def _described(self, folder: Json) -> Json:
         """A folder with what is in it; what may not be read is empty, and named."""
-        about = {name: folder.get(name) for name in ("Id", "Key", "DisplayName", "FullyQualifiedName", "Description")}
-        refused = dict[str, str]()
+        about, refused = dict(folder), dict[str, str]()
         for what, (path, names) in LISTS.items():
             try:
-                rows = await listed(self.client, path, folder["Id"])
-                about[what] = [{name: row.get(name) for name in names} for row in rows]
+                about[what] = await listed(self.client, path, folder["Id"], names)
             except Forbidden as error:
                 about[what], refused[what] = [], str(error)
         return about | {"refused": refused}
@@ -83,7 +73,7 @@ class Inventory:
     async def _working(self) -> dict[str, list[str]]:
         """By folder, the names of processes that worked on items of queues that name no process."""
         named = {each["QueueDefinitionId"] for about in self.found for each in about["triggers"]}
-        queues = {each["Id"]: (each, about["Id"]) for about in self.found for each in about["queues"]}
+        queues = {each["Id"]: (each, about["Id"]) for about in reversed(self.found) for each in about["queues"]}
         # Who did once is not forgotten: what its jobs are must not change from day to day.
         before: Mapping[str, Sequence[str]] = (self.client.memory["workers"] or {}).get("value", {})
         keys, working = set[str](), {key: set(names) for key, names in before.items()}
@@ -106,7 +96,8 @@ class Inventory:
         }
         with suppress(Forbidden):  # that is told of where all of its items are read
             answer = await self.client.ask("/odata/QueueItems", params, headers=of_folder(folder))
-            return {str(row["ExecutorJobKey"]) for row in answer.listed("value") if row.get("ExecutorJobKey")}
+            keys = [row.get("ExecutorJobKey") for row in answer.listed("value") if isinstance(row, dict)]
+            return {key for key in keys if isinstance(key, str) and GUID.fullmatch(key)}
         return set()
 
     async def _processes(self, folder: int, keys: Sequence[str]) -> set[str]:
@@ -114,7 +105,7 @@ class Inventory:
         where = " or ".join(f"Key eq {key}" for key in keys)
         with suppress(Forbidden):
             found = [row async for page in pages(self.client, "/odata/Jobs", folder, where) for row in page.items]
-            return {str(row["ReleaseName"]) for row in found}
+            return {str(row.get("ReleaseName")) for row in found if isinstance(row, dict)}
         return set()
 
     def _folder(self, about: Json, working: Sequence[str]) -> Folder:
@@ -133,17 +124,28 @@ class Inventory:
             elsewhere={each["Id"] for each in about["queues"] if homes[each["Id"]] != about["Id"]},
             processes={each["Name"]: each for each in about["processes"]},
             workers=names | set(working),
-            triggers=None if any("triggers" in folder["refused"] for folder in self.found) else triggers,
+            triggers=None if "triggers" in about["refused"] else triggers,
             **self.settings,
         )
 
 
-async def listed(client: Client, path: str, folder: int | None) -> list[Json]:
-    """All rows of a list."""
-    found = [row async for page in pages(client, path, folder) for row in page.items]
-    if not all(isinstance(row, dict) and "Id" in row for row in found):
-        raise NotUnderstood(f"{path}: there are rows without an Id; is this the address of an Orchestrator?")
-    return found
+async def listed(client: Client, path: str, folder: int | None, names: Sequence[str]) -> list[Json]:
+    """All rows of a list, and of each what is remembered."""
+    rows = [row async for page in pages(client, path, folder) for row in page.items]
+    found = [client.learnt("workflow", partial(kept, names), row) for row in rows]
+    return [row for row in found if row is not None]
+
+
+def kept(names: Sequence[str], row: Json) -> Json:
+    """What is remembered of a row; TypeError where it cannot be told from others."""
+    about = {name: row.get(name) for name in names}
+    ids = [about[name] for name in ("ReleaseId", "QueueDefinitionId") if about.get(name) is not None]
+    texts = [about[name] for name in ("Name", "FullyQualifiedName") if name in names]
+    if not all(isinstance(each, int) for each in (about["Id"], *ids)) or not all(
+        isinstance(each, str) for each in texts
+    ):
+        raise TypeError
+    return about
 
 
 def is_chosen(folder: Json, patterns: Sequence[str]) -> bool:

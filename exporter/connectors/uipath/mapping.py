@@ -69,7 +69,7 @@ class Folder:
     def knows(self, rows: Sequence[Json]) -> bool:
         """Whether all queues are known that items are of."""
         ids = [row.get("QueueDefinitionId") for row in rows if isinstance(row, dict)]
-        return all(each in self.queues or each in self.elsewhere for each in ids)
+        return all(each in self.queues or each in self.elsewhere for each in ids if isinstance(each, int))
 
     def link(self, page: str) -> str:
         """Where people open a page of this folder."""

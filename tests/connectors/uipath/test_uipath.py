@@ -292,6 +292,30 @@ async def test_what_a_role_does_not_cover_is_named_and_the_rest_is_read() -> Non
     assert [each.split()[1] for each in about(asked, "QueueItems")] == ["2", "2"]  # who works on its items, and those
 
 
+async def test_items_that_may_not_be_read_tell_nobody_who_works_on_them() -> None:
+    fake = tenant()
+    fake.refused = {(1, "QueueItems"), (1, "ProcessSchedules")}
+    async with polled(fake) as source:
+        await source.poll()
+    enabled = {key: getattr(record, "enabled", 0) for (kind, key), record in source.records.items() if kind is Workflow}
+
+    assert source.lacking.keys() == {"Finance, queue items", "Finance, triggers"}
+    assert enabled == {"queue-3": None, "process-4": None, "process-5": None, "process-7": True}
+
+
+async def test_more_shared_queues_than_a_question_can_leave_out_are_read_once() -> None:
+    fake = UiPath()
+    finance, sales = fake.folder("Finance"), fake.folder("Sales")
+    process = fake.process("Invoice_Bot", finance)
+    queues = [fake.queue(f"Queue {number}", finance, sales, ReleaseId=process) for number in range(55)]
+    items = [fake.work(queue, AT - HOUR) for queue in queues]
+    async with polled(fake) as source:
+        asked = await source.poll()
+
+    assert about(asked, "QueueItems")[-1].count(" ne ") == 50
+    assert {source.item(item).workflow for item in items} == {f"Finance/Queue {number}" for number in range(55)}
+
+
 async def test_an_application_that_may_read_nothing_is_refused() -> None:
     fake = tenant()
     fake.refused = {(folder, name) for folder in (1, 2) for name in ("QueueItems", "Jobs", "QueueDefinitions")}

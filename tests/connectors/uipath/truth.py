@@ -121,6 +121,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield other_folders()
     yield what_the_config_sees()
     yield what_cannot_be_read()
+    yield inventory_that_cannot_be_read()
     yield what_may_not_be_read()
 
 
@@ -422,6 +423,27 @@ def what_cannot_be_read() -> Truth:
 
     assert given.app
     for path in ("/QueueItems", "/Jobs"):
+        rewritten(given.app, path, spoil)
+    return given
+
+
+def inventory_that_cannot_be_read() -> Truth:
+    """A queue or process without a name, or with an id that is none, is left out; others are not."""
+    fake = Tenant()
+    fake.process("Odd", FINANCE)
+    fake.queue("Orders", FINANCE)
+    fake.trigger(FINANCE, REPORT, enabled=False)
+    odd = {4: {"Name": None}, 5: {"ReleaseId": "x"}, 6: {"QueueDefinitionId": {}}}
+    given = truth(
+        "an inventory that cannot be read", fake, [], left_out=["workflow: has another shape than expected"] * 3
+    )
+
+    def spoil(answer: dict[str, Any]) -> None:
+        for row in answer["value"]:
+            row.update(odd.get(row["Id"], {}))
+
+    assert given.app
+    for path in ("/QueueDefinitions", "/Releases", "/ProcessSchedules"):
         rewritten(given.app, path, spoil)
     return given
 
