@@ -5,11 +5,12 @@ API      Ticketing API v2 of zendesk.com; OAuth client credentials. API tokens (
 Access   An OAuth client in Admin Center > Apps and integrations > APIs > OAuth clients, kind confidential, with the
          scope read. Its tokens act as the user who owns it: Zendesk gives exports to admins alone, so make a user of
          its own with the role Admin, and let it own the client. The scope read lets it change nothing.
-Polls    The cursor export of tickets, with AI agent tickets and metric sets, from the last cursor on; what changed in
-         the last minute comes with the next poll. Every hour the names of groups and ticket fields, and of brands and
-         forms where the config looks at them; and whether the ten tickets that changed last still exist. A quiet poll
-         is one request. Exports have a limit of their own, ten requests a minute, which all exports of an account
-         share. With `slas` first the events of metrics.
+Polls    At first, by a search, what has been open and unchanged since before the history begins. Then the cursor export
+         of tickets, with AI agent tickets and metric sets, from the last cursor on; what changed in the last minute
+         comes with the next poll. With `slas` before that the events of metrics. Every hour the names of groups and
+         ticket fields, of brands and forms where the config looks at them; and whether the ten tickets that changed
+         last still exist. A quiet poll is one request. Exports have a limit of their own, ten requests a minute, which
+         all exports of an account share.
 Cursor   after: the place in the export. recent: the ten tickets that changed last, with when they changed and were
          created. events: until when events were read. Remembered beside it: tickets with breaches; AI agent tickets,
          and when they were first seen as tickets of agents.
@@ -44,6 +45,7 @@ from exporter.collect.http import Answer, Client, Forbidden, SourceError
 from exporter.collect.mapping import Which
 from exporter.collect.recent import WITNESSES, still_there
 from exporter.connectors.zendesk.breaches import BACK, Breaches, is_last
+from exporter.connectors.zendesk.lists import LISTS, SEARCH, SHOW, named, open_for_long, wanted
 from exporter.connectors.zendesk.mapping import AI_AGENT, DELETED, Account, request
 from exporter.connectors.zendesk.preflight import EXPORT, EXPORTS, checked
 from exporter.records import Json, Request, instant
@@ -51,11 +53,11 @@ from exporter.records.unreadable import ODD
 
 RECORDS = (Request,)
 AUTH = Scheme(token_url="/oauth/tokens", body="json")  # noqa: S106 - an address
-BUDGETS = (Budget(name="exports", paths=(EXPORTS,), requests=10, seconds=60),)
+BUDGETS = (Budget(name="exports", paths=(EXPORTS,), requests=10), Budget(name="search", paths=(SEARCH,), requests=100))
 NOUN = "ticket"
 HOUR = timedelta(hours=1)
 MOST_KNOWN = 20_000  # AI agent tickets
-LISTS = {"group": "groups", "brand": "brands", "ticket_form": "ticket_forms"}
+ARCHIVED = timedelta(days=90)  # after 120 days tickets are archived, which not all lists show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,9 @@ def judge(answer: Answer) -> SourceError | None:
 
 
 async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[Page]:
-    names = await client.memory.remembered(f"names {' '.join(wanted(client))}", HOUR, partial(named, client))
+    looked_at = [*client.paths, *(each.field for each in chosen_by(options))]
+    lists = wanted(looked_at)
+    names = await client.memory.remembered(f"names of {' '.join(lists)}", HOUR, partial(named, client, lists))
     for resource, refusal in names["refused"].items():
         with client.optional(resource):
             raise Forbidden(refusal)
@@ -105,9 +109,15 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
         async for mark in tickets.events(cursor.get("events")):
             cursor = {**cursor, "events": mark}
             yield Page([], cursor)
+    side_loads = (
+        "metric_sets,organizations" if any(path.startswith("organization.") for path in looked_at) else "metric_sets"
+    )
+    if "after" not in cursor:
+        async for answer in open_for_long(client, side_loads):
+            yield Page(await client.mapped(tickets.whole(answer), partial(request, tickets.account)), cursor)
     recent: dict[str, Sequence[Json]] = cursor.get("recent", {})
     known = dict(recent)
-    async for answer in exported(client, options, cursor.get("after")):
+    async for answer in exported(client, options, side_loads, cursor.get("after")):
         found = tickets.whole(answer)
         gone = {str(each["id"]) for each in found if is_ticket(each) and each["status"] == DELETED}
         known = {key: its for key, its in known.items() if key not in gone}
@@ -125,14 +135,13 @@ async def check(client: Client, options: Options) -> list[Finding]:
     return await checked(client, options.time_field, slas=options.slas)
 
 
-def exported(client: Client, options: Options, after: str | None) -> AsyncIterator[Answer]:
+def exported(client: Client, options: Options, side_loads: str, after: str | None) -> AsyncIterator[Answer]:
     """The tickets that have changed since a place in the export, or since the history begins."""
-    looks = any(path.startswith("organization.") for path in client.paths)
     start = int(min(client.since, client.at - BACK).timestamp())
     return paging.by_token(
         client,
         EXPORT,
-        {"support_type_scope": "all", "include": "metric_sets,organizations" if looks else "metric_sets"},
+        {"support_type_scope": "all", "include": side_loads},
         items="tickets",
         first={"cursor": after} if after else {"start_time": start},
         next_in="after_cursor",
@@ -206,50 +215,20 @@ class Tickets:
         return self.known.get(key)
 
 
-async def named(client: Client) -> Json:
-    """What groups, brands, forms and fields are called, by id; and what may not be read of it."""
-    found: dict[str, dict[str, str]] = {name: {} for name in (*LISTS.values(), "ticket_fields")}
-    refused = {}
-    for name in wanted(client):
-        try:
-            found[name] = {
-                str(each.get("id")): str(each.get("title") or each.get("name"))
-                async for page in listed(client, name)
-                for each in page.items
-                if isinstance(each, dict)
-            }
-        except Forbidden as error:
-            refused[name] = str(error)
-    return {"names": found, "refused": refused}
-
-
-def listed(client: Client, name: str) -> AsyncIterator[Answer]:
-    return paging.by_token(
-        client,
-        f"/api/v2/{name}",
-        {"exclude_deleted": "false"} if name == "groups" else {},
-        items=name,
-        next_in="meta.after_cursor",
-        next_as="page[after]",
-        size=100,
-        size_as="page[size]",
-        last=lambda page: page.find("meta.has_more") is not True,
-    )
-
-
-def wanted(client: Client) -> list[str]:
-    """The lists of names that are read: those of brands and forms only where the config looks at them."""
-    looked_at = {path.partition(".")[0] for path in client.paths}
-    return ["groups", "ticket_fields", *(LISTS[what] for what in ("brand", "ticket_form") if what in looked_at)]
-
-
 async def witnessed(client: Client, known: Mapping[str, Sequence[Json]]) -> bool:
-    """StartOver where the account is another one than it was."""
+    """StartOver where the account is another one than it was. What has not changed for long may be archived."""
+    oldest = (client.at - ARCHIVED).timestamp()
+    known = {key: its for key, its in known.items() if its[0] >= oldest}
     if known:
-        answer = await client.ask("/api/v2/tickets/show_many", {"ids": ",".join(known)})
+        answer = await client.ask(SHOW, {"ids": ",".join(known)})
         there = {str(each.get("id")): each.get("created_at") for each in answer.listed("tickets") if is_ticket(each)}
         still_there({key: created_at for key, (_, created_at) in known.items()}, there, "tickets", {})
     return True
+
+
+def chosen_by(options: Options) -> Sequence[Which]:
+    """Where in tickets the options look."""
+    return (*options.ai_first, *options.automated, *options.claimed, *options.escalated, *options.discarded)
 
 
 def stamps(tickets: Sequence[Json]) -> dict[str, Sequence[Json]]:
@@ -257,7 +236,8 @@ def stamps(tickets: Sequence[Json]) -> dict[str, Sequence[Json]]:
     found: dict[str, Sequence[Json]] = {}
     for each in tickets:
         with suppress(*ODD):
-            if each["status"] != DELETED and instant(each["created_at"]):
+            # Of those of the AI agent other lists may not know.
+            if each["status"] != DELETED and each.get("support_type") != AI_AGENT and instant(each["created_at"]):
                 found[str(each["id"])] = [int(each["generated_timestamp"]), each["created_at"]]
     return found
 

@@ -108,7 +108,7 @@ def request(account: Account, item: Json) -> Read | None:
     record = Request(
         id=key,
         url=f"{account.url}/agent/tickets/{key}",
-        updated_at=value("updated_at", moment, item["generated_timestamp"]),
+        updated_at=value("updated_at", updated_at, item),
         kind=value("kind", kind_of, item),
         opened_at=value("opened_at", instant, item["created_at"]),
         first_response_at=value("first_response_at", first_response_at, item),
@@ -133,6 +133,11 @@ def request(account: Account, item: Json) -> Read | None:
         else None,
     )
     return Read(record, item)
+
+
+def updated_at(item: Json) -> datetime | None:
+    """When it last changed, also by the system, as far as that is said."""
+    return moment(item.get("generated_timestamp")) or instant(item["updated_at"])
 
 
 def outcome_of(account: Account, item: Json) -> RequestOutcome:

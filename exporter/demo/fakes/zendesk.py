@@ -1,6 +1,7 @@
 """A fake Zendesk Support: its API v2 over tickets that a simulation works on while it is served."""
 
 import base64
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -40,7 +41,7 @@ WAITS = {
     "hold": ("requester_wait_time_in_minutes", "on_hold_time_in_minutes"),
 }
 """What the time in a status counts as."""
-TIME_SPENT = "Total time spent (sec)"
+UNSOLVED = ("new", "open", "pending", "hold")
 EXPORT = "/api/v2/incremental/tickets/cursor"
 
 
@@ -228,6 +229,7 @@ class Zendesk:
         app.router.add_get(EXPORT, self._export)
         app.router.add_get("/api/v2/incremental/ticket_metric_events", self._events)
         app.router.add_get("/api/v2/tickets/show_many", self._show_many)
+        app.router.add_get("/api/v2/search/export", self._search)
         app.router.add_get("/api/v2/users/me", self._me)
         app.router.add_get("/api/v2/{list:groups|brands|ticket_fields|ticket_forms}", self._listed)
         app.router.add_post("/oauth/tokens", self._oauth)
@@ -337,12 +339,29 @@ class Zendesk:
         return web.json_response({"ticket_metric_events": events, **said, "next_page": link})
 
     async def _show_many(self, request: web.Request) -> web.Response:
+        """Up to a hundred tickets; not those of the AI agent, nor when the system changed them."""
         keys = [int(key) for key in request.query.get("ids", "").split(",") if key.isdecimal()]
         if not keys or len(keys) > FEW:
             return refused(400, "TooManyValues", description="ids takes at most 100 values")
-        found = [self.tickets[key] for key in keys if self.tickets.get(key, {}).get("status", "deleted") != "deleted"]
+        found = [
+            {name: value for name, value in row.items() if name != "generated_timestamp"}
+            for key in keys
+            if (row := self.tickets.get(key)) and row["status"] != "deleted" and row["support_type"] != "ai_agent"
+        ]
         loads = request.query.get("include", "").split(",")
         return web.json_response(self._with(found, loads) | {"count": len(found), "next_page": None})
+
+    async def _search(self, request: web.Request) -> web.Response:
+        """Understands one query: what is not solved and was updated before a day."""
+        asked = re.fullmatch(r"status<solved updated<(\d{4}-\d\d-\d\d)", request.query.get("query", ""))
+        if not asked or request.query.get("filter[type]") != "ticket":
+            return refused(422, "RecordInvalid", description="Invalid search")
+        rows = [
+            {"result_type": "ticket", "id": row["id"], "status": row["status"]}
+            for row in self.tickets.values()
+            if row["status"] in UNSOLVED and row["updated_at"] < asked[1] and row["support_type"] == "agent"
+        ]
+        return cut(request, "results", rows)
 
     async def _me(self, _request: web.Request) -> web.Response:
         return web.json_response({"user": {"id": 1, "role": self.role, "time_zone": "UTC"}})

@@ -17,6 +17,7 @@ PARAMETERS = {
     "incremental/tickets/cursor": ("start_time", "cursor", "support_type_scope", "per_page", "include"),
     "incremental/ticket_metric_events": ("start_time", "include_changes", "exclude_deleted"),
     "tickets/show_many": ("ids", "include"),
+    "search/export": ("query", "filter[type]", "page[size]", "page[after]"),
     "users/me": ("include",),
     "groups": LISTED,
     "brands": LISTED,

@@ -17,6 +17,7 @@ from exporter.collect.auth import Auth, ClientCredentials
 from exporter.collect.contract import needs
 from exporter.collect.finding import Finding
 from exporter.collect.http import AuthFailed, Client, HttpSettings, NotUnderstood, RateLimited, Unavailable
+from exporter.collect.mapping import Which
 from exporter.connectors import zendesk
 from exporter.connectors.zendesk import Options
 from exporter.demo.fakes.zendesk import EXPORT, Zendesk
@@ -101,7 +102,7 @@ async def test_a_thousand_tickets_take_ten_exports_of_a_hundred_and_a_quiet_poll
     quiet = await poller.poll(AT + MINUTE)
     hourly = await poller.poll(AT + 2 * HOUR)
 
-    assert first == {"groups": 1, "ticket_fields": 1, "cursor": 10}
+    assert first == {"groups": 1, "ticket_fields": 1, "export": 1, "cursor": 10}
     assert len(poller.records) == len(keys)
     assert quiet == {"cursor": 1}
     assert hourly == {"groups": 1, "ticket_fields": 1, "cursor": 1, "show_many": 1}
@@ -265,6 +266,35 @@ async def test_many_that_are_deleted_at_once_are_not_missed_as_after_a_restore()
     assert poller.records.keys() == {str(key) for key in keys[:3]}
 
 
+async def test_what_has_been_open_since_before_the_history_is_in_the_backlog() -> None:
+    account, keys = desk(1)
+    keys += [account.open(f"user{number}", SINCE - timedelta(days=number)) for number in range(2, 130)]
+    late = account.open("user", SINCE - timedelta(hours=1))  # on the day on which the history begins, somewhere
+    account.solve(account.open("user", SINCE - 9 * DAY), "alice", SINCE - 8 * DAY)
+    poller = Poller(account)
+    asked = await poller.poll()
+    again = await poller.poll(AT + MINUTE)
+
+    assert poller.records.keys() == {str(key) for key in (*keys, late)}
+    assert poller[keys[1]].updated_at == SINCE - 2 * DAY
+    assert (asked["export"], asked["show_many"], asked["cursor"]) == (2, 2, 1)
+    assert again == {"cursor": 1}
+
+
+async def test_neither_ai_agent_tickets_nor_what_may_be_archived_bear_witness() -> None:
+    account, keys = desk(2)
+    for _ in range(12):
+        account.converse("user", AT - HOUR)
+    poller = Poller(account)
+    await poller.poll()
+    chats = await poller.poll(AT + 2 * HOUR)
+    account.tickets.clear()  # of what has not changed for so long nothing need be shown
+    later = await poller.poll(AT + 120 * DAY)
+
+    assert poller.cursor["recent"].keys() == {str(key) for key in keys}
+    assert (chats["show_many"], later["show_many"]) == (1, 0)
+
+
 async def test_an_account_that_is_another_one_is_read_anew() -> None:
     account, _ = desk(12)
     poller = Poller(account)
@@ -323,7 +353,8 @@ async def test_the_exports_have_a_budget_of_their_own_and_a_refusal_says_until_w
     assert asked["cursor"] == 2
     assert len(poller.records) == len(keys)
     assert [(each.paths, each.requests, each.seconds) for each in zendesk.BUDGETS] == [
-        (("/api/v2/incremental/",), 10, 60)
+        (("/api/v2/incremental/",), 10, 60),
+        (("/api/v2/search/export",), 100, 60),
     ]
 
 
@@ -378,9 +409,16 @@ async def test_brands_and_forms_are_asked_for_only_where_the_config_looks_at_the
     account, _ = desk(1)
     plain = await Poller(account, ["group.name"]).poll()
     both = await Poller(account, ["brand.name", "ticket_form.name", "custom.Topic"]).poll()
+    which = [Which(field="brand.name", match="Test")]
+    chosen = [
+        await Poller(account, **{option: which}).poll()
+        for option in ("ai_first", "automated", "claimed", "escalated", "discarded")
+    ]
 
-    assert plain == {"groups": 1, "ticket_fields": 1, "cursor": 1}
-    assert both == {"groups": 1, "ticket_fields": 1, "brands": 1, "ticket_forms": 1, "cursor": 1}
+    usual = {"groups": 1, "ticket_fields": 1, "export": 1, "cursor": 1}
+    assert plain == usual
+    assert both == {**usual, "brands": 1, "ticket_forms": 1}
+    assert chosen == [{**usual, "brands": 1}] * 5
 
 
 async def test_a_list_of_names_that_may_not_be_read_is_named_at_every_poll_and_asked_for_once_an_hour() -> None:
