@@ -30,7 +30,7 @@ Checked  The published description of July 2026; a fake that asks for as much.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated
 
@@ -44,10 +44,10 @@ from exporter.collect.finding import Finding
 from exporter.collect.http import Answer, Client, Forbidden, SourceError
 from exporter.collect.mapping import Which
 from exporter.collect.recent import WITNESSES, still_there
-from exporter.connectors.zendesk.breaches import BACK, Breaches, is_last
-from exporter.connectors.zendesk.lists import LISTS, SEARCH, SHOW, named, open_for_long, wanted
+from exporter.connectors.zendesk.breaches import Breaches, is_last
+from exporter.connectors.zendesk.lists import LISTS, SEARCH, SHOW, SINCE, ai_agent_since, named, open_for_long, wanted
 from exporter.connectors.zendesk.mapping import AI_AGENT, DELETED, Account, request
-from exporter.connectors.zendesk.preflight import EXPORT, EXPORTS, checked
+from exporter.connectors.zendesk.preflight import BACK, EXPORT, EXPORTS, checked
 from exporter.records import Json, Request, instant
 from exporter.records.unreadable import ODD
 
@@ -65,7 +65,7 @@ class Options:
     """What can be set for one account."""
 
     bots: tuple[str, ...] = ()
-    ai_first: tuple[Which, ...] = ()
+    ai_first: tuple[Which, ...] | None = None
     automated: tuple[Which, ...] = (Which(field="tags", match="ai_agent_automated_resolution"),)
     claimed: tuple[Which, ...] = (
         Which(field="support_type", match=AI_AGENT),
@@ -104,7 +104,10 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     for resource, refusal in names["refused"].items():
         with client.optional(resource):
             raise Forbidden(refusal)
-    tickets = Tickets(client, options, names["names"])
+    since = None
+    if options.ai_first is None:
+        since = instant(await client.memory.remembered(SINCE, HOUR, partial(ai_agent_since, client)))
+    tickets = Tickets(client, options, names["names"], since)
     if options.slas:
         async for mark in tickets.events(cursor.get("events")):
             cursor = {**cursor, "events": mark}
@@ -155,14 +158,15 @@ def exported(client: Client, options: Options, side_loads: str, after: str | Non
 class Tickets:
     """The tickets of one poll, each with what belongs to it."""
 
-    def __init__(self, client: Client, options: Options, names: Json) -> None:
+    def __init__(self, client: Client, options: Options, names: Json, ai_since: datetime | None) -> None:
         self.client, self.names = client, names
         self.known: dict[str, int | None] = dict(client.memory[AI_AGENT] or {})
         self.account = Account(
             url=client.url,
             bots=options.bots,
             discarded=options.discarded,
-            ai_first=options.ai_first,
+            ai_first=options.ai_first or (),
+            ai_since=ai_since,
             automated=options.automated,
             claimed=options.claimed,
             escalated=options.escalated,
@@ -228,7 +232,7 @@ async def witnessed(client: Client, known: Mapping[str, Sequence[Json]]) -> bool
 
 def chosen_by(options: Options) -> Sequence[Which]:
     """Where in tickets the options look."""
-    return (*options.ai_first, *options.automated, *options.claimed, *options.escalated, *options.discarded)
+    return (*(options.ai_first or ()), *options.automated, *options.claimed, *options.escalated, *options.discarded)
 
 
 def stamps(tickets: Sequence[Json]) -> dict[str, Sequence[Json]]:

@@ -1,16 +1,14 @@
 """Zendesk: which tickets missed a target of an SLA policy, from the events of their metrics."""
 
 from collections.abc import AsyncIterator, Awaitable
-from datetime import timedelta
 
 from exporter.collect import paging
 from exporter.collect.http import Answer, Client
-from exporter.connectors.zendesk.preflight import EVENTS
+from exporter.connectors.zendesk.preflight import BACK, EVENTS
 from exporter.records import Json
 from exporter.records.unreadable import ITEM, Fault, LeftOut
 
 NAME = "breaches"
-BACK = timedelta(minutes=2)  # an export may not begin later than a minute ago, by their clock
 MOST_KNOWN = 20_000  # tickets with breaches
 
 

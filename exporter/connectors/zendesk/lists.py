@@ -7,9 +7,11 @@ from datetime import timedelta
 from exporter.collect import paging
 from exporter.collect.http import Answer, Client, Forbidden
 from exporter.collect.query import Query
+from exporter.connectors.zendesk.preflight import BACK, EXPORT
 from exporter.records import Json
 
 SEARCH = "/api/v2/search/export"
+SINCE = "AI agent since"  # in the memory
 SHOW = "/api/v2/tickets/show_many"
 AT_ONCE = 100  # of a page, and ids in one question
 LISTS = {"group": "groups", "brand": "brands", "ticket_form": "ticket_forms"}
@@ -49,6 +51,16 @@ async def open_for_long(client: Client, side_loads: str) -> AsyncIterator[Answer
         if ids:
             answer = await client.ask(SHOW, {"ids": ",".join(ids), "include": side_loads})
             yield replace(answer, items=answer.listed("tickets"))
+
+
+async def ai_agent_since(client: Client) -> str | None:
+    """When the first conversation was opened that is known to have had an AI agent alone; None where there is none."""
+    start = int(min(client.since, client.at - BACK).timestamp())
+    params: Query = {"support_type_scope": "ai_agent", "start_time": start, "per_page": AT_ONCE}
+    tickets = (await client.ask(EXPORT, params)).listed("tickets")
+    before = (client.memory[SINCE] or {}).get("value")
+    times = [each.get("created_at") for each in tickets if isinstance(each, dict)]
+    return min((at for at in (before, *times) if isinstance(at, str)), default=None)
 
 
 def listed(client: Client, path: str, params: Query, items: str) -> AsyncIterator[Answer]:

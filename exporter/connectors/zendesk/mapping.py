@@ -13,6 +13,7 @@ STATUSES = Words[RequestOutcome](
     {"new": "open", "open": "open", "pending": "open", "hold": "open", "solved": "resolved", "closed": "resolved"},
 )
 """With statuses of an account's own, `status` is the category that theirs is in."""
+ENDED = ("solved", "closed")
 DELETED = "deleted"
 """The status in exports of what was deleted, also as spam."""
 AI_AGENT = "ai_agent"
@@ -89,6 +90,7 @@ class Account:
     bots: Collection[str]  # ids of users that are automation
     discarded: Sequence[Which]
     ai_first: Sequence[Which]
+    ai_since: datetime | None  # since then an AI agent has every messaging conversation first
     automated: Sequence[Which]
     claimed: Sequence[Which]
     escalated: Sequence[Which]
@@ -123,7 +125,7 @@ def request(account: Account, item: Json) -> Read | None:
         handled_by=handler,
         claimed_resolved=outcome == "resolved" and chosen(account.claimed, item) if ended else None,
         outcome=outcome,
-        self_service=True if answered_first(account, item) else ANSWERED_FIRST[handler],
+        self_service=value("self_service", lambda _: answered_first(account, item) or ANSWERED_FIRST[handler], None),
         human_seconds=human_seconds(account, item, handler),
         csat=value("csat", score, item.get("satisfaction_rating")),
         sla_breached=value("sla_breached", lambda _: breached(account, item), None),
@@ -187,15 +189,20 @@ def escalated_at(account: Account, item: Json) -> datetime | None:
     """When the AI agent handed over: a person took it, or it was seen to be an agent's. Or an escalation by option."""
     metrics = item["metric_set"]
     if handed_over(account, item):
-        taken, seen = instant(metrics["initially_assigned_at"]), moment(item["handed_over_at"])
-        return min((at for at in (taken, seen) if at), default=None)
+        first = [instant(metrics["initially_assigned_at"]), moment(item["handed_over_at"])]
+        # Where nobody took it before it ended, it was handed over by then.
+        return min((at for at in first if at), default=None) or (solved(metrics) if item["status"] in ENDED else None)
     return instant(metrics["assigned_at"]) if chosen(account.escalated, item) else None
 
 
 def handed_over(account: Account, item: Json) -> bool:
     """Whether an AI agent had a conversation before people got it."""
-    ours = item.get("support_type") != AI_AGENT
-    return ours and (item["handed_over_at"] is not None or chosen(account.ai_first, item))
+    if item.get("support_type") == AI_AGENT:
+        return False
+    if item["handed_over_at"] is not None or chosen(account.ai_first, item):
+        return True
+    opened_at = instant(item["created_at"]) if account.ai_since and item.get("from_messaging_channel") else None
+    return bool(opened_at and account.ai_since and opened_at >= account.ai_since)
 
 
 def answered_first(account: Account, item: Json) -> bool:

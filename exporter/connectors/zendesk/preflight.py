@@ -1,5 +1,7 @@
 """Zendesk: what `check --live` looks at."""
 
+from datetime import timedelta
+
 from exporter.collect.finding import Finding, look
 from exporter.collect.http import Client
 from exporter.records import Json
@@ -7,6 +9,7 @@ from exporter.records import Json
 EXPORTS = "/api/v2/incremental/"
 EXPORT = f"{EXPORTS}tickets/cursor"
 EVENTS = f"{EXPORTS}ticket_metric_events"
+BACK = timedelta(minutes=2)  # an export may not begin later than a minute ago, by their clock
 FEW = 100
 ADMIN = "the role Admin for the user who owns the OAuth client, and the scope read"
 

@@ -102,10 +102,10 @@ async def test_a_thousand_tickets_take_ten_exports_of_a_hundred_and_a_quiet_poll
     quiet = await poller.poll(AT + MINUTE)
     hourly = await poller.poll(AT + 2 * HOUR)
 
-    assert first == {"groups": 1, "ticket_fields": 1, "export": 1, "cursor": 10}
+    assert first == {"groups": 1, "ticket_fields": 1, "export": 1, "cursor": 1 + 10}
     assert len(poller.records) == len(keys)
     assert quiet == {"cursor": 1}
-    assert hourly == {"groups": 1, "ticket_fields": 1, "cursor": 1, "show_many": 1}
+    assert hourly == {"groups": 1, "ticket_fields": 1, "cursor": 1 + 1, "show_many": 1}
 
 
 async def test_what_changed_in_the_last_minute_comes_with_the_next_poll() -> None:
@@ -156,7 +156,7 @@ async def test_an_empty_page_in_the_middle_ends_nothing() -> None:
             place = base64.b64decode(pages[0]["after_cursor"]).replace(b".0|", b".00|")
             body |= {"tickets": [], "metric_sets": [], "after_cursor": base64.b64encode(place).decode()}
 
-    poller = Poller(account, page_size=1)
+    poller = Poller(account, page_size=1, ai_first=())
     poller.app = rewritten(account.app(), "/cursor", emptied)
     await poller.poll()
 
@@ -211,6 +211,24 @@ async def test_a_hand_over_that_was_seen_late_was_when_a_person_took_the_convers
 
     assert poller[key].escalated_at == AT + 2 * MINUTE
     assert poller[key].first_response_at == AT + 9 * MINUTE
+
+
+async def test_a_hand_over_that_nobody_saw_is_known_from_the_conversations_of_the_ai_agent_before_it() -> None:
+    account = Zendesk()
+    before = account.open("user", BEGAN - DAY, channel="native_messaging")
+    account.solve(before, "alice", BEGAN - HOUR)
+    account.close(account.converse("user", BEGAN), BEGAN + HOUR)
+    key = account.converse("user", AT - HOUR)
+    account.hand_over(key, "Support", AT - 50 * MINUTE)
+    account.solve(key, "alice", AT - 40 * MINUTE)
+    poller = Poller(account)
+    await poller.poll()
+    account.tickets.pop(102)  # however far back the exports go
+    account.rate(key, "good", AT + DAY)
+    await poller.poll(AT + 2 * DAY)
+
+    assert (poller[before].handled_by, poller[before].escalated_at) == ("human", None)
+    assert (poller[key].handled_by, poller[key].csat, poller[key].escalated_at) == ("assisted", 1.0, AT - 40 * MINUTE)
 
 
 async def test_only_so_many_ai_agent_tickets_are_remembered_and_none_that_is_closed() -> None:
@@ -277,7 +295,7 @@ async def test_what_has_been_open_since_before_the_history_is_in_the_backlog() -
 
     assert poller.records.keys() == {str(key) for key in (*keys, late)}
     assert poller[keys[1]].updated_at == SINCE - 2 * DAY
-    assert (asked["export"], asked["show_many"], asked["cursor"]) == (2, 2, 1)
+    assert (asked["export"], asked["show_many"], asked["cursor"]) == (2, 2, 1 + 1)
     assert again == {"cursor": 1}
 
 
@@ -340,7 +358,7 @@ async def test_a_ticket_that_is_open_again_is_not_solved_though_it_once_was() ->
 
 async def test_the_exports_have_a_budget_of_their_own_and_a_refusal_says_until_when() -> None:
     account, keys = desk(9)
-    account.exports_left = 3
+    account.exports_left = 4
     poller = Poller(account, page_size=2)
     with pytest.raises(RateLimited, match="cursor: HTTP 429") as caught:
         await poller.poll()
@@ -409,16 +427,16 @@ async def test_brands_and_forms_are_asked_for_only_where_the_config_looks_at_the
     account, _ = desk(1)
     plain = await Poller(account, ["group.name"]).poll()
     both = await Poller(account, ["brand.name", "ticket_form.name", "custom.Topic"]).poll()
-    which = [Which(field="brand.name", match="Test")]
+    which: Any = [Which(field="brand.name", match="Test")]
     chosen = [
         await Poller(account, **{option: which}).poll()
         for option in ("ai_first", "automated", "claimed", "escalated", "discarded")
     ]
 
-    usual = {"groups": 1, "ticket_fields": 1, "export": 1, "cursor": 1}
+    usual = {"groups": 1, "ticket_fields": 1, "export": 1, "cursor": 1 + 1}
     assert plain == usual
     assert both == {**usual, "brands": 1, "ticket_forms": 1}
-    assert chosen == [{**usual, "brands": 1}] * 5
+    assert chosen == [{**usual, "brands": 1, "cursor": 1}, *[{**usual, "brands": 1}] * 4]
 
 
 async def test_a_list_of_names_that_may_not_be_read_is_named_at_every_poll_and_asked_for_once_an_hour() -> None:

@@ -185,6 +185,8 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield channels()
     yield statuses()
     yield conversations()
+    yield an_ai_agent_comes_first()
+    yield people_come_first()
     yield hands()
     yield hands_of_bots()
     yield own_words()
@@ -251,7 +253,7 @@ def conversations() -> Truth:
         ticket(8, **handed),
         ticket(9, **handed, metrics={"initially_assigned_at": None}),
         ticket(10, "open", **handed),
-        ticket(11, **{**unanswered, "tags": ["handover"]}),
+        ticket(11, "closed", **{**unanswered, "tags": ["handover"]}),
         ticket(12, tags=["ar_suggest_true"]),
         ticket(13, tags=["ar_suggest_true", "ai_agent_automated_resolution"], metrics=SILENT),
         ticket(14, tags=["ai_agent_automated_resolution"]),
@@ -271,9 +273,14 @@ def conversations() -> Truth:
         request(6, **chat, replies=0, first_response_at=None, resolved_at=at(45)),
         request(7, **chat),
         request(8, **assisted, escalated_at=at(5)),
-        request(9, **assisted),
+        request(9, **assisted, escalated_at=at(40)),
         request(10, "open", **assisted, escalated_at=at(5)),
-        request(11, "abandoned", **{**left, "handled_by": "automation", "self_service": True, "human_seconds": 0.0}),
+        request(
+            11,
+            "abandoned",
+            **{**left, "handled_by": "automation", "self_service": True, "human_seconds": 0.0},
+            escalated_at=at(45),
+        ),
         request(12, handled_by="assisted", self_service=True),
         request(13, **{**CONTAINED, "kind": "ticket", "channel": "email", "resolved_at": at(40)}),
         request(14, claimed_resolved=True),
@@ -282,6 +289,39 @@ def conversations() -> Truth:
     ]
     options = {"ai_first": [{"field": "tags", "match": "handover"}]}
     return truth("conversations", account(*rows), records, options=options)
+
+
+def had_before(what: str, options: Mapping[str, Any], **columns: Any) -> Truth:
+    """Where an AI agent answers, it has every messaging conversation first, from the first on that is known of it."""
+    live: dict[str, Any] = {"from_messaging_channel": True}
+    rows = [
+        ticket(1, **AI, created_at=t(1)),
+        ticket(2, **AI, created_at=t(2)),
+        ticket(3, **live, created_at=t(1)),
+        ticket(4, **live),
+        ticket(5, via={"channel": "chat"}, created_at=t(3)),
+        ticket(6, "open", **live, created_at=t(3), assignee_id=None, metrics=UNTOUCHED),
+    ]
+    chat: dict[str, Any] = {"kind": "conversation"}
+    untouched: dict[str, Any] = {"replies": 0, "first_response_at": None, "handled_by": None}
+    records = [
+        request(1, **CONTAINED, opened_at=at(1)),
+        request(2, **CONTAINED, opened_at=at(2)),
+        request(3, **chat, opened_at=at(1), first_response_at=at(11), **columns),
+        request(4, **chat),
+        request(5, **chat, opened_at=at(3), first_response_at=at(13), channel="chat"),
+        request(6, "open", **chat, **untouched, opened_at=at(3), self_service=bool(columns)),
+    ]
+    return truth(what, account(*rows), records, options=options)
+
+
+def an_ai_agent_comes_first() -> Truth:
+    assisted = {"handled_by": "assisted", "self_service": True, "escalated_at": at(5)}
+    return had_before("an AI agent comes first", {}, **assisted)
+
+
+def people_come_first() -> Truth:
+    return had_before("people come first", {"ai_first": []})
 
 
 def hands() -> Truth:
@@ -500,6 +540,8 @@ def within_and_twice() -> Truth:
     zendesk = account(ticket(1), ticket(2), nested=True)
 
     def odd(body: dict[str, Any]) -> None:
+        if not body["tickets"]:
+            return  # of the AI agent there are none
         first, second = body["tickets"]
         later = {**first, "status": "open", "generated_timestamp": int(at(59).timestamp())}
         gone = {**second, "status": "deleted"}
