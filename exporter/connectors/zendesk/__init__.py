@@ -1,30 +1,30 @@
 """Zendesk Support: a ticket is a request, also one that its AI agent handled alone.
 
-API      Ticketing API v2 of zendesk.com; OAuth client credentials. API tokens (user name EMAIL/token) work only where
+API      Ticketing API v2 of zendesk.com, with OAuth client credentials. API tokens (user name EMAIL/token) work while
          the account still has them; Zendesk stops all of them on 30 April 2027.
-Access   An OAuth client in Admin Center > Apps and integrations > APIs > OAuth clients, kind confidential, with the
-         scope read. Its tokens act as the user who owns it: Zendesk gives exports to admins alone, so make a user of
-         its own with the role Admin, and let it own the client. The scope read lets it change nothing.
+Access   Make a user of its own with the role Admin: Zendesk gives exports to admins alone. Signed in as that user, make
+         an OAuth client (Admin Center > Apps and integrations > APIs > OAuth clients), of the kind confidential. Its
+         tokens act as the user who owns it; with the scope read they change nothing.
 Polls    At first, by a search, what has been open and unchanged since before the history begins. Then the cursor export
          of tickets, with AI agent tickets and metric sets, from the last cursor on; what changed in the last minute
          comes with the next poll. With `slas` before that the events of metrics. Every hour the names of groups and
-         ticket fields, of brands and forms where the config looks at them; and whether the ten tickets that changed
-         last still exist. A quiet poll is one request. Exports have a limit of their own, ten requests a minute, which
-         all exports of an account share.
+         ticket fields, of brands and forms where the config looks at them; the first AI agent tickets; and whether the
+         ten tickets that changed last still exist. A quiet poll is one request. Exports have a limit of their own, ten
+         requests a minute, which all programs that export from the account share.
 Cursor   after: the place in the export. recent: the ten tickets that changed last, with when they changed and were
          created. events: until when events were read. Remembered beside it: tickets with breaches; AI agent tickets,
-         and when they were first seen as tickets of agents.
-Blind    AI agent conversations, where the account does not show them as tickets. Whether Zendesk bills a conversation
-         as an automated resolution: it decides up to 72 hours later, and says so only of autoreplies, by a tag; so
-         every AI agent ticket that is solved counts as claimed, unless `claimed` says otherwise. A hand-over by the AI
-         agent before the first poll, or within two minutes, unless `ai_first` names such tickets. Whether a
-         conversation with the AI agent ended because its user gave up: it counts as resolved. Conversations in which
-         only the greeting was shown count, too. When a ticket was escalated that `escalated` names: the time of its
-         last assignment counts. Which reply was automation's, where an integration writes as a person. The time that
-         agents spent, without the Time Tracking app. Breaches of SLA policies, unless `slas` is on; whether a
-         ticket had a target at all: without a breach it counts as kept. First responses to tickets by mail are
-         exact to the minute. Suspended tickets.
-Checked  The published description of July 2026; a fake that asks for as much.
+         and when they were first seen as tickets of agents; when the first AI agent ticket was opened.
+Blind    An account may hide conversations with its AI agent: they are missing then. Tickets do not say that an AI agent
+         handed them over: where an account has AI agent tickets, every later messaging ticket of agents counts as
+         handed over, as Zendesk describes it, unless `ai_first` says otherwise. Nobody sees whether a user gave up on
+         the AI agent: its conversations count as resolved, also those that show only a greeting. Zendesk decides up to
+         72 hours later which of them it bills, and the API does not say: all count as claimed, unless `claimed` says
+         otherwise. Replies that an integration sends as an agent count as an agent's, unless `bots` names it. A ticket
+         that `escalated` names counts as escalated when it was last assigned. Without the Time Tracking app nobody
+         knows how long agents worked. Breaches are read only with `slas`, and a ticket without a target counts as kept.
+         First responses are exact to the minute, in messaging to the second. The API does not export suspended tickets.
+Checked  The published description of July 2026, and a fake that is held to it. No account has confirmed how events of
+         metrics are ordered and withdrawn.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence

@@ -264,6 +264,7 @@ def conversations() -> Truth:
     silent = {"replies": 0, "first_response_at": None, "handled_by": None}
     left = {**chat, **silent, "abandoned_at": at(45)}
     assisted: dict[str, Any] = {"kind": "conversation", "handled_by": "assisted", "self_service": True}
+    lost = {"handled_by": "automation", "self_service": True, "human_seconds": 0.0}
     records = [
         request(1, "open", **chat, **silent, self_service=True),
         request(2, **CONTAINED),
@@ -275,12 +276,7 @@ def conversations() -> Truth:
         request(8, **assisted, escalated_at=at(5)),
         request(9, **assisted, escalated_at=at(40)),
         request(10, "open", **assisted, escalated_at=at(5)),
-        request(
-            11,
-            "abandoned",
-            **{**left, "handled_by": "automation", "self_service": True, "human_seconds": 0.0},
-            escalated_at=at(45),
-        ),
+        request(11, "abandoned", **{**left, **lost}, escalated_at=at(45), closed_at=at(45)),
         request(12, handled_by="assisted", self_service=True),
         request(13, **{**CONTAINED, "kind": "ticket", "channel": "email", "resolved_at": at(40)}),
         request(14, claimed_resolved=True),
