@@ -86,7 +86,8 @@ def truths(_folder: Path) -> Iterator[Truth]:
 
 def outcomes() -> Truth:
     """Each status, of the invitee and of the event; marks; and moves, which are booked once."""
-    calendar, later, off = Calendar(), AT + DAY, {"status": "canceled"}
+    calendar, later = Calendar(), AT + DAY
+    off: dict[str, Any] = {"status": "canceled"}
     assert set(STATUS) == {"active", "canceled"}
     calendar.add()
     calendar.add(**off)
