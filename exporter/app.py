@@ -20,6 +20,7 @@ from exporter.base.defaults import MOST_CONNECTIONS, SIZE
 from exporter.baselines.lookback import BaselineCache
 from exporter.collect.poll import Show
 from exporter.collect.poller import Poller
+from exporter.collect.receive import Inbox
 from exporter.collect.selfmetrics import Health
 from exporter.config import Config
 from exporter.evaluation.figure import Evaluation
@@ -66,6 +67,7 @@ class App:
         self.store = open_store(config)
         self.health = Health(version=__version__)
         self.poller = Poller(self.store, self.health, clock=clock, show=show)
+        self.inbox = Inbox(self.store, self.health, clock)
         self.publisher = Publisher(
             self.health.registry, seconds=time.monotonic, refused=lambda: self.health.evaluation.failed(0.0)
         )
@@ -88,6 +90,7 @@ class App:
             stack.callback(self.store.close)
             gate = Gate(self.options.web_file)
             server = Server(self._surface(), gate, possible(self.options.most_connections))
+            stack.push_async_callback(self.inbox.stop)
             self.urls = await server.start(self.options.addresses, self.config.store.path)
             stack.push_async_callback(server.stop)
             stack.push_async_callback(self.poller.stop)
@@ -100,7 +103,7 @@ class App:
             if os.geteuid() == 0:
                 log.warning("running as root, which is not needed: run it as a user of its own")
             log.info("listening on %s", ", ".join(self.urls))
-            await self.poller.apply(self.config.sources)
+            await self._apply(self.config)
             evaluating = asyncio.create_task(self._keep_evaluated(ready))
             await asyncio.wait(
                 [evaluating, asyncio.create_task(self._stopping.wait())], return_when=asyncio.FIRST_COMPLETED
@@ -125,7 +128,7 @@ class App:
                 self.health.reload.failed()
                 log.error("the config is not reloaded; the previous one stays in use: %s", error)
                 return str(error)
-            await self.poller.apply(config.sources)
+            await self._apply(config)
             pushes_elsewhere = config.otlp != self.config.otlp
             self.config = config
             self.health.evaluation.every(config.evaluation_interval_seconds)
@@ -136,6 +139,14 @@ class App:
             self._changed.set()
             log.info("config reloaded")
             return None
+
+    async def _apply(self, config: Config) -> None:
+        """Polls, and receives for, these sources from now on."""
+        await self.poller.apply(config.sources)
+        self.inbox.apply(config.sources)
+        for source in config.sources:
+            if source.door:
+                log.info("source %s: receives at %s%s", source.name, self.options.reach.prefix, source.route)
 
     async def _keep_evaluated(self, ready: Callable[["App"], Awaitable[None]] | None) -> None:
         while True:
@@ -234,6 +245,7 @@ class App:
             },
             reload=self.reload,
             lifecycle=self.options.lifecycle,
+            inbox=self.inbox,
             reach=self.options.reach,
         )
 

@@ -31,7 +31,7 @@ but never in a circle."""
 DOORS = {
     "aiohttp": "collect.http collect.wire server demo",
     "duckdb": "store evaluation connectors.files.parquet_file",
-    "prometheus_client": "publish.exposition collect.selfmetrics collect.source_metrics demo",
+    "prometheus_client": "publish.exposition collect.selfmetrics collect.source_metrics collect.receive_metrics demo",
     "opentelemetry": "publish.otlp",
     "google": "publish.otlp",
     "requests": "publish.otlp",

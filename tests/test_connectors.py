@@ -26,6 +26,7 @@ from exporter.records import SEGMENTS, Workflow
 from exporter.render.connectors import WORDS
 from tests.connectors import unfinished
 from tests.connectors.source import (
+    EVERY,
     HTTP_NAMES,
     LATER,
     NAMES,
@@ -41,7 +42,7 @@ from tests.connectors.truth import folder_of
 from tests.connectors.world import AT
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_the_header_says_what_it_must(name: str) -> None:
     unfinished.refuse(folder_of(name))
     lines = (connector(name).__doc__ or "").splitlines()
@@ -50,7 +51,7 @@ def test_the_header_says_what_it_must(name: str) -> None:
     assert all(len(line.split()) > 1 for line in lines if line.startswith(WORDS))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_options_are_a_frozen_dataclass(name: str) -> None:
     options = connector(name).Options
 
@@ -319,7 +320,7 @@ async def test_a_cursor_of_an_earlier_version_is_gone_on_from(name: str, tmp_pat
         assert source.started_over == 0
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_what_a_connector_says_of_its_platform_is_of_its_kind_and_rightly_named(name: str) -> None:
     module = connector(name)
     said = needs(module)

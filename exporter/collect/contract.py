@@ -83,15 +83,30 @@ into `client.memory`: `await client.memory.remembered("schema", timedelta(hours=
 is read; its cursor must be correct once the page is stored. If what the cursor refers to no longer exists, as after a
 restore, raise StartOver (exporter.collect.recent notices that). If the platform says that it has expired, `judge`
 returns `answer.start_over("the cursor has expired")`.
+
+**Pushed**: a platform that sends what happens, instead of being asked, has a connector without AUTH whose `poll` yields
+nothing, and
+
+    ROUTE = "/events/{source}"               the path to which its senders POST
+    def receive(delivery, options) -> Received
+                                             the events in a request whose sender has proved who it is, and the answer
+                                             to it; raises Refused. The body is anything at all until it is read here
+    def read_event(options, event) -> Iterable[Read] | None
+                                             what an event says of records: a `Read` with a `Part`; None where its type
+                                             is none that is read
+
+Who may send, and that nothing is answered before it is stored, is exporter.collect.receive's. Events come late, twice
+and in any order: a part holds only what its event says, and when that happened; the store puts parts together.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Protocol
 
 from exporter.collect.auth import BEARER, Scheme
 from exporter.collect.budget import Budget
+from exporter.collect.delivery import Delivery, Event, Received
 from exporter.collect.finding import Finding
 from exporter.collect.http import Answer, Client, Dialect, SourceError
 from exporter.records import Read, Record, columns
@@ -138,6 +153,18 @@ class Check(Protocol):
     def __call__(self, client: Client, options: Any, /) -> Awaitable[Sequence[Finding]]: ...
 
 
+class Receive(Protocol):
+    """The events in a delivery. Raises Refused."""
+
+    def __call__(self, delivery: Delivery, options: Any, /) -> Received: ...
+
+
+class ReadEvent(Protocol):
+    """What one event says of records; None where its type is none that is read."""
+
+    def __call__(self, options: Any, event: Event, /) -> Iterable[Read] | None: ...
+
+
 class Connector(Protocol):
     """What every connector has."""
 
@@ -154,7 +181,7 @@ class Connector(Protocol):
     def poll(self) -> Poll: ...
 
 
-FUNCTIONS = ("judge", "check")
+FUNCTIONS = ("judge", "check", "receive", "read_event")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +198,9 @@ class Needs:
     revision: int = 1
     judge: Callable[[Answer], SourceError | None] = lambda _: None
     check: Check | None = None
+    route: str = ""
+    receive: Receive | None = None
+    read_event: ReadEvent | None = None
 
     @property
     def dialect(self) -> Dialect:

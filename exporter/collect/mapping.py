@@ -5,7 +5,7 @@ lists by the `name`, `key`, `id` or `field` of an element, by position, or in ev
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from operator import attrgetter
 from typing import Any
@@ -43,6 +43,7 @@ class Filler:
     ids: tuple[int, ...]
     url: int
     paths: frozenset[str]  # where in an item it looks
+    defaulted: tuple[tuple[str, Find], ...] = ()  # columns that have a default, and what finds a value without it
 
 
 Fillers = Mapping[type[Record], Filler]
@@ -122,6 +123,12 @@ def apply(read: Read, mapping: Fillers, person: Callable[[str], str]) -> Record:
     for setter, each in zip(filler.setters, values, strict=True):
         setter(record, each)
     return record
+
+
+def defaulted(read: Read, mapping: Fillers) -> frozenset[str]:
+    """The columns of an item that the config fills with a default, because the item says nothing of them."""
+    finds = mapping[type(read.record)].defaulted
+    return frozenset(name for name, find in finds if attempt(find, read.item) == (None, (), False))
 
 
 def id_of(text: str, person: Callable[[str], str]) -> str:
@@ -229,6 +236,11 @@ def _filler(rules: Rules, record: type[Record], notation: Notation) -> Filler:
         ids=tuple(names.index(name) for name in marked(record, "id")),
         url=names.index("url"),
         paths=frozenset[str]().union(*(paths(rule) for alternatives in mine.values() for rule in alternatives)),
+        defaulted=tuple(
+            (name, _read([replace(rule, default=None) for rule in alternatives], known[name], notation))
+            for name, alternatives in mine.items()
+            if any(rule.default is not None for rule in alternatives)
+        ),
     )
 
 

@@ -205,7 +205,8 @@ class _Poll:
         except TimeoutError:
             raise NotUnderstood(f"the poll did not end within {seconds:g} s") from None
         # A first sync of several polls asked from different instants on: the last of them holds for all.
-        whole_since = BEGINNING if needs(source.connector).reads_all else since
+        # What is pushed is whole from when somebody began to listen.
+        whole_since = BEGINNING if needs(source.connector).reads_all else at if source.door else since
         whole = self.ready_since is None or self.ready_since <= whole_since
         self.complete, self.rereading = state.complete or whole, state.rereading and not whole
         succeeded = partial(self.store.succeeded, whole=whole)

@@ -16,6 +16,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from exporter.collect.receive_metrics import ReceiveMetrics
 from exporter.collect.source_metrics import SourceMetrics
 from exporter.store.fault import KINDS
 
@@ -29,6 +30,7 @@ class Health:
         build = Info("outcome_exporter_build", "Version of the running exporter.", registry=registry)
         build.info({"version": version, "revision": revision, "pythonversion": platform.python_version()})
         self.sources = SourceMetrics(registry)
+        self.received = ReceiveMetrics(registry)
         self.evaluation = EvaluationMetrics(registry)
         self.store = StoreMetrics(registry)
         self.reload = ReloadMetrics(registry)

@@ -10,6 +10,7 @@ from exporter.collect.contract import Connector, needs
 from exporter.collect.http import Client, HttpSettings
 from exporter.collect.mapping import Fillers
 from exporter.collect.reading import Observer
+from exporter.collect.signature import Door
 from exporter.records import Json, Record
 from exporter.records.unreadable import MOST_UNREAD
 
@@ -35,6 +36,7 @@ class Source:
     most_unread: float = MOST_UNREAD
     calendar: str | None = None  # in whose hours its records are worked on
     noun: str = "item"  # what one thing is called that it brings
+    door: Door | None = None  # what it demands of its senders, if it has any
     fingerprint: str  # another one: what was fetched so far no longer fits, fetch anew
 
     @property
@@ -46,6 +48,11 @@ class Source:
     def paths(self) -> frozenset[str]:
         """Where in items the config looks: dotted paths."""
         return frozenset[str]().union(*(filler.paths for filler in self.mapping.values()))
+
+    @property
+    def route(self) -> str:
+        """The path to which its senders POST; empty if it has none."""
+        return needs(self.connector).route.format(source=self.name)
 
     @property
     def revision(self) -> int:

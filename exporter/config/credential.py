@@ -14,6 +14,7 @@ from exporter.base.errors import AuthFailed
 from exporter.base.strict_yaml import At
 from exporter.collect.auth import NOBODY, App, Auth, ClientCredentials, Grant, Login, RefreshToken, Scheme, signed
 from exporter.collect.http import HttpSettings
+from exporter.collect.signature import Door, key_of
 from exporter.config import secret
 from exporter.config.secret import Secret, SecretError
 from exporter.config.section import AuthSection, SourceSection
@@ -54,6 +55,24 @@ class Credentials:
             ca_file=self._file(data, "ca_file", at),
             max_response_bytes=section.max_response_bytes,
         )
+
+    def door(self, section: SourceSection, at: At) -> Door:
+        """What a source that is pushed demands of its senders: a secret, or several while one replaces another."""
+        found: list[str] = []
+        read = {"secret": lambda text, _: secret.from_environment(text, self.environ), "secret_file": self.secret_file}
+        for key, texts in (("secret", section.secret), ("secret_file", section.secret_file)):
+            for i, text in enumerate(texts or ()):
+                place = (*at, key, i) if (*at, key, i) in self.checker.document.lines else (*at, key)
+                try:
+                    found.append(read[key](text, place).reveal())
+                    key_of(section.scheme, found[-1])
+                except ValueError as error:  # a SecretError is one
+                    self.checker.wrong(place, str(error))
+        if not section.secret and not section.secret_file:
+            self.checker.wrong(
+                (*at, "secret_file"), "this key is missing; write the file with what its senders prove themselves by"
+            )
+        return Door(section.scheme, tuple(found), section.max_request_bytes)
 
     def address(self, data: Mapping[str, Any], key: str, at: At) -> str:
         """A URL, as written or from ${NAME}; "" if there is none."""

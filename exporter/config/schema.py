@@ -15,7 +15,7 @@ from exporter.catalogue.kpi import Kpi, Needed, Param
 from exporter.collect.contract import Connector, needs, option_key
 from exporter.config.own_kpis import KEYS
 from exporter.config.section import KpiSection, SourceSection, Whole
-from exporter.config.source import HTTP_KEYS
+from exporter.config.source import common_keys
 
 Schema = dict[str, Any]
 DIALECT = "http://json-schema.org/draft-07/schema#"
@@ -79,7 +79,8 @@ def _source(schemas: _Schemas, kind: str, connector: Connector) -> Schema:
     local = needs(connector).auth is None
     keys = {field.name: option_key(field.name) for field in dataclasses.fields(connector.Options)}
     own = {key: options["properties"][name] if name == key else LENGTH for name, key in keys.items()}
-    common = {key: each for key, each in section["properties"].items() if not (local and key in HTTP_KEYS)}
+    allowed = common_keys(needs(connector))
+    common = {key: each for key, each in section["properties"].items() if key in allowed}
     required = ["name", "type", *([] if local else ["url"]), *(keys[name] for name in options.get("required", ()))]
     return _object({**common, **own, "type": {"const": kind}}, required)
 

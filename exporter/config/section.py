@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from exporter.base import duration
 from exporter.catalogue.kpi import MIN_COVERAGE, Basis
+from exporter.collect.signature import BEARER, SchemeName
 from exporter.config.shape import ONE_OR_MORE
 from exporter.records import CostKind
 from exporter.records.columns import Rule
@@ -293,6 +294,10 @@ class SourceSection(Section):
     proxy: str | None = None
     ca_file: Text | None = None
     max_response_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
+    scheme: SchemeName = BEARER  # how senders prove who they are, where it is pushed
+    secret: Annotated[tuple[str, ...], ONE_OR_MORE] | None = None
+    secret_file: Annotated[tuple[Text, ...], ONE_OR_MORE] | None = None
+    max_request_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
     segments: Columns = {}
     fields: Columns = {}
 

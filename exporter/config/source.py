@@ -9,9 +9,10 @@ from typing import Any
 from exporter.base import duration
 from exporter.base.strict_yaml import At
 from exporter.collect.auth import Scheme
-from exporter.collect.contract import LATER, Connector, needs, option_key
+from exporter.collect.contract import LATER, Connector, Needs, needs, option_key
 from exporter.collect.http import HttpSettings
 from exporter.collect.mapping import UNMAPPED, compiled, faults
+from exporter.collect.signature import Door
 from exporter.collect.source import RecordTypes, Source
 from exporter.config.calendar import CalendarReader
 from exporter.config.credential import Credentials
@@ -36,7 +37,15 @@ HTTP_KEYS = {
     ),
     *("timeout", "rate", "concurrency", "proxy", "ca_file", "max_response_bytes"),
 }
+RECEIVE_KEYS = {"scheme", "secret", "secret_file", "max_request_bytes"}
+"""Keys of a source that is pushed; those of HTTP_KEYS are of one that is asked."""
 SHORTEST_STALENESS = 3600
+
+
+def common_keys(needed: Needs) -> set[str]:
+    """The keys that a source may have beside its connector's own."""
+    others = (HTTP_KEYS if needed.auth is None else set()) | (set() if needed.receive else RECEIVE_KEYS)
+    return set(SourceSection.model_fields) - others
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,7 +70,7 @@ class Reader:
         local = scheme is None
         if connector and not local and "url" not in data:
             self.checker.wrong((*at, "url"), "this key is missing; write the address of the platform")
-        common = set(SourceSection.model_fields) - (HTTP_KEYS if local else set())
+        common = common_keys(needs(connector) if connector else Needs())
         own = (
             {option_key(field.name): field.name for field in dataclasses.fields(connector.Options)} if connector else {}
         )
@@ -73,10 +82,11 @@ class Reader:
         http = self.credentials.http(section or SourceSection.model_construct(), reached, at, scheme or Scheme())
         if connector is None:
             return None
+        door = self.credentials.door(section, at) if section and needs(connector).receive else None
         options = self._options(connector, {own[k]: (k, v) for k, v in data.items() if k in own}, at)
         if section is None or options is None:
             return None
-        return self._source(section, connector, options, http, at)
+        return self._source(section, connector, options, (http, door), at)
 
     def _options(self, connector: Connector, given: Mapping[str, tuple[str, Any]], at: At) -> Any:
         """The connector's own options; `given` is field -> (key, value)."""
@@ -100,7 +110,10 @@ class Reader:
             return options
         return dataclasses.replace(options, path=str(self.credentials.folder / options.path))
 
-    def _source(self, section: SourceSection, connector: Connector, options: Any, http: HttpSettings, at: At) -> Source:
+    def _source(
+        self, section: SourceSection, connector: Connector, options: Any, ways: tuple[HttpSettings, Door | None], at: At
+    ) -> Source:
+        http, door = ways
         records = _fed(connector, options)
         mapping = self._mapping(section, records, at)
         interval = section.interval or needs(connector).interval
@@ -121,6 +134,7 @@ class Reader:
             max_data_age_seconds=section.max_data_age,
             most_unread=section.max_unreadable,
             noun=needs(connector).noun,
+            door=door,
             calendar=CalendarReader(self.checker).chosen(section.calendar, self.calendars, at),
             fingerprint=_fingerprint(section, options, http.url),
         )

@@ -338,10 +338,24 @@ class ServiceLevel(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Marks a record as what one event says of it, which happened at `at`; what it does not say stays as it is known.
+
+    Of each column the value of the newest event counts, in whatever order they arrive; of those in `first` that of the
+    earliest. `cleared`: columns that the event says are unknown, or no longer hold.
+    """
+
+    at: datetime
+    cleared: frozenset[str] = frozenset()
+    first: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Read:
     """A record beside the platform's own item it was read from; the configured segment mapping looks in the item.
 
     `place`: where the item stands, such as "line 2". `faults`: what of it could not be read. These are the client's.
+    `part`: where it is not the whole record, but what one event says of it.
     """
 
     record: Record
@@ -349,11 +363,13 @@ class Read:
     place: str = ""
     faults: tuple[Fault, ...] = ()
     scope: str = ""
+    part: Part | None = None
 
     @property
     def key(self) -> str:
-        """Identifies the record among all of its source when it is read again."""
-        return f"{type(self.record).__name__} {self.record.id}"
+        """Identifies the record, or the event that it is part of, among all of its source when it is read again."""
+        event = f" {self.part.at.isoformat()}" if self.part else ""
+        return f"{type(self.record).__name__} {self.record.id}{event}"
 
 
 def record_name(record_type: type[Record]) -> str:

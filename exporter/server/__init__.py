@@ -13,11 +13,13 @@ import msgspec
 from aiohttp import web, web_response
 
 from exporter.base.defaults import MOST_CONNECTIONS
+from exporter.collect.receive import Inbox
 from exporter.publish.content_negotiation import format_for, gzip_wanted
 from exporter.publish.exposition import Publisher
 from exporter.records import Json
 from exporter.server import listen, places
 from exporter.server.gate import Gate
+from exporter.server.hooks import Hooks
 from exporter.server.page import Pages, SourceLine
 from exporter.server.places import Listening, Places
 from exporter.server.reach import (
@@ -87,6 +89,7 @@ class Surface:
     open_health: bool = False  # /-/healthy and /-/ready need no password
     routes: Mapping[str, Answer] = field(default_factory=dict)  # on every address
     local_routes: Mapping[str, Answer] = field(default_factory=dict)  # on the socket beside the store only
+    inbox: Inbox | None = None  # takes what is pushed
 
 
 class Server:
@@ -140,6 +143,7 @@ def _runner(app: web.Application) -> web.AppRunner:
         keepalive_timeout=IDLE_SECONDS,
         shutdown_timeout=SHUTDOWN_SECONDS,
         lingering_time=2.0,
+        auto_decompress=False,  # what is pushed may be signed as it was sent
     )
 
 
@@ -150,11 +154,12 @@ def application(
     reach = surface.reach if gate is not None else Reach(telemetry=surface.reach.telemetry)
     pages = Pages(reach.base)
     handlers = Handlers(surface, pages, [*routes], gate, reach)
+    hooks = Hooks(surface.inbox, reach.prefix) if surface.inbox and gate is not None else None
     app = web.Application(
         middlewares=[
             _faults,
             *([] if held is None else [_asked(held)]),
-            *([] if gate is None else [_guard(gate, reach if surface.open_health else None)]),
+            *([] if gate is None else [_guard(gate, reach if surface.open_health else None, hooks)]),
             *([] if held is None else [_held(held)]),
         ]
     )
@@ -177,6 +182,8 @@ def application(
         app.router.add_get(reach.prefix + path, handler)
     for method in ("POST", "PUT"):
         app.router.add_route(method, reach.prefix + RELOAD, handlers.reload)
+    if hooks:
+        hooks.add_to(app)
     if reach.prefix:
         # Relative, and so right behind any proxy.
         app.router.add_get("/", _elsewhere(reach.prefix.removeprefix("/") + "/"))
@@ -237,14 +244,15 @@ def _gone(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
 
 
-def _guard(gate: Gate, open_health: Reach | None) -> Any:
+def _guard(gate: Gate, open_health: Reach | None, hooks: Hooks | None) -> Any:
     free = frozenset() if open_health is None else {open_health.prefix + path for path in (HEALTHY, READY)}
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             given = request.headers.get("Authorization", "")
-            allowed = request.path in free or await gate.allows(given, asker(request), lambda: _gone(request))
+            free_here = request.path in free or (hooks is not None and hooks.is_one(request.path))
+            allowed = free_here or await gate.allows(given, asker(request), lambda: _gone(request))
         except Busy:
             raise Refusal(429, "too many passwords are waiting to be checked; try again later") from None
         if not allowed:

@@ -18,10 +18,11 @@ import duckdb
 
 from exporter.records import RECORDS, Record
 from exporter.records.unreadable import Summary
-from exporter.store import file, frozen, left_out, person, rewrite, state, sweep
+from exporter.store import file, frozen, left_out, person, pushed, rewrite, state, sweep
 from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, fault
 from exporter.store.frozen import FrozenBaseline
 from exporter.store.left_out import Books, Noted
+from exporter.store.pushed import Told
 from exporter.store.state import AHEAD, Ready, SyncState
 from exporter.store.sweep import Sweep, Swept
 from exporter.store.table import Table, goes_back
@@ -139,6 +140,24 @@ class Store:
             if memory is not None:
                 state.remember(db, source, memory)
         return changed
+
+    def add(self, source: str, told: Sequence[Told], deliveries: Sequence[int], at: datetime) -> int:
+        """Stores what events say, and that they have come, in one transaction, without a cursor.
+
+        Returns how many rows are new or different. `deliveries`: see `delivered`. `at`: now.
+        """
+        by_type: dict[type[Record], list[Told]] = {}
+        for each in told:
+            by_type.setdefault(type(each.record), []).append(each)
+        with self._transaction() as db:
+            changed = sum(pushed.add(db, source, self._tables[kind], some) for kind, some in by_type.items())
+            pushed.remember(db, source, deliveries, at)
+        return changed
+
+    def delivered(self, source: str, at: datetime) -> list[tuple[int, datetime]]:
+        """The events that have come lately: the number of each, and when, oldest first."""
+        with self._transaction() as db:
+            return pushed.remembered(db, source, at)
 
     def begin(self, source: str, fingerprint: str, at: datetime | None = None, *, revision: int = 1) -> SyncState:
         """Where to go on. Under another fingerprint the source counts as never synced; its records stay.
@@ -317,6 +336,7 @@ class Store:
         with self._transaction() as db:
             counts = {table.name: table.erase_source(db, source) for table in self._tables.values()}
             state.forget(db, source)
+            pushed.forget(db, source)
             self._left_out.forget(db, source)
             sweep.forget(db, source)
             rewrite.mark(db, rewrite.LATER)

@@ -8,12 +8,15 @@ from functools import cache
 from math import ceil, isfinite
 from operator import attrgetter
 from types import NoneType
-from typing import Any, Protocol, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, Protocol, get_args, get_origin, get_type_hints
 
 from exporter.records import Record, marked, person_columns, record_name
 from exporter.store.person import is_address, without_address
 
 StoredRow = tuple[Any, ...]
+
+TOLD = "told"
+"""The column beside those of the record type: see `Stored`."""
 
 SQL_TYPES = {str: "VARCHAR", bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", datetime: "TIMESTAMP", tuple: "VARCHAR[]"}
 
@@ -76,9 +79,9 @@ class Table:
             # times as fast. An index would too, but was measured to make the file four times as large, and its filling
             # slower.
             columns = "".join(f', "{name}" {sql_type}' for name, sql_type in self.columns.items())
-            db.execute(f'create table "{self.name}" (key UINTEGER not null{columns})')
+            db.execute(f'create table "{self.name}" (key UINTEGER not null{columns}, {TOLD} VARCHAR)')
             return
-        for name, sql_type in self.columns.items():
+        for name, sql_type in (*self.columns.items(), (TOLD, "VARCHAR")):
             if name not in present:
                 db.execute(f'alter table "{self.name}" add column "{name}" {sql_type}')
 
@@ -87,21 +90,26 @@ class Table:
 
         Equal rows are not touched, nor those that were updated later, if not after `latest`.
         """
-        sides = self._sides(source, records)
-        stored = self._stored(db, source, sides[0])
+        sides = self.sides(source, records)
+        stored = self.stored(db, source, sides[0])
         if stored:
             last = latest and naive(latest)
             changed = [row for row in zip(*sides, strict=True) if self._changes(row, stored.get(row[0]), last)]
             if not changed:
                 return 0
-            self.delete_rows(db, [stored[row[0]][0] for row in changed if row[0] in stored])
+            self.delete_rows(db, [stored[row[0]].rowid for row in changed if row[0] in stored])
             sides = list(zip(*changed, strict=True))
-        self._insert(db, source, sides)
+        self.insert(db, source, sides)
         return len(sides[0])
 
     def delete(self, db: Database, source: str, ids: Iterable[str]) -> None:
         """Deletes the rows of these ids."""
-        self.delete_rows(db, [rowid for rowid, _ in self._stored(db, source, list(ids)).values()])
+        self.delete_rows(db, [each.rowid for each in self.stored(db, source, list(ids)).values()])
+
+    @property
+    def blank(self) -> StoredRow:
+        """A row of which nothing is known."""
+        return tuple([] if sql_type == "VARCHAR[]" else None for sql_type in self.columns.values())
 
     @property
     def ages(self) -> bool:
@@ -154,7 +162,7 @@ class Table:
                 # Two ways to write one address are one record from now on.
                 kept = {(row[1], id_): i for i, (row, id_) in enumerate(zip(rows, ids, strict=True))}
                 self.delete_rows(db, [row[0] for i, row in enumerate(rows) if kept[row[1], ids[i]] != i])
-            keys = [_key(row[1], id_) for row, id_ in zip(rows, ids, strict=True)]
+            keys = [key_of(row[1], id_) for row, id_ in zip(rows, ids, strict=True)]
             also = ", key = new.key" if name == "id" else ""
             db.execute(
                 f'update "{self.name}" set {name} = new.id, url = new.url{also}'
@@ -181,7 +189,7 @@ class Table:
         query = f'select count(*) from "{self.name}" where source = coalesce(?, source)'
         return int(db.execute(query, [source]).fetchall()[0][0])
 
-    def _sides(self, source: str, records: Sequence[Record]) -> list[Sequence[Any]]:
+    def sides(self, source: str, records: Sequence[Record]) -> list[Sequence[Any]]:
         """The records turned on their side, as the values the database will give back."""
         sides: list[Sequence[Any]] = []
         for (name, sql_type), side in zip(
@@ -196,22 +204,23 @@ class Table:
                 sides.append([None if value is None else convert(value) for value in side])
         return sides
 
-    def _stored(self, db: Database, source: str, ids: Sequence[str]) -> dict[str, tuple[int, StoredRow]]:
-        """id -> (rowid, row) of those ids that the table has."""
+    def stored(self, db: Database, source: str, ids: Sequence[str]) -> "dict[str, Stored]":
+        """The rows of those ids that the table has, by id."""
         find = f'select rowid from "{self.name}" where key in (select unnest(?::UINTEGER[]))'
-        rowids = [row[0] for row in db.execute(find, [[_key(source, id_) for id_ in ids]]).fetchall()]
+        rowids = [row[0] for row in db.execute(find, [[key_of(source, id_) for id_ in ids]]).fetchall()]
         if not rowids:
             return {}
         # Two statements, because DuckDB goes straight to rowids only when they are given, not when it has to join.
-        query = f'select rowid, source, {self._names} from "{self.name}" where rowid in (select unnest(?::BIGINT[]))'
+        columns = f"rowid, source, {TOLD}, {self._names}"
+        query = f'select {columns} from "{self.name}" where rowid in (select unnest(?::BIGINT[]))'
         wanted = set(ids)  # two ids may have the same key
         rows = db.execute(query, [rowids]).fetchall()
-        return {row[2]: (row[0], row[2:]) for row in rows if row[1] == source and row[2] in wanted}
+        return {row[3]: Stored(row[0], row[3:], row[2]) for row in rows if row[1] == source and row[3] in wanted}
 
-    def _changes(self, row: StoredRow, stored: tuple[int, StoredRow] | None, latest: datetime | None) -> bool:
+    def _changes(self, row: StoredRow, stored: "Stored | None", latest: datetime | None) -> bool:
         if stored is None:
             return True
-        before = stored[1]
+        before = stored.row
         return row != before and not goes_back(row[self._updated], before[self._updated], latest)
 
     def delete_rows(self, db: Database, rowids: Sequence[int]) -> None:
@@ -219,17 +228,30 @@ class Table:
         if rowids:
             db.execute(f'delete from "{self.name}" where rowid in (select unnest(?::BIGINT[]))', [list(rowids)])
 
-    def _insert(self, db: Database, source: str, sides: Sequence[Sequence[Any]]) -> None:
+    def insert(
+        self, db: Database, source: str, sides: Sequence[Sequence[Any]], told: Sequence[str] | None = None
+    ) -> None:
         """One list for each column: the fast way in without Arrow. A column of one value (often NULL) is sent once."""
-        values, parameters = ["unnest(?::UINTEGER[])"], [[_key(source, id_) for id_ in sides[0]]]
-        for sql_type, side in zip(self.columns.values(), sides, strict=True):
+        values, parameters = ["unnest(?::UINTEGER[])"], [[key_of(source, id_) for id_ in sides[0]]]
+        types = [*self.columns.values(), "VARCHAR"]
+        for sql_type, side in zip(types, [*sides, told or [None] * len(sides[0])], strict=True):
             same = side.count(side[0]) == len(side)
             values.append(f"?::{sql_type}" if same else f"unnest(?::{sql_type}[])")
             parameters.append(side[0] if same else list(side))
-        db.execute(f'insert into "{self.name}" (key, {self._names}) select {", ".join(values)}', parameters)
+        columns = f"key, {self._names}, {TOLD}"
+        db.execute(f'insert into "{self.name}" ({columns}) select {", ".join(values)}', parameters)
 
 
-def _key(source: str, id_: str) -> int:
+class Stored(NamedTuple):
+    """A row of a table. `told`: of one that events have made, what store.pushed keeps of them."""
+
+    rowid: int
+    row: StoredRow
+    told: str | None
+
+
+def key_of(source: str, id_: str) -> int:
+    """The short stand-in for (source, id)."""
     return zlib.crc32(f"{source}\0{id_}".encode())
 
 

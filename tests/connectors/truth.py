@@ -5,8 +5,9 @@ every option that changes a meaning in it.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -18,12 +19,16 @@ from aiohttp.test_utils import TestServer
 from pydantic import TypeAdapter
 
 from exporter.collect import mapping
-from exporter.collect.contract import Connector, needs
+from exporter.collect.contract import Connector, Needs, needs
+from exporter.collect.delivery import Delivery, Event, Refused
 from exporter.collect.http import Auth, Client, HttpSettings, Partial
+from exporter.collect.reading import ItemReader
 from exporter.connectors import CONNECTORS
 from exporter.demo.fakes.fault import Handler
 from exporter.records import Json, Read, Record
 from exporter.records.columns import Rule
+from exporter.store.pushed import Merging, Told
+from exporter.store.table import Table
 from tests.connectors import unfinished
 from tests.connectors.world import AT, SINCE
 
@@ -44,6 +49,7 @@ class Truth:
     path: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, Rule] = field(default_factory=dict)  # as under `fields` in the config: what it finds in items
+    deliveries: Sequence[Delivery] = ()  # of what is pushed
     records: Sequence[Record]
     left_out: Sequence[str] = ()  # what is said of items that are none, or not wholly
 
@@ -67,6 +73,8 @@ def reader(options: Any) -> TypeAdapter[Any]:
 async def found(connector: Connector, truth: Truth) -> tuple[list[Record], list[str]]:
     """What a connector makes of the items, with the config's fields filled in; and what is said of the others."""
     needed = needs(connector)
+    if needed.receive and needed.read_event:
+        return pushed(connector, needed, truth)
     auth = needed.auth.fixed(*truth.secret) if truth.secret and needed.auth else Auth()
     kind: Any = connector.Options
     options = reader(kind).validate_json(json.dumps(truth.options), strict=True)
@@ -87,6 +95,45 @@ async def found(connector: Connector, truth: Truth) -> tuple[list[Record], list[
         said += client.failed_details
     made = [replace(record, url=record.url and record.url.replace(address, HOST)) for record in made]
     return in_order(made), sorted(text.replace(address, HOST) for text in said)
+
+
+def pushed(connector: Connector, needed: Needs, truth: Truth) -> tuple[list[Record], list[str]]:
+    """The same of what is pushed: the records that its events make together."""
+    assert needed.receive
+    kind: Any = connector.Options
+    options = reader(kind).validate_json(json.dumps(truth.options), strict=True)
+    said, client, reads = list[str](), ItemReader(), list[Read]()
+
+    def parts(event: Event) -> Iterable[Read]:
+        found = needed.read_event(options, event) if needed.read_event else ()
+        if found is None:
+            said.append(f"unused: {event.type}")
+        return found or ()
+
+    for delivery in truth.deliveries:
+        try:
+            reads += client.each(needed.receive(delivery, options).events, parts)
+        except Refused as why:
+            said.append(f"{why.status} {why.reason}: {why}")
+    fillers = mapping.compiled({name: [rule] for name, rule in truth.fields.items()}, connector.RECORDS)
+    made, well, odd = mapping.records(reads, fillers, hashed)
+    merging = dict[tuple[type[Record], str], Merging]()
+    for record, read in zip(made, well, strict=True):
+        table = Table(type(record))
+        (row,) = zip(*table.sides("", [record]), strict=True)
+        assert read.part
+        merging.setdefault((type(record), record.id), Merging(table)).add(row, Told(record, read.part))
+    said += [f"{fault.column}: {fault.text}" for each in (*client.left_out(), *odd) for fault in each.faults]
+    return in_order([restored(kind, each.row) for (kind, _), each in merging.items()]), sorted(said)
+
+
+def restored(kind: type[Record], row: Sequence[Any]) -> Record:
+    """A row of a table as the record that it holds."""
+    values: list[Any] = [
+        each.replace(tzinfo=UTC) if isinstance(each, datetime) else tuple(each) if isinstance(each, list) else each
+        for each in row
+    ]
+    return kind(**dict(zip(Table(kind).columns, values, strict=True)))
 
 
 def expected(truth: Truth) -> tuple[list[Record], list[str]]:
