@@ -70,7 +70,7 @@ class Credentials:
                     self.checker.wrong(place, str(error))
         if not section.secret and not section.secret_file:
             self.checker.wrong(
-                (*at, "secret_file"), "this key is missing; write the file with what its senders prove themselves by"
+                (*at, "secret_file"), "this key is missing; name the file with the secret that its senders have"
             )
         return Door(section.scheme, tuple(found), section.max_request_bytes)
 

@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -25,13 +25,11 @@ from exporter.store.left_out import Books, Noted
 from exporter.store.pushed import Told
 from exporter.store.state import AHEAD, Ready, SyncState
 from exporter.store.sweep import Sweep, Swept
-from exporter.store.table import Table, goes_back
+from exporter.store.table import Table, goes_back, moment_reached
 
 __all__ = ["CannotWrite", "Damaged", "FrozenBaseline", "NewerFormat", "NotAStore", "Store", "StoreError", "SyncState"]
 
 log = logging.getLogger(__name__)
-
-FEWEST = 3  # records that must tell of an instant before it is believed
 
 CHUNK = 20_000  # rows compared at a time: bounds the memory of a huge write
 
@@ -142,20 +140,13 @@ class Store:
         return changed
 
     def add(self, source: str, told: Sequence[Told], deliveries: Sequence[int], at: datetime) -> int:
-        """Stores what events say, and that they have come, in one transaction, without a cursor.
-
-        Returns how many rows are new or different. `deliveries`: see `delivered`. `at`: now.
-        """
-        by_type: dict[type[Record], list[Told]] = {}
-        for each in told:
-            by_type.setdefault(type(each.record), []).append(each)
+        """Stores what events say, and that they have come, in one transaction; returns how many rows are different."""
         with self._transaction() as db:
-            changed = sum(pushed.add(db, source, self._tables[kind], some) for kind, some in by_type.items())
             pushed.remember(db, source, deliveries, at)
-        return changed
+            return pushed.add(db, source, self._tables, told)
 
     def delivered(self, source: str, at: datetime) -> list[tuple[int, datetime]]:
-        """The events that have come lately: the number of each, and when, oldest first."""
+        """The events that have come lately, oldest first: the number of each, and when."""
         with self._transaction() as db:
             return pushed.remembered(db, source, at)
 
@@ -198,20 +189,10 @@ class Store:
                 state.went_on(db, source, at)
 
     def reached(self, at: datetime) -> datetime | None:
-        """How far both the clock and the records have come: the earlier of `at` and what the newest records tell.
-
-        A record tells the earliest of its times, and FEWEST or 1 % of all must tell it: neither an appointment to come
-        nor a few absurd dates count. None where there are not so many records.
-        """
+        """How far both the clock and the records have come, whichever less; None where there are too few records."""
         with self._connection() as db:
-            moments = " union all ".join(table.earliest for table in self._tables.values() if table.ages)
-            query = f"select count(*), quantile_disc(moment, ?) from ({moments}) where moment is not null"
-            count = db.execute(query, [1.0]).fetchall()[0][0]
-            if count < FEWEST:
-                return None
-            share = (count - max(FEWEST, count // 100) + 0.5) / count
-            newest: datetime = db.execute(query, [share]).fetchall()[0][1]
-        return min(at, newest.replace(tzinfo=UTC))
+            newest = moment_reached(db, self._tables.values())
+        return newest and min(at, newest)
 
     def retain(self, before: datetime, share: float = 1.0) -> dict[str, int]:
         """Deletes records all of whose times are earlier than `before`, the oldest first; returns how many of each.

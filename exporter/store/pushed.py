@@ -4,7 +4,7 @@ Of each column the value of the newest event counts, so the order in which event
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,8 +39,15 @@ def make(db: Database) -> None:
     )
 
 
-def add(db: Database, source: str, table: Table, told: Sequence[Told]) -> int:
-    """Adds what events say to the records of a table; returns how many rows are new or different."""
+def add(db: Database, source: str, tables: Mapping[type[Record], Table], told: Iterable[Told]) -> int:
+    """Adds what events say to what is stored; returns how many rows are new or different."""
+    by_type: dict[type[Record], list[Told]] = {}
+    for each in told:
+        by_type.setdefault(type(each.record), []).append(each)
+    return sum(_add(db, source, tables[kind], some) for kind, some in by_type.items())
+
+
+def _add(db: Database, source: str, table: Table, told: Sequence[Told]) -> int:
     rows = list(zip(*table.sides(source, [each.record for each in told]), strict=True))
     merging: dict[str, Merging] = {}
     stored = table.stored(db, source, list({row[0] for row in rows}))

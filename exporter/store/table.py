@@ -15,6 +15,8 @@ from exporter.store.person import is_address, without_address
 
 StoredRow = tuple[Any, ...]
 
+FEWEST = 3  # records that must tell of an instant before it is believed
+
 TOLD = "told"
 """The column beside those of the record type: see `Stored`."""
 
@@ -248,6 +250,22 @@ class Stored(NamedTuple):
     rowid: int
     row: StoredRow
     told: str | None
+
+
+def moment_reached(db: Database, tables: Iterable[Table]) -> datetime | None:
+    """How far the records of tables have come.
+
+    A record tells the earliest of its times, and FEWEST or 1 % of all must tell it: neither an appointment to come
+    nor a few absurd dates count. None where there are not so many records.
+    """
+    moments = " union all ".join(table.earliest for table in tables if table.ages)
+    query = f"select count(*), quantile_disc(moment, ?) from ({moments}) where moment is not null"
+    count = db.execute(query, [1.0]).fetchall()[0][0]
+    if count < FEWEST:
+        return None
+    share = (count - max(FEWEST, count // 100) + 0.5) / count
+    newest: datetime = db.execute(query, [share]).fetchall()[0][1]
+    return newest.replace(tzinfo=UTC)
 
 
 def key_of(source: str, id_: str) -> int:

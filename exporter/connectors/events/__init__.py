@@ -12,11 +12,11 @@ Access   Create a secret with `openssl rand -hex 32`, give it to the sender, and
 Polls    Nothing: senders push. Once a minute the source is marked as listening. Its values are complete from the time
          when it was first configured.
 Cursor   Empty. Events that came lately are remembered in the store, by source and id.
-Blind    Events that a sender gave up, or never sent. Whether a source is silent or its sender broken: see
-         max_data_age. A deployment that failed: CDEvents have only its pipeline run. A rollback without the chainId of
-         the deployment that it reverts is a change of its own. The review of a change and its deployment are two
-         records, so the time from commit to deployment needs first_commit_at under fields. Mapping changes of the
-         config apply to what comes afterwards.
+Blind    Events that a sender gave up, or never sent; a second exporter sees only what is sent to it. Whether a source
+         is silent or its sender broken: see max_data_age. A deployment that failed: CDEvents have only its pipeline
+         run. A rollback without the chainId of the deployment that it reverts is a change of its own. The review of a
+         change and its deployment are two records, so the time from commit to deployment needs first_commit_at under
+         fields. A mapping that is changed in the config applies to what comes afterwards.
 Checked  The conformance events of CDEvents 0.5.1, and published test vectors of signatures.
 """
 
