@@ -65,7 +65,7 @@ def test_a_default_is_written_as_the_config_writes_it() -> None:
         "none",
         "1h30m",
         "a, b",
-        r"{field: kind.name, match: '\[x\] .*'}",
+        r"{from: kind.name, match: '\[x\] .*'}",
         "{Won't do: discarded}",
     ]
 

@@ -5,15 +5,15 @@ lists by the `name`, `key`, `id` or `field` of an element, by position, or in ev
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from operator import attrgetter
-from typing import Any
+from typing import Annotated, Any
 
 from exporter.catalogue.regex import Pattern, compile_pattern, fits, matched, pattern_fault
 from exporter.collect.path import fields_of, path, path_fault
 from exporter.records import VITAL_COLUMNS, Json, Read, Record, marked, person_columns, record_name, times_of
-from exporter.records.columns import COLUMNS, UNITS, Column, Meaning, Rule, Rules, Scalar, cleaned
+from exporter.records.columns import COLUMNS, FROM, LATER, UNITS, Column, Meaning, Rule, Rules, Scalar, cleaned
 from exporter.records.notation import PLAIN, Notation, notation_faults
 from exporter.records.unreadable import LeftOut, Unreadable, attempt, place_of, quoted, value
 from exporter.store.person import is_address, normal, without_address
@@ -143,17 +143,27 @@ def _hashed(name: str, person: Callable[[str], str]) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Which:
-    """Selects items, as an option of a connector: those whose text at `field` matches as a whole."""
+    """Selects items, as an option of a connector: those whose text at `field` matches as a whole.
 
-    field: str  # a dotted path
+    `from` is another name of `field`, as in a rule.
+    """
+
+    from_: Annotated[str, FROM] = field(default="", metadata=LATER)
+    field: str = ""  # a dotted path
     match: str = r"(?s:.+)"
 
     def __post_init__(self) -> None:
+        if self.from_ and self.field:
+            raise ValueError("from and field are both given, and mean the same; keep one")
+        object.__setattr__(self, "field", self.field or self.from_)
+        object.__setattr__(self, "from_", "")
+        if not self.field:
+            raise ValueError("from is missing; write where in an item to look, like fields.issuetype.name")
         if fault := "an empty path" if not all(self.field.split(".")) else pattern_fault(self.match):
             raise ValueError(fault)
 
     def __str__(self) -> str:
-        return f'{{ field: {self.field}, match: "{self.match}" }}'
+        return f'{{ from: {self.field}, match: "{self.match}" }}'
 
     @cached_property
     def holds(self) -> Callable[[Json], bool]:

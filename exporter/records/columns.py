@@ -38,6 +38,10 @@ LATER = {"later": True}
 """Metadata of a key that came with a later release: at its default it does not make a stored source another one."""
 
 
+FROM = Field(alias="from")
+"""In Annotated, of a field `from_`: in the config it is written `from`, which is no name in Python."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Meaning:
     """How a value is interpreted: the mapping of words, the unit, and the notation of its source."""
@@ -62,7 +66,7 @@ class Rule(Meaning):
     `from` is another name of `field`, and what is written as `from` is found in `field`.
     """
 
-    from_: Annotated[str | None, Field(alias="from")] = field(default=None, metadata=LATER)
+    from_: Annotated[str | None, FROM] = field(default=None, metadata=LATER)
     query: str | None = field(default=None, metadata=LATER)  # a JMESPath expression
     field: str | None = None  # a dotted path
     value: Scalar | None = None

@@ -97,7 +97,9 @@ def default(option: "Field[Any]") -> str:
     if option.name != option_key(option.name):
         return duration.text(value)
     if is_dataclass(value) and not isinstance(value, type):
-        value = {each.name: getattr(value, each.name) for each in fields(value)}
+        given = {each.name: getattr(value, each.name) for each in fields(value)}
+        names = {"field": "from"} if "from_" in given else {}  # as it is written nowadays
+        value = {names.get(name, name): each for name, each in given.items() if each not in ("", None)}
     if isinstance(value, Mapping):
         return yaml.safe_dump(dict(value), default_flow_style=True, width=10_000, sort_keys=False).strip()
     return ", ".join(f"{each}" for each in (value if isinstance(value, tuple) else (value,)))

@@ -3,15 +3,15 @@
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from difflib import get_close_matches
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from exporter.collect.mapping import faults_of, meant
 from exporter.connectors.files.discovery import Broken
 from exporter.connectors.files.rows import Row
 from exporter.records import Read, Record
-from exporter.records.columns import COLUMNS, Column, Meaning
+from exporter.records.columns import COLUMNS, FROM, LATER, Column, Meaning
 from exporter.records.notation import Notation
 from exporter.records.unreadable import Unreadable, quoted, value
 
@@ -24,8 +24,10 @@ LONGEST_NAME = 60
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target(Meaning):
-    """The column of ours that a column of theirs fills, where its name alone does not tell."""
+    """What a column of theirs means, where its name alone does not tell: under its name with `to`, the column of ours;
+    or, as in `fields`, under the name of ours with `from`, the column of theirs."""
 
+    from_: Annotated[str, FROM] = field(default="", metadata=LATER)
     to: str = PASSED
     repeated: Literal["first", "last"] | None = None  # of several columns of that name, which counts
 
@@ -34,13 +36,26 @@ def target_of(given: "str | Target") -> Target:
     return given if isinstance(given, Target) else Target(to=given)
 
 
+def turned(name: str, given: "str | Target") -> "tuple[str, str | Target]":
+    """The name of a column of theirs, and what it means, whichever way round it is written."""
+    if isinstance(given, Target) and given.from_:
+        return given.from_, replace(given, from_="", to=name)
+    return name, given
+
+
 def faults(columns: "Mapping[str, str | Target]", record: type[Record]) -> Iterator[tuple[tuple[str, ...], str]]:
     """What is wrong with `columns`: the keys that lead to it, and words."""
     known = {name: column for name, column in COLUMNS[record].items() if name != "source"}
-    for theirs, given in columns.items():
+    seen = set[str]()
+    for name, written in columns.items():
+        theirs, given = turned(name, written)
         target = target_of(given)
-        at = (theirs, "to") if isinstance(given, Target) else (theirs,)
-        if theirs == OTHERS and given != PASSED:
+        at = (name, "to") if isinstance(written, Target) and not written.from_ else (name,)
+        if isinstance(written, Target) and written.from_ and written.to:
+            yield at, "from and to are both given; keep one: to under a name in the file, from under a column"
+        elif theirs in seen:
+            yield at, f"{named(theirs)} is read twice; read it again under fields: {name}: {{ from: {key_of(theirs)} }}"
+        elif theirs == OTHERS and given != PASSED:
             yield (
                 at,
                 f'"{OTHERS}" stands for all columns not named here, which can only be ignored; write "{OTHERS}": ""',
@@ -48,13 +63,14 @@ def faults(columns: "Mapping[str, str | Target]", record: type[Record]) -> Itera
         elif isinstance(given, Target) and not given.to:
             yield at, 'this does not say which column it fills; write to: ..., or only "" to ignore it'
         elif target.to and target.to not in known:
-            turned = f"; write the name in the file first: {target.to}: {theirs}" if theirs in known else ""
+            back = f"; write the name in the file first: {target.to}: {theirs}" if theirs in known else ""
             near = get_close_matches(target.to, known, n=1, cutoff=0.7)
-            advice = f"did you mean {near[0]!r}? All columns: " if near and not turned else "known: "
-            yield at, f"there is no column {target.to!r}{turned}; {advice}{', '.join(known)}"
+            advice = f"did you mean {near[0]!r}? All columns: " if near and not back else "known: "
+            yield at, f"there is no column {target.to!r}{back}; {advice}{', '.join(known)}"
         elif target.to:
             for keys, message in faults_of(target, known[target.to]):
-                yield (theirs, *keys), message
+                yield (name, *keys), message
+        seen.add(theirs)
 
 
 class Filled(NamedTuple):
@@ -96,6 +112,7 @@ class Reading(NamedTuple):
 
 
 def meaning(columns: "Mapping[str, str | Target]", record: type[Record], notation: Notation) -> Reading:
+    columns = dict(turned(*each) for each in columns.items())
     ours = {name: column for name, column in COLUMNS[record].items() if name != "source"}
     targets = {name: Target(to=name) for name in ours} | {name: target_of(given) for name, given in columns.items()}
     targets.pop(OTHERS, None)

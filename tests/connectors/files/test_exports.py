@@ -501,3 +501,28 @@ async def test_without_the_extra_a_spreadsheet_says_what_to_install(
     assert await said(folder) == (
         'a.xlsx: spreadsheets are read with openpyxl; pip install "outcome-exporter[xlsx]", or save it as CSV'
     )
+
+
+async def test_columns_may_be_written_the_way_round_that_fields_are(folder: Folder) -> None:
+    folder.write("a.csv", "Number,Group,Status,Solved at\n7,IT,Closed,2026-03-30T10:00:00Z\n8,HR,odd,\n")
+    one_way = {
+        "Number": "id",
+        "Group": Target(to="team"),
+        "Status": Target(to="outcome", map={"Closed": "resolved"}, otherwise="open"),
+        "Solved at": "resolved_at",
+    }
+    other_way = {
+        "id": Target(from_="Number"),
+        "team": Target(from_="Group"),
+        "outcome": Target(from_="Status", map={"Closed": "resolved"}, otherwise="open"),
+        "resolved_at": Target(from_="Solved at"),
+    }
+    await folder.poll(columns=one_way)
+    expected, folder.cursor, folder.stored = folder.stored, {}, {}
+    await folder.poll(columns=other_way)
+
+    assert {key: (record.team, folder.request(key).outcome) for key, record in expected.items()} == {
+        "7": ("IT", "resolved"),
+        "8": ("HR", "open"),
+    }
+    assert folder.stored == expected
