@@ -26,7 +26,7 @@ from exporter.config import Config
 from exporter.evaluation.figure import Evaluation
 from exporter.explain import summary
 from exporter.explain.query import LARGEST_SIZE, Unexplained, question
-from exporter.explain.summary import standing
+from exporter.explain.summary import lacking, standing
 from exporter.publish import backfill
 from exporter.publish.exposition import Publisher, own_families
 from exporter.publish.families import Series, series
@@ -263,6 +263,7 @@ class App:
                 state=standing(each),
                 healthy=each.complete and not each.stale and not each.unread.lost,
                 last_success_at=each.last_success,
+                unmapped=lacking(each),
             )
             for each in self._sources()
         ]

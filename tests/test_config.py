@@ -687,6 +687,9 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("sesame")
         (folder / name).chmod(0o600)
+    for name in re.findall(r"map_file: \{ path: ([^,]+),", EXAMPLE.read_text()):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("service,unit\nbilling,finance\n")
     return folder / EXAMPLE.name
 
 

@@ -40,7 +40,9 @@ class Stage:
         self.fault: str | None = None
         self.reloads = 0
         self.sources = [
-            SourceLine(name="desk", kind="request-tracker", state="up", healthy=True, last_success_at=AT),
+            SourceLine(
+                name="desk", kind="request-tracker", state="up", healthy=True, last_success_at=AT, unmapped="team <b>"
+            ),
             SourceLine(name="<b>flows</b>", kind="n8n", state="failing: auth", healthy=False, last_success_at=None),
         ]
         self.base = ""
@@ -394,6 +396,7 @@ async def test_the_landing_page_shows_the_sources_escaped_and_has_no_script(stag
     assert '2026-03-31 09:30 UTC <span class="age">(5 minutes ago)</span>, 3 series' in page
     assert "&lt;b&gt;flows&lt;/b&gt;" in page
     assert "✗ failing: auth" in page
+    assert "Not mapped: team &lt;b&gt;" in page
     assert "<script" not in page
     assert "<b>" not in page
     assert headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from exporter.catalogue.regex import Pattern, compile_pattern, fits, matched, pattern_fault
 from exporter.collect.path import fields_of, path, path_fault
@@ -25,6 +25,8 @@ NAMES = ("name", "key", "id", "field")
 VALUES = ("value", "values", "name", "display_value", "displayName", "label", "title", "text")
 
 UNREAD: Any = object()
+
+M = TypeVar("M", bound=Meaning)
 
 Find = Callable[[Json], Any]
 
@@ -225,9 +227,7 @@ def faults_of(
 
 def _filler(rules: Rules, record: type[Record], notation: Notation) -> Filler:
     names = [each.name for each in fields(record)]
-    known, own = COLUMNS[record], f"{record_name(record)}."
-    mine = {name: alternatives for name, alternatives in rules.items() if name in known}
-    mine |= {name.removeprefix(own): alternatives for name, alternatives in rules.items() if name.startswith(own)}
+    known, mine = COLUMNS[record], _of_record(rules, record)
     return Filler(
         make=record,
         values=attrgetter(*names),
@@ -252,6 +252,27 @@ def _filler(rules: Rules, record: type[Record], notation: Notation) -> Filler:
             if any(rule.default is not None for rule in alternatives)
         ),
     )
+
+
+def _of_record(rules: Mapping[str, Sequence[M]], record: type[Record]) -> dict[str, Sequence[M]]:
+    """The rules of the columns of one type of record."""
+    own = f"{record_name(record)}."
+    mine = {name: alternatives for name, alternatives in rules.items() if name in COLUMNS[record]}
+    return mine | {name.removeprefix(own): alternatives for name, alternatives in rules.items() if name.startswith(own)}
+
+
+def labelled(rules: Mapping[str, Sequence[Meaning]], record: type[Record]) -> Mapping[str, frozenset[str] | None]:
+    """Label that the config fills -> the words that it may become by a map; None where any word may stay as it is."""
+    mine = _of_record(rules, record)
+    return {name: _meant_words(mine[name]) for name in record.LABELS if name in mine}
+
+
+def _meant_words(rules: Sequence[Meaning]) -> frozenset[str] | None:
+    constants = [getattr(rule, "value", None) for rule in rules]
+    if any(constant is None and not rule.map for rule, constant in zip(rules, constants, strict=True)):
+        return None
+    words = [*constants, *(rule.default for rule in rules), *(each for rule in rules for each in rule.map.values())]
+    return frozenset(cleaned(str(word)) or "" for word in words if word is not None)
 
 
 def paths(rule: Rule) -> frozenset[str]:

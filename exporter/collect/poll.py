@@ -22,6 +22,7 @@ from exporter.collect.http import Client
 from exporter.collect.memory import Memory
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
+from exporter.collect.status import unmapped
 from exporter.records import Json, record_name
 from exporter.records.unreadable import LeftOut, key_of
 from exporter.store import Store, StoreError
@@ -89,7 +90,7 @@ async def poll_once(
     began = clock()
     poll = _Poll(source, store, health, at, show=show, writer=writer, limits=limits, accounts=accounts)
     # What could not be read is told in any case.
-    errors = [await _caught(work()) for work in (poll.run, poll.report_left_out, poll.report_swept)]
+    errors = [await _caught(work()) for work in (poll.run, *poll.reports)]
     error = next(filter(None, errors), None)
     took = clock() - began
     if error is None:
@@ -214,11 +215,21 @@ class _Poll:
         if self.partial:
             raise self.partial
 
+    @property
+    def reports(self) -> Sequence[Callable[[], Awaitable[None]]]:
+        """What is reported after the poll, however it ended."""
+        return self.report_left_out, self.report_swept, self.report_unmapped
+
     async def report_left_out(self) -> None:
         """Reports what could not be read: in metrics, and once in the log."""
         summary = await self._in_thread(self.store.unread, self.source.name)
         if self.metrics.unread(self.source.name, summary):
             logger.warning("source %s: %s", self.source.name, summary.describe(self.source.noun))
+
+    async def report_unmapped(self) -> None:
+        """Reports how many records lack a label that the config fills."""
+        found = await self._in_thread(unmapped, self.source, self.store)
+        self.metrics.unmapped(self.source.name, found)
 
     async def report_swept(self) -> None:
         """Reports the result of sweeps: which records the platform no longer lists, and whether that is believed."""

@@ -29,6 +29,8 @@ class Source:
     http: HttpSettings
     mapping: Fillers = field(repr=False, compare=False)  # the fingerprint tells of a change
     records: RecordTypes  # what it feeds
+    labelled: Mapping[RecordType, Mapping[str, frozenset[str] | None]] = field(default_factory=dict, compare=False)
+    # labels that the config fills, with the words of their maps (see collect.mapping)
     interval_seconds: int
     initial_history_seconds: int
     max_staleness_seconds: int

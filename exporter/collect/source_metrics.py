@@ -13,6 +13,7 @@ from prometheus_client import (
 from exporter.records import unreadable
 from exporter.records.unreadable import LeftOut, Reason, Summary
 from exporter.store.sweep import Swept
+from exporter.store.unmapped import Unmapped
 
 REASONS = ("auth", "rate_limited", "unavailable", "not_understood", "gone", "partial", "store", "bug")
 """Why a poll can fail. "store" and "bug" are ours; the others are the source's."""
@@ -99,6 +100,18 @@ class SourceMetrics:
             "Items whose status, or another word, is none that is known, by column and word.",
             "column",
             "word",
+        )
+        self._unmapped = gauge(
+            "unmapped_records",
+            "Stored records in which a label that the config fills is unknown, or a word that its map does not have.",
+            "record",
+            "column",
+        )
+        self._mapped = gauge(
+            "mapped_records",
+            "Stored records in which a label that the config fills is known, and a word of its map if it has one.",
+            "record",
+            "column",
         )
         self._missing = gauge(
             "records_missing",
@@ -249,6 +262,14 @@ class SourceMetrics:
         now = {(line.column, line.reason, line.whole, line.word) for line in summary.lines}
         before, self._unread_kinds[source] = self._unread_kinds.get(source, set()), now
         return not now <= before
+
+    def unmapped(self, source: str, found: Iterable[Unmapped]) -> None:
+        """Sets how many records lack a label that the config fills."""
+        for metric in (self._unmapped, self._mapped):
+            metric.remove_by_labels({"source": source})
+        for each in found:
+            self._unmapped.labels(source, each.record, each.column).set(each.unmapped)
+            self._mapped.labels(source, each.record, each.column).set(each.records - each.unmapped)
 
     def progress(self, source: str, items: int, expected: int | None) -> None:
         """Sets the progress of the first full sync."""

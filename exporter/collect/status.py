@@ -7,6 +7,7 @@ from exporter.collect.source import Source
 from exporter.records import record_name
 from exporter.store import Store
 from exporter.store.status import SourceStatus
+from exporter.store.unmapped import Unmapped, counted
 
 
 def status(source: Source, store: Store, at: datetime) -> SourceStatus:
@@ -25,5 +26,14 @@ def status(source: Source, store: Store, at: datetime) -> SourceStatus:
         noun=source.noun,
         last_success=state.last_success,
         unread=store.unread(source.name),
+        unmapped=unmapped(source, store),
         rereading=state.complete and (state.rereading or state.revision != source.revision),
     ).as_of(at)
+
+
+def unmapped(source: Source, store: Store) -> tuple[Unmapped, ...]:
+    """How many of its records lack a label that the config fills."""
+    if not any(source.labelled.values()):
+        return ()
+    with store.reading() as reader:
+        return tuple(counted(reader, source.name, source.labelled))

@@ -11,11 +11,12 @@ from exporter.base.strict_yaml import At
 from exporter.collect.auth import Scheme
 from exporter.collect.contract import LATER, Connector, Needs, needs, option_key
 from exporter.collect.http import HttpSettings
-from exporter.collect.mapping import UNMAPPED, compiled, faults
+from exporter.collect.mapping import UNMAPPED, compiled, faults, labelled
 from exporter.collect.signature import Door
 from exporter.collect.source import RecordTypes, Source
 from exporter.config.calendar import CalendarReader
 from exporter.config.credential import Credentials
+from exporter.config.map_file import MapFiles, each_rule
 from exporter.config.section import SourceSection
 from exporter.config.shape import Checker
 from exporter.records import RECORDS, SEGMENTS, record_name
@@ -86,6 +87,8 @@ class Reader:
         options = self._options(connector, {own[k]: (k, v) for k, v in data.items() if k in own}, at)
         if section is None or options is None:
             return None
+        parts = {part: self._with_files(getattr(section, part), (*at, part)) for part in ("segments", "fields")}
+        section = section.model_copy(update=parts)
         return self._source(section, connector, options, (http, door), at)
 
     def _options(self, connector: Connector, given: Mapping[str, tuple[str, Any]], at: At) -> Any:
@@ -100,9 +103,17 @@ class Reader:
                     self.checker.wrong((*at, key), str(error))
                     del values[field]
         options: Any = self.checker.read(connector.Options, values, at)
+        if options is not None and hasattr(options, "columns"):
+            options = dataclasses.replace(options, columns=self._with_files(options.columns, (*at, "columns")))
         for keys, message in options.faults() if hasattr(options, "faults") else ():
             self.checker.wrong(self._written((*at, *keys)), message)
         return options
+
+    def _with_files(self, columns: Mapping[str, Any], at: At) -> Mapping[str, Any]:
+        """Rules with the words that their files hold."""
+        files = MapFiles(self.checker, self.credentials.folder)
+        one = {name for name in columns if (*at, name, 0) not in self.checker.document.lines}
+        return each_rule(columns, lambda rule, key: files.filled(rule, (*at, *(key[:1] if key[0] in one else key))))
 
     def _placed(self, options: Any) -> Any:
         """The options with a path that is relative to the config."""
@@ -128,6 +139,7 @@ class Reader:
             http=http,
             mapping={} if self.checker.mistakes else compiled(mapping, records, getattr(options, "notation", PLAIN)),
             records=records,
+            labelled={kind: labelled({**getattr(options, "rules", {}), **mapping}, kind) for kind in records},
             interval_seconds=interval,
             initial_history_seconds=section.initial_history,
             max_staleness_seconds=staleness,

@@ -119,3 +119,12 @@ def standing(status: SourceStatus) -> str:
         state += "; its items are being read again, because a release corrected their mapping"
     left_out = status.unread.describe(status.noun)
     return f"{state}; {left_out}" if left_out else state
+
+
+def lacking(status: SourceStatus) -> str:
+    """The labels that the config fills and records lack, with the share of records; empty where none lacks any."""
+    lost = [each for each in status.unmapped if each.unmapped]
+    return ", ".join(
+        f"{each.column} in {each.share:.1%} of {each.records:,} {each.record.replace('_', ' ')} records"
+        for each in sorted(lost, key=lambda each: -each.share)
+    )

@@ -43,6 +43,15 @@ FROM = Field(alias="from")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MapFile:
+    """A file with words and their meanings: CSV or TSV with a header, or YAML or JSON."""
+
+    path: str
+    key: str | None = None  # its column, or path in an entry, that has the platform's word
+    value: str | None = None  # the one that has ours
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Meaning:
     """How a value is interpreted: the mapping of words, the unit, and the notation of its source."""
 
@@ -52,6 +61,7 @@ class Meaning:
     unit: Literal["milliseconds", "seconds", "minutes", "hours", "days"] | None = None
     default: Scalar | None = None  # where nothing is found
     otherwise: Scalar | None = field(default=None, metadata=LATER)  # for words that `map` does not have
+    map_file: MapFile | None = field(default=None, metadata=LATER)  # more words for `map`; gone once they are read
     time_zone: str | None = field(default=None, metadata=LATER)  # these five: None is as the source has it
     time_format: str | tuple[str, ...] | None = field(default=None, metadata=LATER)
     decimal: Decimal | None = field(default=None, metadata=LATER)

@@ -21,6 +21,7 @@ class SourceLine:
     state: str
     healthy: bool
     last_success_at: datetime | None
+    unmapped: str = ""  # labels that records lack
 
 
 class Pages:

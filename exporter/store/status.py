@@ -7,6 +7,7 @@ from typing import Self
 
 from exporter.base.clock import BEGINNING
 from exporter.records.unreadable import MOST_UNREAD, Summary
+from exporter.store.unmapped import Unmapped
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +31,7 @@ class SourceStatus:
     noun: str = "item"  # what one thing is called that it brings
     last_success: datetime | None = field(default=None, compare=False)
     unread: Summary = field(default_factory=Summary, compare=False)  # what is left out
+    unmapped: tuple[Unmapped, ...] = field(default=(), compare=False)  # of the labels that the config fills
     rereading: bool = field(default=False, compare=False)  # its mapping was corrected, and not all has been read again
 
     @property

@@ -17,7 +17,7 @@ Checked  Files written by Python's csv, json, gzip and zipfile, by DuckDB and by
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,7 +32,7 @@ from exporter.collect.finding import Finding
 from exporter.collect.http import Client, NotUnderstood, Partial, SourceError, Unavailable
 from exporter.connectors.files.csv_file import Layout, csv_rows
 from exporter.connectors.files.discovery import Broken, File, State, Unfinished, looked_at, matching, root_of
-from exporter.connectors.files.mapping import Target, faults, meaning, place, read
+from exporter.connectors.files.mapping import Target, faults, meaning, place, read, target_of, turned
 from exporter.connectors.files.parquet_file import parquet_rows
 from exporter.connectors.files.rows import Reached, Row, json_rows
 from exporter.connectors.files.unpack import Encoding, member_of, plain, resumed, zipfile_of
@@ -92,6 +92,12 @@ class Options:
     def notation(self) -> Notation:
         """How the files write, where a column does not say."""
         return PLAIN.over(self)
+
+    @property
+    def rules(self) -> Mapping[str, Sequence[Target]]:
+        """Columns that the config fills here."""
+        targets = [target_of(turned(*each)[1]) for each in self.columns.items()]
+        return {target.to: (target,) for target in targets if target.to}
 
     def faults(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """What is wrong with the options together: the keys that lead to it, and words."""

@@ -17,7 +17,7 @@ Checked  A fake that pages in each of these ways, and refuses what it does not k
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -78,6 +78,11 @@ class Options:
     def paths(self) -> frozenset[str]:
         """Where in an item the columns look."""
         return frozenset[str]().union(*(paths(rule) for rule in {**BY_DEFAULT, **self.columns}.values()))
+
+    @property
+    def rules(self) -> Mapping[str, Sequence[Rule]]:
+        """Columns that the config fills here."""
+        return {name: (rule,) for name, rule in self.columns.items()}
 
     def question(self, since: Scalar) -> Question:
         """The list that is asked for, from a time or id on."""
