@@ -1,7 +1,6 @@
 """Fills segment and other columns from the platform's item as the config maps them; cleans labels, hashes persons.
 
-A mapping is compiled once per source; `apply` then runs for every record. A path is looked up in dicts by key, in
-lists by the `name`, `key`, `id` or `field` of an element, by position, or in every element. Unknown is None.
+A mapping is compiled once per source; `apply` then runs for every record. Unknown is None.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from operator import attrgetter
 from typing import Annotated, Any, TypeVar
 
 from exporter.catalogue.regex import Pattern, compile_pattern, fits, matched, pattern_fault
+from exporter.collect.lookup import lookup, scalars
 from exporter.collect.path import fields_of, path, path_fault
 from exporter.records import VITAL_COLUMNS, Json, Read, Record, marked, person_columns, record_name, times_of
 from exporter.records.columns import COLUMNS, FROM, LATER, UNITS, Column, Meaning, Rule, Rules, Scalar, cleaned
@@ -20,9 +20,6 @@ from exporter.store.person import is_address, normal, without_address
 
 UNMAPPED = frozenset({"id", "source", "url"})
 """Columns that only the connector fills."""
-
-NAMES = ("name", "key", "id", "field")
-VALUES = ("value", "values", "name", "display_value", "displayName", "label", "title", "text")
 
 UNREAD: Any = object()
 
@@ -173,7 +170,7 @@ class Which:
         parts, pattern = self.field.split("."), compile_pattern(self.match)
 
         def holds(item: Json) -> bool:
-            texts = (str(each).strip() for each in _scalars(lookup(item, parts)))
+            texts = (str(each).strip() for each in scalars(lookup(item, parts)))
             return any(fits(pattern, text) for text in texts)
 
         return holds
@@ -325,7 +322,7 @@ def meant(rule: Meaning, column: Column, notation: Notation) -> Callable[[Any], 
 
     def read(found: Any) -> Any:
         if type(found) is not str or pattern:
-            found = _picked(_scalars(found, nothing), pattern, column)
+            found = _picked(scalars(found, nothing), pattern, column)
         elif not found or found.isspace() or (nothing and nothing(found)):
             found = None
         if found is None:
@@ -360,42 +357,6 @@ def _one(rule: Meaning, column: Column, notation: Notation) -> Callable[[Scalar]
         return ours(notation.number(found) * UNITS[rule.unit]) if rule.unit else theirs(found)
 
     return read
-
-
-def lookup(value: Any, parts: Sequence[str]) -> Any:
-    """What an item holds at a dotted path; None where it holds nothing there."""
-    for i, part in enumerate(parts):
-        if isinstance(value, dict):
-            if part not in value:
-                return value.get(".".join(parts[i:]))  # a key may have dots in it
-            value = value[part]
-        elif isinstance(value, list):
-            value = _in_list(value, part)
-        else:
-            return None
-    return value
-
-
-def _in_list(values: list[Any], part: str) -> Any:
-    """The element named `part`, or at that position, or that part of every element."""
-    elements = [value for value in values if isinstance(value, dict)]
-    for element in elements:
-        if any(str(element.get(name)) == part for name in NAMES):
-            return element
-    if part.isdecimal() and int(part) < len(values):
-        return values[int(part)]
-    return [element[part] for element in elements if part in element]
-
-
-def _scalars(value: Any, nothing: Callable[[Any], bool] | None = None) -> Iterator[Scalar]:
-    """The plain values within a value: all of a list, and of an element (a dict) its value."""
-    if isinstance(value, list):
-        for each in value:
-            yield from _scalars(each, nothing)
-    elif isinstance(value, dict):
-        yield from _scalars(next((value[name] for name in VALUES if value.get(name) is not None), None), nothing)
-    elif value is not None and not (isinstance(value, str) and not value.strip()) and not (nothing and nothing(value)):
-        yield value
 
 
 def _picked(values: Iterator[Scalar], pattern: Pattern | None, column: Column) -> Any:

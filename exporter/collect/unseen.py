@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
-from exporter.collect.mapping import NAMES, lookup
+from exporter.collect.lookup import NAMES, lookup
 from exporter.records import Json
 
 DEEPEST = 4  # levels in which names are looked for

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from exporter.base import strict_yaml
 from exporter.base.strict_yaml import At, Mistakes, did_you_mean
-from exporter.collect.mapping import lookup
+from exporter.collect.lookup import lookup
 from exporter.config.shape import Checker
 from exporter.records import Json
 from exporter.records.columns import MapFile, Meaning, Scalar
