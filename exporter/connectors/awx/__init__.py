@@ -20,7 +20,7 @@ Blind    Which job a relaunch repeats: a relaunch is a run of its own. Whether a
 Checked  The source of AWX 24 and of its filters; a fake that filters, sorts and refuses as they do.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
@@ -38,12 +38,12 @@ from exporter.connectors.awx.check import check as check
 from exporter.connectors.awx.mapping import (
     OPEN,
     Site,
-    above,
     decision,
     described,
     finished_at,
     run,
     sound,
+    upward,
     workflow,
 )
 from exporter.records import Json, Read, Record, Run, Workflow, instant
@@ -213,7 +213,8 @@ class Jobs:
         while left:
             found = dict[str, str]()
             async for page in self.by_id("/workflow_jobs/", {"launch_type": "workflow"}, left):
-                found |= {str(item["id"]): up for item in filter(sound, page.items) if (up := above(item))}
+                links = [self.client.learnt("human_override", upward, item) for item in page.items]
+                found |= {key: up for key, up in filter(None, links) if up}
             left = set(found.values()) - parents.keys() - found.keys()
             parents |= found
         return parents
@@ -280,9 +281,10 @@ def named(item: Json) -> bool:
     return number(item) is not None and isinstance(item.get("name"), str)
 
 
-def outermost(key: str, parents: dict[str, str]) -> str:
-    while key in parents:
-        key = parents[key]
+def outermost(key: str, parents: Mapping[str, str]) -> str:
+    """The workflow job that a job belongs to, however deep it lies in it."""
+    for _ in parents:
+        key = parents.get(key, key)
     return key
 
 

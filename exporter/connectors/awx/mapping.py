@@ -124,8 +124,12 @@ def is_lost(item: Json) -> bool:
 
 def name_of(item: Json) -> str:
     """What its template is called now, or was when it was launched: of a deleted one only that is left."""
-    template = (item.get("summary_fields") or {}).get("unified_job_template") or {}
-    return str(template.get("name") or item["name"])
+    return str(beside(item, "unified_job_template").get("name") or item["name"])
+
+
+def beside(item: Json, what: str) -> Json:
+    """What is told of something that an item refers to; nothing where there is none."""
+    return (item.get("summary_fields") or {}).get(what) or {}
 
 
 def template_of(item: Json) -> str | None:
@@ -154,14 +158,19 @@ def finished_at(item: Json) -> datetime | None:
 
 def above(item: Json) -> str | None:
     """The workflow job that a job belongs to; None where that is not there any more."""
-    found = ((item.get("summary_fields") or {}).get("source_workflow_job") or {}).get("id")
-    return None if found is None else str(found)
+    found = beside(item, "source_workflow_job").get("id")
+    return str(found) if type(found) is int else None
+
+
+def upward(item: Json) -> tuple[str, str | None]:
+    """A job, and the workflow job that it belongs to."""
+    return str(item["id"]), above(item)
 
 
 def decision(item: Json, automation: Collection[str]) -> tuple[str | None, bool | None]:
     """The workflow job that an approval is part of, and whether a person has decided; None: one is waited for."""
     decided = DECIDED[item["status"]]
-    by = ((item.get("summary_fields") or {}).get("approved_or_denied_by") or {}).get("username")
+    by = beside(item, "approved_or_denied_by").get("username")
     return above(item), decided and not (item["timed_out"] or by in automation)
 
 
@@ -190,10 +199,9 @@ def enabled(item: Json, scheduled: bool | None, used_since: datetime) -> bool:
 
 def dependencies(item: Json) -> tuple[str, ...]:
     """What it cannot do without: credentials, and by name project, inventory and execution environment."""
-    beside = item.get("summary_fields") or {}
-    credentials = [f"credential:{each['name']}" for each in beside.get("credentials") or ()]
+    credentials = [f"credential:{each['name']}" for each in beside(item, "credentials")]
     others = {"project": "system:project", "inventory": "system:inventory", "execution_environment": "plugin:image"}
-    named = [f"{kind} {beside[what]['name']}" for what, kind in others.items() if beside.get(what)]
+    named = [f"{kind} {beside(item, what)['name']}" for what, kind in others.items() if beside(item, what)]
     return tuple(sorted({*credentials, *named}))
 
 
@@ -202,8 +210,8 @@ def described(templates: Sequence[Json]) -> dict[str, str]:
     names = {str(item["id"]): str(item["name"]) for item in templates}
     count = Counter(names.values())
     for item in templates:
-        key, owner = str(item["id"]), ((item.get("summary_fields") or {}).get("organization") or {}).get("name")
-        if count[names[key]] > 1 and owner:
-            names[key] = f"{owner}/{names[key]}"
+        key = str(item["id"])
+        with suppress(*ODD):  # as where it has none
+            names[key] = f"{beside(item, 'organization')['name']}/{names[key]}" if count[names[key]] > 1 else names[key]
     count = Counter(names.values())
     return {key: f"{name} ({key})" if count[name] > 1 else name for key, name in names.items()}
