@@ -31,7 +31,7 @@ from exporter.collect import paging
 from exporter.collect.auth import Scheme
 from exporter.collect.changes import Changes
 from exporter.collect.contract import Cursor, Page
-from exporter.collect.http import Answer, Client, Gone
+from exporter.collect.http import Answer, Client, Gone, SourceError
 from exporter.collect.query import Query
 from exporter.connectors.awx.check import ACTIVITY, APPROVALS, JOBS, SCHEDULES, TEMPLATES, is_object
 from exporter.connectors.awx.check import check as check
@@ -54,6 +54,7 @@ NOUN = "job"
 MOST = 200  # items per page; AWX gives no more, and does not say that it gives fewer than asked
 FEWEST = 25  # what it gives if nothing is asked for: a shorter page is the last, whatever else is set there
 HOURLY = timedelta(hours=1)
+NO_PAGE = "Invalid page."
 Other = Literal["ad_hoc_command", "project_update", "inventory_update", "system_job"]
 
 
@@ -80,6 +81,16 @@ class Options:
         """Which jobs are runs. Not `type__in`: AWX takes its words for letters, and finds nothing."""
         own = {"not__launch_type": "workflow"} if self.count == "workflows" else {}
         return {"type": self.types, **own}
+
+
+def judge(answer: Answer) -> SourceError | None:
+    """Lists are always there: where one is not, the url is another."""
+    if answer.status == 404 and answer.find("detail") != NO_PAGE:
+        return answer.not_understood(
+            "nothing is there; the url must end with /api/v2, or from Ansible Automation Platform 2.5 on with"
+            " /api/controller/v2"
+        )
+    return None
 
 
 async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[Page]:

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from exporter.collect.auth import Grant, RefreshToken
 from exporter.collect.contract import needs
-from exporter.collect.http import Auth, AuthFailed, Client, HttpSettings
+from exporter.collect.http import Auth, AuthFailed, Client, HttpSettings, NotUnderstood
 from exporter.connectors import awx as connector
 from exporter.connectors.awx import Options, check, poll
 from exporter.records import Record, Run, Workflow
@@ -317,6 +317,16 @@ async def test_it_is_read_with_a_token_a_password_or_an_oauth_application(
         await poller.poll(auth=Auth.bearer("another"))
 
     assert len(poller.ids()) == 1
+
+
+@pytest.mark.parametrize("path", ["", "/api/controller/v2"])
+async def test_an_address_that_is_not_that_of_the_api_is_told_of_with_what_would_be_right(path: str) -> None:
+    awx, _, _ = shop()
+    async with TestServer(awx.app()) as server:
+        settings = HttpSettings(url=str(server.make_url(path)).rstrip("/"), auth=Auth.bearer(awx.token), attempts=1)
+        async with Client(settings, at=AT, since=SINCE, dialect=needs(connector).dialect) as client:
+            with pytest.raises(NotUnderstood, match="must end with /api/v2, or"):
+                _ = [page async for page in poll(client, Options(), {})]
 
 
 async def found(awx: Awx) -> dict[str, tuple[str, bool]]:
