@@ -25,7 +25,7 @@ help:
 	@echo "make check      the quick part of it: lint, types and the tests that start no program; FAST=1: hardly any tests"
 	@echo "make coverage   the quick tests once more, and what of collect, evaluation and connectors they run: 95 % at least"
 	@echo "make test-real  only the tests that start real third-party servers"
-	@echo "make bench      how fast evaluation, storing and scraping are on this machine"
+	@echo "make bench      how fast evaluation, storing, scraping and the connectors are on this machine"
 	@echo "make history    90 days of hours of the demo in a real Prometheus, compared figure by figure; takes long"
 	@echo "make mutation   changes the connectors' words, times and conditions one by one; each must be noticed; takes long; NAME=n8n: of one"
 	@echo "make render     writes what is made from declarations: rules, dashboards, documents, example config"
@@ -99,6 +99,7 @@ bench: $(VENV)/test
 	$(BIN)/python -m tests.bench.history 100000 1d 1h
 	$(BIN)/python -m tests.bench.store
 	$(BIN)/python -m tests.bench.scrape
+	$(BIN)/python -m tests.bench.connectors
 
 history: $(VENV)/test
 	$(BIN)/python -m tests.bench.history

@@ -3,8 +3,9 @@
 API      Version 2 of AWX and of the automation controller, at https://HOST/api/v2; from Ansible Automation Platform 2.5
          on at https://HOST/api/controller/v2. Bearer token, basic authentication where it is still allowed, or the
          refresh token of an OAuth application: token_url https://HOST/api/o/token/, from 2.5 on https://HOST/o/token/.
-Access   A user of type System Auditor: AWX leaves out, without a word, what others may not see. As this user: User
-         Details > Tokens > Add, no application, scope Read; from Platform 2.5 on under Access Management > Users.
+Access   A user of type System Auditor, from Ansible Automation Platform 2.5 on Platform Auditor: AWX leaves out, without a
+         word, what others may not see. Log in as this user and create a token with the scope Read and no application:
+         user name > User details > Tokens; from Platform 2.5 on Access Management > Users > the user > Tokens.
 Polls    Every hour templates and schedules. Approvals that ended or are pending; jobs that have not ended; jobs that
          ended, by when they ended, from an overlap on; by id, those that had not ended and are in neither list. Every
          hour the jobs that somebody deleted. A quiet poll is three requests.
