@@ -3,9 +3,9 @@
 API      Version 2 of AWX and of the automation controller, at https://HOST/api/v2; from Ansible Automation Platform 2.5
          on at https://HOST/api/controller/v2. Bearer token, basic authentication where it is still allowed, or the
          refresh token of an OAuth application: token_url https://HOST/api/o/token/, from 2.5 on https://HOST/o/token/.
-Access   A user of type System Auditor, from Ansible Automation Platform 2.5 on Platform Auditor: AWX leaves out, without a
-         word, what others may not see. Log in as this user and create a token with the scope Read and no application:
-         user name > User details > Tokens; from Platform 2.5 on Access Management > Users > the user > Tokens.
+Access   A user of type System Auditor, from Ansible Automation Platform 2.5 on Platform Auditor: AWX leaves out,
+         without a word, what others may not see. Log in as this user and create a token with the scope Read and no
+         application: user name > User details > Tokens; from Platform 2.5 on Access Management > Users > the user.
 Polls    Every hour templates and schedules. Approvals that ended or are pending; jobs that have not ended; jobs that
          ended, by when they ended, from an overlap on; by id, those that had not ended and are in neither list. Every
          hour the jobs that somebody deleted. A quiet poll is three requests.
@@ -24,6 +24,7 @@ Checked  The source of AWX 24 and of its filters; a fake that filters, sorts and
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -181,14 +182,14 @@ class Jobs:
         for item in filter(sound, items):
             key, end = str(item["id"]), finished_at(item)
             self.unseen.discard(key)
-            (self.open.add if item["status"] in OPEN else self.open.discard)(key)
+            (self.open.add if item.get("status") in OPEN else self.open.discard)(key)
             if end and key in self.decided:
                 self.decided[key] = end.isoformat()
         waits = self.held if self.options.approvals == "wait" else set()
 
         def read(item: Json) -> Read:
             key = str(item["id"])
-            held = key in waits and item["status"] == "running"
+            held = key in waits and item.get("status") == "running"
             return run(item, self.site, override=self.override(key), held=held)
 
         reads = await self.client.mapped(items, read)
@@ -256,10 +257,11 @@ def listed(
     """A list in order of ids, or of ends from one on. AWX need not count it: each page is asked for by the last key."""
 
     async def by_end(place: datetime | None, offset: int, size: int) -> Answer:
-        return await page({"finished__gte": written(place or client.since), "order_by": "finished,id"}, offset, size)
+        after: Query = {"finished__gte": written(place)} if place else {}
+        return await page({**after, "order_by": "finished,id"}, offset, size)
 
     async def by_number(place: int | None, offset: int, size: int) -> Answer:
-        return await page({"id__gte": place or 0, "order_by": "id"}, offset, size)
+        return await page({**({"id__gte": place} if place else {}), "order_by": "id"}, offset, size)
 
     asked = came = size
 
@@ -272,7 +274,9 @@ def listed(
         except Gone:
             if not offset:
                 raise
-            answer = Answer(where=path, status=200, at=client.now, body={"results": []})  # there is no such page
+            answer = Answer(
+                where=path, status=HTTPStatus.OK, at=client.now, body={"results": []}
+            )  # there is no such page
         asked, came = size, len(answer.listed("results"))
         return answer
 

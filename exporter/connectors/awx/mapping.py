@@ -87,14 +87,13 @@ def run(item: Json, site: Site, *, override: bool | None, held: bool) -> Read:
     if type(item["id"]) is not int:
         raise ValueError("this is no job")
     status: RunStatus = "abandoned" if is_lost(item) else STATUS[item["status"]]
-    template = value("workflow", template_of, item)
     queued_at = value("queued_at", instant, item["created"])
     started_at = value("started_at", instant, item["started"])
     record = Run(
         id=str(item["id"]),
         url=value("url", site.job, item),
         updated_at=value("updated_at", instant, item.get("modified")),
-        workflow=site.names.get(template or "") or value("workflow", name_of, item),
+        workflow=site.names.get(str(item.get("unified_job_template"))) or value("workflow", name_of, item),
         root_id=str(item["id"]),
         attempt=1,
         # What waits for a person has all the time in the world; what it is told of it begins when it goes on.
@@ -122,19 +121,15 @@ def is_lost(item: Json) -> bool:
     return item["status"] == "failed" and any(words in (item.get("job_explanation") or "") for words in LOST)
 
 
-def name_of(item: Json) -> str:
+def name_of(item: Json) -> str | None:
     """What its template is called now, or was when it was launched: of a deleted one only that is left."""
-    return str(beside(item, "unified_job_template").get("name") or item["name"])
+    name: str | None = beside(item, "unified_job_template").get("name") or item["name"]
+    return name
 
 
 def beside(item: Json, what: str) -> Json:
     """What is told of something that an item refers to; nothing where there is none."""
     return (item.get("summary_fields") or {}).get(what) or {}
-
-
-def template_of(item: Json) -> str | None:
-    key = item.get("unified_job_template")
-    return None if key is None else str(key)
 
 
 def trigger(item: Json) -> str | None:
@@ -146,9 +141,8 @@ def trigger(item: Json) -> str | None:
 def sound(item: Json) -> bool:
     """Can books be kept on this job? One that cannot is skipped, and counted, where it is mapped."""
     with suppress(*ODD):
-        known = type(item["id"]) is int and 0 < item["id"] < 2**31 and isinstance(item["status"], str)
         instant(item["finished"])
-        return known and isinstance(item["type"], str)
+        return type(item["id"]) is int
     return False
 
 
@@ -177,6 +171,8 @@ def decision(item: Json, automation: Collection[str]) -> tuple[str | None, bool 
 def workflow(item: Json, site: Site, schedules: Mapping[str, bool], used_since: datetime) -> Read:
     """A template of jobs or workflows. `schedules`: of those that have any, whether one is enabled."""
     key = str(item["id"])
+    if key not in site.names:
+        raise ValueError("this is no template")
     record = Workflow(
         id=key,
         url=site.template(item),

@@ -160,8 +160,8 @@ def words() -> Truth:
 def approvals() -> Truth:
     """In which workflow jobs a person decided. The jobs of a workflow are none of their own, nor are its slices."""
     awx = fake()
-    for number in range(1, 11):
-        job(awx, number, "running" if number in (2, 3, 9) else "successful", ONBOARD)
+    for number in range(1, 13):
+        job(awx, number, "running" if number in (2, 3, 9, 10, 11) else "successful", ONBOARD)
     awx.decide(awx.approve(FIRST, at(1)), at(1, 20))
     awx.approve(FIRST + 1, at(2))
     awx.decide(awx.approve(FIRST + 2, at(3)), at(3, 20), by="robot")
@@ -171,12 +171,12 @@ def approvals() -> Truth:
     awx.decide(awx.approve(FIRST + 6, at(7)), at(7, 20), "error", by="")
     awx.decide(awx.approve(FIRST + 7, at(8)), at(8, 20))
     awx.decide(awx.approve(FIRST + 7, at(8)), at(8, 30), "failed", by="")
-    for status in ("new", "waiting", "running"):
-        awx.approvals[awx.approve(FIRST + 8, at(9))]["status"] = status
-    nested = job(awx, 11, "successful", ONBOARD, within=FIRST + 9)
-    innermost = job(awx, 12, "successful", ONBOARD, within=nested)
-    awx.decide(awx.approve(innermost, at(12)), at(12, 20))
-    job(awx, 13, within=innermost)
+    for number, status in enumerate(("new", "waiting", "running"), 8):
+        awx.approvals[awx.approve(FIRST + number, at(9))]["status"] = status
+    nested = job(awx, 13, "successful", ONBOARD, within=FIRST + 11)
+    innermost = job(awx, 14, "successful", ONBOARD, within=nested)
+    awx.decide(awx.approve(innermost, at(14)), at(14, 20))
+    job(awx, 15, within=innermost)
     lost = awx.approve(FIRST, at(14))
     awx.decide(lost, at(14, 20))
     awx.approvals[lost]["summary_fields"] = {"source_workflow_job": {}}
@@ -191,7 +191,9 @@ def approvals() -> Truth:
         whole(7),
         whole(8, human_override=True),
         held(9),
-        whole(10, human_override=True),
+        held(10),
+        held(11),
+        whole(12, human_override=True),
     ]
     return truth("approvals", awx, records, options={"automation_users": ["robot"]})
 
@@ -237,7 +239,9 @@ def templates() -> Truth:
     awx.template("Used", last_job_run="2026-03-11T00:00:00Z")
     awx.template("Left", last_job_run="2026-03-10T23:59:59Z")
     awx.template("Begins", status="pending")
-    for key, enabled in ((DEPLOY, False), (DEPLOY, True), (DEPLOY, False), (9, False), (15, False)):
+    awx.template("Off", last_job_run="2026-03-30T00:00:00Z")
+    awx.template("Hooked", webhook_service="gitlab")
+    for key, enabled in ((DEPLOY, False), (DEPLOY, True), (DEPLOY, False), (9, False), (18, False)):
         awx.schedule(key, enabled=enabled)
     job(awx, 1, "running")
     records = [
@@ -261,9 +265,11 @@ def templates() -> Truth:
         template(12, "Platform/Twice (12)", False, team="Platform"),
         template(13, "Alone (13)", False),
         template(14, "Alone (14)", False),
-        template(15, "Used", False, team="Platform"),
+        template(15, "Used", True, team="Platform"),
         template(16, "Left", False, team="Platform"),
         template(17, "Begins", True, team="Platform"),
+        template(18, "Off", False, team="Platform"),
+        template(19, "Hooked", True, team="Platform"),
         run(1, "running", workflow="Platform/Deploy shop", team="Platform"),
     ]
     fields = {"team": Rule(field="summary_fields.organization.name")}
@@ -312,37 +318,49 @@ def what_cannot_be_read() -> Truth:
     awx = fake()
     job(awx, 1, "pondering", finished=written(at(1, 40)))
     job(awx, 2, "pending", started="n/a")
-    job(awx, 3, created="2026-03-30T12:03:00", modified=None, launch_type=None)
-    job(awx, 4, summary_fields=None, name=None)
+    job(awx, 3, created="2026-03-30T12:03:00", modified="n/a", launch_type=None)
+    job(awx, 4, summary_fields="none", name="A template's")
     job(awx, 5, template=ONBOARD)
-    job(awx, 6, name="not a job")
+    job(awx, 6, name="no id")
+    job(awx, 7, name="no end")
+    job(awx, 8, name="no type")
+    job(awx, 9, unified_job_template=None, summary_fields="none")
     awx.decide(awx.approve(FIRST + 4, at(5)), at(5, 20), "pondering")
     awx.templates[ONBOARD]["name"] = None
-    awx.template("Odd", last_job_run="n/a", summary_fields={"credentials": "none"})
+    awx.template("Odd", last_job_run="n/a", modified="n/a", summary_fields={"credentials": "none"})
+    awx.template("no id")
+    odd = Workflow(id="9", url=f"{HOST}/#/templates/job_template/9", name="Odd", exportable=True)
     records: list[Record] = [
         USED[0],
-        Workflow(id="9", url=f"{HOST}/#/templates/job_template/9", updated_at=EDITED, name="Odd", exportable=True),
+        odd,
         run(3, queued_at=None, updated_at=None, trigger=None),
         run(4),
         whole(5),
+        run(8, url=None),
+        run(9, workflow=None),
     ]
     words = "new, pending, waiting, running, successful, failed, error, canceled"
     said = [
         f"status: 'pondering' is none of {words}",
         f"human_override: 'pondering' is none of {words}",
         f"started_at: {NO_TIME}",
+        f"finished_at: {NO_TIME}",
+        f"updated_at: {NO_TIME}",
+        f"updated_at: {NO_TIME}",
         "queued_at: '2026-03-30T12:03:00' has no time zone",
         "trigger: has another shape than expected",
-        "item: cannot be read (ValueError)",  # no job
-        "item: a part is missing",  # a template without a name
+        "url: 'pondering' is missing",
+        "workflow: has another shape than expected",
+        *["item: cannot be read (ValueError)"] * 3,  # a job and a template without an id, and a template without a name
         f"enabled: {NO_TIME}",
         "dependencies: has another shape than expected",
     ]
-    app = rewritten(awx.app(), "/unified_jobs/", without_numbers)
+    app = rewritten(rewritten(awx.app(), "/unified_jobs/", spoiled), "/unified_job_templates/", spoiled)
     return truth("what cannot be read", awx, records, left_out=said, app=app)
 
 
-def without_numbers(body: Any) -> None:
-    """Its ids are none where a job is called so."""
+def spoiled(body: Any) -> None:
+    """What a fake that compares times and ids cannot have itself."""
+    changes = {"no id": {"id": "x"}, "no end": {"finished": "n/a"}, "no type": {"type": "pondering"}}
     for row in body["results"]:
-        row["id"] = str(row["id"]) if row["name"] == "not a job" else row["id"]
+        row.update(changes.get(row["name"], {}))
