@@ -39,28 +39,21 @@ async def test_every_item_is_what_it_is_said_to_be(name: str, tmp_path: Path) ->
         assert said == to_be_said, truth.what
 
 
-def words(name: str) -> list[tuple[str, str]]:
-    """Every word of every table of a connector: its module, and what it is there."""
-    return [
-        (module, mutant.name)
-        for module, path in modules(folder_of(name))
-        for mutant in mutants(path.read_text(), str(path), ["entry"])
-    ]
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 async def test_without_any_word_of_a_table_something_is_not_what_it_is(name: str, tmp_path: Path) -> None:
     assert await untrue(name, CONNECTORS[name], tmp_path) is None
-    missed = []
+    words, missed = 0, []
     for module, path in modules(folder_of(name)):
         for mutant in mutants(path.read_text(), str(path), ["entry"]):
             if mutant.name in EQUIVALENT.get(module.removeprefix(f"{PACKAGE}."), {}):
                 continue
+            words += 1
             connector = changed(folder_of(name), module, mutant.code)
             if await untrue(name, connector, tmp_path) is None:
                 missed.append(f"{path.name}:{mutant.line}: {mutant.what}")
 
-    assert words(name)
+    assert words > 0
     assert "\n".join(missed) == ""
 
 
