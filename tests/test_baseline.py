@@ -29,7 +29,7 @@ from exporter.records import RECORDS, Request
 from exporter.store import Store
 from exporter.store.status import SourceStatus
 from tests.program import command, running, value
-from tests.scenario import WINDOWS, params
+from tests.scenario import WINDOWS, empty_store, params
 
 AT = datetime(2026, 3, 31, 12, 34, 56, tzinfo=UTC)  # a Tuesday
 HOUR = AT.replace(minute=0, second=0)
@@ -93,7 +93,7 @@ def published(evaluation: Evaluation, made: Plan, limits: Limits | None = None) 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterable[Store]:
-    with Store.open(tmp_path / "store.duckdb") as opened:
+    with empty_store(tmp_path) as opened:
         yield opened
 
 
@@ -290,11 +290,11 @@ NEW = [ended(f"n{i}", HOUR - timedelta(hours=i + 1)) for i in range(4)]
 
 def test_a_period_is_frozen_and_survives_its_records_and_a_restart(tmp_path: Path) -> None:
     made = plan("escalation_ratio", fixed=JANUARY)
-    with Store.open(tmp_path / "store.duckdb") as opened:
+    with empty_store(tmp_path) as opened:
         opened.write("s", [*OLD, *NEW], {})
         first = compared(evaluated(opened, made), made)["fixed", "7d", "it"]
         assert opened.retain(JANUARY.ends_at + DAY)
-    with Store.open(tmp_path / "store.duckdb") as opened:
+    with empty_store(tmp_path) as opened:
         again = compared(evaluated(opened, made, sources=[replace(FEED, whole_since=JANUARY.ends_at)]), made)
 
     assert (first.value, first.numerator, first.denominator) == (10 / 31, 10, 31)

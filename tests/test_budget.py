@@ -23,6 +23,7 @@ from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
 from exporter.store import Store
 from tests import deadline, polled
+from tests.scenario import empty_store
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 NOON = "Tue, 31 Mar 2026 12:00:00 GMT"  # by the platform's clock, which is half a day ahead
@@ -215,7 +216,7 @@ async def test_so_many_questions_as_a_budget_has_go_at_once_and_never_more_in_it
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         yield store
 
 

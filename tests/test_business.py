@@ -23,10 +23,9 @@ from exporter.evaluation.range import Instants
 from exporter.publish.cardinality import Limits
 from exporter.publish.families import series
 from exporter.records import Incident, Request
-from exporter.store import Store
 from exporter.store.status import SourceStatus
 from tests import test_evaluate
-from tests.scenario import calendars
+from tests.scenario import calendars, empty_store
 from tests.test_history import differences
 
 NIGHT, ALWAYS = ((120, 240),), ((0, 1440),)
@@ -162,7 +161,7 @@ def test_it_is_what_looking_at_the_clock_every_minute_gives(name: str, pairs: li
 
 
 def figures(tmp_path: Path, asked: Plan, moment: datetime, **records: Sequence[Any]) -> list[Figure]:
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         for source, given in records.items():
             store.write(source, given, {})
         sources = [SourceStatus(source=name, records=frozenset({"request", "incident"})) for name in records]
@@ -240,7 +239,7 @@ def test_where_somebody_always_works_both_bases_are_the_same_for_every_kpi(tmp_p
         calendars={"always": every_day("Europe/Berlin", ALWAYS)},
         sources={"s": SourceSetting(calendar="always")},
     )
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         store.write("s", test_evaluate.history(3, 300), {})
         with store.reading() as reader:
             found = evaluate(reader, asked, test_evaluate.AT, test_evaluate.FEEDS).figures
@@ -269,7 +268,7 @@ def test_history_gives_the_business_times_of_each_instant(tmp_path: Path) -> Non
     )
     timed = [s for s in asked.settings if s.kpi.business]
     instants = Instants(first=test_evaluate.AT - timedelta(days=30, seconds=977), step=timedelta(hours=31), count=9)
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         store.write("s", test_evaluate.history(5, 200), {})
 
         assert differences(store, replace(asked, settings=timed), instants, test_evaluate.FEEDS) == []
@@ -280,7 +279,7 @@ def test_folding_mixes_no_bases_and_only_one_has_thresholds(tmp_path: Path) -> N
     asked = plan({"office": calendars({"o": OFFICE})["o"]}, sources={"desk": SourceSetting(calendar="office")})
     asked = replace(asked, settings=[Setting(kpi=mttr, threshold=mttr.threshold, basis="business")])
     desk = [Incident(id=str(i), team=f"t{i % 7}", started_at=at(FRIDAY), resolved_at=at(MONDAY)) for i in range(14)]
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         store.write("desk", desk, {})
         sources = [SourceStatus(source="desk", records=frozenset({"incident"}))]
         with store.reading() as reader:

@@ -12,9 +12,8 @@ from exporter.evaluation.figure import summable
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Plan, Setting
 from exporter.evaluation.rows import RowSource
-from exporter.store import Store
 from tests import scenario
-from tests.scenario import WINDOWS, params
+from tests.scenario import WINDOWS, empty_store, params
 
 
 def plan() -> Plan:
@@ -83,7 +82,7 @@ def test_the_rows_behind_a_figure_add_up_to_it(path: Path, tmp_path: Path) -> No
     written = scenario.load(path)
     made, at = scenario.plan(written, only=written["kpi"]), scenario.at(written["at"])
     window, seconds = written.get("window", "90d"), WINDOWS[written.get("window", "90d")]
-    with Store.open(tmp_path / "store.duckdb") as store, store.reading() as reader:
+    with empty_store(tmp_path) as store, store.reading() as reader:
         sources = scenario.fed(store, written)
         figures = summable(evaluate(reader, made, at, sources).figures)  # makes the macros, too
         for measure in (each for bases in compile_plan(made).bases.values() for each in bases):

@@ -33,9 +33,9 @@ from exporter.evaluation.plan import Baselines, Period
 from exporter.records import RECORDS, SEGMENTS, Read, Request, Run
 from exporter.records.columns import COLUMNS, Rule
 from exporter.records.labels import DEFAULT_LABELS, LABELS
-from exporter.store import Store
 from exporter.store.status import SourceStatus
 from tests.fakes.oauth import PEM
+from tests.scenario import empty_store
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 CONFIGS = Path(__file__).parent / "configs"
@@ -811,7 +811,7 @@ def test_every_label_and_every_column_of_a_condition_is_in_the_facts(written: An
         self_service=True,
         legacy_path=True,
     )
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         store.write("s", [record], {})
         with store.reading() as reader:
             evaluation = evaluate(reader, found.plan, AT, [SourceStatus(source="s", records=frozenset(RECORDS))])

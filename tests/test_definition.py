@@ -24,9 +24,9 @@ from exporter.explain.query import question
 from exporter.publish.exposition import check
 from exporter.publish.families import series
 from exporter.records import Request
-from exporter.store import Store
 from exporter.store.status import SourceStatus
 from tests.program import command, running, value
+from tests.scenario import empty_store
 from tests.test_history import differences
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
@@ -84,7 +84,7 @@ def requests() -> list[Request]:
 
 
 def evaluated(found: Config, folder: Path) -> Evaluation:
-    with Store.open(folder / "store.duckdb") as store:
+    with empty_store(folder) as store:
         store.write("a", requests(), {})
         with store.reading() as reader:
             return evaluate(reader, found.plan, AT, [FEED])
@@ -112,7 +112,7 @@ def test_the_history_of_own_kpis_is_what_each_instant_alone_gives(tmp_path: Path
     found = loaded()
     step = timedelta(hours=17)
     instants = Instants(first=AT - 12 * step, step=step, count=13)
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         store.write("a", requests(), {})
 
         assert differences(store, found.plan, instants, [FEED]) == []
@@ -133,7 +133,7 @@ def test_own_kpis_are_published_with_thresholds_and_info(tmp_path: Path) -> None
 
 def test_an_own_kpi_is_explained_in_the_words_of_its_author(tmp_path: Path) -> None:
     found = loaded()
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         store.write("a", requests(), {})
         with store.reading() as reader:
             told = {
@@ -193,7 +193,7 @@ def test_an_own_kpi_is_withdrawn_where_a_field_that_it_needs_is_missing(tmp_path
     body |= {"numerator": "escalated", "denominator": "resolved", "better": "lower", "fields": ["requester"]}
     own(tmp_path, "mine_ratio", body)
     found = config.load(tmp_path / "own.yaml", catalogue(), CONNECTORS, {})
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         store.write("a", [Request(id=str(i), opened_at=opened, resolved_at=resolved) for i in range(9)], {})
         with store.reading() as reader:
             evaluation = evaluate(reader, found.plan, AT, [FEED])

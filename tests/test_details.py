@@ -12,8 +12,8 @@ from exporter.collect.details import MOST_OWED, Details
 from exporter.collect.http import Client
 from exporter.collect.poll import poll_once
 from exporter.collect.selfmetrics import Health
-from exporter.store import Store
 from tests.polled import connector, source
+from tests.scenario import empty_store
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ async def test_items_whose_details_are_given_up_are_counted_and_named_in_the_log
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     health = Health(version="0")
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         await poll_once(source(connector(poll)), store, health, AT)
         owed = store.source("flows").cursor["owed"]
 

@@ -43,7 +43,7 @@ from exporter.records import (
 )
 from exporter.store import Store
 from exporter.store.status import SourceStatus
-from tests.scenario import WINDOWS, params
+from tests.scenario import WINDOWS, empty_store, params
 
 pytestmark = pytest.mark.slow
 
@@ -631,7 +631,7 @@ def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
         SourceStatus(source="d", records=frozenset({"change"})),
         SourceStatus(source="e", records=frozenset({"incident"}), complete=False, whole_since=NEVER),
     ]
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         store.write("b", [Booking(id="1", starts_at=AT, outcome="no_show")], {})
         with store.reading() as reader:
             found = evaluate(reader, replace(plan(), teams={}), AT, sources)
@@ -648,7 +648,7 @@ def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
 
 
 def feeding(tmp_path: Path, records: Sequence[Record], chosen: Plan, *sources: SourceStatus) -> Evaluation:
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         store.write("s", records, {})
         with store.reading() as reader:
             return evaluate(reader, chosen, AT, sources)
@@ -694,7 +694,7 @@ def test_without_labels_and_without_records_there_are_no_figures(tmp_path: Path)
 
 
 def test_a_source_that_left_the_config_counts_no_longer(tmp_path: Path) -> None:
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         for source in ("stays", "left"):
             store.write(source, [Booking(id="1", starts_at=AT, outcome="no_show", team=source)], {})
         with store.reading() as reader:

@@ -13,8 +13,8 @@ from exporter.catalogue import facts
 from exporter.evaluation.context import prepare, utc
 from exporter.evaluation.rows import rows_at
 from exporter.records import RECORDS
-from exporter.store import Store
 from tests import scenario
+from tests.scenario import empty_store
 
 FOLDER = Path(__file__).parent / "facts"
 FILES = sorted(FOLDER.rglob("*.yaml"))
@@ -50,7 +50,7 @@ def shown(value: Any) -> Any:
 
 def rows(path: Path, given: Mapping[str, Any], folder: Path, columns: list[str]) -> list[dict[str, Any]]:
     """The rows of the facts after which a file's folder is named, in order."""
-    with Store.open(folder / "store.duckdb") as store, store.reading() as reader:
+    with empty_store(folder) as store, store.reading() as reader:
         sources = scenario.fed(store, given)
         made, at = scenario.plan(given), scenario.at(given["at"])
         prepare(reader, made, at, sources, {path.parent.name})

@@ -17,6 +17,7 @@ from exporter.records import Account, Activity, Incident, Opportunity, Request, 
 from exporter.store import Store
 from exporter.store.status import SourceStatus
 from tests import scenario, test_evaluate
+from tests.scenario import empty_store
 from tests.test_evaluate import AT, FEEDS
 
 pytestmark = pytest.mark.slow
@@ -69,7 +70,7 @@ def test_history_gives_the_figures_of_each_instant(
     }
     plan = replace(test_evaluate.plan(), windows=[*windows.items()], workflows=manual)
     instants = Instants(first=AT - timedelta(days=30, seconds=977), step=step, count=count)
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         store.write("s", test_evaluate.history(count, 150), {})
 
         assert differences(store, plan, instants, FEEDS) == []
@@ -96,7 +97,7 @@ def test_a_segment_whose_rows_are_too_old_is_gone(tmp_path: Path) -> None:
         Opportunity(id="1", team="x", lead_at=ended - HOUR, won_at=ended, amount=5.0, currency="EUR"),
         Run(id="1", team="x", workflow="w", started_at=ended - HOUR, finished_at=ended, status="failed"),
     ]
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         store.write("s", records, {})
 
         assert differences(store, plan, Instants(first=AT - 7 * HOUR, step=2 * HOUR, count=15), FEEDS) == []
@@ -111,7 +112,7 @@ def test_an_account_becomes_stale_by_work_that_ended_before_the_interval(tmp_pat
     whole = test_evaluate.plan()
     plan = replace(whole, settings=[setting for setting in whole.settings if setting.kpi.record == "account"])
     instants = Instants(first=AT - 6 * HOUR, step=HOUR, count=12)
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         store.write("s", records, {})
         with store.reading() as reader:
             stale = [

@@ -31,6 +31,7 @@ from exporter.records.unreadable import Words
 from exporter.store import Store
 from exporter.store.status import SourceStatus
 from tests import deadline, polled
+from tests.scenario import empty_store
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 DEADLINE_SECONDS = 20
@@ -38,7 +39,7 @@ DEADLINE_SECONDS = 20
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         yield store
 
 

@@ -33,7 +33,7 @@ from exporter.records import RECORDS, Read, Run
 from exporter.store import Store
 from exporter.store.status import SourceStatus
 from tests.polled import connector, source
-from tests.scenario import WINDOWS, params
+from tests.scenario import WINDOWS, empty_store, params
 
 AT = datetime(2026, 3, 31, 12, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -43,7 +43,7 @@ FEED = SourceStatus(source="flows", records=frozenset({"run"}), complete=False, 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         yield store
 
 

@@ -27,6 +27,7 @@ from exporter.store import Store
 from exporter.store.left_out import Noted
 from exporter.store.sweep import Sweep, Swept
 from tests.polled import connector, source
+from tests.scenario import empty_store
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -36,7 +37,7 @@ PAGE = 40
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         yield store
 
 

@@ -28,9 +28,11 @@ from exporter.publish.cardinality import Limits
 from exporter.publish.families import series
 from exporter.records import RECORDS, Booking, Change, Cost, Record, Request
 from exporter.server.view import cards
-from exporter.store import Store
 from exporter.store.status import SourceStatus
 from tests import test_evaluate
+from tests.scenario import empty_store
+
+pytestmark = pytest.mark.slow  # every KPI is computed
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -52,7 +54,7 @@ def resolved(name: str, *, ago: timedelta = HOUR, **told: Any) -> Request:
 
 
 def counted(folder: Path, by_source: Mapping[str, list[Record]], chosen: Plan | None = None) -> Evaluation:
-    with Store.open(folder / "store.duckdb") as store:
+    with empty_store(folder) as store:
         for source, records in by_source.items():
             store.write(source, records, {})
         with store.reading() as reader:
@@ -209,7 +211,7 @@ def test_where_there_is_nothing_that_should_have_a_field_nothing_is_said_of_it(t
 
 def test_a_field_that_is_no_matter_of_time_is_given_in_every_window(tmp_path: Path) -> None:
     records = test_evaluate.history(1, 20)
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         store.write("s", records, {})
         with store.reading() as reader:
             found = evaluate(reader, plan(0), AT, [SourceStatus(source="s", records=frozenset(RECORDS))])
@@ -237,7 +239,7 @@ def test_what_is_said_of_a_field_that_is_missing_names_it_and_what_to_do(tmp_pat
     chosen = plan()
     told = rows(found, chosen, [])
     card = next(card for card in cards(chosen, told) if card["kpi"] == "automated_resolution_ratio")
-    with Store.open(tmp_path / "store.duckdb") as store:
+    with empty_store(tmp_path) as store:
         asked = Question(kpi="automated_resolution_ratio", window="7d")
         with store.reading() as reader:
             answer = explain(reader, chosen, AT, FEEDS, asked)
@@ -277,7 +279,7 @@ def test_a_kpi_needs_fields_of_records_that_it_is_made_from() -> None:
 def test_every_declared_predicate_fits_its_facts(tmp_path: Path) -> None:
     whole = plan()
     measures = [check.measure for check in compile_plan(whole).checks]
-    with Store.open(tmp_path / "store.duckdb") as store, store.reading() as reader:
+    with empty_store(tmp_path) as store, store.reading() as reader:
         prepare(reader, whole, AT, [])
         for measure in measures:
             made, weight = measure.kpi, measure.kpi.weight
