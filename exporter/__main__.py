@@ -22,6 +22,8 @@ from exporter.cli.types import Instant, Length
 if TYPE_CHECKING:
     from exporter.config import Config
 
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some takes longer than reading a config
+
 config_file = click.option(
     "--config.file", "config_path", type=click.Path(path_type=Path), default="outcome.yaml", show_default=True,
     envvar="OUTCOME_CONFIG_FILE", help="Path of the config file.",

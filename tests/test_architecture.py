@@ -38,7 +38,7 @@ DOORS = {
     "yaml": "base.strict_yaml render demo",
     "jinja2": "server.page scaffold",
     "pydantic": "catalogue.kpi config server.gate records.columns connectors render",
-    "sqlglot": "catalogue.expression",
+    "sqlglot": "catalogue.expression_tree",
     "holidays": "evaluation.calendar config.calendar",
     "jmespath": "collect.path",
     "jwt": "collect.auth",

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.catalogue.expression import READERS, SIMPLE, ColumnKind, ExpressionError, amount, predicate
+from exporter.catalogue.expression import amount, predicate
+from exporter.catalogue.expression_tree import READERS, SIMPLE
+from exporter.catalogue.expression_types import ColumnKind, ExpressionError
 from exporter.catalogue.regex import pattern_fault
 
 COLUMNS: dict[str, ColumnKind] = {"category": "text", "team": "text", "replies": "number", "self_service": "boolean"}

@@ -12,7 +12,8 @@ from exporter.base import duration
 from exporter.base.strict_yaml import did_you_mean
 from exporter.catalogue import facts as headers
 from exporter.catalogue import lint_derived
-from exporter.catalogue.expression import ColumnKind, Expression, ExpressionError, amount, predicate
+from exporter.catalogue.expression import amount, predicate
+from exporter.catalogue.expression_types import ColumnKind, Expression, ExpressionError
 from exporter.catalogue.kpi import Kpi, key_of, labels_made
 from exporter.catalogue.lint_derived import Fault
 from exporter.records import RECORDS, person_columns

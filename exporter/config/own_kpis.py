@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from exporter.base.strict_yaml import At, did_you_mean
-from exporter.catalogue.expression import Expression
+from exporter.catalogue.expression_types import Expression
 from exporter.catalogue.kpi import Kpi, made_of
 from exporter.catalogue.lint import Columns, checked, expressions, lint
 from exporter.config.section import KpiSection

@@ -8,6 +8,7 @@ from typing import Any
 from exporter.base import duration
 from exporter.base.strict_yaml import At
 from exporter.catalogue import expression
+from exporter.catalogue.expression_types import ColumnKind
 from exporter.catalogue.kpi import MIN_COVERAGE, Kpi, Param, Threshold, labels_made
 from exporter.config.baselines import ComparisonReader
 from exporter.config.section import KpiSection, LevelsSection
@@ -90,6 +91,8 @@ class SettingReader:
             value, at = param.default, (*at[:-1], "params", name, "default")
         if value is None:
             return "null"
+        if param.type == "predicate" and name not in data and kpi.name not in self.own:
+            return str(value)  # ours, and SQL as it is
         try:
             return _sql(param, value, predicate_columns(kpi.record))
         except ValueError as error:
@@ -135,14 +138,14 @@ class SettingReader:
             self.checker.wrong(place, f"critical must be {side} warning, {warning:g}: {kpi.better} is better")
 
 
-def predicate_columns(record: str) -> dict[str, expression.ColumnKind]:
+def predicate_columns(record: str) -> dict[str, ColumnKind]:
     """The columns that a user's condition may use: those that describe a record, never its outcome."""
     columns = COLUMNS[RECORDS[record]]
     names = (*LABELS[record], *marked(RECORDS[record], "fixed"))
     return {name: "boolean" if columns[name].kind == "boolean" else "text" for name in names}
 
 
-def _sql(param: Param, value: Any, columns: Mapping[str, expression.ColumnKind]) -> str:
+def _sql(param: Param, value: Any, columns: Mapping[str, ColumnKind]) -> str:
     if param.type == "predicate":
         if not isinstance(value, str):
             raise ValueError("this is not a condition; put quotes around it")

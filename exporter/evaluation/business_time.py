@@ -5,14 +5,18 @@ Business time between two instants is the open time before the one less the open
 a table with a row for each day of UTC, so an instant finds its row by a plain join.
 """
 
-from collections.abc import Iterator, Mapping
+from __future__ import annotations  # duckdb is not loaded for the names of its types alone
 
-import duckdb
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from exporter.catalogue.kpi import Basis, Kpi, bases_of
 from exporter.evaluation.calendar import Calendar, open_days
 from exporter.evaluation.figure import Key
 from exporter.evaluation.plan import Plan
+
+if TYPE_CHECKING:
+    import duckdb
 
 DAY_US = 86_400_000_000
 UNASSIGNED = "unassigned"

@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from exporter.catalogue import facts as catalogue
 from exporter.evaluation.business_time import tabulate_days
@@ -21,7 +19,10 @@ from exporter.evaluation.plan import (
 from exporter.records import RECORDS
 from exporter.store.status import SourceStatus
 
-Connection = duckdb.DuckDBPyConnection
+if TYPE_CHECKING:
+    import duckdb
+
+Connection: TypeAlias = "duckdb.DuckDBPyConnection"  # not loaded for its name alone
 SQL_TYPES = {"Literal": "varchar", "str": "varchar", "datetime": "timestamp"}
 """Word in the type of a setting -> type of its column; of all others double."""
 TABLES: Mapping[str, type[Any]] = {

@@ -3,16 +3,21 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
-import duckdb
-
+from exporter.base.deferred import Deferred
 from exporter.catalogue import facts as catalogue
-from exporter.catalogue.expression import ColumnKind
+from exporter.catalogue.expression_types import ColumnKind
 from exporter.evaluation.context import prepare, utc
 from exporter.evaluation.plan import Plan
 from exporter.evaluation.rows import rows_at
 from exporter.records import RECORDS
 from exporter.store.table import Table
+
+if TYPE_CHECKING:
+    import duckdb
+else:
+    duckdb = Deferred("duckdb")
 
 KINDS: Mapping[str, ColumnKind] = {"BOOLEAN": "boolean", "VARCHAR": "text", "TIMESTAMP": "time"}
 NUMBERS = ("INTEGER", "BIGINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL")

@@ -4,6 +4,8 @@ One file, one writer. A page of records and the cursor that goes with it are one
 Instants are stored as UTC without a zone.
 """
 
+from __future__ import annotations  # duckdb is not loaded for the names of its types alone
+
 import logging
 import os
 import threading
@@ -12,10 +14,9 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import duckdb
-
+from exporter.base.deferred import Deferred
 from exporter.records import RECORDS, Record
 from exporter.records.unreadable import Summary
 from exporter.store import file, frozen, left_out, person, pushed, rewrite, state, sweep
@@ -26,6 +27,11 @@ from exporter.store.pushed import Told
 from exporter.store.state import AHEAD, Ready, SyncState
 from exporter.store.sweep import Sweep, Swept
 from exporter.store.table import Table, goes_back, moment_reached
+
+if TYPE_CHECKING:
+    import duckdb
+else:
+    duckdb = Deferred("duckdb")
 
 __all__ = ["CannotWrite", "Damaged", "FrozenBaseline", "NewerFormat", "NotAStore", "Store", "StoreError", "SyncState"]
 

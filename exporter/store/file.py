@@ -1,14 +1,21 @@
 """The file of a store: how it is created, what is checked when it is opened, and how older formats are migrated."""
 
+from __future__ import annotations  # duckdb is not loaded for the names of its types alone
+
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
-
+from exporter.base.deferred import Deferred
 from exporter.store import frozen, left_out, person, pushed, rewrite, state, sweep
 from exporter.store.fault import CutOff, Damaged, Deleted, NewerFormat, NotAStore, Replaced, StoreError, check_folder
 from exporter.store.table import Table
+
+if TYPE_CHECKING:
+    import duckdb
+else:
+    duckdb = Deferred("duckdb")
 
 FORMAT = 2
 """Raised when an older program could not work with the file. A column that is only added does not need that.

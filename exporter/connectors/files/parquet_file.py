@@ -1,15 +1,21 @@
 """Reads the rows of Parquet through DuckDB, few at a time: two kilobytes of Parquet may hold gigabytes of text."""
 
+from __future__ import annotations  # duckdb is not loaded for the names of its types alone
+
 import glob
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import isnan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
-
+from exporter.base.deferred import Deferred
 from exporter.connectors.files.discovery import Broken, File, State
 from exporter.connectors.files.rows import Check, Reached, Row
 from exporter.connectors.files.unpack import most_unpacked, plain, too_packed
+
+if TYPE_CHECKING:
+    import duckdb
+else:
+    duckdb = Deferred("duckdb")
 
 MEMORY = "256MB"
 BATCH_ROWS = 20_000
