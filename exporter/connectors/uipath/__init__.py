@@ -22,7 +22,7 @@ Checked  The published OpenAPI document (20.0) and documentation, and a fake tha
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -49,7 +49,6 @@ INTERVAL = 300
 NO_SUCH_FOLDER = 1100
 NO_SUCH_COLUMN = re.compile(r"property named '(\w{1,40})'")
 MOST_CHECKED = 20  # folders that are looked at before going live
-LISTS: Mapping[str, List] = {"items": ITEMS, "jobs": JOBS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +67,7 @@ def judge(answer: Answer) -> SourceError | None:
     """Both a folder that is out of reach, and a column that a release does not have, make a request a wrong one."""
     if answer.find("errorCode") == NO_SUCH_FOLDER:
         return answer.forbidden("the application is not assigned to this folder, or the folder is gone")
-    if answer.status == 400 and (lacking := NO_SUCH_COLUMN.search(str(answer.find("message")))):
+    if lacking := NO_SUCH_COLUMN.search(str(answer.find("message"))):
         return answer.not_understood(f"this release of Orchestrator has no {lacking[1]}; 2022.10 or later is needed")
     return None
 
@@ -80,13 +79,13 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     yield page
     readable = 0
     for folder in inventory.folders:
-        for name, rows in LISTS.items():
+        for rows in (ITEMS, JOBS):
             if (rows is JOBS and options.jobs == "none") or (
                 rows is ITEMS and f"{folder.name}, queues" in client.lacking
             ):
                 continue
             with client.optional(f"{folder.name}, {rows.what}"):
-                async for page in read(client, options, inventory, folder, name, cursor):
+                async for page in read(client, options, inventory, folder, rows, cursor):
                     cursor = page.cursor
                     yield page
                 readable += 1
@@ -121,10 +120,10 @@ async def workflows(client: Client, inventory: Inventory, cursor: Cursor) -> tup
 
 
 async def read(
-    client: Client, options: Options, inventory: Inventory, folder: Folder, name: str, cursor: Cursor
+    client: Client, options: Options, inventory: Inventory, folder: Folder, rows: List, cursor: Cursor
 ) -> AsyncIterator[Page]:
     """The rows of one list of a folder that may have changed; after a walk that was broken off, what changed since."""
-    key, rows, overlap = str(folder.id), LISTS[name], timedelta(seconds=options.overlap_seconds)
+    key, name, overlap = str(folder.id), rows.name, timedelta(seconds=options.overlap_seconds)
     broken_off = True
     while broken_off:
         known = cursor.get("folders", {}).get(key, {}).get(name, {})

@@ -116,9 +116,9 @@ def judged(row: Json) -> tuple[RunStatus, ExceptionKind | None]:
 def available(row: Json, begun_at: datetime | None) -> datetime | None:
     """Since when an item may be processed: from the time that it was deferred to, unless it was begun before."""
     made_at, deferred_to = instant(row["CreationTime"]), instant(row["DeferDate"])
-    if made_at and deferred_to and deferred_to > made_at and not (begun_at and begun_at < deferred_to):
-        return deferred_to
-    return made_at
+    if deferred_to is None or (begun_at and begun_at < deferred_to):
+        return made_at
+    return max(made_at, deferred_to) if made_at else None
 
 
 def job(row: Json, folder: Folder) -> Read | None:
@@ -143,7 +143,7 @@ def job(row: Json, folder: Folder) -> Read | None:
         started_at=value("started_at", instant, row["StartTime"]),
         finished_at=None if status in OPEN else value("finished_at", instant, row["EndTime"]),
         status=status,
-        exception=fault(status, str(row.get("Info") or ""), folder.business_errors),
+        exception=fault(status, str(row.get("Info")), folder.business_errors),
         human_override=substate == "MANUALLY" if "SubState" in row else None,
         trigger=value("trigger", str.lower, source) if source else None,
     )

@@ -27,6 +27,7 @@ MOST_APART = 50  # queues that are left out of a question; it may have a hundred
 class List(NamedTuple):
     """A list of rows that begin and end."""
 
+    name: str  # in the cursor
     what: str
     path: str
     most: int  # rows of a page; more are refused
@@ -38,6 +39,7 @@ class List(NamedTuple):
 
 
 ITEMS = List(
+    name="items",
     what="queue items",
     path="/odata/QueueItems",
     most=100,
@@ -53,7 +55,15 @@ ITEMS = List(
         "StartProcessing,EndProcessing,RetryNumber,ManualAncestorId,ManualRetryNumber"
     ),
 )
-JOBS = List(what="jobs", path="/odata/Jobs", most=1000, ended="EndTime", open="EndTime eq null", busy="EndTime eq null")
+JOBS = List(
+    name="jobs",
+    what="jobs",
+    path="/odata/Jobs",
+    most=1000,
+    ended="EndTime",
+    open="EndTime eq null",
+    busy="EndTime eq null",
+)
 CONTENTS = {"SpecificContent", "Output", "Analytics", "Progress", "Priority", "DueDate", "RiskSlaDate", "RobotId"}
 """What a config may map of queue items beside; it is asked for only then."""
 

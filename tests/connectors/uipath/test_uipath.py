@@ -313,6 +313,7 @@ async def test_more_shared_queues_than_a_question_can_leave_out_are_read_once() 
         asked = await source.poll()
 
     assert about(asked, "QueueItems")[-1].count(" ne ") == 50
+    assert len(about(asked, "Folders")) == 1
     assert {source.item(item).workflow for item in items} == {f"Finance/Queue {number}" for number in range(55)}
 
 

@@ -145,6 +145,8 @@ def statuses(fake: Tenant) -> list[Record]:
     fake.row(19, "Deleted", StartProcessing=None, EndProcessing=None)
     fake.row(20, "Deleted", ProcessingExceptionType="BusinessException")
     fake.row(21, "Retried", ProcessingExceptionType="ApplicationException")
+    fake.row(23, "Successful", ProcessingExceptionType="BusinessException")  # of an attempt before
+    fake.row(24, "Successful", CreationTime=None, DeferDate=text(at(24, 5)))
     fake.row(22, "Successful", CreationTime="2026-03-30T12:22:00.1234567Z", StartProcessing="2026-03-30T12:22:10Z")
     return [
         item(11, "waiting", None, started_at=None, finished_at=None),
@@ -158,6 +160,8 @@ def statuses(fake: Tenant) -> list[Record]:
         item(19, "cancelled", started_at=None, finished_at=None),
         item(20, "failed", "business"),
         item(21, "failed", "application"),
+        item(23, "succeeded"),
+        item(24, "succeeded", queued_at=None),
         item(22, "succeeded", queued_at=at(22) + timedelta(microseconds=123456)),
     ]
 
@@ -310,6 +314,8 @@ def triggers() -> Truth:
     orders = fake.queue("Orders", FINANCE, Key=key(11))
     fake.trigger(FINANCE, 99, enabled=False, queue=orders)
     mail = fake.queue("Mail", FINANCE, Key=key(13))
+    nothing: Any = None
+    fake.trigger(FINANCE, nothing, enabled=False)
     records: list[Record] = [
         replace(QUEUE, enabled=False),
         PROCESS,
