@@ -16,8 +16,9 @@ Blind    Jobs of a process that works on queue items: its items are the runs, so
          is not seen (`jobs: all` counts both). When an item was abandoned, deleted or reviewed: UiPath gives no time.
          A process that only API triggers, events or Apps start besides a disabled trigger is called disabled.
          That a row was deleted: retention deletes ended rows, which stay as last seen. What an attended robot does
-         offline. Which job a duplicated job came from. A job that is suspended for longer than `run_timeout` counts as
-         abandoned until it ends. Personal workspaces, and jobs that Studio, tests and Test Manager start, are left out.
+         offline. Which job a duplicated job came from. An item that waits, or a job that is suspended, for longer than
+         `run_timeout` counts as abandoned until it ends. Personal workspaces, and jobs that Studio or Test Manager
+         starts, are left out.
 Checked  The published OpenAPI document (20.0) and documentation, and a fake that is held to them.
 """
 
