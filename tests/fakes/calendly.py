@@ -102,6 +102,12 @@ class Calendly:
         for row in self.invitees[key].values():
             row |= {"status": "canceled", "updated_at": text(at), "cancellation": why, **changes}
 
+    def leave(self, key: str, at: datetime, place: int) -> None:
+        """An invitee of a group leaves it. The event tells how many are left, and no more."""
+        row, counter = [*self.invitees[key].values()][place], self.events[key]["invitees_counter"]
+        row |= {"status": "canceled", "updated_at": text(at)}
+        self.events[key]["invitees_counter"] = {**counter, "active": counter["active"] - 1}
+
     def move(self, key: str, at: datetime, starts_at: datetime) -> str:
         """An event is moved: that is another event and another invitee; its id."""
         old = next(iter(self.invitees[key].values()))

@@ -136,18 +136,19 @@ class Events:
         async for page in self.pages("asc", min_start_time=written(begin)):
             events = self.sound(page.items)
             for key, event in events.items():
-                with suppress(*ODD):
-                    self.made[key] = event["created_at"], event["start_time"]
-                    if key in self.recent:
-                        self.found[key] = event["created_at"]
-                    if (
-                        event["status"] == "active"
-                        and (instant(event["start_time"]) or self.client.at) < self.client.at
-                    ):
-                        self.listed[key] = event
+                made, start = event.get("created_at"), starts_at(event)
+                if isinstance(made, str) and start:
+                    self.made[key] = made, start.isoformat()
+                    self.found |= {key: made} if key in self.recent else {}
+                if event.get("status") == "active" and start and start < self.client.at:
+                    self.listed[key] = event
             self.made = dict(sorted(self.made.items(), key=lambda each: each[1])[-10 * WITNESSES :])
             self.read |= {key: self.known[key] for key in events if key in self.known}
-            new = {key: event for key, event in events.items() if self.stamp(key) != event.get("updated_at")}
+            new = {
+                key: event
+                for key, event in events.items()
+                if key not in self.known or self.known[key][0] != stamp(event)
+            }
             self.behind = self.behind or len(new) > self.left
             yield await self.reads(new)
 
@@ -198,7 +199,7 @@ class Events:
         self.details.settle(found)
         self.details.owe(key for key in keys if key not in found)
         now = int(self.client.at.timestamp())
-        self.read |= {key: [events[key].get("updated_at"), now] for key in found}
+        self.read |= {key: [stamp(events[key]), now] for key in found}
         pairs = [(events[key], invitee) for key, invitees in found.items() for invitee in invitees]
         return await self.client.mapped(pairs, lambda pair: booking(self.context, *pair))
 
@@ -223,10 +224,6 @@ class Events:
             raise NotUnderstood(f"GET {EVENTS}: no event has an address; is this the address of the API?")
         return found
 
-    def stamp(self, key: str) -> Json:
-        """When an event had last been changed when its invitees were read; something else where they were not."""
-        return self.known[key][0] if key in self.known else self
-
     def check(self, begin: datetime) -> None:
         """Whether it is still the account it was, by the events made last; those before `begin` are not listed now."""
         known = {key: made for key, (made, start) in self.recent.items() if (instant(start) or begin) > begin + MINUTE}
@@ -250,6 +247,13 @@ def by_token(client: Client, path: str, params: dict[str, str], size: int) -> As
         size=size,
         size_as="count",
     )
+
+
+def stamp(event: Json) -> Json:
+    """What is another when an event has changed. Whether that somebody leaves a group counts as such is not published,
+    so the number of those who are left is a part of it."""
+    counter = event.get("invitees_counter")
+    return [event.get("updated_at"), counter.get("active") if isinstance(counter, dict) else None]
 
 
 def starts_at(event: Json) -> datetime | None:

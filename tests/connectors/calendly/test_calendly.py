@@ -91,6 +91,17 @@ async def test_an_event_that_changes_is_asked_about_again_and_no_other() -> None
     assert [poller.of(key)[0] for key in keys] == ["upcoming", "cancelled", "upcoming"]
 
 
+async def test_who_leaves_a_group_has_cancelled_although_the_event_does_not_say_that_it_has_changed() -> None:
+    calendly = Calendly()
+    key = calendly.book(AT + DAY, AT - DAY, guests=2)
+    poller = Poller(calendly)
+    await poller.poll()
+    calendly.leave(key, AT + MINUTE, place=1)
+    await poller.poll(AT + 2 * MINUTE)
+
+    assert [poller.records[f"{key}-{place}"].outcome for place in (1, 2)] == ["upcoming", "cancelled"]
+
+
 @pytest.mark.parametrize("bumps", [False, True])
 async def test_a_mark_is_found_whether_or_not_it_changes_the_event(bumps: bool) -> None:
     calendly = Calendly(bumps=bumps)
