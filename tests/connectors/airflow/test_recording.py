@@ -74,9 +74,19 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+READ: dict[str, Recorded] = {}
+"""By release: the tests only look at it."""
+
+
 @pytest.fixture(params=RELEASES)
 async def recorded(request: pytest.FixtureRequest) -> Recorded:
     release: str = request.param
+    if release not in READ:
+        READ[release] = await read(release)
+    return READ[release]
+
+
+async def read(release: str) -> Recorded:
     recording = Recording(f"airflow-{release}")
     api = "/api/v1" if release.startswith("2") else "/api/v2"
     rows = [row for page in recording.bodies(8, 9, 10) for row in page["dag_runs"]]
