@@ -3,9 +3,10 @@
 API      REST API v2 of Airflow 3, v1 of 2.6 and later: the server says which. Airflow 3: `auth` with the method login,
          which gets a token at /auth/token, or a token_file. Airflow 2: username and password_file (its [api]
          auth_backends must include airflow.api.auth.backend.basic_auth). Managed services: their token, as token_file.
-Access   A user of its own with a role of its own: can read on DAGs, DAG Runs and Audit Logs. The role Viewer lacks
-         Audit Logs in most releases: without it, nothing is known of cleared runs and of what people did by hand.
-         Airflow tells nothing of DAGs that the user may not read, and does not say that there are any.
+Access   A user of its own with a role of its own: can read on DAGs, DAG Runs and Audit Logs. Airflow's own roles lack
+         Audit Logs, but for Admin (and Viewer of the simple auth manager of Airflow 3); without them, nothing is known
+         of cleared runs and of what people did by hand. Of DAGs that the user may not read, Airflow shows nothing, and
+         does not say that there are any.
 Polls    Every ten minutes all DAGs. New lines of the event log about runs that were cleared, marked or deleted. Runs
          changed since the last poll, with an overlap; of one that somebody has touched, its lines in the event log. At
          first all open runs, then those that ended, latest first. A quiet poll is two requests.
@@ -14,13 +15,13 @@ Cursor   changed: the latest time that a run tells of itself, never later than t
          touched, with the state in which they are stored. owed: runs whose lines could not be read. dags: their ids.
 Blind    Retries of single tasks. Clears that the event log does not name: on the command line, in the lists of 2.x
          (Browse), of earlier or later runs along with one, or before the log was cleaned. The exact times of attempts
-         before a clear: they are those of their tasks. Tasks that people of 2.x marked in its pages. When a run of 2.x
-         was queued. Runs that `airflow db clean` removed stay, and so do those of a deleted DAG. Before 2.9: clears,
-         and what people did. A run that was changed later than the overlap before its change became visible.
+         before a clear: they are those of their tasks. Runs that `airflow db clean` removed stay, and so do those of a
+         deleted DAG. Airflow 2: tasks that people marked in its pages; when a run was queued; which runs `dags test`
+         made; before 2.9, clears and what people did. A change that becomes visible later than `overlap`.
 Checked  Recorded answers of 2.11.0 and 3.3.2; a real 3.3.2 in the tests, a real 2.11.0 on demand; both specifications.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -106,7 +107,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
         see(changes, page.items)
         # The cursor stays where it was until all is stored: dying half-way reads again, never skips.
         yield Page(await runs.reads(page.items), {**cursor, **runs.marks()})
-    known: Json = {"log": log, "dags": sorted(runs.dags)}
+    known: Json = {"log": log, "dags": sorted(by_id(dags))}
     if not first:
         changes.check("runs")
         known |= changes.to_cursor()
@@ -114,9 +115,10 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     if first or until:
         async for page, place in runs.history(until):
             see(changes, page.items if first else ())
-            known |= changes.to_cursor() | ({"until": place.isoformat()} if place else {})
-            yield Page(await runs.reads(page.items), {**known, **runs.marks()}, whole_since=place)
-        known.pop("until", None)
+            known |= changes.to_cursor()
+            # Before anything has an end, there is no place to go on from.
+            begun = {**known, "until": place.isoformat()} if place else cursor
+            yield Page(await runs.reads(page.items), {**begun, **runs.marks()}, whole_since=place)
     yield Page([], {**known, **changes.to_cursor(), **runs.marks()}, whole_since=client.since)
 
 
@@ -155,6 +157,10 @@ async def all_dags(client: Client, options: Options, api: str) -> list[Json]:
     query: Query = {"order_by": "dag_id", **({"exclude_stale": "false"} if three(api) else {"only_active": "false"})}
     pages = listed(client, f"{api}/dags", query, items="dags", size=options.page_size)
     return [item async for page in pages for item in page.items]
+
+
+def by_id(dags: Sequence[Json]) -> dict[str, Json]:
+    return {item["dag_id"]: item for item in dags if isinstance(item, dict) and isinstance(item.get("dag_id"), str)}
 
 
 def three(api: str) -> bool:
@@ -196,9 +202,8 @@ class Runs:
     def __init__(self, client: Client, options: Options, api: str, dags: Sequence[Json], cursor: Cursor) -> None:
         self.client, self.options, self.api = client, options, api
         self.words = Words(options.bots, options.business_tasks, options.default_owner)
-        self.dags = {
-            item["dag_id"]: item for item in dags if isinstance(item, dict) and isinstance(item.get("dag_id"), str)
-        }
+        self.dags = by_id(dags)
+        self.learnt = False  # whether the DAGs were asked for a second time
         self.details = Details(client, cursor.get("owed", {}))
         self.asked: dict[str, Json] = dict(cursor.get("asked", {}))
         self.logged = False  # whether the event log may be read
@@ -245,6 +250,7 @@ class Runs:
     async def reads(self, items: Sequence[Json]) -> list[Read]:
         """Runs as records, each of their attempts; without those that are stored as they are."""
         pairs = list[tuple[Json, Attempt | None]]()
+        await self.learn({item["dag_id"] for item in items if sound(item)})
         fresh = [
             item for item in items if not sound(item) or self.asked.get(key_of(item), {}).get("state") != state(item)
         ]
@@ -261,6 +267,12 @@ class Runs:
             otherwise = [only_attempt(item, None if touched else False) if key else None]
             pairs += [(item, attempt) for attempt in tried.get(key, otherwise)]
         return await self.client.mapped(pairs, self.record)
+
+    async def learn(self, dag_ids: Collection[str]) -> None:
+        """Asks for the DAGs again where runs are of one that is new: its tags say whose they are."""
+        if not self.learnt and any(dag_id not in self.dags for dag_id in dag_ids):
+            self.learnt = True
+            self.dags = by_id(await all_dags(self.client, self.options, self.api))
 
     def record(self, pair: tuple[Json, Attempt | None]) -> Read | None:
         item, attempt = pair

@@ -241,6 +241,35 @@ async def test_a_first_sync_goes_on_where_it_broke_off_and_sees_what_changed_mea
     assert poller.runs == {*keys, going_on, new, f"{keys[0]}/1", f"{keys[-1]}/1"}
 
 
+@pytest.mark.parametrize("release", RELEASES)
+async def test_dying_among_runs_that_have_no_end_loses_no_history(release: str) -> None:
+    """In Airflow 3 on PostgreSQL they come before all that ended."""
+    fake = one_dag(release)
+    keys = [fake.execute("sync", BEGAN + number * MINUTE) for number in range(5)]
+    for number in range(7):
+        keys.append(fake.trigger("sync", AT - number * MINUTE))
+    for died_after in range(1, 9):
+        poller = Poller(fake)
+        await poller.poll(pages=died_after)
+        await poller.poll()
+
+        assert poller.runs == {*keys}
+
+
+async def test_a_run_of_a_dag_that_is_new_is_read_with_its_tags() -> None:
+    fake = one_dag()
+    poller = Poller(fake)
+    await poller.poll()
+    fake.add_dag("new", owners=["ann"])
+    run = fake.execute("new", AT)
+    asked = [await poller.poll(AT + minute * MINUTE) for minute in (1, 20)]
+    record = poller.records[Run, run]
+
+    assert isinstance(record, Run)
+    assert record.owner == "ann"
+    assert [each.count("/dags") for each in asked] == [1, 1]
+
+
 async def test_the_latest_history_comes_first_and_says_how_far_back_it_is_whole() -> None:
     fake = one_dag()
     for number in range(12):
