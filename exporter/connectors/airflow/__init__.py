@@ -4,20 +4,22 @@ API      REST API v2 of Airflow 3, v1 of 2.6 and later: the server says which. A
          which gets a token at /auth/token, or a token_file. Airflow 2: username and password_file (its [api]
          auth_backends must include airflow.api.auth.backend.basic_auth). Managed services: their token, as token_file.
 Access   A user of its own with a role of its own: can read on DAGs, DAG Runs and Audit Logs. Airflow's own roles lack
-         Audit Logs, but for Admin (and Viewer of the simple auth manager of Airflow 3); without them, nothing is known
-         of cleared runs and of what people did by hand. Of DAGs that the user may not read, Airflow shows nothing, and
-         does not say that there are any.
+         Audit Logs, but for Admin (and Viewer of the simple auth manager of Airflow 3). Without them, clears are known
+         only where the failure before was seen, and nothing is known of what people did by hand. Of DAGs that the user
+         may not read, Airflow shows nothing, and does not say that there are any.
 Polls    Every ten minutes all DAGs. New lines of the event log about runs that were cleared, marked or deleted. Runs
          changed since the last poll, with an overlap; of one that somebody has touched, its lines in the event log. At
          first all open runs, then those that ended, latest first. A quiet poll is two requests.
 Cursor   changed: the latest time that a run tells of itself, never later than the poll. recent: the last of those runs.
          until: while the history is read, how far it is. log: the last lines of the event log. asked: runs that were
-         touched, with the state in which they are stored. owed: runs whose lines could not be read. dags: their ids.
-Blind    Retries of single tasks. Clears that the event log does not name: on the command line, in the lists of 2.x
-         (Browse), of earlier or later runs along with one, or before the log was cleaned. The exact times of attempts
-         before a clear: they are those of their tasks. Runs that `airflow db clean` removed stay, and so do those of a
-         deleted DAG. Airflow 2: tasks that people marked in its pages; when a run was queued; which runs `dags test`
-         made; before 2.9, clears and what people did. A change that becomes visible later than `overlap`.
+         touched, with the state in which they are stored. failed: when the last failed runs began and ended. owed:
+         runs whose lines could not be read. dags: their ids.
+Blind    Retries of single tasks. Clears that the event log does not name, unless they followed a failure that was seen
+         before: on the command line, in the lists of 2.x (Browse), of earlier or later runs along with one, or before
+         the log was cleaned. The exact times of attempts that were never seen: they are those of their tasks. Runs that
+         `airflow db clean` removed stay, and so do those of a deleted DAG. Airflow 2: tasks that people marked in its
+         pages; when a run was queued; which runs `dags test` made; before 2.9, what people did. A change that becomes
+         visible later than `overlap`.
 Checked  Recorded answers of 2.11.0 and 3.3.2; a real 3.3.2 in the tests, a real 2.11.0 on demand; both specifications.
 """
 
@@ -63,6 +65,7 @@ AUTH = Scheme(token_url="/auth/token", body="json")  # noqa: S106 - an address
 NOUN = "run"
 ABOUT_ONCE = timedelta(minutes=10)  # how long the release and the DAGs are remembered
 MOST_ASKED = 2_000  # touched runs that the cursor knows
+MOST_FAILED = 1_000  # failed runs that the cursor knows
 MOST_LINES = 2_000  # of the event log that the cursor knows
 UNTOUCHED: Json = {"acts": (), "past": 0}
 
@@ -99,7 +102,9 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     gone: list[tuple[type[Record], str]] = [(Workflow, key) for key in cursor.get("dags", ()) if key not in runs.dags]
     yield Page(await client.mapped(dags, partial(workflow, words=runs.words, web=client.url)), cursor, gone)
     log, gone = await runs.acts(cursor.get("log", {}))
-    cursor = {**cursor, "log": log}
+    deleted = {key for _, key in gone}
+    recent = {key: born for key, born in cursor.get("recent", {}).items() if key not in deleted}
+    cursor = {**cursor, "log": log, **({"recent": recent} if "recent" in cursor else {})}
     yield Page(await runs.again(), {**cursor, **runs.marks()}, gone)
     changes = Changes(client, cursor, timedelta(seconds=options.overlap_seconds))
     first = "changed" not in cursor
@@ -206,12 +211,18 @@ class Runs:
         self.learnt = False  # whether the DAGs were asked for a second time
         self.details = Details(client, cursor.get("owed", {}))
         self.asked: dict[str, Json] = dict(cursor.get("asked", {}))
+        self.failed: dict[str, Sequence[str | None]] = dict(cursor.get("failed", {}))
         self.logged = False  # whether the event log may be read
 
     def marks(self) -> Json:
         """What the cursor is to hold."""
         kept = [*self.asked][-MOST_ASKED:]
-        return {"asked": {key: self.asked[key] for key in kept}, "owed": self.details.to_cursor()}
+        failed = sorted(self.failed, key=lambda key: str(self.failed[key][1]))[-MOST_FAILED:]
+        return {
+            "asked": {key: self.asked[key] for key in kept},
+            "failed": {key: self.failed[key] for key in failed},
+            "owed": self.details.to_cursor(),
+        }
 
     async def acts(self, known: Json) -> tuple[Json, list[tuple[type[Record], str]]]:
         """What was done with runs since the last poll: how far the log is read then, and what was deleted."""
@@ -251,6 +262,9 @@ class Runs:
         """Runs as records, each of their attempts; without those that are stored as they are."""
         pairs = list[tuple[Json, Attempt | None]]()
         await self.learn({item["dag_id"] for item in items if sound(item)})
+        for item in items:
+            if sound(item):
+                self.notice(item)
         fresh = [
             item for item in items if not sound(item) or self.asked.get(key_of(item), {}).get("state") != state(item)
         ]
@@ -262,11 +276,35 @@ class Runs:
             known = self.asked.pop(key, UNTOUCHED)["acts"]
             self.asked[key] = {"state": state(wanted[key]), "acts": known, "past": len(tries) - 1}
         for item in fresh:
-            key = key_of(item) if sound(item) else ""
-            touched = not self.logged or key in self.asked or key in self.details.owed
-            otherwise = [only_attempt(item, None if touched else False) if key else None]
-            pairs += [(item, attempt) for attempt in tried.get(key, otherwise)]
+            its: Sequence[Attempt | None] = tried.get(key_of(item)) or self.unlogged(item) if sound(item) else [None]
+            pairs += [(item, attempt) for attempt in its]
         return await self.client.mapped(pairs, self.record)
+
+    def notice(self, item: Json) -> None:
+        """Keeps in mind that a run failed, and notices that it has begun again: not all clears are in the event log."""
+        key = key_of(item)
+        began, ended = self.failed.pop(key, (None, None))
+        if began and began != item.get("start_date"):
+            stored = self.asked.pop(key, UNTOUCHED)
+            acts = [*stored["acts"], [ended, "reopened", "failed", None, began]]
+            self.asked[key] = {**stored, "state": None, "acts": acts}
+        if item["state"] == "failed" and ended_at(item):
+            self.failed[key] = item.get("start_date"), item["end_date"]
+
+    def unlogged(self, item: Json) -> Sequence[Attempt]:
+        """The attempts of a run whose lines in the event log are not read."""
+        key = key_of(item)
+        if known := self.acts_of(item):
+            tries = attempts(item, None, known, self.words)
+            self.asked[key] = {**self.asked[key], "past": len(tries) - 1}
+            return tries
+        touched = not self.logged or key in self.asked or key in self.details.owed
+        return [only_attempt(item, None if touched else False)]
+
+    def acts_of(self, item: Json) -> list[Act]:
+        """What is known to have been done with a run, and is not in its own lines."""
+        known = (self.asked.get(key_of(item)) or UNTOUCHED)["acts"]
+        return [Act(item["dag_id"], item["dag_run_id"], *act) for act in known]
 
     async def learn(self, dag_ids: Collection[str]) -> None:
         """Asks for the DAGs again where runs are of one that is new: its tags say whose they are."""
@@ -289,8 +327,7 @@ class Runs:
         of: Query = {"dag_id": item["dag_id"], "run_id": item["dag_run_id"]}
         pages = self.log({**of, "included_events": included(self.api, [*TASK, *EVERY_ACT])})
         log = [event async for page in pages for event in page.items]
-        known = (self.asked.get(key_of(item)) or UNTOUCHED)["acts"]
-        return attempts(item, log, [Act(item["dag_id"], item["dag_run_id"], *act) for act in known], self.words)
+        return attempts(item, log, self.acts_of(item), self.words)
 
     def log(self, query: Query) -> AsyncGenerator[Answer]:
         # Newest first: what is added meanwhile moves the others down, so none is passed over.

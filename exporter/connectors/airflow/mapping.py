@@ -32,6 +32,7 @@ KINDS: Mapping[str, str] = {  # what was done with a run, or with tasks of it; i
     "post_set_task_instances_state": "task",
 }
 DELETED = "delete_dag_run"
+CUTS = ("clear", "reopened")  # what begins another attempt
 FORMS = {
     "clear": "",
     "dagrun_clear": "",
@@ -52,9 +53,10 @@ class Act(NamedTuple):
     dag_id: str
     run_id: str
     at: str
-    kind: str  # clear, state, task or delete
+    kind: str  # clear, state, task or delete; reopened: it began again after it failed at that time, nobody knows why
     state: str | None
     by: str | None
+    began: str | None = None  # of reopened: when it had begun before
 
     @property
     def key(self) -> str:
@@ -225,23 +227,28 @@ def preview(name: str, kind: str, extra: Json) -> bool:
     return kind == "task" and bool(extra.get("dry_run", "method" not in extra))
 
 
-def attempts(item: Json, log: Sequence[Json], known: Collection[Act], words: Words) -> list[Attempt]:
-    """The attempts of a run from its event log, the last in its present state. `known`: acts that lack there."""
-    done = {*known, *(act for event in log for act in acts(event) if act.key == key_of(item))}
+def attempts(item: Json, log: Sequence[Json] | None, known: Collection[Act], words: Words) -> list[Attempt]:
+    """The attempts of a run, the last in its present state: from its event log (None: it cannot be read), and from
+    acts that lack there."""
+    done = {*known, *(act for event in log or () for act in acts(event) if act.key == key_of(item))}
     started = instant(item.get("start_date"))
     # A finished run that is cleared gets a new start; what is cleared in one that goes on is part of its attempt.
-    clears = [act for act in done if act.kind == "clear" and (started is None or moment(act.at) < started)]
-    tasks = [event for event in log if event["event"] in TASK and event.get("try_number") is not None]
+    clears = [act for act in done if act.kind in CUTS and (started is None or moment(act.at) < started)]
+    tasks = [event for event in log or () if event["event"] in TASK and event.get("try_number") is not None]
     lines: list[tuple[datetime, Act | Json]] = [(moment(act.at), act) for act in done]
     lines += [(moment(event["when"]), event) for event in tasks]
     parts: list[list[Act | Json]] = [[]]
-    for _, line in sorted(lines, key=lambda each: each[0]):
+    for _, line in sorted(lines, key=lambda each: (each[0], isinstance(each[1], Act))):
         # Where it was cleared before and has not begun again since, it goes on waiting.
-        if line in clears and (len(parts) == 1 or any(isinstance(each, dict) for each in parts[-1])):
+        again = len(parts) == 1 or any(not isinstance(each, Act) and each["event"] == "running" for each in parts[-1])
+        if line in clears and (again or line.kind == "reopened"):
             parts.append([])
         parts[-1].append(line)
-    past = [attempt_of(part, number, words) for number, part in enumerate(parts[:-1], 1)]
-    last = attempt_of(parts[-1], len(parts), words)
+    past = [
+        seen(attempt_of(part, number, words, log is not None), parts[number][0])
+        for number, part in enumerate(parts[:-1], 1)
+    ]
+    last = attempt_of(parts[-1], len(parts), words, log is not None)
     ended_at = item.get("end_date") if item["state"] in ENDED else None
     # A queue is told of in 3.x alone; where a run was cleared, it was queued then.
     queued_at = item.get("queued_at") or last.queued_at
@@ -251,7 +258,14 @@ def attempts(item: Json, log: Sequence[Json], known: Collection[Act], words: Wor
     return [*past, now]
 
 
-def attempt_of(part: Sequence[Act | Json], number: int, words: Words) -> Attempt:
+def seen(attempt: Attempt, opener: Act | Json) -> Attempt:
+    """What is known better of a past attempt, where it was seen before it was cleared."""
+    if isinstance(opener, Act) and opener.kind == "reopened":
+        return attempt._replace(started_at=opener.began, ended_at=opener.at, state="failed")
+    return attempt
+
+
+def attempt_of(part: Sequence[Act | Json], number: int, words: Words, logged: bool) -> Attempt:
     """What the lines of the event log tell of one attempt; the first line of a later one is its clearing."""
     done = [line for line in part if isinstance(line, Act)]
     tasks = [line for line in part if not isinstance(line, Act)]
@@ -259,14 +273,16 @@ def attempt_of(part: Sequence[Act | Json], number: int, words: Words) -> Attempt
     end = part[-1] if part else None
     failed = sorted({str(task) for (task, _), event in last.items() if TASK[event]})
     marks = [act.state for act in done if act.kind == "state" and act.state]
+    by_whom = [act.by for act in done if act.kind != "reopened"]
+    known = logged and (bool(by_whom) or not done)
     return Attempt(
         number=number,
-        queued_at=done[0].at if number > 1 else None,
+        queued_at=next((act.at for act in done if act.kind == "clear"), None) if number > 1 else None,
         started_at=next((task["when"] for task in tasks if task["event"] == "running"), None),
         ended_at=end.at if isinstance(end, Act) else end["when"] if end else None,
         # Where the log does not reach back to it, nothing is known of it but that it was.
         state=marks[-1] if marks else "failed" if failed else "success" if tasks else None,
-        human=any(act.by not in words.bots for act in done),
+        human=any(each not in words.bots for each in by_whom) if known else None,
         failed=failed or None,
         past=True,
     )

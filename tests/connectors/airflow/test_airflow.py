@@ -184,6 +184,39 @@ async def test_a_run_that_is_deleted_goes_with_its_attempts_and_comes_back_where
     assert poller.tries(run) == [(1, "succeeded")]
 
 
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("logged", [True, False])
+async def test_a_clear_that_no_line_names_is_noticed_where_the_failure_was_seen(release: str, logged: bool) -> None:
+    """As on the command line, or where the event log may not be read."""
+    fake = one_dag(release)
+    fake.forbidden = set() if logged else {"event_logs"}
+    run = fake.execute("sync", AT - 50 * MINUTE, "failed")
+    poller = Poller(fake)
+    await poller.poll()
+    before = poller.records[Run, run]
+    for minute in (30, 20):
+        fake.reopen(run, AT - minute * MINUTE)
+        fake.start(run, AT - (minute - 1) * MINUTE)
+        await poller.poll()
+        fake.end(run, AT - (minute - 2) * MINUTE, "failed" if minute == 30 else "success")
+        await poller.poll()
+    tries = [poller.records[Run, key] for key in (f"{run}/1", f"{run}/2", run)]
+
+    assert poller.tries(run) == [(1, "failed"), (2, "failed"), (3, "succeeded")]
+    assert isinstance(before, Run)
+    for each in tries:
+        assert isinstance(each, Run)
+        assert each.human_override is (False if logged and each.attempt == 1 else None)
+    first = poller.records[Run, f"{run}/1"]
+    assert isinstance(first, Run)
+    assert (first.started_at, first.finished_at) == (before.started_at, before.finished_at)
+    fake.forbidden = set()
+    fake.delete(run, AT)  # of a few runs, and no sign that all are gone
+    await poller.poll(AT + MINUTE)
+
+    assert poller.runs == set()
+
+
 async def test_what_was_done_with_many_runs_at_once_is_remembered_until_they_end() -> None:
     fake = one_dag()
     run = fake.execute("sync", AT - 50 * MINUTE, "failed")
