@@ -286,7 +286,7 @@ class Runs:
         began, ended = self.failed.pop(key, (None, None))
         if began and began != item.get("start_date"):
             stored = self.asked.pop(key, UNTOUCHED)
-            acts = [*stored["acts"], [ended, "reopened", "failed", None, began]]
+            acts = [*stored["acts"], [ended, "clear", "failed", None, began]]
             self.asked[key] = {**stored, "state": None, "acts": acts}
         if item["state"] == "failed" and ended_at(item):
             self.failed[key] = item.get("start_date"), item["end_date"]

@@ -32,7 +32,6 @@ KINDS: Mapping[str, str] = {  # what was done with a run, or with tasks of it; i
     "post_set_task_instances_state": "task",
 }
 DELETED = "delete_dag_run"
-CUTS = ("clear", "reopened")  # what begins another attempt
 FORMS = {
     "clear": "",
     "dagrun_clear": "",
@@ -53,10 +52,10 @@ class Act(NamedTuple):
     dag_id: str
     run_id: str
     at: str
-    kind: str  # clear, state, task or delete; reopened: it began again after it failed at that time, nobody knows why
+    kind: str  # clear, state, task or delete
     state: str | None
     by: str | None
-    began: str | None = None  # of reopened: when it had begun before
+    began: str | None = None  # of a clear that no line names: begin of the attempt that failed at `at`, and ran again
 
     @property
     def key(self) -> str:
@@ -233,7 +232,7 @@ def attempts(item: Json, log: Sequence[Json] | None, known: Collection[Act], wor
     done = {*known, *(act for event in log or () for act in acts(event) if act.key == key_of(item))}
     started = instant(item.get("start_date"))
     # A finished run that is cleared gets a new start; what is cleared in one that goes on is part of its attempt.
-    clears = [act for act in done if act.kind in CUTS and (started is None or moment(act.at) < started)]
+    clears = [act for act in done if act.kind == "clear" and (started is None or moment(act.at) < started)]
     tasks = [event for event in log or () if event["event"] in TASK and event.get("try_number") is not None]
     lines: list[tuple[datetime, Act | Json]] = [(moment(act.at), act) for act in done]
     lines += [(moment(event["when"]), event) for event in tasks]
@@ -241,7 +240,7 @@ def attempts(item: Json, log: Sequence[Json] | None, known: Collection[Act], wor
     for _, line in sorted(lines, key=lambda each: (each[0], isinstance(each[1], Act))):
         # Where it was cleared before and has not begun again since, it goes on waiting.
         again = len(parts) == 1 or any(not isinstance(each, Act) and each["event"] == "running" for each in parts[-1])
-        if line in clears and (again or line.kind == "reopened"):
+        if line in clears and (again or line.began):
             parts.append([])
         parts[-1].append(line)
     past = [
@@ -260,7 +259,7 @@ def attempts(item: Json, log: Sequence[Json] | None, known: Collection[Act], wor
 
 def seen(attempt: Attempt, opener: Act | Json) -> Attempt:
     """What is known better of a past attempt, where it was seen before it was cleared."""
-    if isinstance(opener, Act) and opener.kind == "reopened":
+    if isinstance(opener, Act) and opener.began:
         return attempt._replace(started_at=opener.began, ended_at=opener.at, state="failed")
     return attempt
 
@@ -273,11 +272,11 @@ def attempt_of(part: Sequence[Act | Json], number: int, words: Words, logged: bo
     end = part[-1] if part else None
     failed = sorted({str(task) for (task, _), event in last.items() if TASK[event]})
     marks = [act.state for act in done if act.kind == "state" and act.state]
-    by_whom = [act.by for act in done if act.kind != "reopened"]
+    by_whom = [act.by for act in done if not act.began]
     known = logged and (bool(by_whom) or not done)
     return Attempt(
         number=number,
-        queued_at=next((act.at for act in done if act.kind == "clear"), None) if number > 1 else None,
+        queued_at=next((act.at for act in done if act.kind == "clear" and not act.began), None) if number > 1 else None,
         started_at=next((task["when"] for task in tasks if task["event"] == "running"), None),
         ended_at=end.at if isinstance(end, Act) else end["when"] if end else None,
         # Where the log does not reach back to it, nothing is known of it but that it was.
