@@ -95,6 +95,10 @@ nothing, and
                                              what an event says of records: a `Read` with a `Part`; None where its type
                                              is none that is read
 
+    MOST_BYTES = 1024 * 1024                 of a request, unless the config says otherwise
+
+An event may say what it is inside of (`Event.link`): a run inside another run is deleted once both are known.
+
 Who may send, and that nothing is answered before it is stored, is exporter.collect.receive's. Events come late, twice
 and in any order: a part holds only what its event says, and when that happened; the store puts parts together.
 """
@@ -199,6 +203,7 @@ class Needs:
     judge: Callable[[Answer], SourceError | None] = lambda _: None
     check: Check | None = None
     route: str = ""
+    most_bytes: int = 1024 * 1024
     receive: Receive | None = None
     read_event: ReadEvent | None = None
 

@@ -52,20 +52,37 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """What an event is inside of, in a tree of events (`trace`); ids are hexadecimal, `parent` is empty at the root.
+
+    `inner`: whether its run is part of another run, if that is around it, however far out, and is not counted then.
+    """
+
+    trace: str
+    id: str
+    parent: str
+    inner: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One event. `key` tells it from every other of its sender; an event of the same key is the same, sent again.
 
-    `at`: when it happened, or came. `type`: a word that may be shown.
+    `at`: when it happened, or came. `type`: a word that may be shown. Without a key it is read again when it is sent
+    again.
     """
 
     key: str
     type: str
     at: datetime
     item: Json = field(repr=False)
+    link: Link | None = None
 
     @property
-    def number(self) -> int:
+    def number(self) -> int | None:
         """The key as a number of 64 bits."""
+        if not self.key:
+            return None
         return int.from_bytes(blake2b(self.key.encode(errors="replace"), digest_size=8).digest())
 
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from exporter.base.clock import BEGINNING
 from exporter.base.errors import SourceError
 from exporter.collect import mapping
 from exporter.collect.contract import Needs, needs
@@ -20,10 +21,11 @@ from exporter.collect.reading import ItemReader
 from exporter.collect.selfmetrics import Health
 from exporter.collect.signature import Door
 from exporter.collect.source import Source
-from exporter.records import Read, Record, record_name
+from exporter.records import Read, Record, Run, record_name
 from exporter.records.unreadable import key_of
 from exporter.store import Store, StoreError
 from exporter.store.left_out import Noted
+from exporter.store.nesting import Nested
 from exporter.store.pushed import MOST_REMEMBERED, REMEMBERED, Told
 
 logger = logging.getLogger("exporter.receive")
@@ -31,6 +33,7 @@ logger = logging.getLogger("exporter.receive")
 MOST_WAITING = 10_000  # events that are not stored yet: more are refused, and sent again later
 MOST_AT_ONCE = 2_000  # events of one transaction
 LONGEST_PAUSE = 0.1  # seconds
+TIDY = timedelta(hours=1)  # how often what came long ago is forgotten
 AGAIN_SECONDS = 5  # after which a sender that was refused may try again
 
 
@@ -42,6 +45,7 @@ class Receiver:
         self._sources = health.sources
         self._needs: Needs = needs(source.connector)
         self._known: OrderedDict[int, datetime] | None = None  # events that have come lately
+        self._tidy_at, self._since_tidy = BEGINNING, 0
         self._named = set[str]()
         self._metrics.watch(source.name)
 
@@ -62,10 +66,10 @@ class Receiver:
 
     def write(self, events: Sequence[Event], at: datetime) -> None:
         """Stores events; in the writer's thread. Raises StoreError."""
-        new = self._new(events, at)
-        told, unused = self._told(new.values(), at)
-        self._store.add(self.source.name, told, list(new), at)
-        self._remember(new, at)
+        new, numbers = self._new(events, at)
+        told, unused = self._told(new, at)
+        self._store.add(self.source.name, told, numbers, at, nested(new, told))
+        self._remember(numbers, at)
         self._report(len(events), len(events) - len(new), unused)
         if told:
             self._metrics.lag(self.source.name, (at - max(each.part.at for each in told)).total_seconds())
@@ -81,19 +85,25 @@ class Receiver:
             marks[kind] = max(moment, marks.get(kind, moment))
         self._sources.read(name, Counter(record_name(type(each)) for each in records), marks)
 
-    def _new(self, events: Sequence[Event], at: datetime) -> dict[int, Event]:
-        """Those that have not come before, by number; of several of one key the first."""
-        if self._known is None:
+    def _new(self, events: Sequence[Event], at: datetime) -> tuple[list[Event], list[int]]:
+        """Those that have not come before, and the numbers of those with a key; of several of one key the first."""
+        if self._known is None or at >= self._tidy_at or self._since_tidy > MOST_REMEMBERED:
             self._known = OrderedDict(self._store.delivered(self.source.name, at))
-        found: dict[int, Event] = {}
+            self._tidy_at, self._since_tidy = at + TIDY, 0
+        self._since_tidy += len(events)
+        found, numbers = list[Event](), dict[int, None]()
         for event in events:
-            if event.number not in self._known:
-                found.setdefault(event.number, event)
-        return found
+            number = event.number
+            if number is None:
+                found.append(event)
+            elif number not in self._known and number not in numbers:
+                found.append(event)
+                numbers[number] = None
+        return found, list(numbers)
 
-    def _remember(self, events: Mapping[int, Event], at: datetime) -> None:
+    def _remember(self, numbers: Iterable[int], at: datetime) -> None:
         assert self._known is not None  # noqa: S101 - `_new` came before
-        self._known.update(dict.fromkeys(events, at.replace(tzinfo=None)))
+        self._known.update(dict.fromkeys(numbers, at.replace(tzinfo=None)))
         oldest = at.replace(tzinfo=None) - REMEMBERED
         while self._known and (len(self._known) > MOST_REMEMBERED or next(iter(self._known.values())) < oldest):
             self._known.popitem(last=False)
@@ -125,6 +135,22 @@ class Receiver:
         for word in self._metrics.unused(name, unused) - self._named:
             self._named.add(word)
             logger.info("source %s: events of type %s are taken and become no record", name, word)
+
+
+def nested(events: Iterable[Event], told: Iterable[Told]) -> list[Nested]:
+    """What events are inside of, with the runs that they are."""
+    runs = {each.part.span: each.record.id for each in told if isinstance(each.record, Run)}
+    return [
+        Nested(
+            int(link.trace[-16:], 16),
+            int(link.id, 16),
+            int(link.parent, 16) if link.parent else None,
+            runs.get((link.trace, link.id)),
+            link.inner,
+        )
+        for event in events
+        if (link := event.link)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

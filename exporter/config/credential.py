@@ -56,8 +56,11 @@ class Credentials:
             max_response_bytes=section.max_response_bytes,
         )
 
-    def door(self, section: SourceSection, at: At) -> Door:
-        """What a source that is pushed demands of its senders: a secret, or several while one replaces another."""
+    def door(self, section: SourceSection, at: At, most_bytes: int) -> Door:
+        """What a source that is pushed demands of its senders: a secret, or several while one replaces another.
+
+        `most_bytes`: of a delivery, where the section does not say.
+        """
         found: list[str] = []
         read = {"secret": lambda text, _: secret.from_environment(text, self.environ), "secret_file": self.secret_file}
         for key, texts in (("secret", section.secret), ("secret_file", section.secret_file)):
@@ -72,7 +75,7 @@ class Credentials:
             self.checker.wrong(
                 (*at, "secret_file"), "this key is missing; name the file with the secret that its senders have"
             )
-        return Door(section.scheme, tuple(found), section.max_request_bytes)
+        return Door(section.scheme, tuple(found), section.max_request_bytes or most_bytes)
 
     def address(self, data: Mapping[str, Any], key: str, at: At) -> str:
         """A URL, as written or from ${NAME}; "" if there is none."""

@@ -297,7 +297,7 @@ class SourceSection(Section):
     scheme: SchemeName = BEARER  # how senders prove who they are, where it is pushed
     secret: Annotated[tuple[str, ...], ONE_OR_MORE] | None = None
     secret_file: Annotated[tuple[Text, ...], ONE_OR_MORE] | None = None
-    max_request_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
+    max_request_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] | None = None
     segments: Columns = {}
     fields: Columns = {}
 

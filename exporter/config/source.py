@@ -83,7 +83,8 @@ class Reader:
         http = self.credentials.http(section or SourceSection.model_construct(), reached, at, scheme or Scheme())
         if connector is None:
             return None
-        door = self.credentials.door(section, at) if section and needs(connector).receive else None
+        its = needs(connector)
+        door = self.credentials.door(section, at, its.most_bytes) if section and its.receive else None
         options = self._options(connector, {own[k]: (k, v) for k, v in data.items() if k in own}, at)
         if section is None or options is None:
             return None

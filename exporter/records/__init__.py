@@ -342,12 +342,14 @@ class Part:
     """Marks a record as what one event says of it, which happened at `at`; what it does not say stays as it is known.
 
     Of each column the value of the newest event counts, in whatever order they arrive; of those in `first` that of the
-    earliest. `cleared`: columns that the event says are unknown, or no longer hold.
+    earliest. `cleared`: columns that the event says are unknown, or no longer hold. `span`: the trace and the id of the
+    event, if that can be inside of others.
     """
 
     at: datetime
     cleared: frozenset[str] = frozenset()
     first: frozenset[str] = frozenset()
+    span: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

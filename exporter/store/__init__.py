@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from exporter.base.deferred import Deferred
-from exporter.records import RECORDS, Record
+from exporter.records import RECORDS, Record, Run
 from exporter.records.unreadable import Summary
-from exporter.store import file, frozen, left_out, person, pushed, rewrite, state, sweep
+from exporter.store import file, frozen, left_out, nesting, person, pushed, rewrite, state, sweep
 from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, fault
 from exporter.store.frozen import FrozenBaseline
 from exporter.store.left_out import Books, Noted
+from exporter.store.nesting import Nested
 from exporter.store.pushed import Told
 from exporter.store.state import AHEAD, Ready, SyncState
 from exporter.store.sweep import Sweep, Swept
@@ -145,23 +146,26 @@ class Store:
                 state.remember(db, source, memory)
         return changed
 
-    def add(self, source: str, told: Sequence[Told], deliveries: Sequence[int], at: datetime) -> int:
+    def add(
+        self, source: str, told: Sequence[Told], deliveries: Sequence[int], at: datetime, spans: Sequence[Nested] = ()
+    ) -> int:
         """Stores what events say, and that they have come, in one transaction; returns how many rows are different."""
         with self._transaction() as db:
             pushed.remember(db, source, deliveries, at)
-            return pushed.add(db, source, self._tables, told)
+            changed = pushed.add(db, source, self._tables, told)
+            self._tables[Run].delete(db, source, nesting.add(db, source, spans, at))
+            return changed
 
     def delivered(self, source: str, at: datetime) -> list[tuple[int, datetime]]:
-        """The events that have come lately, oldest first: the number of each, and when."""
+        """The events that have come lately, oldest first: number, and when. What came before is forgotten."""
         with self._transaction() as db:
             return pushed.remembered(db, source, at)
 
     def begin(self, source: str, fingerprint: str, at: datetime | None = None, *, revision: int = 1) -> SyncState:
         """Where to go on. Under another fingerprint the source counts as never synced; its records stay.
 
-        So they do with another `revision` of its mapping: all is read again, and they are good until then.
-
-        So it does where it was read long after `at`, which is now: the clock was wrong then, and its cursor is too.
+        So they do with another `revision` of its mapping: all is read again, and they are good until then. So it does
+        where it was read long after `at`, which is now: the clock was wrong then, and its cursor is too.
         """
         with self._transaction() as db:
             before = state.of(db, source)
@@ -178,10 +182,8 @@ class Store:
             return state.of(db, source)
 
     def start_over(self, source: str, cursor: Mapping[str, Any]) -> None:
-        """The platform is not what it was: where to go on is said anew. The records stay until others have their ids.
-
-        Until all is read again, what is read replaces what is stored, were that updated later.
-        """
+        """The platform is not what it was: where to go on is said anew. The records stay until others have their ids;
+        until all is read again, what is read replaces what is stored, were that updated later."""
         with self._transaction() as db:
             state.start_over(db, source, cursor)
             sweep.forget(db, source)
@@ -305,10 +307,8 @@ class Store:
             reader.close()
 
     def erase_person(self, name: str) -> dict[str, int]:
-        """Removes a person; returns how many records of each type were touched.
-
-        What is about the person is deleted; what happened stays, and nobody is named in it any more.
-        """
+        """Removes a person: what is about the person is deleted; what happened stays, and nobody is named in it any more.
+        Returns how many records of each type were touched."""
         hashed = self.person(person.normal(name))
         with self._transaction() as db:
             counts = {table.name: table.erase_person(db, hashed) for table in self._tables.values()}

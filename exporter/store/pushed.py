@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from exporter.records import Part, Record
+from exporter.store import nesting
 from exporter.store.table import Database, Stored, StoredRow, Table, naive
 
 REMEMBERED = timedelta(days=7)
@@ -106,6 +107,7 @@ class Merging:
 
 def forget(db: Database, source: str) -> None:
     """Forgets a source."""
+    nesting.forget(db, source)
     db.execute("delete from delivery where source = ?", [source])
 
 
@@ -117,6 +119,7 @@ def remember(db: Database, source: str, numbers: Sequence[int], at: datetime) ->
 
 def remembered(db: Database, source: str, at: datetime) -> list[tuple[int, datetime]]:
     """The events that are known to have come, oldest first; older ones, and those beyond the limit, are forgotten."""
+    nesting.trim(db, source, at)
     last = db.execute(
         "select max(came_at) from (select came_at from delivery where source = ? order by came_at desc offset ?)",
         [source, MOST_REMEMBERED],

@@ -2,8 +2,9 @@
 
     python -m tests.bench.events [events] [senders]
 
-Then it is killed, and what was answered must be stored. `of one core`: events by the processor time that the program
-used, for a machine that others use too.
+Then spans, 512 in a request: agents, a tool in between, half of them inside of others. Then it is killed, and what was
+answered must be stored. `of one core`: events by the processor time that the program used, for a machine that others
+use too.
 """
 
 import asyncio
@@ -13,12 +14,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from aiohttp import ClientSession, TCPConnector
 
 from exporter.store import Store
 from tests.connectors.events.truth import STRUCTURED
-from tests.program import running
+from tests.connectors.otlp.truth import PROTOBUF, agent, in_protobuf, span
+from tests.program import Program, running
 
 HEADERS = {"Authorization": "Bearer sesame", "Content-Type": STRUCTURED}
 TICK = os.sysconf("SC_CLK_TCK")
@@ -54,6 +57,34 @@ async def send(http: ClientSession, url: str, numbers: range) -> None:
             await response.read()
 
 
+def spans(batch: int) -> bytes:
+    """A request of 512 spans: traces of an agent, a tool and an agent."""
+    made: list[object] = []
+    for number in range(batch * 171, batch * 171 + 171):
+        trace = f"{number + 1:032x}"
+        tool: dict[str, Any] = {"gen_ai__operation__name": "execute_tool", "gen_ai__tool__call__arguments": "x" * 500}
+        made += [agent(1, number % 60, trace=trace), span(2, trace=trace, parent=1, **tool)]
+        made.append(agent(3, trace=trace, parent=2 if number % 2 else 0))
+    return in_protobuf(made[:512]).body
+
+
+async def send_spans(http: ClientSession, url: str, bodies: list[bytes]) -> None:
+    while bodies:
+        headers = {**HEADERS, "Content-Type": PROTOBUF}
+        async with http.post(f"{url}/otlp/spans/v1/traces", data=bodies.pop(), headers=headers) as response:
+            assert response.status == 200, response.status
+            await response.read()
+
+
+async def spans_measured(http: ClientSession, program: Program, count: int) -> None:
+    bodies = [spans(batch) for batch in range(count // 512)]
+    sent = len(bodies) * 512
+    began, before = time.perf_counter(), used(program.process.pid)
+    await asyncio.gather(*(send_spans(http, program.url, bodies) for _ in range(4)))
+    took, processor = time.perf_counter() - began, used(program.process.pid) - before
+    sys.stdout.write(f"spans: {sent / took:,.0f} a second, {sent / processor:,.0f} a second of one core\n")
+
+
 async def measured(folder: Path, count: int, senders: int) -> None:
     (folder / "secret").write_text("sesame")
     (folder / "secret").chmod(0o600)
@@ -61,6 +92,7 @@ async def measured(folder: Path, count: int, senders: int) -> None:
     segments = "segments: {team: {field: custom.team, default: shared}}"
     config.write_text(
         f"store: {{path: store.duckdb}}\nsources:\n  - {{name: bench, type: events, secret_file: secret, {segments}}}\n"
+        "  - {name: spans, type: otlp, secret_file: secret}\n"
     )
     async with running(config) as program, ClientSession(connector=TCPConnector(limit=senders)) as http:
         os.sched_setaffinity(program.process.pid, {min(os.sched_getaffinity(0))})
@@ -68,6 +100,7 @@ async def measured(folder: Path, count: int, senders: int) -> None:
         began, before = time.perf_counter(), used(program.process.pid)
         await asyncio.gather(*(send(http, program.url, range(first, count, senders)) for first in range(senders)))
         took, processor = time.perf_counter() - began, used(program.process.pid) - before
+        await spans_measured(http, program, 2 * count)
         program.process.send_signal(signal.SIGKILL)
         await program.process.wait()
     with Store.open(folder / "store.duckdb") as store, store.reading() as reader:
