@@ -307,7 +307,7 @@ class Store:
             reader.close()
 
     def erase_person(self, name: str) -> dict[str, int]:
-        """Removes a person: what is about the person is deleted; what happened stays, and nobody is named in it any more.
+        """Removes a person: what is about one is deleted; what happened stays, and nobody is named in it any more.
         Returns how many records of each type were touched."""
         hashed = self.person(person.normal(name))
         with self._transaction() as db:
