@@ -157,7 +157,7 @@ async def test_a_first_poll_asks_for_single_logs_only_where_the_log_of_the_accou
 async def test_a_list_of_more_than_ten_thousand_is_read_in_windows_and_so_are_as_many_open_ones() -> None:
     fake, begin = PagerDuty(), AT - 100 * DAY
     first = fake.trigger("Disk full", begin)
-    names = ("type", "updated_at", "status", "service", "urgency", "teams")
+    names = ("updated_at", "status", "teams")
     row = {name: fake.incidents[first][name] for name in names}
     fake.incidents.clear()
     fake.entries.clear()
@@ -177,8 +177,10 @@ async def test_a_list_of_more_than_ten_thousand_is_read_in_windows_and_so_are_as
 async def test_a_log_of_more_than_ten_thousand_entries_is_read_in_windows() -> None:
     fake = PagerDuty()
     key = fake.trigger("Disk full", NOON)
+    row = {"type": "snooze_log_entry", "incident": {"id": key}, "teams": []}
     for number in range(10_020):
-        fake.note(key, "escalate" if number == 9 else "snooze", NOON + timedelta(seconds=number + 1), "ana")
+        fake.entries.append({**row, "id": f"R{number}", "created_at": f"{NOON + timedelta(seconds=number + 1):%FT%TZ}"})
+    fake.entries[10]["type"] = "escalate_log_entry"
     poller = Poller(fake, requests=(Which(field="urgency"),))
     asked = await poller.poll()
     request = poller.records[Request, key]
@@ -196,7 +198,7 @@ async def test_dying_between_windows_goes_on_at_the_window_and_loses_nothing() -
         ended(fake, since + number * 16 * DAY + HOUR, 3 * 24 * 60)
     whole = Poller(fake, since, page_size=4)
     asked = await whole.poll()
-    for pages in (1, 2, 4, 5, 8, 9, 12, 13):
+    for pages in (1, 4, 8, 13):
         again = Poller(fake, since, page_size=4)
         await again.poll(pages=pages)
         rest = await again.poll()
