@@ -13,10 +13,11 @@ Polls    The log of the account since the last poll, and the incidents created s
 Cursor   seen: the latest entries of the log, each with its time. place: while the first poll is under way, up to when
          all is read. owed: incidents of which the log or the incident itself could not be read.
 Blind    When the trouble began: PagerDuty knows when it was told. The change that caused an incident: PagerDuty only
-         suspects one. Whether a runbook or a workflow helped: where a person acknowledges and an integration resolves,
-         automation has not remediated. Who acts through an integration: it counts as automation. A priority, title or
-         team that changes after the incident is resolved; before, it is seen within the hour. Alerts that opened no
-         incident. How long people worked on it. An incident that was merged counts as the one it was merged into.
+         suspects one. Whether an integration resolves because automation has mended something or because it went away:
+         both count as automatic. Whether a runbook or a workflow helped a person. Who acts through an integration: it
+         counts as automation. A priority, title or team that changes after the incident is resolved; before, it is seen
+         within the hour. Alerts that opened no incident. How long people worked on it. An incident that was merged
+         counts as the one it was merged into.
 Checked  The published OpenAPI document of 2026-08; a fake that asks for as much and limits as it describes.
 """
 
