@@ -35,6 +35,9 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         'REFERENCE = {"id", "summary"}  # what is sent anyway | without \'id\'': LESS,
         'REFERENCE = {"id", "summary"}  # what is sent anyway | without \'summary\'': LESS,
     },
+    "pagerduty.mapping": {
+        "known = Words(\"severity\", {**SEVERITIES, **own}) | 'severity' is 'pondering'": NAMED,
+    },
     "prefect": {
         'TOP_LEVEL = {"parent_task_run_id": {"is_null_": True}} | without \'parent_task_run_id\'': LESS,
         'TOP_LEVEL = {"parent_task_run_id": {"is_null_": True}} | without \'is_null_\'': LESS,

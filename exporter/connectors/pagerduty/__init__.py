@@ -232,11 +232,11 @@ class Reader:
 
 
 def began(item: Json, begin: datetime) -> bool:
-    """Whether an incident was created then or later."""
+    """Whether an incident was created then or later; one of which nobody knows is nothing to ask about."""
+    created = None
     with suppress(*ODD):
         created = instant(item["created_at"])
-        return created is not None and created >= begin
-    return False
+    return created is None or created >= begin
 
 
 def stamp(item: Json) -> str:
@@ -248,4 +248,4 @@ def stamp(item: Json) -> str:
 
 def latest(seen: Mapping[str, str]) -> list[tuple[str, str]]:
     """Entries of the log and their times, the latest last."""
-    return sorted(seen.items(), key=lambda each: (each[1], each[0]))
+    return sorted(seen.items(), key=lambda each: each[::-1])

@@ -116,7 +116,7 @@ def entry(raw: Json) -> Entry:
         kind=kind,
         at=at,
         role=value("log_entries", ROLES.__getitem__, agent["type"]) if agent else None,
-        who=tuple(each for each in (agent.get("id"), agent.get("summary")) if isinstance(each, str) and each),
+        who=tuple(each for each in (agent.get("id"), agent.get("summary")) if isinstance(each, str)),
         channel=(raw.get("channel") or {}).get("type"),
     )
 
@@ -154,9 +154,9 @@ class Story:
 
     @cached_property
     def timed_out(self) -> bool:
-        """Whether PagerDuty resolved it because nobody had for so long."""
+        """Whether, when it was last resolved, PagerDuty did so because nobody had for so long."""
         ends = self.acts("resolve")
-        return self.resolved and bool(ends) and ends[-1].channel == TIMEOUT
+        return bool(ends) and ends[-1].channel == TIMEOUT
 
     @cached_property
     def handled_by(self) -> HandledBy | None:

@@ -48,6 +48,7 @@ class PagerDuty:
     clock: Callable[[], datetime] = now
     limit: int = 960  # requests in a minute
     wall: int = 10_000
+    inclusive: bool = False  # whether both ends of a window are part of it, which is not published
     quiet: set[str] = field(default_factory=lambda: set(QUIET))
     faults: Faults = field(default_factory=Faults)
     incidents: dict[str, Row] = field(default_factory=dict)
@@ -270,8 +271,7 @@ class PagerDuty:
             found = span(query, self.zone, self.clock(), timedelta(days=30), longest=timedelta(days=184))
             if isinstance(found, web.Response):
                 return found
-            # Neither end is part of it: what is published says nothing of that.
-            rows = [row for row in rows if found[0] < row["created_at"] < found[1]]
+            rows = self._within(rows, *found)
         if statuses := set(query.getall("statuses[]", [])):
             rows = [row for row in rows if row["status"] in statuses]
         if teams := set(query.getall("team_ids[]", [])):
@@ -299,7 +299,7 @@ class PagerDuty:
             found = span(query, self.zone, self.clock(), timedelta(days=30))
             if isinstance(found, web.Response):
                 return found
-            rows = [entry for entry in rows if found[0] < entry["created_at"] < found[1]]
+            rows = self._within(rows, *found)
         if query.get("is_overview") == "true":
             rows = [entry for entry in rows if entry["type"] not in self.quiet]
         if teams := set(query.getall("team_ids[]", [])):
@@ -312,6 +312,11 @@ class PagerDuty:
             return refused(402, 2014, "Missing Account Ability", "Account does not have the `priorities` ability")
         rows = [thing for thing in self.things.values() if thing["type"] == "priority"]
         return page(request, "priorities", rows, self.wall, at_zone(None, UTC))
+
+    def _within(self, rows: Sequence[Row], since: str, until: str) -> list[Row]:
+        if self.inclusive:
+            return [row for row in rows if since <= row["created_at"] <= until]
+        return [row for row in rows if since < row["created_at"] < until]
 
     def _of(self, request: web.Request) -> Row | None:
         """By its id or its number."""

@@ -210,6 +210,25 @@ async def test_dying_between_windows_goes_on_at_the_window_and_loses_nothing() -
     assert rest["/incidents"] < asked["/incidents"] / 2
 
 
+@pytest.mark.parametrize("inclusive", [False, True])
+async def test_what_lies_where_two_windows_meet_is_read_with_its_log_whichever_ends_are_part_of_them(
+    inclusive: bool,
+) -> None:
+    fake, since = PagerDuty(inclusive=inclusive), AT - 160 * DAY
+    border = since + 150 * DAY
+    times = [border + timedelta(seconds=second) for second in range(-3, 4)]
+    keys = []
+    for at in times:
+        keys.append(fake.trigger("Disk full", at))
+        fake.acknowledge(keys[-1], at)
+        fake.resolve(keys[-1], at)
+    poller = Poller(fake, since)
+    asked = await poller.poll()
+
+    assert [poller.incident(key).acknowledged_at for key in keys] == times
+    assert asked["/incidents/ID/log_entries"] == (1 if inclusive else 0)
+
+
 async def test_an_entry_that_comes_late_is_found_within_the_overlap() -> None:
     fake = PagerDuty()
     key, other = fake.trigger("Disk full", NOON - DAY), fake.trigger("Mail is slow", NOON - DAY)

@@ -1,6 +1,7 @@
 """What incidents of PagerDuty are: as its API writes them with their log, and the records they must become."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,8 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield log_words()
     yield channels()
     yield severities()
-    yield what_is_mapped()
+    for bit in (1, 2, 4, 8):
+        yield what_is_mapped(bit)
     yield states()
     yield handlers()
     yield remediation()
@@ -164,6 +166,7 @@ def log_words() -> Truth:
     log += [act(2, 1, "trigger"), act(2, 2, "escalate"), act(2, 3, "acknowledge"), act(2, 40, "resolve")]
     integration = named("integration", "PINT", "Mail")
     log += [event(3, 40, "resolve"), act(4, 40, "resolve", integration, "email"), act(5, 9, "acknowledge", None)]
+    log += [{**act(2, 4, "snooze"), "channel": None}]
     log += [act(6, 9, "ponder"), act(6, 10, "acknowledge", named("pigeon", "P1", "Coo"))]
     records = [
         request(1),
@@ -362,7 +365,8 @@ def turns_of_requests() -> Truth:
         *(event(2, 0, "trigger"), event(2, 9, "escalate", "timeout"), act(2, 15, "escalate")),
         *(act(3, 0, "trigger", BOT), act(3, 3, "escalate")),
         act(4, 0, "trigger", {"type": "user_reference", "summary": "Ana"}),
-        act(5, 0, "trigger", {"type": "user_reference"}),
+        act(5, 0, "trigger", {"type": "user_reference", "id": 7}),
+        *(event(6, 0, "trigger"), act(6, 9, "resolve"), act(6, 12, "trigger"), act(6, 40, "resolve")),
     ]
     answered: Row = {"handled_by": "human", "first_response_at": at(9)}
     records = [
@@ -371,8 +375,9 @@ def turns_of_requests() -> Truth:
         request(3, escalated_at=at(3), channel="web"),
         request(4, channel="web", requester=hashed("Ana")),
         request(5, channel="web"),
+        request(6, **answered, reopen_count=1, channel="api"),
     ]
-    rows = [item(number) for number in range(1, 6)]
+    rows = [item(number) for number in range(1, 7)]
     return truth("turns", rows, records, log, options={**ASKED, "automation_users": ("PBOT",)})
 
 
@@ -439,8 +444,8 @@ MAPPED = {
 }
 
 
-def what_is_mapped() -> Truth:
-    """What an incident refers to is asked for where the config looks into it."""
+def what_is_mapped(bit: int) -> Truth:
+    """What an incident refers to is asked for where the config looks into it: each field by some of four mappings."""
     fake = PagerDuty()
     kinds = {"TEAM": "team", "SHOP": "service", "LADDER": "escalation_policy", "P1": "priority", "ANA": "user"}
     kinds |= {"BO": "user", "CY": "user"}
@@ -461,25 +466,23 @@ def what_is_mapped() -> Truth:
         conference_bridge={"conference_url": "https://meet.example/1"},
     )
     first = {**event(1, 0, "trigger", "email"), "id": "RFIRST"}
-    records = [
-        incident(
-            1,
-            team="about TEAM",
-            business_unit="about SHOP",
-            region="about LADDER",
-            cohort="about P1",
-            tier="email",
-            category="about ANA",
-            service="about BO",
-            recurrence_key="about CY",
-            caused_by="https://meet.example/1",
-            acknowledged_at=at(1),
-            severity="sev1",
-            resolved_at=None,
-        )
-    ]
-    fields = {column: Rule(field=path) for column, path in MAPPED.items()}
-    return truth("what is mapped", [row], records, [first], fields=fields, fake=fake)
+    found = {
+        "team": "about TEAM",
+        "business_unit": "about SHOP",
+        "region": "about LADDER",
+        "cohort": "about P1",
+        "tier": "email",
+        "category": "about ANA",
+        "service": "about BO",
+        "recurrence_key": "about CY",
+        "caused_by": "https://meet.example/1",
+    }
+    wanted = [column for number, column in enumerate(MAPPED, 1) if number & bit]
+    usual: Row = {"service": "SHOP", "recurrence_key": DIGEST.replace("PSHOP", "SHOP")}
+    columns = {**usual, **{column: found[column] for column in wanted}}
+    records = [incident(1, **columns, acknowledged_at=at(1), severity="sev1", resolved_at=None)]
+    fields = {column: Rule(field=MAPPED[column]) for column in wanted}
+    return truth(f"what is mapped, {bit}", [row], records, [first], fields=fields, fake=fake)
 
 
 def custom_fields() -> Truth:
@@ -552,6 +555,8 @@ def what_cannot_be_read() -> Truth:
         item(7, title=7),
         item(8),
         item(9),
+        item(10, urgency="low"),
+        item(11, priority="P1"),
     ]
     shape = "has another shape than expected"
     left_out = [f"resolved_at: {NO_TIME}", f"updated_at: {NO_TIME}", f"category: {shape}", f"severity: {shape}"]
@@ -563,22 +568,33 @@ def what_cannot_be_read() -> Truth:
         incident(5),
         incident(6, service=None, recurrence_key=None),
         incident(7, recurrence_key=None),
+        replace(incident(10), id="7"),
+        incident(11),
+        request(11),
     ]
     left_out += [f"opened_at: {NO_TIME}", "item: 'created_at' is missing"]
-    left_out += [f"log_entries: {NO_TIME}", "log_entries: has no time or no id", f"log_entries: {shape}"]
+    left_out += [f"log_entries: {NO_TIME}", *["log_entries: has no time or no id"] * 3, f"log_entries: {shape}"]
+    left_out += [f"item: {shape}", f"item: {shape}", f"severity: {shape}"]
 
     def incidents(body: Row) -> None:
         for row in body["incidents"][7:8]:
             row["created_at"] = "n/a"
-        for row in body["incidents"][8:]:
+        for row in body["incidents"][8:9]:
             del row["created_at"]
+        for row in body["incidents"][9:10]:
+            row["id"] = 7
+        body["incidents"].append("odd")
 
     def entries(body: Row) -> None:
-        if len(body["log_entries"]) == 3:
+        if len(body["log_entries"]) == 5:
             body["log_entries"][0]["incident"] = None
             body["log_entries"][1]["created_at"] = None
             body["log_entries"][2]["created_at"] = "n/a"
+            body["log_entries"][3]["id"] = 7
+            body["log_entries"][4]["incident"]["id"] = 7
 
-    log = [act(2, minute, "acknowledge") for minute in (9, 10, 11)]
+    log = [act(2, minute, "acknowledge") for minute in range(9, 14)]
     spoilt = {"/incidents": incidents, "/log_entries": entries}
-    return truth("what cannot be read", rows, records, log, left_out=left_out, rewritten=spoilt)
+    more: Row = {"rewritten": spoilt, "left_out": left_out}
+    more["options"] = {"requests": ({"field": "incident_number", "match": "11"},)}
+    return truth("what cannot be read", rows, records, log, **more)
