@@ -73,7 +73,7 @@ class Reader:
         self.details = Details(client, cursor.get("owed", {}))
         self.seen: dict[str, str] = dict(cursor.get("seen", {}))
         self.place = instant(cursor.get("place"))
-        self.witnesses = {} if self.place else dict(latest(self.seen)[-WITNESSES:])
+        self.witnesses = {} if self.place else {key: self.seen[key] for key in latest(self.seen)[-WITNESSES:]}
         self.found: dict[str, str] = {}  # of the witnesses
         self.log: Log = {}  # of the window
         self.created: set[str] = set()  # in the window
@@ -159,13 +159,11 @@ class Reader:
             yield page
         stamps = {each.id: each.at.isoformat() for its in self.log.values() for each in its.values()}
         self.found |= {key: stamps[key] for key in stamps.keys() & self.witnesses.keys()}
-        kept = latest({**self.seen, **stamps})[-MOST_SEEN:]
-        floor = instant(kept[-1][1]) if kept else None
-        self.seen = {
-            key: stamp
-            for number, (key, stamp) in enumerate(reversed(kept))
-            if number < WITNESSES or not floor or (instant(stamp) or floor) >= floor - self.overlap
-        }
+        known = {**self.seen, **stamps}
+        kept = latest(known)[-MOST_SEEN:]
+        floor = instant(known[kept[-1]]) if kept else None
+        late = {key for key in kept if floor and (instant(known[key]) or floor) >= floor - self.overlap}
+        self.seen = {key: known[key] for key in kept if key in late or key in kept[-WITNESSES:]}
         self.place = span[1]
         yield Page([], self.cursor())
 
@@ -246,6 +244,6 @@ def stamp(item: Json) -> str:
     return ""
 
 
-def latest(seen: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Entries of the log and their times, the latest last."""
-    return sorted(seen.items(), key=lambda each: each[::-1])
+def latest(seen: Mapping[str, str]) -> list[str]:
+    """Entries of the log in order of their times, the latest last."""
+    return sorted(seen, key=lambda key: (seen[key], key))

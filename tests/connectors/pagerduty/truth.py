@@ -509,10 +509,14 @@ def older_ones() -> Truth:
     before = {"opened_at": SINCE - timedelta(days=300), "detected_at": SINCE - timedelta(days=300)}
     rows = [item(1, **old), item(2, "triggered", **old), item(3, "acknowledged", **old), item(4, **old), item(5, **old)]
     early = {**act(1, 0, "acknowledge"), "created_at": f"{SINCE - timedelta(days=299):%Y-%m-%dT%H:%M:%SZ}"}
-    log = [early, act(1, 40, "resolve"), act(5, 40, "resolve")]
+    rows.append(item(6, **old))
+    log = [early, act(1, 40, "resolve"), act(5, 40, "resolve"), act(6, 40, "resolve")]
 
     def odd(body: Row) -> None:
         body["log_entries"] = "odd"
+
+    def nameless(body: Row) -> None:
+        body["incident"] = {"id": 7}
 
     records = [
         incident(1, **before, acknowledged_at=SINCE - timedelta(days=299), auto_remediated=False),
@@ -521,7 +525,9 @@ def older_ones() -> Truth:
         incident(5, **before),
     ]
     said = "GET /incidents/Q05/log_entries: the answer contains no list; check that this is the address of the API"
-    return truth("older ones", rows, records, log, rewritten={"/Q05/log_entries": odd}, left_out=[said])
+    spoilt = {"/Q05/log_entries": odd, "/incidents/Q06": nameless}
+    said_too = "GET /incidents/Q06: the answer contains no incident"
+    return truth("older ones", rows, records, log, rewritten=spoilt, left_out=[said, said_too])
 
 
 def what_is_not_read() -> Truth:
