@@ -112,9 +112,8 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
         async for mark in tickets.events(cursor.get("events")):
             cursor = {**cursor, "events": mark}
             yield Page([], cursor)
-    side_loads = (
-        "metric_sets,organizations" if any(path.startswith("organization.") for path in looked_at) else "metric_sets"
-    )
+    organizations = any(path.startswith("organization.") for path in looked_at)
+    side_loads = "metric_sets,organizations" if organizations else "metric_sets"
     if "after" not in cursor:
         async for answer in open_for_long(client, side_loads):
             yield Page(await client.mapped(tickets.whole(answer), partial(request, tickets.account)), cursor)

@@ -199,6 +199,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield names_that_may_not_be_read()
     yield within_and_twice()
     yield what_cannot_be_read()
+    yield values_that_cannot_be_read()
 
 
 def channels() -> Truth:
@@ -247,7 +248,7 @@ def conversations() -> Truth:
         ticket(2, **AI),
         ticket(3, "closed", **AI),
         ticket(4, **unanswered),
-        ticket(5, **{**unanswered, "from_messaging_channel": False}),
+        ticket(5, **{**unanswered, "from_messaging_channel": False, "tags": ["ai_agent_automated_resolution"]}),
         ticket(6, **{**unanswered, "assignee_id": ALICE}),
         ticket(7, **{**unanswered, "metrics": {}}),
         ticket(8, **handed),
@@ -563,3 +564,40 @@ def what_cannot_be_read() -> Truth:
     said = [f"opened_at: {NO_TIME}", f"first_response_at: {NO_TIME}"]
     said += [f"{each}: has another shape than expected" for each in shape]
     return truth("what cannot be read", zendesk, records, left_out=said)
+
+
+def values_that_cannot_be_read() -> Truth:
+    """Each costs itself alone."""
+    handed = {"from_messaging_channel": True, "tags": ["handover"]}
+    rows = [
+        ticket(1),
+        ticket(2, **handed, metrics={"initially_assigned_at": "n/a"}),
+        ticket(3),
+        ticket(4, tags=5),
+        ticket(5),
+    ]
+    zendesk = account(*rows)
+    zendesk.metric_events.append(
+        {"id": 1, "ticket_id": 3, "type": "breach", "time": "n/a", "written": int(at(1).timestamp())}
+    )
+    chat = {"kind": "conversation", "handled_by": "assisted", "self_service": True}
+    records = [
+        request(1, updated_at=None, sla_breached=False),
+        request(2, **chat, sla_breached=False),
+        request(3),
+        request(4, handled_by=None, self_service=None, sla_breached=False),
+        request(5, updated_at=at(49), sla_breached=False),
+    ]
+    options = {"slas": True, "ai_first": [{"field": "tags", "match": "handover"}]}
+    shape = "has another shape than expected"
+    said = [f"updated_at: {shape}", f"handled_by: {shape}", f"self_service: {shape}"]
+    said += [f"escalated_at: {NO_TIME}", f"sla_breached: {NO_TIME}"]
+    made = truth("values that cannot be read", zendesk, records, options=options, left_out=said)
+
+    def odd(body: dict[str, Any]) -> None:
+        body["tickets"][0]["generated_timestamp"] = "n/a"
+        del body["tickets"][4]["generated_timestamp"]
+
+    assert made.app
+    rewritten(made.app, "/incremental/tickets/cursor", odd)
+    return made
