@@ -201,8 +201,10 @@ def handed_over(account: Account, item: Json) -> bool:
         return False
     if item["handed_over_at"] is not None or chosen(account.ai_first, item):
         return True
-    opened_at = instant(item["created_at"]) if account.ai_since and item.get("from_messaging_channel") else None
-    return bool(opened_at and account.ai_since and opened_at >= account.ai_since)
+    if account.ai_since is None or not item.get("from_messaging_channel"):
+        return False
+    opened_at = instant(item["created_at"])
+    return opened_at is not None and opened_at >= account.ai_since
 
 
 def answered_first(account: Account, item: Json) -> bool:
@@ -214,8 +216,6 @@ def answered_first(account: Account, item: Json) -> bool:
 def handled_by(account: Account, item: Json, outcome: RequestOutcome | None) -> HandledBy | None:
     """Who did the work: people who are assigned or have replied; else automation, once it is done."""
     metrics, assignee, done = item["metric_set"], text(item.get("assignee_id")), outcome != "open"
-    if item.get("support_type") == AI_AGENT:
-        return "automation" if done else None
     by_bot = assignee in account.bots
     person = metrics["assignee_stations"] > 1 if by_bot else bool(assignee or metrics["replies"])
     if not metrics["replies"] and done and chosen(account.automated, item):
@@ -244,7 +244,7 @@ def breached(account: Account, item: Json) -> bool | None:
     if item["breaches"] is None:
         return None
     until = account.at if STATUSES[item["status"]] == "open" else solved(item["metric_set"])
-    return any(at <= until for each in item["breaches"] if (at := instant(each)) and until)
+    return None if until is None else any(at <= until for each in item["breaches"] if (at := instant(each)))
 
 
 def kind_of(item: Json) -> RequestKind:

@@ -298,6 +298,7 @@ def had_before(what: str, options: Mapping[str, Any], **columns: Any) -> Truth:
         ticket(4, **live),
         ticket(5, via={"channel": "chat"}, created_at=t(3)),
         ticket(6, "open", **live, created_at=t(3), assignee_id=None, metrics=UNTOUCHED),
+        ticket(7, **live, created_at=None),
     ]
     chat: dict[str, Any] = {"kind": "conversation"}
     untouched: dict[str, Any] = {"replies": 0, "first_response_at": None, "handled_by": None}
@@ -308,6 +309,7 @@ def had_before(what: str, options: Mapping[str, Any], **columns: Any) -> Truth:
         request(4, **chat),
         request(5, **chat, opened_at=at(3), first_response_at=at(13), channel="chat"),
         request(6, "open", **chat, **untouched, opened_at=at(3), self_service=bool(columns)),
+        request(7, **chat, opened_at=None, first_response_at=None),
     ]
     return truth(what, account(*rows), records, options=options)
 
@@ -503,8 +505,9 @@ def breaches() -> Truth:
     """What is missed before the end counts, and what has been missed by now; what was met in time was withdrawn."""
     closed = ticket(8, "closed", metrics={"solved_at": None})
     rows = [ticket(number, "open" if number in (5, 6) else "solved") for number in range(1, 8)]
-    zendesk = account(*rows, closed, ticket(9, tags=["closed_by_merge"]), events_at_once=4)
-    due = {1: [40], 2: [41], 3: [20], 5: [30], 6: [1440], 7: [10, 20], 8: [45], 9: [5]}
+    never = ticket(10, metrics={"solved_at": None, "status_updated_at": None})
+    zendesk = account(*rows, closed, ticket(9, tags=["closed_by_merge"]), never, events_at_once=5)
+    due = {1: [40], 2: [41], 3: [20], 5: [41], 6: [1440], 7: [10, 20], 8: [45], 9: [5], 10: [5]}
     for number, several in due.items():
         events = [zendesk.breach(number, at(number - 20 * index), at(minute)) for index, minute in enumerate(several)]
         if number in (3, 7):
@@ -516,6 +519,7 @@ def breaches() -> Truth:
         request(number, outcomes.get(number, "resolved"), sla_breached=number in missed, **ends.get(number, {}))
         for number in range(1, 10)
     ]
+    records.append(request(10, resolved_at=None))
     return truth("breaches", zendesk, records, options={"slas": True})
 
 
@@ -575,6 +579,7 @@ def values_that_cannot_be_read() -> Truth:
         ticket(3),
         ticket(4, tags=5),
         ticket(5),
+        ticket(6, "closed", tags=["closed_by_merge"], metrics={"status_updated_at": "n/a"}),
     ]
     zendesk = account(*rows)
     zendesk.metric_events.append(
@@ -591,7 +596,7 @@ def values_that_cannot_be_read() -> Truth:
     options = {"slas": True, "ai_first": [{"field": "tags", "match": "handover"}]}
     shape = "has another shape than expected"
     said = [f"updated_at: {shape}", f"handled_by: {shape}", f"self_service: {shape}"]
-    said += [f"escalated_at: {NO_TIME}", f"sla_breached: {NO_TIME}"]
+    said += [f"escalated_at: {NO_TIME}", f"sla_breached: {NO_TIME}", f"closed_at: {NO_TIME}"]
     made = truth("values that cannot be read", zendesk, records, options=options, left_out=said)
 
     def odd(body: dict[str, Any]) -> None:
