@@ -236,7 +236,7 @@ def human_seconds(account: Account, item: Json, handler: HandledBy | None) -> fl
 def on_hold(metrics: Json, clock: str) -> float | None:
     """The time in the statuses pending and on-hold."""
     waits = [metrics[f"{name}_time_in_minutes"][clock] for name in ("agent_wait", "on_hold")]
-    return 60.0 * sum(each or 0 for each in waits) if waits != [None, None] else None
+    return 60.0 * sum(each for each in waits if each) if waits != [None, None] else None
 
 
 def breached(account: Account, item: Json) -> bool | None:

@@ -572,7 +572,7 @@ def what_cannot_be_read() -> Truth:
 
 def values_that_cannot_be_read() -> Truth:
     """Each costs itself alone."""
-    handed = {"from_messaging_channel": True, "tags": ["handover"]}
+    handed: dict[str, Any] = {"from_messaging_channel": True, "tags": ["handover"]}
     rows = [
         ticket(1),
         ticket(2, **handed, metrics={"initially_assigned_at": "n/a"}),
@@ -585,7 +585,7 @@ def values_that_cannot_be_read() -> Truth:
     zendesk.metric_events.append(
         {"id": 1, "ticket_id": 3, "type": "breach", "time": "n/a", "written": int(at(1).timestamp())}
     )
-    chat = {"kind": "conversation", "handled_by": "assisted", "self_service": True}
+    chat: dict[str, Any] = {"kind": "conversation", "handled_by": "assisted", "self_service": True}
     records = [
         request(1, updated_at=None, sla_breached=False),
         request(2, **chat, sla_breached=False),
