@@ -181,16 +181,16 @@ def acts(event: Json) -> Iterator[Act]:
     """What a line of the event log says was done, with each run it names; nothing for a preview, or a mere note."""
     name = event["event"].removeprefix("api.").removeprefix("ui.")
     extra = told(event)
-    kind = "delete" if name == DELETED else KINDS.get(name)
-    if kind is None or preview(name, kind, extra):
+    kind = "delete" if name == DELETED else KINDS.get(name, "")
+    if preview(name, kind, extra):
         return
     for each in entities(extra):
         dag_id, run_id = each.get("dag_id") or event.get("dag_id"), each.get("dag_run_id") or event.get("run_id")
         state = FORMS.get(name) or each.get("state") or each.get("new_state")
         its = "delete" if each.get("action") == "delete" else kind
-        if its == "state" and state == "queued":
+        if state == "queued":
             its = "clear"  # it is done once more
-        if dag_id and run_id and "~" not in (dag_id, run_id) and (state or its in ("clear", "delete")):
+        if dag_id and run_id and (state or its in ("clear", "delete")):
             yield Act(dag_id, run_id, event["when"], its, state, event.get("owner"))
 
 
@@ -214,7 +214,7 @@ def entities(extra: Json) -> list[Json]:
         return [
             {**(each if isinstance(each, dict) else {"dag_run_id": each}), "action": action} for each, action in named
         ]
-    return extra["dag_runs"] if isinstance(extra.get("dag_runs"), list) and extra["dag_runs"] else [extra]
+    return extra["dag_runs"] if isinstance(extra.get("dag_runs"), list) else [extra]
 
 
 def preview(name: str, kind: str, extra: Json) -> bool:

@@ -17,6 +17,7 @@ from exporter.collect.auth import Auth, Grant, Login
 from exporter.collect.contract import needs
 from exporter.collect.http import AuthFailed, Client, HttpSettings, NotUnderstood
 from exporter.connectors import airflow
+from exporter.connectors.airflow.mapping import born_at, changed_at
 from exporter.records import Record, Run
 from tests.connectors.airflow.suite import MINUTE, auth, server
 from tests.connectors.world import AT, SINCE
@@ -161,7 +162,8 @@ async def test_runs_that_change_while_they_are_paged_through_are_all_read(releas
     assert triggers == {"backfill": len(keys)}
 
 
-async def test_a_run_that_is_deleted_goes_with_its_attempts_and_comes_back_where_it_is_made_anew() -> None:
+@pytest.mark.parametrize("entity", [None, "daily", {"dag_run_id": "daily", "dag_id": "sync"}])
+async def test_a_run_that_is_deleted_goes_with_its_attempts_and_comes_back_where_it_is_made_anew(entity: Any) -> None:
     fake = one_dag()
     run = fake.execute("sync", AT - 50 * MINUTE, "failed", run_id="daily")
     fake.clear(run, AT - 49 * MINUTE)
@@ -171,7 +173,12 @@ async def test_a_run_that_is_deleted_goes_with_its_attempts_and_comes_back_where
     poller = Poller(fake)
     await poller.poll()
     stored = poller.runs
-    fake.delete(run, AT)
+    if entity:
+        body = {"actions": [{"action": "delete", "entities": [entity]}]}
+        fake.line("bulk_dag_runs", AT, {"dag_id": "sync"}, "ana", body)
+        del fake.runs[run]
+    else:
+        fake.delete(run, AT)
     await poller.poll(AT)
     deleted = poller.runs
     fake.execute("sync", AT, run_id="daily")
@@ -325,6 +332,28 @@ async def test_a_long_history_takes_one_request_for_each_full_page() -> None:
 
     assert len(poller.runs) == 1_000
     assert len(asked) <= 10 + 4  # DAGs, the event log, open runs; a page holds the last run of the one before, too
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ({}, None),
+        ({"queued_at": "2026-03-30T10:00:00Z"}, 10),
+        ({"queued_at": "2026-03-30T10:00:00Z", "start_date": "2026-03-30T11:00:00Z", "end_date": None}, 11),
+        ({"start_date": "2026-03-30T11:00:00Z", "last_scheduling_decision": "2026-03-30T13:00:00+00:00"}, 13),
+        ({"last_scheduling_decision": "2026-03-30T13:00:00Z", "end_date": "2026-03-30T14:00:00Z"}, 14),
+        ({"start_date": "2026-03-30T11:00:00Z", "end_date": "n/a"}, 11),
+        ({"start_date": "2026-03-30T11:00:00Z", "queued_at": "2026-03-30T12:00:00Z"}, 12),
+    ],
+)
+def test_when_a_run_was_changed_is_the_latest_time_that_it_tells(item: Any, told: int | None) -> None:
+    assert changed_at(item) == (f"2026-03-30T{told}:00:00+00:00" if told else None)
+
+
+def test_what_never_changes_of_a_run_is_when_it_was_due() -> None:
+    assert born_at({"run_after": "a", "logical_date": "b"}) == "a"
+    assert born_at({"logical_date": "b"}) == "b"
+    assert born_at({"run_after": None, "logical_date": None}) is None
 
 
 def login(fake: Airflow, url: str) -> Login:

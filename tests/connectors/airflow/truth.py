@@ -106,6 +106,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield without_the_log()
     yield what_cannot_be_read()
     yield odd_lines()
+    yield log_that_was_cleaned()
 
 
 def of(release: str, *records: Run) -> list[Record]:
@@ -236,14 +237,24 @@ def pages_of_two() -> Truth:
     airflow.clear("sync:r+8", at(8, 100), event="clear_dag_run")  # says nothing of a form: seen before it was done
     airflow.log[-1]["extra"] = None
     again(airflow, "sync:r+8", at(8, 110), "failed")
+    # What was set by hand before a clear was so, whatever the tasks say; what people do with tasks is no task's line.
+    for number, state, form in ((9, "failed", "dagrun_success"), (10, "success", "dagrun_failed"), (11, "success", "")):
+        its = airflow.runs[ran(airflow, number, state)]
+        airflow.line(form or "failed", at(number, 60), its, "ana", {"confirmed": "true"})
+        airflow.clear(f"sync:r+{number}", at(number, 100))
+        again(airflow, f"sync:r+{number}", at(number, 110))
     failed: dict[str, Any] = {"status": "failed", "exception": "application"}
     times = [
         {"queued_at": at(number, 100), "started_at": at(number, 110), "finished_at": at(number, 119)}
-        for number in range(9)
+        for number in range(12)
     ]
+    good: dict[str, Any] = {"status": "succeeded", "exception": "none"}
     runs = [
         *(first(number) for number in (1, 2, 3, 7)),
-        *(run(number, attempt=2, human_override=True, **times[number]) for number in (1, 2, 3, 7)),
+        *(run(number, attempt=2, human_override=True, **times[number]) for number in (1, 2, 3, 7, 9, 10, 11)),
+        first(9, **good, finished_at=at(9, 60), human_override=True),
+        first(10, finished_at=at(10, 60), human_override=True),
+        first(11, **good),
         *(run(number, human_override=True, **failed) for number in (4, 5)),
         run(6, **failed),
         run(8, **{**failed, **times[8]}),
@@ -267,8 +278,14 @@ def many_at_once() -> Truth:
     update = {"action": "update", "entities": [{"dag_run_id": "r+4", "dag_id": "sync", "state": "failed"}]}
     noted = {"action": "update", "entities": [{"dag_run_id": "r+6", "dag_id": "sync", "note": "known"}]}
     delete = {"action": "delete", "entities": ["r+5"]}
+    nothing = {"action": "create"}
     del airflow.runs["sync:r+5"]
-    airflow.line("bulk_dag_runs", at(8), {"dag_id": "sync"}, "ana", {"actions": [update, noted, delete]})
+    airflow.line("bulk_dag_runs", at(8), {"dag_id": "sync"}, "ana", {"actions": [update, nothing, noted, delete]})
+    ran(airflow, 8, "failed")
+    success = {"action": "update", "entities": [{"dag_run_id": "r+8", "dag_id": "sync", "state": "success"}]}
+    airflow.line("bulk_dag_runs", at(8, 60), {"dag_id": "sync"}, "ana", {"actions": [success]})
+    airflow.clear("sync:r+8", at(8, 100))
+    again(airflow, "sync:r+8", at(8, 110))
     everywhere = {"action": "update", "entities": [{"dag_run_id": "r+6", "note": "known"}]}
     airflow.line("bulk_dag_runs", at(8), {"dag_id": "~"}, "ana", {"actions": [everywhere]})
     failed: dict[str, Any] = {"status": "failed", "exception": "application"}
@@ -280,6 +297,8 @@ def many_at_once() -> Truth:
         run(4, human_override=True, **failed),
         run(6, **failed),
         run(7, **failed),
+        first(8, status="succeeded", exception="none", finished_at=at(8, 60), human_override=True),
+        run(8, attempt=2, human_override=True, **{**times, "queued_at": at(8, 100)}),
     ]
     return truth("many at once", airflow, records)
 
@@ -418,6 +437,20 @@ def what_cannot_be_read() -> Truth:
     records: list[Record] = [workflow(), run(1, queued_at=None), run(4, **running), run(9)]
     rewritten(airflow_app := airflow.app(), "/dagRuns", spoil)
     return replace(truth("what cannot be read", airflow, records, left_out=said), app=airflow_app)
+
+
+def log_that_was_cleaned() -> Truth:
+    """Of an attempt before the log begins, nothing is known but that there was one."""
+    airflow = server()
+    airflow.silent = True
+    key = ran(airflow, 1, "failed")
+    airflow.silent = False
+    airflow.clear(key, at(1, 100))
+    again(airflow, key, at(1, 110))
+    nothing: dict[str, Any] = {"status": None, "exception": None, "started_at": None, "finished_at": None}
+    times = {"queued_at": at(1, 100), "started_at": at(1, 110), "finished_at": at(1, 119)}
+    records: list[Record] = [workflow(), first(1, **nothing), run(1, attempt=2, human_override=True, **times)]
+    return truth("a log that was cleaned", airflow, records)
 
 
 def odd_lines() -> Truth:
