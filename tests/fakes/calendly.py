@@ -176,7 +176,7 @@ class Calendly:
         rows = [
             row
             for row in self.events.values()
-            if query.get("min_start_time", "") <= row["start_time"] <= query.get("max_start_time", "9")
+            if query.get("min_start_time", "") <= row["start_time"] <= query.get("max_start_time", "~")
             and query.get("status") in (None, row["status"])
         ]
         return self._page(request, rows, EVENTS, "start_time")

@@ -1,5 +1,6 @@
 """Cal.com: what its bookings mean. Pure; the package asks for them."""
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ STATUS = Words[BookingOutcome](
         "rejected": "cancelled",
     },
 )
+NUMBER = re.compile(r"[-+0-9 ().]+")
 UNKNOWN = "unknown"  # stands for each value of a host who has no account any more
 
 
@@ -107,6 +109,6 @@ def place(location: Json) -> str | None:
     text = (location or "").strip()
     if text.startswith(("integrations:", "https://", "http://")):
         return "video"
-    if text.lower() in ("phone", "userphone") or (text and set(text) <= set("+0123456789 ()-.")):
+    if text.lower() in ("phone", "userphone") or NUMBER.fullmatch(text):
         return "phone"
     return "in_person" if text else None

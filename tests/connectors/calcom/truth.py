@@ -134,7 +134,7 @@ def who_stayed_away() -> Truth:
     for number in (1, 2, 4, 6, 8):
         rows[str(number)]["attendees"][0]["absent"] = True
     rows["2"]["attendees"].append(attendee("kim@example.com"))
-    rows["3"]["absentHost"] = rows["4"]["absentHost"] = True
+    rows["3"]["absentHost"] = rows["4"]["absentHost"] = rows["7"]["absentHost"] = True
     rows["5"]["attendees"] = []
     rows["7"]["status"] = rows["8"]["status"] = "pending"
     records = [
@@ -163,6 +163,7 @@ def moved() -> Truth:
     calendar.add(8, rescheduledToUid="9")  # one of several guests has moved
     calendar.add(9, rescheduledFromUid="")
     calendar.add(10, status="rejected", rescheduledToUid="9")
+    calendar.add(11, status="cancelled", rescheduledToUid="of a host whose bookings the key does not see")
     records = [
         booking(1, **MOVED),
         booking(2, booked_at=None),
@@ -174,6 +175,7 @@ def moved() -> Truth:
         booking(8),
         booking(9),
         booking(10, **CANCELLED, cancelled_by="host"),
+        booking(11, **MOVED),
     ]
     return calendar.truth("moved", records)
 
@@ -192,10 +194,23 @@ def who_cancelled() -> Truth:
     del rows["5"]["cancelledByEmail"]
     calendar.add(10, cancelledByEmail="ana@example.com")  # and was not cancelled
     calendar.add(11, hosts=[])
+    for number, who in enumerate(("ana@example.com", "pat@example.com", "pat@example.com", ""), 12):
+        calendar.add(number, status="cancelled", cancelledByEmail=who)
+    rows["12"]["hosts"][0]["displayEmail"] = rows["13"]["attendees"][0]["displayEmail"] = "shown@example.com"
+    rows["14"]["hosts"] = None
+    rows["14"]["attendees"][0]["displayEmail"] = rows["15"]["attendees"][0]["displayEmail"] = None
     told = {1: "host", 2: "invitee", 6: "host", 7: "invitee"}
     records = [booking(number, **CANCELLED, cancelled_by=told.get(number)) for number in range(1, 8)]
     records += [booking(number, **CANCELLED, host=None) for number in (8, 9)]
-    return calendar.truth("who cancelled", [*records, booking(10), booking(11, host=None)])
+    records += [
+        booking(10),
+        booking(11, host=None),
+        booking(12, **CANCELLED, cancelled_by="host"),
+        booking(13, **CANCELLED, cancelled_by="invitee"),
+        booking(14, **CANCELLED, cancelled_by="invitee", host=None),
+        booking(15, **CANCELLED),
+    ]
+    return calendar.truth("who cancelled", records)
 
 
 def places() -> Truth:

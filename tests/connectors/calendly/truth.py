@@ -238,6 +238,7 @@ def what_cannot_be_read() -> Truth:
     calendar.add(event={"event_memberships": "ana"})
     calendar.add(event={"uri": None})
     calendar.add(uri="https://api.calendly.com/")
+    calendar.add(event={"start_time": "n/a"})
     known = [
         booking(4, ends_at=None, attendance_due_at=None, **OPEN),
         booking(5, updated_at=None),
@@ -250,6 +251,7 @@ def what_cannot_be_read() -> Truth:
         *[f"outcome: 'pondering' is none of {', '.join(STATUS)}"] * 2,
         f"booked_at: {NO_TIME}",
         f"ends_at: {NO_TIME}",
+        f"starts_at: {NO_TIME}",
         f"updated_at: {NO_TIME}",
         f"channel: 'moon' is none of {', '.join(PLACES)}",
         f"cancelled_by: 'ghost' is none of {', '.join(CANCELED_BY)}",
