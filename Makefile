@@ -88,7 +88,8 @@ test: $(VENV)/test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	@mkdir -p var
-	$(BIN)/pytest -q $(PARALLEL) --junitxml=var/tests.xml; code=$$?; $(BIN)/python .ci/left_out.py var/tests.xml; exit $$code
+	$(BIN)/pytest -q $(PARALLEL) --junitxml=var/tests.xml; code=$$?; $(BIN)/python .ci/left_out.py var/tests.xml; \
+	  $(BIN)/python -m tests.matrix var/tests.xml || code=1; exit $$code
 
 test-real: $(VENV)/test
 	@.ci/packages $(TEST_PACKAGES)

@@ -6,10 +6,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from importlib import resources
 from typing import Any
 
 import yaml
 
+from exporter import connectors
 from exporter.base import duration
 from exporter.collect.contract import Connector, option_key
 from exporter.connectors import CONNECTORS
@@ -31,6 +33,14 @@ What the exporter reads, and what it needs for that. `outcome-exporter connector
 Each is a folder that knows how to ask a platform and what an answer means, and nothing else;
 [contract.py](../collect/contract.py) says what it must have. To add one: `outcome-exporter new connector NAME`, see
 [CONTRIBUTING.md](../../CONTRIBUTING.md).
+"""
+
+CHECKS = """## What each has been shown to do
+
+One row is one test of the contract (tests/test_connectors.py) or of meaning (tests/test_truth.py). A dash is a check
+that a platform gives no reason for; the reasons are below the table. Nothing stands where a check is about HTTP and
+the connector does not ask over it, or about an earlier form of a cursor that it never had. `make test` prints the table
+and compares it with this one.
 """
 
 
@@ -110,7 +120,12 @@ def page() -> str:
     all_ = [about(name) for name in sorted(CONNECTORS)]
     rows = [f"| [`{each.name}`](#{each.name}) | {escaped(each.title)} | {code(*each.records)} |" for each in all_]
     table = "\n".join(["| type | what becomes what | records |", "|---|---|---|", *rows, ""])
-    return "\n".join([INTRODUCTION, table, *map(section, all_)])
+    return "\n".join([INTRODUCTION, table, *map(section, all_), CHECKS, shipped("checks.md")])
+
+
+def shipped(name: str) -> str:
+    """A text that lies beside the connectors."""
+    return (resources.files(connectors) / name).read_text()
 
 
 def section(each: About) -> str:
