@@ -1,4 +1,4 @@
-"""What each connector has been shown to do: a table of the tests of the contract and of meaning, connector by connector.
+"""What each connector has been shown to do: a table of the tests of the contract and of meaning.
 
 python -m tests.matrix var/tests.xml            prints it; ends with 1 where a test failed or checks.md is another
 python -m tests.matrix var/tests.xml --write    writes exporter/connectors/checks.md, of which `render` makes a
