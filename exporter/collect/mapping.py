@@ -235,7 +235,7 @@ def _filler(rules: Rules, record: type[Record], notation: Notation) -> Filler:
             if name != "source"
         ),
         mapped=tuple(
-            (names.index(name), name, _read(alternatives, known[name], notation), _called(alternatives))
+            (names.index(name), name, _read(alternatives, known[name], notation), called(alternatives))
             for name, alternatives in mine.items()
         ),
         labels=tuple(names.index(name) for name in record.LABELS),
@@ -277,7 +277,7 @@ def paths(rule: Rule) -> frozenset[str]:
     return fields_of(rule.query) if rule.query else frozenset({rule.field} if rule.field else ())
 
 
-def _called(rules: Sequence[Rule]) -> str:
+def called(rules: Sequence[Rule]) -> str:
     """The source's name of a column: what is looked up first."""
     return next((where for rule in rules if (where := rule.field or rule.query)), "")
 

@@ -2,32 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from exporter.collect.mapping import Find, finder
-from exporter.records import RECORDS, Json, Record, record_name
+from exporter.collect.mapping import Find, called, finder
+from exporter.records import RECORDS, Json, Record
 from exporter.records.columns import COLUMNS, Rule
 from exporter.records.notation import Notation
 from exporter.records.unreadable import Unreadable, value
 
 BY_DEFAULT: Mapping[str, Rule] = {"id": Rule(field="id")}
-CREATED = {
-    "request": "opened_at",
-    "incident": "opened_at",
-    "change": "requested_at",
-    "run": "queued_at",
-    "workflow": "",
-    "booking": "booked_at",
-    "opportunity": "lead_at",
-    "account": "granted_at",
-    "activity": "day",
-    "audit": "occurred_at",
-    "cost": "period_start",
-    "service_level": "measured_at",
-}
-"""The column of a record that never changes: it tells whether an id has been given anew."""
 
 
 class Described(Protocol):
@@ -48,13 +32,15 @@ class Reading:
     """How the items of one source become records."""
 
     record: type[Record]
-    finds: Mapping[str, tuple[Find, str]]  # column -> what finds its value, and what the source calls it
+    key: Find  # finds the id
+    called: str  # what the source calls the id
+    finds: Mapping[str, tuple[Find, str]]  # other column -> what finds its value, and what the source calls it
     web_url: str
 
     def __call__(self, item: Json) -> Record:
         found: dict[str, Any] = {"id": self.id_of(item)}
         for name, (find, theirs) in self.finds.items():
-            if name != "id" and (given := value(name, find, item, theirs)) is not None:
+            if (given := value(name, find, item, theirs)) is not None:
                 found[name] = given
         if self.web_url:
             found.setdefault("url", self.web_url.replace("{id}", quote(found["id"], safe="")))
@@ -62,13 +48,12 @@ class Reading:
 
     def id_of(self, item: Json) -> str:
         """The id of an item's record."""
-        find, theirs = self.finds["id"]
         try:
-            found: str | None = find(item)
+            found: str | None = self.key(item)
         except Unreadable as error:
             raise Unreadable(error.reason, str(error), "id") from None
         if found is None:
-            raise Unreadable("missing", f"there is no id at {theirs}", "id")
+            raise Unreadable("missing", f"there is no id at {self.called}", "id")
         return found
 
 
@@ -77,17 +62,6 @@ def reading(described: Described) -> Reading:
     record = RECORDS[described.record]
     rules = {**BY_DEFAULT, **described.columns}
     finds = {
-        name: (finder(rule, COLUMNS[record][name], described.notation), called(rule)) for name, rule in rules.items()
+        name: (finder(rule, COLUMNS[record][name], described.notation), called((rule,))) for name, rule in rules.items()
     }
-    return Reading(record, finds, described.web_url)
-
-
-def called(rule: Rule) -> str:
-    """What the source calls what a rule is about."""
-    return rule.field or rule.query or ""
-
-
-def stamp(record: Record) -> str:
-    """What never changes of a record, as a text; empty where it is not known."""
-    moment = getattr(record, CREATED[record_name(type(record))], None)
-    return moment.isoformat() if isinstance(moment, datetime) else ""
+    return Reading(record, *finds.pop("id"), finds, described.web_url)

@@ -165,8 +165,8 @@ def items_of(text: str | None) -> Callable[[Answer], Json]:
         owner = parent(answer) if parent and found is None else None
         if answer.body is None or (isinstance(owner, dict) and name in owner):
             return []  # many APIs write an empty list as null
-        where = f"no list at items: {text}" if text is not None else "no list"
-        raise NotUnderstood(f"{answer.where}: the answer is {where}; {advice(answer.body, text or '')}")
+        what = f"has no list at items: {text}" if text is not None else "is no list"
+        raise NotUnderstood(f"{answer.where}: the answer {what}; {advice(answer.body, text or '')}")
 
     return items
 

@@ -13,12 +13,27 @@ from exporter.collect.changes import Changes
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.http import Answer, Client, NotUnderstood
 from exporter.collect.recent import Recent
-from exporter.connectors.rest.mapping import Reading, stamp
-from exporter.records import Json, Read
+from exporter.connectors.rest.mapping import Reading
+from exporter.records import Json, Read, Record, record_name
 from exporter.records.notation import Notation
 from exporter.records.unreadable import attempt
 from exporter.store.sweep import Sweep
 
+CREATED = {
+    "request": "opened_at",
+    "incident": "opened_at",
+    "change": "requested_at",
+    "run": "queued_at",
+    "workflow": "",
+    "booking": "booked_at",
+    "opportunity": "lead_at",
+    "account": "granted_at",
+    "activity": "day",
+    "audit": "occurred_at",
+    "cost": "period_start",
+    "service_level": "measured_at",
+}
+"""The column of a record that never changes: it tells whether an id has been given anew."""
 ISO = "iso"
 NAMED = (ISO, "epoch_s", "epoch_ms")
 """Formats of `{since}` that are no patterns."""
@@ -186,6 +201,12 @@ def number(read: Read) -> int:
     if not read.record.id.isdecimal():
         raise NotUnderstood("since.column is id, but the ids are no numbers; name a time of the record instead")
     return int(read.record.id)
+
+
+def stamp(record: Record) -> str:
+    """What never changes of a record, as a text; empty where it is not known."""
+    moment = getattr(record, CREATED[record_name(type(record))], None)
+    return moment.isoformat() if isinstance(moment, datetime) else ""
 
 
 async def through(

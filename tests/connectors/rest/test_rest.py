@@ -20,9 +20,10 @@ from exporter.collect.selfmetrics import Health
 from exporter.connectors import rest
 from exporter.connectors.rest import Options
 from exporter.connectors.rest.pages import Paging
-from exporter.connectors.rest.place import Since
+from exporter.connectors.rest.place import CREATED, Since
 from exporter.demo.fakes.fault import Faults
-from exporter.records import Request
+from exporter.records import RECORDS, Request
+from exporter.records.columns import COLUMNS as COLUMNS_OF
 from exporter.records.columns import Rule
 from exporter.store import Store
 from tests.connectors.rest.suite import COLUMNS, TOKENS, centre, options, world
@@ -352,6 +353,13 @@ def test_what_is_right_has_no_mistakes() -> None:
     assert [said(**more) for more in STYLES.values()] == [[]] * len(STYLES)
     assert said(since=Since(column="id")) == []
     assert said(since=Since(format="%d.%m.%Y"), web_url="https://x.test/{id}", headers={"X-V": "1"}) == []
+
+
+def test_what_tells_that_an_id_was_given_anew_is_a_time_of_every_record() -> None:
+    assert CREATED.keys() == RECORDS.keys()
+    assert {
+        name: COLUMNS_OF[RECORDS[name]][column].kind for name, column in CREATED.items() if column
+    } == dict.fromkeys(RECORDS.keys() - {"workflow"}, "instant")
 
 
 async def test_a_long_list_costs_one_question_for_each_page() -> None:

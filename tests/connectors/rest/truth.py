@@ -109,6 +109,7 @@ def a_notation() -> Truth:
     items = [
         {"id": "a", "month": "01.02.2026", "sum": "1.234,5", "hours": "-"},
         {"id": "b", "month": "01.03.2026", "sum": "-20,25", "hours": "2,5"},
+        {"month": "01.04.2026"},
     ]
     columns = {
         "period_start": {"from": "month"},
@@ -132,7 +133,8 @@ def a_notation() -> Truth:
             kind="licence",
         ),
     ]  # fmt: skip
-    return Truth(what="a notation", app=api(*items), options=options, records=made)
+    said = ["id: there is no id at id"]
+    return Truth(what="a notation", app=api(*items), options=options, records=made, left_out=said)
 
 
 def addresses() -> Truth:
