@@ -18,7 +18,16 @@ NAMED = "where it is read, the column is named once more"
 
 AT_ONCE = "tells only how many rows are held at once"
 
+UNNAMED = "a run that no line names is never found, so nothing is asked about it"
+NAMES_RUN = 'if dag_id and run_id and (state or its in ("clear", "delete")):'
+HAS_NAMES = "dag_id and run_id and (state or its in ('clear', 'delete')) without"
+
 EQUIVALENT: Mapping[str, Mapping[str, str]] = {
+    "airflow.mapping": {
+        "\"dagrun_queued\": \"state\", | 'dagrun_queued' and 'bulk_task_instances' swapped": "queued is cleared",
+        f"{NAMES_RUN} | {HAS_NAMES} dag_id": UNNAMED,
+        f"{NAMES_RUN} | {HAS_NAMES} run_id": UNNAMED,
+    },
     "files.parquet_file": {
         'NESTED = ("[]", ")")  # how the types of lists, and of structs and maps, end | without \'[]\'': AT_ONCE,
         'NESTED = ("[]", ")")  # how the types of lists, and of structs and maps, end | without \')\'': AT_ONCE,
