@@ -107,6 +107,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield what_cannot_be_read()
     yield odd_lines()
     yield log_that_was_cleaned()
+    yield tasks_before_a_clear()
 
 
 def of(release: str, *records: Run) -> list[Record]:
@@ -451,6 +452,25 @@ def log_that_was_cleaned() -> Truth:
     times = {"queued_at": at(1, 100), "started_at": at(1, 110), "finished_at": at(1, 119)}
     records: list[Record] = [workflow(), first(1, **nothing), run(1, attempt=2, human_override=True, **times)]
     return truth("a log that was cleaned", airflow, records)
+
+
+def tasks_before_a_clear() -> Truth:
+    """An attempt has failed where any of its tasks has: one of several of a name, one that was set by hand."""
+    airflow = server()
+    ran(airflow, 1, "failed")
+    airflow.line(
+        "success", at(1, 41), airflow.runs["sync:r+1"], "airflow", task_id="work", map_index=1, try_number=1
+    )  # fmt: skip
+    ran(airflow, 2, "failed")
+    airflow.line("patch_task_instance", at(2, 30), airflow.runs["sync:r+2"], "ana", {"new_state": "success"})
+    for number in (1, 2):
+        airflow.clear(f"sync:r+{number}", at(number, 100))
+        again(airflow, f"sync:r+{number}", at(number, 110))
+    records: list[Record] = [workflow(), first(1, finished_at=at(1, 41)), first(2, human_override=True)]
+    for number in (1, 2):
+        times = {"queued_at": at(number, 100), "started_at": at(number, 110), "finished_at": at(number, 119)}
+        records.append(run(number, attempt=2, human_override=True, **times))
+    return truth("tasks before a clear", airflow, records)
 
 
 def odd_lines() -> Truth:
