@@ -757,7 +757,7 @@ def test_the_example_has_every_key_of_a_mapping() -> None:
     rules = [rule for source in sources for part in ("segments", "fields") for rule in source.get(part, {}).values()]
     keys = {key for rule in rules for each in (rule if isinstance(rule, list) else [rule]) for key in each}
 
-    assert keys == {field.name for field in dataclasses.fields(Rule)} - {"field", "from_"} | {"from"}
+    assert keys - {"field"} == {field.name for field in dataclasses.fields(Rule)} - {"field", "from_"} | {"from"}
 
 
 def test_the_example_has_every_key_of_kpis_and_every_record() -> None:
