@@ -169,12 +169,17 @@ def test_a_record_at_its_last_turn_is_the_whole_record() -> None:
     assert differing == []
 
 
+def made(world: World) -> tuple[int, ...]:
+    """How much each platform has been told."""
+    return world.n8n.last_id, world.prefect.made, world.servicenow.last, world.zendesk.last_ticket
+
+
 def test_the_world_goes_on_and_says_so_on_every_platform(tmp_path: Path) -> None:
     world = World(Simulation(1, END), tmp_path / "records", days=10)
     conversations = tmp_path / "records" / "conversations.jsonl"
-    before = world.n8n.last_id, world.prefect.made, world.tracker.last_ticket, conversations.stat().st_size
+    before = *made(world), conversations.stat().st_size
     told = world.advance(END + timedelta(hours=1))
-    after = world.n8n.last_id, world.prefect.made, world.tracker.last_ticket, conversations.stat().st_size
+    after = *made(world), conversations.stat().st_size
 
     assert told > 200
     assert all(b < a for b, a in zip(before, after, strict=True))
@@ -184,7 +189,8 @@ def test_the_platforms_hold_nothing_from_the_future(tmp_path: Path) -> None:
     world = World(Simulation(1, END), tmp_path / "records", days=10)
     stamps = [row["startedAt"] for row in world.n8n.executions.values()]
     stamps += [row["updated"] for row in world.prefect.runs.values()]
-    stamps += [row.created.isoformat() for row in world.tracker.transactions.values()]
+    stamps += [f"{row['sys_updated_on']}Z" for row in world.servicenow.tables["incident"].values()]
+    stamps += [row["updated_at"] for row in world.zendesk.tickets.values()]
     for path in (tmp_path / "records").glob("*.jsonl"):
         stamps += [json.loads(line)["updated_at"] for line in path.read_text().splitlines()]
 
@@ -420,7 +426,7 @@ def lint(exposed: bytes) -> str:
 async def test_without_prometheus_the_demo_says_so_shows_figures_and_ends_on_ctrl_c(tmp_path: Path) -> None:
     async with running(tmp_path / "demo", path=str(tmp_path)) as demo:
         await demo.until("Left out, because not installed: prometheus, alertmanager", within=120)
-        await demo.until(r"request-tracker +\d+ s ago", within=10)
+        await demo.until(r"zendesk +\d+ s ago", within=10)
         address = (await demo.until(r"Exporter +(http://\S+)", within=1))[1]
         async with aiohttp.ClientSession() as http, http.get(f"{address}/metrics") as response:
             metrics = board.Metrics.parse(await response.text())
@@ -430,7 +436,7 @@ async def test_without_prometheus_the_demo_says_so_shows_figures_and_ends_on_ctr
     assert re.search(r"Escalation rate .* finance .* CRITICAL", demo.said)
     assert re.search(r"No-show rate .* sales-us .* CRITICAL", demo.said)
     assert metrics.by("outcome_source_up", "source") == dict.fromkeys(
-        ((name,) for name in ("n8n", "prefect", "request-tracker", *configuration.FILES)), 1.0
+        ((name,) for name in ("n8n", "prefect", "servicenow", "zendesk", *configuration.FILES)), 1.0
     )
     assert children_of(tmp_path / "demo") == []
 

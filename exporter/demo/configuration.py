@@ -81,21 +81,47 @@ sources:
       human_override: {{value: false}}
       rework: {{value: false}}
 
-  - name: request-tracker
-    type: request-tracker
-    url: <request-tracker>
-    token_file: secrets/request-tracker
+  - name: servicenow
+    type: servicenow
+    url: <servicenow>
+    auth:
+      method: client_credentials
+      client_id: exporter
+      client_secret_file: secrets/servicenow
     interval: {EVERY}
     initial_history: 120d
-    bots: [triage-bot]
-    escalation_queues: [Second line]
+    tables: [incident]
+    incidents:  # what monitoring opens; the rest is what people ask for
+      - {{from: contact_type, match: "monitoring|event"}}
+    automation_users: [svc.automation]
+    escalation_groups: [Second line]
     segments:
-      team: {{from: CustomFields.Team}}
+      team: {{from: business_service.name, match: "(.+) help"}}
     fields:
-      category: {{from: CustomFields.Topic}}
-      channel: {{value: email}}
-      csat: {{from: CustomFields.Satisfaction, scale: [1, 5]}}
+      requester: {{from: caller_id.user_name}}  # the address that the chat bot knows, too
+      csat: {{from: u_satisfaction, scale: [1, 5]}}
+      run_id: {{from: correlation_id}}  # where an automation opened it
       legacy_path: {{value: true}}  # the way before there was a chat bot
+
+  - name: zendesk
+    type: zendesk
+    url: <zendesk>
+    auth:
+      method: client_credentials
+      client_id: exporter
+      client_secret_file: secrets/zendesk
+      scope: [read]
+    interval: {EVERY}
+    initial_history: 120d
+    escalated:
+      - {{from: group.name, match: Second line}}
+    segments:
+      team: {{from: brand.name, map: {{Acme: care}}}}
+    fields:
+      category: {{from: custom.Topic}}
+      requester: {{from: custom.Customer}}
+      run_id: {{from: external_id}}
+      legacy_path: {{value: true}}
 
 <files>
 kpis:

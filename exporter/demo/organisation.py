@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Literal
 
 Platform = Literal["n8n", "prefect", "assistant"]
+Desk = Literal["servicenow", "zendesk"]
 Claim = Literal["hard_cost_avoided", "capacity_released", "productivity_gained"]
 
 
@@ -29,6 +30,7 @@ class Team:
     currency: str = "EUR"
     capacity_hours: int = 0  # per week, of those who answer requests; 0: not told
     people: int = 0  # who may ask for something; 0: not told
+    desk: Desk = "servicenow"  # where its tickets are
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,10 @@ TEAMS = (
     Team("hr", "corporate", "emea", ("holiday", "payroll", "onboarding"), 17, 3, 5, capacity_hours=30, people=310),
     Team("sales-emea", "commercial", "emea", ("quote", "contract", "renewal"), 16, 2.5, 9, deal=9000),
     Team("sales-us", "commercial", "amer", ("quote", "contract", "renewal"), 15, 2.5, 13, -6, 12000, "USD"),
-    Team("care", "commercial", "emea", ("delivery", "returns", "account"), 28, 6, 4, capacity_hours=120),
+    Team("care", "commercial", "emea", ("delivery", "returns", "account"), 28, 6, 4, capacity_hours=120,
+         desk="zendesk"),
     Team("platform", "engineering", "emea", ("pipeline", "access", "quota"), 9, 4, capacity_hours=20, people=60),
-)
+)  # fmt: skip
 
 WORKFLOWS = (
     Workflow("Invoice intake", "n8n", "finance", 24, 14, exceptions=0.05, manual_minutes=(7, 11), topic="invoices",
@@ -146,7 +149,7 @@ NO_REMINDERS_FOR = timedelta(days=21)
 
 
 def requester(number: int) -> str:
-    """The same address in the chat bot and in Request Tracker: it joins a conversation and the ticket after it."""
+    """The same address in the chat bot and at the desks: it joins a conversation and the ticket after it."""
     return f"person{number:04d}@example.com"
 
 

@@ -39,7 +39,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket in Request Tracker."""
+    """A ticket at the desk of its team."""
 
     id: str
     team: Team
@@ -49,6 +49,7 @@ class Ticket:
     due_at: datetime
     steps: tuple[Step, ...]
     stars: int | None = None  # 1 to 5, given when it is resolved
+    opened_by: str = ""  # the run that opened it, if no person did
 
 
 @dataclass(frozen=True, slots=True)

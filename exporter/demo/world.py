@@ -9,13 +9,16 @@ from typing import Protocol
 
 from aiohttp import web
 
+from exporter.demo.desks import ServiceNowTeller, ZendeskTeller
 from exporter.demo.fakes.n8n import N8n
 from exporter.demo.fakes.prefect import Prefect
+from exporter.demo.fakes.servicenow import ServiceNow
+from exporter.demo.fakes.zendesk import Zendesk
 from exporter.demo.files import Files
-from exporter.demo.platforms import N8nTeller, PrefectTeller, TrackerTeller
+from exporter.demo.organisation import Desk
+from exporter.demo.platforms import N8nTeller, PrefectTeller
 from exporter.demo.simulation import Simulation
 from exporter.demo.stories import Execution, Filed, Story, Ticket, begins_at, turns
-from exporter.demo.tracker import IndexedTracker
 
 DAYS = 120
 PREFECT_PASSWORD = "demo"  # noqa: S105 - of a fake on loopback
@@ -31,10 +34,13 @@ class World:
     def __init__(self, simulation: Simulation, records: Path, days: int = DAYS) -> None:
         self.now = simulation.end
         since = simulation.end - timedelta(days=days)
-        self.n8n, self.tracker = N8n(), IndexedTracker(superuser=True)
+        self.n8n, self.servicenow, self.zendesk = N8n(), ServiceNow(), Zendesk(clock=lambda: self.now)
         self.prefect = Prefect(password=f"exporter:{PREFECT_PASSWORD}")
         self._n8n, self._prefect = N8nTeller(self.n8n, since), PrefectTeller(self.prefect, since)
-        self._tracker = TrackerTeller(self.tracker)
+        self._desks: dict[Desk, ServiceNowTeller | ZendeskTeller] = {
+            "servicenow": ServiceNowTeller(self.servicenow, self._named),
+            "zendesk": ZendeskTeller(self.zendesk, self._named),
+        }
         self._files = Files(records)
         self._coming: list[tuple[datetime, int, Story]] = []  # a heap of instants at which a story goes on
         self._number = count()
@@ -47,12 +53,17 @@ class World:
     @property
     def platforms(self) -> Mapping[str, Platform]:
         """Name in the config -> the fake that serves it."""
-        return {"n8n": self.n8n, "prefect": self.prefect, "request-tracker": self.tracker}
+        return {"n8n": self.n8n, "prefect": self.prefect, "servicenow": self.servicenow, "zendesk": self.zendesk}
 
     @property
     def secrets(self) -> Mapping[str, str]:
         """Name in the config -> what its fake wants to be shown."""
-        return {"n8n": self.n8n.key, "prefect": PREFECT_PASSWORD, "request-tracker": self.tracker.token}
+        return {
+            "n8n": self.n8n.key,
+            "prefect": PREFECT_PASSWORD,
+            "servicenow": self.servicenow.client[1],
+            "zendesk": self.zendesk.client[1],
+        }
 
     def advance(self, now: datetime) -> int:
         """Tells the platforms everything up to `now`; how many things that was."""
@@ -66,7 +77,7 @@ class World:
             at, _, story = heapq.heappop(self._coming)
             told += 1
             if isinstance(story, Ticket):
-                self._tracker.tell(story, at)
+                self._desks[story.team.desk].tell(story, at)
             elif isinstance(story, Execution):
                 self._tell_run(story, at)
             else:
@@ -77,6 +88,10 @@ class World:
     def _tell_run(self, run: Execution, at: datetime) -> None:
         teller = self._n8n if run.workflow.platform == "n8n" else self._prefect
         teller.tell(run, at)
+
+    def _named(self, run: str) -> str:
+        """A run on n8n, as other platforms name it."""
+        return f"n8n/{self._n8n.latest[run]}"
 
     def _admit(self, story: Story) -> Filed | None:
         """Notes when a story goes on. A record that has begun is given back, to be told as it stands."""
