@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,10 @@ from tests import deadline
 
 CACHE = Path(os.environ.get("OUTCOME_TEST_CACHE") or Path(__file__).parents[2] / ".cache")
 """Where real servers are installed, once; ours are a few hundred megabytes."""
+
+
+UV = "0.13.9"
+"""What installs them, in seconds: pip takes a minute for the larger ones."""
 
 
 @asynccontextmanager
@@ -56,6 +61,20 @@ async def finished(command: Iterable[str | Path], folder: Path, environment: Map
     output, _ = await process.communicate()
     if process.returncode:
         raise RuntimeError(f"{words[0]} failed: {output.decode(errors='replace')[-2000:]}")
+
+
+async def installed(name: str, *what: str | Path) -> Path:
+    """The folder of the programs of an environment of its own, made at the first time. `what`: for `uv pip install`."""
+    venv, wanted = CACHE / name, " ".join(str(each) for each in (UV, *what))
+    wanted += "".join(each.read_text() for each in what if isinstance(each, Path))
+    python, done = venv / "bin" / "python", venv / "installed.txt"
+    if not done.exists() or done.read_text() != wanted:
+        venv.mkdir(parents=True, exist_ok=True)
+        await finished([sys.executable, "-m", "venv", "--clear", venv], venv)
+        await finished([python, "-m", "pip", "install", "--quiet", f"uv=={UV}"], venv)
+        await finished([venv / "bin" / "uv", "pip", "install", "--quiet", "--python", python, *what], venv)
+        done.write_text(wanted)
+    return venv / "bin"
 
 
 async def until(question: Callable[[], Awaitable[bool]], seconds: float, what: str) -> None:

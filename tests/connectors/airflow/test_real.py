@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,11 +22,10 @@ from exporter.connectors.airflow import Options, poll
 from exporter.connectors.airflow.mapping import key_of
 from exporter.records import Record, Run, Workflow
 from tests import deadline
-from tests.connectors.process import CACHE, finished, running, until
+from tests.connectors.process import finished, installed, running, until
 from tests.figures import totals
 
 HERE = Path(__file__).parent
-UV = "0.13.9"
 DATES = {"3.3.2": "2026-11-20T00:00:00Z", "2.11.0": "2025-05-28T00:00:00Z"}
 """Up to when packages were published: what a release needs was tried with those."""
 PACKAGES = {"3.3.2": "apache-airflow-core==3.3.2", "2.11.0": "apache-airflow==2.11.0"}
@@ -37,20 +35,6 @@ ON_DEMAND = pytest.mark.skipif(
 )
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(deadline.seconds(400))]
-
-
-async def program(release: str) -> Path:
-    """The folder of Airflow's programs; installed at the first time."""
-    venv, wanted = CACHE / f"airflow-{release}", f"uv {UV}, {DATES[release]}"
-    python, done = venv / "bin" / "python", venv / "installed.txt"
-    if not done.exists() or done.read_text() != wanted:
-        venv.mkdir(parents=True, exist_ok=True)
-        await finished([sys.executable, "-m", "venv", "--clear", venv], HERE)
-        await finished([python, "-m", "pip", "install", "--quiet", f"uv=={UV}"], HERE)
-        install: list[str | Path] = [venv / "bin" / "uv", "pip", "install", "--quiet", "--python", python]
-        await finished([*install, "--exclude-newer", DATES[release], PACKAGES[release]], HERE)
-        done.write_text(wanted)
-    return venv / "bin"
 
 
 @dataclass
@@ -124,7 +108,11 @@ def of(run: str) -> str:
 
 @asynccontextmanager
 async def served(folder: Path, release: str) -> AsyncIterator[Server]:
-    programs, port, three = await program(release), unused_port(), release.startswith("3")
+    programs, port, three = (
+        await installed(f"airflow-{release}", "--exclude-newer", DATES[release], PACKAGES[release]),
+        unused_port(),
+        release.startswith("3"),
+    )
     (folder / "passwords.json").write_text('{"admin": "pw"}')
     environment = {
         "PATH": f"{programs}:{os.environ['PATH']}",

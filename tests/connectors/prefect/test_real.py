@@ -1,6 +1,5 @@
 """The connector against a real Prefect server with real runs: what it stores is what was done."""
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,25 +16,13 @@ from exporter.collect.http import Auth, Client, HttpSettings
 from exporter.connectors.prefect import Options, poll
 from exporter.records import Record, Run, Workflow
 from tests import deadline
-from tests.connectors.process import CACHE, finished, running, until
+from tests.connectors.process import installed, running, until
 from tests.figures import totals
 
 HERE = Path(__file__).parent
 PASSWORD = "admin:pw"
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(deadline.seconds(300))]
-
-
-async def program() -> Path:
-    """The folder of Prefect's programs; installed at the first time."""
-    venv, wanted = CACHE / "prefect-3.8.8", HERE / "requirements.txt"
-    done = venv / "installed.txt"
-    if not done.exists() or done.read_text() != wanted.read_text():
-        venv.mkdir(parents=True, exist_ok=True)
-        await finished([sys.executable, "-m", "venv", "--clear", venv], HERE)
-        await finished([venv / "bin" / "pip", "install", "--quiet", "--requirement", wanted], HERE)
-        done.write_text(wanted.read_text())
-    return venv / "bin"
 
 
 @dataclass
@@ -84,7 +71,7 @@ class Server:
 
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[Server]:
-    programs, port = await program(), unused_port()
+    programs, port = await installed("prefect-3.8.8", "--requirement", HERE / "requirements.txt"), unused_port()
     environment = {
         "PREFECT_HOME": str(folder / "home"),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
