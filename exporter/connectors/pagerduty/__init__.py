@@ -12,7 +12,7 @@ Polls    The log of the account since the last poll, and the incidents created s
          10,000 incidents.
 Cursor   seen: the latest entries of the log, each with its time. place: while the first poll is under way, up to when
          all is read. owed: incidents of which the log or the incident itself could not be read.
-Blind    When the trouble began: PagerDuty knows when it was notified. The change that caused an incident: PagerDuty only
+Blind    When the trouble began: it knows when it was notified. The change that caused an incident: PagerDuty only
          suspects one. Whether an integration resolves because automation has mended something or because it went away:
          both count as automatic. Whether a runbook or a workflow helped a person. Who acts through an integration: it
          counts as automation. A priority, title or team that changes after the incident is resolved; before, it is seen
