@@ -25,7 +25,7 @@ from exporter.connectors import CONNECTORS
 from exporter.demo import board, configuration, main, stack
 from exporter.demo import organisation as org
 from exporter.demo.simulation import Simulation
-from exporter.demo.stories import TURNS, Execution, Story, Ticket, as_of, begins_at, turns
+from exporter.demo.stories import SERVED, TURNS, Execution, Story, Ticket, as_of, begins_at, turns
 from exporter.demo.world import World
 from exporter.evaluation.stats import wilson
 from exporter.publish.cardinality import Limits
@@ -147,18 +147,18 @@ def test_trained_people_take_a_tool_up_more_often_than_the_control_group() -> No
 
 
 def test_a_record_never_tells_what_is_still_to_come() -> None:
-    records = [story for story in simulated(days=10) if not isinstance(story, Ticket | Execution)]
+    records = [story for story in simulated(days=10) if not isinstance(story, SERVED)]
     for record in records:
         for at in turns(record):
             told = as_of(record, at)
-            known = [getattr(told, name) for name in TURNS[type(told)] if name != "ends_at"]
+            known = [getattr(told, name) for name in TURNS[type(told)]]
 
             assert told.updated_at == at
             assert all(moment <= at for moment in known if moment)
 
 
 def test_a_record_at_its_last_turn_is_the_whole_record() -> None:
-    records = [story for story in simulated(days=10) if not isinstance(story, Ticket | Execution)]
+    records = [story for story in simulated(days=10) if not isinstance(story, SERVED)]
     differing = [
         record
         for record in records
@@ -171,7 +171,7 @@ def test_a_record_at_its_last_turn_is_the_whole_record() -> None:
 
 def made(world: World) -> tuple[int, ...]:
     """How much each platform has been told."""
-    return world.n8n.last_id, world.prefect.made, world.servicenow.last, world.zendesk.last_ticket
+    return world.n8n.last_id, world.prefect.made, world.servicenow.last, world.zendesk.last_ticket, world.calcom.last_id
 
 
 def test_the_world_goes_on_and_says_so_on_every_platform(tmp_path: Path) -> None:
@@ -191,6 +191,7 @@ def test_the_platforms_hold_nothing_from_the_future(tmp_path: Path) -> None:
     stamps += [row["updated"] for row in world.prefect.runs.values()]
     stamps += [f"{row['sys_updated_on']}Z" for row in world.servicenow.tables["incident"].values()]
     stamps += [row["updated_at"] for row in world.zendesk.tickets.values()]
+    stamps += [row["updatedAt"] for row in world.calcom.bookings.values()]
     for path in (tmp_path / "records").glob("*.jsonl"):
         stamps += [json.loads(line)["updated_at"] for line in path.read_text().splitlines()]
 
@@ -426,7 +427,7 @@ def lint(exposed: bytes) -> str:
 async def test_without_prometheus_the_demo_says_so_shows_figures_and_ends_on_ctrl_c(tmp_path: Path) -> None:
     async with running(tmp_path / "demo", path=str(tmp_path)) as demo:
         await demo.until("Left out, because not installed: prometheus, alertmanager", within=120)
-        await demo.until(r"zendesk +\d+ s ago", within=10)
+        await demo.until(r"calcom +\d+ s ago", within=10)
         address = (await demo.until(r"Exporter +(http://\S+)", within=1))[1]
         async with aiohttp.ClientSession() as http, http.get(f"{address}/metrics") as response:
             metrics = board.Metrics.parse(await response.text())
@@ -436,7 +437,7 @@ async def test_without_prometheus_the_demo_says_so_shows_figures_and_ends_on_ctr
     assert re.search(r"Escalation rate .* finance .* CRITICAL", demo.said)
     assert re.search(r"No-show rate .* sales-us .* CRITICAL", demo.said)
     assert metrics.by("outcome_source_up", "source") == dict.fromkeys(
-        ((name,) for name in ("n8n", "prefect", "servicenow", "zendesk", *configuration.FILES)), 1.0
+        ((name,) for name in ("n8n", "prefect", "servicenow", "zendesk", "calcom", *configuration.FILES)), 1.0
     )
     assert children_of(tmp_path / "demo") == []
 

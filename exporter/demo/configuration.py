@@ -7,7 +7,6 @@ from exporter.demo.organisation import SERVICES, TEAMS, WORKFLOWS
 
 FILES = {
     "chat": ("request", "conversations"),
-    "bookings": ("booking", "bookings"),
     "crm": ("opportunity", "opportunities"),
     "incidents": ("incident", "incidents"),
     "changes": ("change", "changes"),
@@ -122,6 +121,27 @@ sources:
       requester: {{from: custom.Customer}}
       run_id: {{from: external_id}}
       legacy_path: {{value: true}}
+
+  - name: calcom
+    type: calcom
+    url: <calcom>
+    token_file: secrets/calcom
+    interval: {EVERY}
+    initial_history: 120d
+    attended_after: 5m  # who stays away is marked at once here
+    segments:
+      team: {{from: eventType.slug, match: "(.+)-[a-z]+"}}
+    fields:  # what the booking assistant writes down
+      meeting_type: {{from: eventType.slug, match: ".+-([a-z]+)"}}
+      requested_at: {{from: metadata.requested}}
+      first_response_at: {{from: metadata.answered}}
+      channel: {{from: metadata.channel}}
+      automated: {{from: metadata.assistant}}
+      conflict: {{from: metadata.conflict}}
+      reminders: {{from: metadata.reminders}}
+      value: {{from: metadata.value}}
+      currency: {{from: metadata.currency}}
+      opportunity_id: {{from: metadata.opportunity}}  # the deal in the CRM that it is about
 
 <files>
 kpis:

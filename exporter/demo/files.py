@@ -11,7 +11,6 @@ from exporter.records import (
     Account,
     Activity,
     Audit,
-    Booking,
     Change,
     Cost,
     Incident,
@@ -24,7 +23,6 @@ from exporter.records import (
 
 NAMES: dict[type[Filed], str] = {
     Request: "conversations",
-    Booking: "bookings",
     Opportunity: "opportunities",
     Incident: "incidents",
     Change: "changes",

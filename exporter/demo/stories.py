@@ -73,9 +73,11 @@ class Execution:
 
 
 Filed = Record
-"""A story that is told in a file: the record as it stands at the end of its course."""
+"""A story that is told as a record, as it stands at the end of its course."""
 
 Story = Ticket | Execution | Filed
+SERVED = (Ticket, Execution, Booking)
+"""What a platform tells of; everything else is told in files."""
 
 TURNS: dict[type[Filed], tuple[str, ...]] = {
     Request: ("opened_at", "first_response_at", "escalated_at", "resolved_at", "abandoned_at"),
@@ -115,18 +117,13 @@ def as_of(record: Filed, at: datetime) -> Filed:
     record = replace(record, updated_at=past[-1])
     if not later:
         return record
-    if isinstance(record, Booking):
-        # Known from the start: when the meeting is. How it went shows at its end.
-        later.pop("ends_at", None)
-        if record.ends_at and record.ends_at > at and (record.cancelled_at is None or record.cancelled_at > at):
-            return replace(record, **later, outcome="upcoming", cancelled_by=None)
-    elif isinstance(record, Request) and {"resolved_at", "abandoned_at"} & later.keys():
+    if isinstance(record, Request) and {"resolved_at", "abandoned_at"} & later.keys():
         later |= dict.fromkeys(("handled_by", "human_seconds", "csat", "effort", "sentiment"))
         return replace(record, **later, outcome="open")
-    elif isinstance(record, Run) and "finished_at" in later:
+    if isinstance(record, Run) and "finished_at" in later:
         status: RunStatus = "waiting" if "started_at" in later else "running"
         later |= dict.fromkeys(("exception", "human_override", "review", "rework", "human_seconds"))
         return replace(record, **later, status=status)
-    elif isinstance(record, Change) and "deployed_at" in later:
+    if isinstance(record, Change) and "deployed_at" in later:
         return replace(record, **later, result="pending")
     return replace(record, **later)

@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Protocol
@@ -10,17 +10,21 @@ from typing import Protocol
 from aiohttp import web
 
 from exporter.demo.desks import ServiceNowTeller, ZendeskTeller
+from exporter.demo.fakes.calcom import CalCom
 from exporter.demo.fakes.n8n import N8n
 from exporter.demo.fakes.prefect import Prefect
 from exporter.demo.fakes.servicenow import ServiceNow
 from exporter.demo.fakes.zendesk import Zendesk
 from exporter.demo.files import Files
+from exporter.demo.meetings import CalComTeller
 from exporter.demo.organisation import Desk
 from exporter.demo.platforms import N8nTeller, PrefectTeller
 from exporter.demo.simulation import Simulation
-from exporter.demo.stories import Execution, Filed, Story, Ticket, begins_at, turns
+from exporter.demo.stories import SERVED, Execution, Filed, Story, Ticket, begins_at, turns
+from exporter.records import Booking
 
 DAYS = 120
+DAWN = datetime.min.replace(tzinfo=UTC)
 PREFECT_PASSWORD = "demo"  # noqa: S105 - of a fake on loopback
 
 
@@ -42,7 +46,10 @@ class World:
             "zendesk": ZendeskTeller(self.zendesk, self._named),
         }
         self._files = Files(records)
-        self._coming: list[tuple[datetime, int, Story]] = []  # a heap of instants at which a story goes on
+        self.calcom = CalCom(clock=lambda: self.now)
+        self._calcom = CalComTeller(self.calcom)
+        # A heap of instants at which is heard that a story goes on, or went on at an earlier one.
+        self._coming: list[tuple[datetime, int, datetime, Story]] = []
         self._number = count()
         begun = [record for story in simulation.history(days) if (record := self._admit(story))]
         self._files.tell(begun, self.now)
@@ -53,7 +60,13 @@ class World:
     @property
     def platforms(self) -> Mapping[str, Platform]:
         """Name in the config -> the fake that serves it."""
-        return {"n8n": self.n8n, "prefect": self.prefect, "servicenow": self.servicenow, "zendesk": self.zendesk}
+        return {
+            "n8n": self.n8n,
+            "prefect": self.prefect,
+            "servicenow": self.servicenow,
+            "zendesk": self.zendesk,
+            "calcom": self.calcom,
+        }
 
     @property
     def secrets(self) -> Mapping[str, str]:
@@ -63,6 +76,7 @@ class World:
             "prefect": PREFECT_PASSWORD,
             "servicenow": self.servicenow.client[1],
             "zendesk": self.zendesk.client[1],
+            "calcom": self.calcom.token,
         }
 
     def advance(self, now: datetime) -> int:
@@ -70,16 +84,18 @@ class World:
         self.now, told = now, 0
         filed: dict[str, Filed] = {}
         while self._next[0] <= now:
-            begun = self._admit(self._next[1])
+            begun = self._admit(self._next[1], self._next[0])
             filed |= {begun.id: begun} if begun else {}
             self._next = next(self._live)
         while self._coming and self._coming[0][0] <= now:
-            at, _, story = heapq.heappop(self._coming)
+            heard_at, _, at, story = heapq.heappop(self._coming)
             told += 1
             if isinstance(story, Ticket):
                 self._desks[story.team.desk].tell(story, at)
             elif isinstance(story, Execution):
                 self._tell_run(story, at)
+            elif isinstance(story, Booking):
+                self._calcom.tell(story, at, heard_at)
             else:
                 filed[story.id] = story
         self._files.tell(filed.values(), now)
@@ -93,10 +109,10 @@ class World:
         """A run on n8n, as other platforms name it."""
         return f"n8n/{self._n8n.latest[run]}"
 
-    def _admit(self, story: Story) -> Filed | None:
+    def _admit(self, story: Story, heard_at: datetime = DAWN) -> Filed | None:
         """Notes when a story goes on. A record that has begun is given back, to be told as it stands."""
-        served = isinstance(story, Ticket | Execution)
+        served = isinstance(story, SERVED)
         for at in turns(story):
             if served or at > self.now:
-                heapq.heappush(self._coming, (at, next(self._number), story))
-        return story if not isinstance(story, Ticket | Execution) and begins_at(story) <= self.now else None
+                heapq.heappush(self._coming, (max(at, heard_at), next(self._number), at, story))
+        return story if not isinstance(story, SERVED) and begins_at(story) <= self.now else None
