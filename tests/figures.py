@@ -1,6 +1,6 @@
 """The figures that records come to: what tests on real servers and recordings compare with what was really done."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -16,17 +16,18 @@ Totals = dict[str, tuple[float, float]]
 """KPI -> its numerator and denominator over all segments; an absent KPI is left out."""
 
 
-def totals(folder: Path, records: Sequence[Record], at: datetime) -> Totals:
+def totals(folder: Path, records: Sequence[Record], at: datetime, kpis: Collection[str] = ()) -> Totals:
     """What records come to in the last 7 days."""
     with Store.open(folder / "figures.duckdb") as store:
         store.write("real", records, {})
-        return stored(store, "real", at)
+        return stored(store, "real", at, kpis=kpis)
 
 
-def stored(store: Store, source: str, at: datetime, window: str = "7d") -> Totals:
-    """What the records of one source in a store come to in one window."""
+def stored(store: Store, source: str, at: datetime, window: str = "7d", kpis: Collection[str] = ()) -> Totals:
+    """What the records of one source in a store come to in one window; in these KPIs, or in all."""
+    known = kpi.catalogue()
     plan = Plan(
-        settings=[Setting(kpi=each, params=params(each, {}), min_coverage=0) for each in kpi.catalogue().values()],
+        settings=[Setting(kpi=known[each], params=params(known[each], {}), min_coverage=0) for each in kpis or known],
         windows=sorted(WINDOWS.items(), key=lambda item: item[1]),
         labels={},
     )

@@ -19,8 +19,8 @@ NAMED = "where it is read, the column is named once more"
 AT_ONCE = "tells only how many rows are held at once"
 
 UNNAMED = "a run that no line names is never found, so nothing is asked about it"
-NAMES_RUN = 'if dag_id and run_id and (state or its in ("clear", "delete")):'
-HAS_NAMES = "dag_id and run_id and (state or its in ('clear', 'delete')) without"
+NAMES_RUN = 'if dag_id and run_id and (state or its in ("clear", "delete", "answer")):'
+HAS_NAMES = "dag_id and run_id and (state or its in ('clear', 'delete', 'answer')) without"
 
 EQUIVALENT: Mapping[str, Mapping[str, str]] = {
     "airflow.mapping": {

@@ -30,6 +30,7 @@ KINDS: Mapping[str, str] = {  # what was done with a run, or with tasks of it; i
     "bulk_task_instances": "task",
     "patch_task_instance": "task",
     "post_set_task_instances_state": "task",
+    "update_hitl_detail": "answer",  # to a question that a task has put to people, from 3.1 on
 }
 DELETED = "delete_dag_run"
 FORMS = {
@@ -52,7 +53,7 @@ class Act(NamedTuple):
     dag_id: str
     run_id: str
     at: str
-    kind: str  # clear, state, task or delete
+    kind: str  # clear, state, task, answer or delete
     state: str | None
     by: str | None
     began: str | None = None  # of a clear that no line names: begin of the attempt that failed at `at`, and ran again
@@ -190,7 +191,7 @@ def acts(event: Json) -> Iterator[Act]:
         its = "delete" if each.get("action") == "delete" else kind
         if state == "queued":
             its = "clear"  # it is done once more
-        if dag_id and run_id and (state or its in ("clear", "delete")):
+        if dag_id and run_id and (state or its in ("clear", "delete", "answer")):
             yield Act(dag_id, run_id, event["when"], its, state, event.get("owner"))
 
 

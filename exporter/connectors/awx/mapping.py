@@ -34,6 +34,7 @@ STATED = Words[ExceptionKind]("exception", {"business": "business", "application
 LOST = (
     "Task was marked as running but was not present in the job queue",
     "Task was marked as running at system start up",
+    "Job reaped due to instance shutdown",
 )
 """How the explanation begins of a job that AWX lost: it calls it failed."""
 

@@ -15,8 +15,9 @@ Blind    Who came: only absence can be marked. A meeting that nobody marked coun
          and only where its team has marked another in the 90 days before; outcome_coverage_ratio of attendance_mark is
          the share of meetings with a mark. Marks later than `lookback`. Whether the other guests of a booking came, if
          one of them is marked. When a booking was cancelled, and when a lead asked for it. A booking that takes the
-         place of another has no time of booking, so that it is not counted twice. A booking whose host did not come is
-         neither attended nor a no-show. Seats whose attendees are hidden from the key; a seat that was given up is
+         place of another has no time of booking, so that it is not counted twice; nor has a seat, as Cal.com tells only
+         when the first was taken. A booking whose host did not come is neither attended nor a no-show; hosts are told
+         from guests by the booking form. Seats whose attendees are hidden from the key; a seat that was given up is
          deleted. Double bookings and reminders. Bookings that were never updated, if they are changed by hand.
 Checked  The published description and the source of 2026; a fake that answers as these say.
 """
@@ -38,7 +39,7 @@ from exporter.collect.details import Details
 from exporter.collect.finding import Finding, look
 from exporter.collect.http import Answer, Client, NotUnderstood
 from exporter.collect.sweep import swept
-from exporter.connectors.calcom.mapping import Context, bookings, is_moved
+from exporter.connectors.calcom.mapping import Context, bookings, invited, is_moved
 from exporter.records import Booking, Json, Read, instant
 from exporter.records.unreadable import ODD
 
@@ -236,7 +237,7 @@ async def check(client: Client, options: Options) -> list[Finding]:
     if not page:
         return findings + found
     past = [item for item in page.items if isinstance(item, dict) and item.get("status") == "accepted"]
-    marked = sum(bool(item.get("absentHost")) or any(map(is_absent, item.get("attendees") or ())) for item in past)
+    marked = sum(any(map(is_absent, invited(item, item.get("attendees") or ()))) for item in past)
     findings.append(Finding("bookings", f"the first page is read: {len(page.items)} of the last days"))
     if past and not marked:
         text = f"nobody is marked as absent in {len(past)} past bookings; until somebody is, no-shows stay unknown"

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from exporter.records import Booking, BookingOutcome, CancelledBy, Json, Read, instant
-from exporter.records.unreadable import Words, value
+from exporter.records.unreadable import ODD, Words, value
 
 STATUS = Words[BookingOutcome](
     "outcome",
@@ -37,12 +38,13 @@ def bookings(context: Context, item: Json) -> Iterator[Read]:
     attendees = item["attendees"]
     seats = [each for each in attendees if each.get("seatUid")]
     for seat in seats:
-        yield Read(booking(context, item, [seat], f"{item['uid']}:{seat['seatUid']}"), {**item, "seat": seat})
+        key = f"{item['uid']}:{seat['seatUid']}"
+        yield Read(booking(context, item, [seat], key, seated=True), {**item, "seat": seat})
     if not seats:
         yield Read(booking(context, item, attendees, item["uid"]), item)
 
 
-def booking(context: Context, item: Json, attendees: Json, key: str) -> Booking:
+def booking(context: Context, item: Json, attendees: Json, key: str, *, seated: bool = False) -> Booking:
     """A booking, or one seat of it, whose attendees are these."""
     ends_at = value("ends_at", instant, item["end"])
     due_at = ends_at + context.attended_after if ends_at else None
@@ -53,8 +55,9 @@ def booking(context: Context, item: Json, attendees: Json, key: str) -> Booking:
         id=key,
         url=f"{context.web}/booking/{item['uid']}" if context.web else None,
         updated_at=value("updated_at", instant, item.get("updatedAt")),
-        # What takes the place of another was booked with that one, and is not booked twice.
-        booked_at=None if item.get("rescheduledFromUid") else value("booked_at", instant, item["createdAt"]),
+        # What takes the place of another was booked with that one, and is not booked twice. Of seats Cal.com tells when
+        # the first was booked, who may have given it up since.
+        booked_at=None if seated or item.get("rescheduledFromUid") else value("booked_at", instant, item["createdAt"]),
         starts_at=value("starts_at", instant, item["start"]),
         ends_at=ends_at,
         outcome=outcome,
@@ -74,10 +77,10 @@ def attendance(
     outcome = STATUS[item["status"]]
     if outcome == "cancelled":
         return ("rescheduled" if is_moved(context, item) else outcome), None
-    if outcome == "attended" and any(each["absent"] for each in attendees):
+    if outcome == "attended" and any(each["absent"] for each in invited(item, attendees)):
         return "no_show", True
     if outcome == "attended" and item.get("absentHost"):
-        return "unknown", True  # it did not take place, and the guest is not to blame
+        return "unknown", None  # it did not take place; whether guests are ever marked this does not tell
     if ends_at and ends_at > context.now:
         return "upcoming", None
     if outcome == "unknown" or not attendees or not due_at or due_at > context.now:
@@ -95,9 +98,24 @@ def canceller(item: Json, attendees: Json) -> CancelledBy | None:
     if item["status"] == "rejected":
         return "host"
     who = (item.get("cancelledByEmail") or "").lower()
+    guests = invited(item, attendees)
     if who and who in addresses(item.get("hosts") or ()):
         return "host"
-    return "invitee" if who and who in addresses(attendees) else None
+    if who and who in addresses(guests):
+        return "invitee"
+    return "host" if who and who in addresses(attendees) else None
+
+
+def invited(item: Json, attendees: Json) -> Json:
+    """The attendees without the other hosts of a team's meeting, whom Cal.com lists and marks among them. The booking
+    form tells who is a guest; where nobody is found who filled it in, all attendees are."""
+    with suppress(*ODD):
+        booker = item["bookingFieldsResponses"]["email"].lower()
+        named = {booker, *(each.lower() for each in item.get("guests") or ())}
+        guests = [each for each in attendees if each["email"].lower() in named]
+        if any(each["email"].lower() == booker for each in guests):
+            return guests
+    return attendees
 
 
 def addresses(people: Json) -> set[str]:

@@ -103,6 +103,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     for each in (states, cleared, acts):
         yield each("2.11.0")
     yield dags_of_two()
+    yield answers()
     yield without_the_log()
     yield what_cannot_be_read()
     yield odd_lines()
@@ -217,6 +218,21 @@ def acts(release: str) -> Truth:
         second(6),
     ]
     return truth(f"acts, {release}", airflow, of(release, *runs), options={"bots": ["ci"]})
+
+
+def answers() -> Truth:
+    """What people answer a task that asks them, in one attempt of two, and what an automation answers."""
+    airflow = server()
+    for number, by in ((1, "ana"), (2, "ci"), (3, "ana")):
+        ran(airflow, number, "failed" if number == 3 else "success")
+        its = airflow.runs[f"sync:r+{number}"]
+        said = {"chosen_options": ["Approve"], "params_input": {}, "method": "PATCH"}
+        airflow.line("update_hitl_detail", at(number, 30), its, by, said, task_id="ask", map_index=-1)
+    airflow.clear("sync:r+3", at(3, 100), "ci")
+    again(airflow, "sync:r+3", at(3, 110))
+    times = {"queued_at": at(3, 100), "started_at": at(3, 110), "finished_at": at(3, 119)}
+    runs = [run(1, human_override=True), run(2), first(3, human_override=True), run(3, attempt=2, **times)]
+    return truth("answers", airflow, of("3.3.2", *runs), options={"bots": ["ci"]})
 
 
 def pages_of_two() -> Truth:

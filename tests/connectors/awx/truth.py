@@ -131,6 +131,7 @@ def words() -> Truth:
     job(awx, 21, "running", artifacts={"exception_kind": "business"})
     job(awx, 22, "failed", artifacts="$hidden due to Ansible no_log flag$")
     job(awx, 23, template=ONBOARD)
+    job(awx, 24, "failed", job_explanation=LOST[2])
     records = [
         *BOTH,
         run(1, "waiting"),
@@ -153,6 +154,7 @@ def words() -> Truth:
         run(21, "running"),
         run(22, "failed"),
         whole(23),
+        run(24, "abandoned"),
     ]
     return truth("each word", awx, records, options={"also": list(ALSO)})
 

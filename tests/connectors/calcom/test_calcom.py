@@ -18,9 +18,12 @@ from exporter.connectors.calcom import Options, web_address
 from exporter.demo.fakes.calcom import PARAMETERS, CalCom
 from exporter.records import Booking
 from tests.connectors.world import AT, SINCE
+from tests.figures import totals
 from tests.test_truth import SPECS
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+RATES = {"no_show_ratio", "attendance_ratio"}
+KPIS = {*RATES, "booking_cancellation_ratio"}
 
 
 class Poller:
@@ -99,6 +102,29 @@ async def test_a_meeting_that_nobody_marked_is_attended_once_the_time_to_mark_ha
 
     assert told == ["upcoming", "upcoming", "unknown", "unknown", "attended", "attended"]
     assert poller.records[uid].attendance_due_at == AT + 26 * HOUR
+
+
+async def test_where_nobody_marks_guests_there_is_no_rate_of_no_shows(tmp_path: Path) -> None:
+    """Cal Video marks hosts by itself: that says nothing of guests."""
+    cal = CalCom()
+    uids = [cal.book(AT - (2 + number) * DAY, AT - 9 * DAY, seats=2 * (number == 1)) for number in range(4)]
+    cal.book(AT + DAY, AT - DAY)
+    cal.cancel(cal.book(AT - 3 * DAY, AT - 9 * DAY), AT - 4 * DAY)
+    cal.move(cal.book(AT - 3 * DAY, AT - 9 * DAY), AT - 4 * DAY, AT - 2 * DAY)
+    poller = Poller(cal)
+    await poller.poll()
+    nobody = totals(tmp_path, [*poller.records.values()], AT, KPIS)
+    cal.mark_host(uids[3], AT)
+    await poller.poll(AT + MINUTE)
+    hosts = totals(tmp_path, [*poller.records.values()], AT, KPIS)
+    cal.mark(uids[2], AT + MINUTE)
+    await poller.poll(AT + HOUR)
+    somebody = totals(tmp_path, [*poller.records.values()], AT + HOUR, KPIS)
+
+    assert RATES.isdisjoint(nobody)
+    assert RATES.isdisjoint(hosts)
+    assert nobody["booking_cancellation_ratio"] == (1, 8)
+    assert somebody["no_show_ratio"] == (1, 5)  # all from the one that was marked on
 
 
 async def test_after_a_long_silence_all_that_has_ended_meanwhile_is_read() -> None:
@@ -295,6 +321,7 @@ async def test_a_check_says_whose_key_it_is_and_whether_anybody_marks() -> None:
     cal = CalCom()
     empty = await looked(cal)
     uid = cal.book(AT - DAY, AT - 2 * DAY)
+    cal.mark_host(uid, AT)
     nobody = await looked(cal)
     cal.mark(uid, AT)
     somebody = await looked(cal)

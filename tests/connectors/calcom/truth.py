@@ -80,6 +80,7 @@ def truths(_folder: Path) -> Iterator[Truth]:
     yield words()
     yield when_nobody_marked()
     yield who_stayed_away()
+    yield several_hosts()
     yield moved()
     yield who_cancelled()
     yield places()
@@ -140,7 +141,7 @@ def who_stayed_away() -> Truth:
     records = [
         booking(1, **MISSED),
         booking(2, **MISSED),
-        booking(3, outcome="unknown", attendance_marked=True),
+        booking(3, **OPEN),
         booking(4, **MISSED),
         booking(5, **OPEN),
         booking(6, AT - HOUR, **MISSED),
@@ -148,6 +149,37 @@ def who_stayed_away() -> Truth:
         booking(8, **OPEN),
     ]
     return calendar.truth("who stayed away", records)
+
+
+def several_hosts() -> Truth:
+    """Those beside the first stand among the attendees. That they stayed away, or called it off, no guest did."""
+    calendar = Calendar()
+    other: dict[str, Any] = attendee("Ben@example.com")
+    absent = other | {"absent": True}
+    guests = {"guests": ["Kim@example.com"]}
+    missed: dict[str, Any] = attendee("kim@example.com") | {"absent": True}
+    pat: dict[str, Any] = attendee("pat@example.com")
+    calendar.add(1, attendees=[pat, absent])
+    calendar.add(2, attendees=[pat | {"absent": True}, other])
+    calendar.add(3, attendees=[pat, other, missed], **guests)
+    calendar.add(4, attendees=[pat, absent], bookingFieldsResponses={"email": "Pat@example.com"})
+    calendar.add(5, attendees=[pat, absent], bookingFieldsResponses={"email": "somebody@example.com"})
+    calendar.add(6, attendees=[pat, absent], bookingFieldsResponses=None)
+    calendar.add(7, attendees=[pat, other], status="cancelled", cancelledByEmail="ben@example.com")
+    calendar.add(8, attendees=[pat, other], status="cancelled", cancelledByEmail="pat@example.com")
+    calendar.add(9, attendees=[pat, absent], guests=7)
+    records = [
+        booking(1),
+        booking(2, **MISSED),
+        booking(3, **MISSED),
+        booking(4),
+        booking(5, **MISSED),
+        booking(6, **MISSED),
+        booking(7, **CANCELLED, cancelled_by="host"),
+        booking(8, **CANCELLED, cancelled_by="invitee"),
+        booking(9, **MISSED),
+    ]
+    return calendar.truth("several hosts", records)
 
 
 def moved() -> Truth:
@@ -235,12 +267,12 @@ def places() -> Truth:
 
 
 def seats() -> Truth:
-    """Each guest is a booking. Their absence is theirs alone."""
+    """Each guest is a booking. Their absence is theirs alone, and when they booked is not told."""
     calendar = Calendar()
     calendar.add(1, seats=2)
     calendar.cal.bookings["1"]["attendees"][1]["absent"] = True
     uids = [each["seatUid"] for each in calendar.cal.bookings["1"]["attendees"]]
-    records = [booking(1, id=f"1:{uids[0]}"), booking(1, id=f"1:{uids[1]}", **MISSED)]
+    records = [booking(1, id=f"1:{uids[0]}", booked_at=None), booking(1, id=f"1:{uids[1]}", booked_at=None, **MISSED)]
     return calendar.truth("seats", records)
 
 
@@ -258,7 +290,7 @@ def what_the_config_finds() -> Truth:
     uid = calendar.cal.bookings["2"]["attendees"][0]["seatUid"]
     records = [
         booking(1, team="intro", region="it", opportunity_id="006x"),
-        booking(2, id=f"2:{uid}", team="intro", cohort="acme"),
+        booking(2, id=f"2:{uid}", booked_at=None, team="intro", cohort="acme"),
     ]
     return calendar.truth("what the config finds", records, fields=fields)
 

@@ -19,8 +19,11 @@ from exporter.records import Booking
 from tests.connectors.world import AT, SINCE
 from tests.fakes.calendly import Calendly
 from tests.fakes.oauth import Identity
+from tests.figures import totals
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+RATES = {"no_show_ratio", "attendance_ratio"}
+KPIS = {*RATES, "booking_cancellation_ratio"}
 
 
 class Poller:
@@ -134,6 +137,24 @@ async def test_a_meeting_that_nobody_marked_is_attended_once_the_time_to_mark_ha
 
     assert told == ["upcoming", "upcoming", "unknown", "unknown", "attended", "attended"]
     assert poller.records[f"{key}-1"].attendance_due_at == AT + 26 * HOUR
+
+
+async def test_where_nobody_marks_there_is_no_rate_of_no_shows(tmp_path: Path) -> None:
+    calendly = Calendly()
+    keys = [calendly.book(AT - (2 + number) * DAY, AT - 9 * DAY, guests=1 + (number == 1)) for number in range(4)]
+    calendly.book(AT + DAY, AT - DAY)
+    calendly.cancel(calendly.book(AT - 3 * DAY, AT - 9 * DAY), AT - 4 * DAY)
+    calendly.move(calendly.book(AT - 3 * DAY, AT - 9 * DAY), AT - 4 * DAY, AT - 2 * DAY)
+    poller = Poller(calendly)
+    await poller.poll()
+    nobody = totals(tmp_path, [*poller.records.values()], AT, KPIS)
+    calendly.mark(keys[2], AT + MINUTE)
+    await poller.poll(AT + HOUR)
+    somebody = totals(tmp_path, [*poller.records.values()], AT + HOUR, KPIS)
+
+    assert RATES.isdisjoint(nobody)
+    assert nobody["booking_cancellation_ratio"] == (1, 8)
+    assert somebody["no_show_ratio"] == (1, 5)  # all from the one that was marked on
 
 
 async def test_after_a_long_silence_what_has_ended_meanwhile_is_listed() -> None:
