@@ -156,7 +156,7 @@ def several_hosts() -> Truth:
     calendar = Calendar()
     other: dict[str, Any] = attendee("Ben@example.com")
     absent = other | {"absent": True}
-    guests = {"guests": ["Kim@example.com"]}
+    guests: dict[str, Any] = {"guests": ["Kim@example.com"]}
     missed: dict[str, Any] = attendee("kim@example.com") | {"absent": True}
     pat: dict[str, Any] = attendee("pat@example.com")
     calendar.add(1, attendees=[pat, absent])
