@@ -16,18 +16,28 @@ Totals = dict[str, tuple[float, float]]
 """KPI -> its numerator and denominator over all segments; an absent KPI is left out."""
 
 
-def totals(folder: Path, records: Sequence[Record], at: datetime, kpis: Collection[str] = ()) -> Totals:
+def totals(
+    folder: Path, records: Sequence[Record], at: datetime, kpis: Collection[str] = (), min_coverage: float = 0
+) -> Totals:
     """What records come to in the last 7 days."""
     with Store.open(folder / "figures.duckdb") as store:
         store.write("real", records, {})
-        return stored(store, "real", at, kpis=kpis)
+        return stored(store, "real", at, kpis=kpis, min_coverage=min_coverage)
 
 
-def stored(store: Store, source: str, at: datetime, window: str = "7d", kpis: Collection[str] = ()) -> Totals:
-    """What the records of one source in a store come to in one window; in these KPIs, or in all."""
-    known = kpi.catalogue()
+def stored(
+    store: Store,
+    source: str,
+    at: datetime,
+    window: str = "7d",
+    kpis: Collection[str] = (),
+    min_coverage: float = 0,
+) -> Totals:
+    """What the records of one source in a store come to in one window; in these KPIs, or in all. `min_coverage`: how
+    many records must have what a KPI needs."""
+    known = {name: each for name, each in kpi.catalogue().items() if not kpis or name in kpis}
     plan = Plan(
-        settings=[Setting(kpi=known[each], params=params(known[each], {}), min_coverage=0) for each in kpis or known],
+        settings=[Setting(kpi=each, params=params(each, {}), min_coverage=min_coverage) for each in known.values()],
         windows=sorted(WINDOWS.items(), key=lambda item: item[1]),
         labels={},
     )

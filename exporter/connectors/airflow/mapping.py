@@ -123,7 +123,7 @@ def run(item: Json, attempt: Attempt | None, dag: Json, words: Words, web: str) 
         id=f"{key}/{attempt.number}" if attempt.past else key,
         url=run_url(item, web),
         workflow=item["dag_id"],
-        root_id=key,
+        root_id=None if attempt.number is None else key,  # which says that all its attempts are known
         attempt=attempt.number,
         queued_at=value("queued_at", instant, attempt.queued_at),
         started_at=value("started_at", instant, attempt.started_at),

@@ -95,8 +95,6 @@ def run(item: Json, site: Site, *, override: bool | None, held: bool) -> Read:
         url=value("url", site.job, item),
         updated_at=value("updated_at", instant, item.get("modified")),
         workflow=site.names.get(str(item.get("unified_job_template"))) or value("workflow", name_of, item),
-        root_id=str(item["id"]),
-        attempt=1,
         # What waits for a person has all the time in the world; what it is told of it begins when it goes on.
         queued_at=None if held else queued_at,
         started_at=None if held else started_at,

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from aiohttp.test_utils import TestServer
 
+from exporter.catalogue.kpi import MIN_COVERAGE
 from exporter.collect.account import Account
 from exporter.collect.auth import Auth, Grant, Login
 from exporter.collect.contract import needs
@@ -22,6 +23,7 @@ from exporter.records import Record, Run
 from tests.connectors.airflow.suite import MINUTE, auth, server
 from tests.connectors.world import AT, SINCE
 from tests.fakes.airflow import Airflow
+from tests.figures import totals
 
 RELEASES = ("2.11.0", "3.3.2")
 BEGAN = AT - timedelta(days=1)
@@ -68,7 +70,9 @@ class Poller:
         return {key for kind, key in self.records if kind is Run}
 
     def tries(self, run: str) -> list[tuple[int | None, str | None]]:
-        found = [record for record in self.records.values() if isinstance(record, Run) and record.root_id == run]
+        found = [
+            record for record in self.records.values() if isinstance(record, Run) and run in (record.id, record.root_id)
+        ]
         return [(each.attempt, each.status) for each in sorted(found, key=lambda each: each.attempt or 0)]
 
 
@@ -257,6 +261,18 @@ async def test_without_the_event_log_runs_are_read_and_what_is_missing_is_report
     assert poller.runs == fake.runs.keys()
     assert isinstance(run, Run)
     assert (run.status, run.attempt, run.human_override) == ("succeeded", None, None)
+
+
+async def test_without_the_event_log_there_is_no_rate_of_retries(tmp_path: Path) -> None:
+    fake, _, _ = server("3.3.2")
+    kpis, found = {"completion_ratio", "retry_ratio", "first_attempt_success_ratio"}, list[set[str]]()
+    for forbidden in (set[str](), {"event_logs"}):
+        fake.forbidden = forbidden
+        poller = Poller(fake)
+        await poller.poll()
+        found.append({*totals(tmp_path, [*poller.records.values()], AT, kpis, MIN_COVERAGE)})
+
+    assert found == [kpis, {"completion_ratio"}]
 
 
 async def test_a_first_sync_goes_on_where_it_broke_off_and_sees_what_changed_meanwhile() -> None:

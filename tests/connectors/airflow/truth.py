@@ -420,7 +420,7 @@ def without_the_log() -> Truth:
     airflow.clear(key, at(1, 100))
     again(airflow, key, at(1, 110))
     airflow.mark(ran(airflow, 2, "failed"), at(2, 60), "success")
-    unknown: dict[str, Any] = {"attempt": None, "human_override": None}
+    unknown: dict[str, Any] = {"root_id": None, "attempt": None, "human_override": None}
     times = {"queued_at": at(1, 100), "started_at": at(1, 110), "finished_at": at(1, 119)}
     records: list[Record] = [workflow(), run(1, **unknown, **times), run(2, finished_at=at(2, 60), **unknown)]
     return truth("without the event log", airflow, records)
@@ -499,7 +499,7 @@ def odd_lines() -> Truth:
     def spoil(answer: Any) -> None:
         answer["event_logs"] += [{"event_log_id": 99, "event": "clear"}, "odd"]
 
-    unknown: dict[str, Any] = {"attempt": None, "human_override": None}
+    unknown: dict[str, Any] = {"root_id": None, "attempt": None, "human_override": None}
     times = {"queued_at": at(2, 100), "started_at": at(2, 110), "finished_at": at(2, 119)}
     app = rewritten(airflow.app(), "/eventLogs", spoil)
     said = ["event_log: 'when' is missing", "event_log: has another shape than expected", "odd answer: TypeError"]

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from aiohttp.test_utils import TestServer
 
+from exporter.catalogue.kpi import MIN_COVERAGE
 from exporter.collect.auth import Grant, RefreshToken
 from exporter.collect.contract import needs
 from exporter.collect.http import Auth, AuthFailed, Client, HttpSettings, NotUnderstood
@@ -19,6 +20,7 @@ from exporter.records import Record, Run, Workflow
 from tests.connectors.awx.suite import installation
 from tests.connectors.world import AT, SINCE
 from tests.fakes.awx import LOST, Awx
+from tests.figures import totals
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
@@ -118,6 +120,17 @@ async def test_a_job_that_failed_and_one_that_was_cancelled_are_told_apart_thoug
         "cancelled",
         "abandoned",
     ]
+
+
+async def test_what_a_relaunch_repeats_is_not_told_so_there_is_no_rate_of_retries(tmp_path: Path) -> None:
+    awx, deploy, _ = shop()
+    awx.execute(deploy, AT - HOUR, AT - 2 * MINUTE, "failed")
+    awx.enter(awx.launch(deploy, AT - MINUTE, "relaunch"), "successful", AT)
+    poller = Poller(awx)
+    await poller.poll()
+    kpis = {"completion_ratio", "retry_ratio", "first_attempt_success_ratio"}
+
+    assert totals(tmp_path, [*poller.records.values()], AT, kpis, MIN_COVERAGE) == {"completion_ratio": (1, 2)}
 
 
 @pytest.mark.parametrize(("count", "runs"), [("workflows", {"whole", "alone"}), ("jobs", {"part", "slice", "alone"})])

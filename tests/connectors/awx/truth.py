@@ -60,8 +60,6 @@ def run(number: int, status: str = "succeeded", **columns: Any) -> Run:
         "url": f"{HOST}/#/jobs/playbook/{FIRST - 1 + number}",
         "updated_at": at(number, 10 if status == "running" else 40),
         "workflow": "Deploy shop",
-        "root_id": str(FIRST - 1 + number),
-        "attempt": 1,
         "queued_at": at(number),
         "started_at": at(number, 10) if begun else None,
         "finished_at": at(number, 40) if ended else None,
