@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
 
@@ -43,6 +43,8 @@ STATE = Words[RunStatus](
     },
 )
 OPEN = ("waiting", "running")
+PATIENCE = timedelta(hours=24)
+"""So long after it was begun UiPath calls an item abandoned, as is published."""
 TESTS = "TestAutomationProcess"
 """The type of a process that runs test cases."""
 TRIES = ("StudioWeb", "StudioDesktop", "TestManager", "PerformanceTesting")
@@ -95,7 +97,7 @@ def queue_item(row: Json, folder: Folder) -> Read | None:
         attempt=None if retried_by_hand else value("attempt", lambda number: int(number) + 1, row["RetryNumber"]),
         queued_at=value("queued_at", partial(available, begun_at=begun_at), row),
         started_at=begun_at,
-        finished_at=None if status in OPEN else value("finished_at", instant, row["EndProcessing"]),
+        finished_at=None if status in OPEN else value("finished_at", partial(ended_at, begun_at=begun_at), row),
         status=status,
         exception=failure,
         human_override=retried_by_hand or value("human_override", REVIEWED.__getitem__, row["ReviewStatus"]),
@@ -111,6 +113,12 @@ def judged(row: Json) -> tuple[RunStatus, ExceptionKind | None]:
     if status == "failed":
         return status, value("exception", EXCEPTION.__getitem__, word) if word else "application"
     return status, None if status in OPEN else "none"
+
+
+def ended_at(row: Json, begun_at: datetime | None) -> datetime | None:
+    """When an item ended. One that was abandoned may not say so: it had been given up on by then."""
+    at = instant(row["EndProcessing"])
+    return begun_at + PATIENCE if at is None and begun_at and row["Status"] == "Abandoned" else at
 
 
 def available(row: Json, begun_at: datetime | None) -> datetime | None:

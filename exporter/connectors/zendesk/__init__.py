@@ -5,24 +5,28 @@ API      Ticketing API v2 of zendesk.com, with OAuth client credentials. API tok
 Access   Make a user of its own with the role Admin: Zendesk gives exports to admins alone. Signed in as that user, make
          an OAuth client (Admin Center > Apps and integrations > APIs > OAuth clients), of the kind confidential. Its
          tokens act as the user who owns it; with the scope read they change nothing.
-Polls    At first, by a search, what has been open and unchanged since before the history begins. Then the cursor export
-         of tickets, with AI agent tickets and metric sets, from the last cursor on; what changed in the last minute
-         comes with the next poll. With `slas` before that the events of metrics. Every hour the names of groups and
-         ticket fields, of brands and forms where the config looks at them; the first AI agent tickets; and whether the
+Polls    At first, by a search, what has been open and unchanged since before the history begins, and the first AI agent
+         tickets. Then the cursor export of tickets, with AI agent tickets and metric sets, from the last cursor on;
+         what changed in the last minute comes with the next poll. With `slas` before that the events of metrics. Every
+         hour the names of groups and ticket fields, of brands and forms where the config looks at them; and whether the
          ten tickets that changed last still exist. A quiet poll is one request. Exports have a limit of their own, ten
          requests a minute, which all programs that export from the account share.
 Cursor   after: the place in the export. recent: the ten tickets that changed last, with when they changed and were
          created. events: until when events were read. Remembered beside it: tickets with breaches; AI agent tickets,
-         and when they were first seen as tickets of agents; when the first AI agent ticket was opened.
+         and when they were first seen as tickets of agents; on which channels and brands there were any, and since
+         when.
 Blind    An account may hide conversations with its AI agent: they are missing then. Tickets do not say that an AI agent
-         handed them over: where an account has AI agent tickets, every later messaging ticket of agents counts as
-         handed over, as Zendesk describes it, unless `ai_first` says otherwise. Nobody sees whether a user gave up on
-         the AI agent: its conversations count as resolved, also those that show only a greeting. Zendesk decides up to
-         72 hours later which of them it bills, and the API does not say: all count as claimed, unless `claimed` says
-         otherwise. Replies that an integration sends as an agent count as an agent's, unless `bots` names it. A ticket
-         that `escalated` names counts as escalated when it was last assigned. Without the Time Tracking app nobody
-         knows how long agents worked. Breaches are read only with `slas`, and a ticket without a target counts as kept.
-         First responses are exact to the minute, in messaging to the second. The API does not export suspended tickets.
+         handed them over: where there was an AI agent ticket on a channel and brand, every later messaging ticket of
+         agents there counts as handed over, as Zendesk describes it, even one that an agent began, unless `ai_first`
+         says otherwise. Nobody sees whether a user gave up on the AI agent: its conversations count as resolved, also
+         those that show only a greeting. Zendesk decides up to 72 hours later which of them it bills, and the API does
+         not say: all count as claimed, unless `claimed` says otherwise. A ticket that was solved without an assignee or
+         a reply counts as automation's, for Zendesk lets only rules and programs do that; who closed one that was never
+         solved stays unknown. Replies that an integration sends as an agent count as an agent's, unless `bots` names
+         it. A ticket that `escalated` names counts as escalated when it was last assigned. Without the Time Tracking
+         app nobody knows how long agents worked. Breaches are read only with `slas`, and a ticket without a target
+         counts as kept. First responses are exact to the minute, in messaging to the second. The API does not export
+         suspended tickets.
 Checked  The published description of July 2026, and a fake that is held to it. No account has confirmed how events of
          metrics are ordered and withdrawn.
 """
@@ -30,7 +34,7 @@ Checked  The published description of July 2026, and a fake that is held to it. 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Annotated
 
@@ -45,7 +49,17 @@ from exporter.collect.http import Answer, Client, Forbidden, SourceError
 from exporter.collect.mapping import Which
 from exporter.collect.recent import WITNESSES, still_there
 from exporter.connectors.zendesk.breaches import Breaches, is_last
-from exporter.connectors.zendesk.lists import LISTS, SEARCH, SHOW, SINCE, ai_agent_since, named, open_for_long, wanted
+from exporter.connectors.zendesk.lists import (
+    LISTS,
+    PLACES,
+    SEARCH,
+    SHOW,
+    earliest,
+    first_of_ai_agents,
+    named,
+    open_for_long,
+    wanted,
+)
 from exporter.connectors.zendesk.mapping import AI_AGENT, DELETED, Account, request
 from exporter.connectors.zendesk.preflight import BACK, EXPORT, EXPORTS, checked
 from exporter.records import Json, Request, instant
@@ -104,10 +118,9 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
     for resource, refusal in names["refused"].items():
         with client.optional(resource):
             raise Forbidden(refusal)
-    since = None
-    if options.ai_first is None:
-        since = instant(await client.memory.remembered(SINCE, HOUR, partial(ai_agent_since, client)))
-    tickets = Tickets(client, options, names["names"], since)
+    if options.ai_first is None and client.memory[PLACES] is None:
+        client.memory[PLACES] = await first_of_ai_agents(client)
+    tickets = Tickets(client, options, names["names"])
     if options.slas:
         async for mark in tickets.events(cursor.get("events")):
             cursor = {**cursor, "events": mark}
@@ -157,15 +170,16 @@ def exported(client: Client, options: Options, side_loads: str, after: str | Non
 class Tickets:
     """The tickets of one poll, each with what belongs to it."""
 
-    def __init__(self, client: Client, options: Options, names: Json, ai_since: datetime | None) -> None:
-        self.client, self.names = client, names
+    def __init__(self, client: Client, options: Options, names: Json) -> None:
+        self.client, self.names, self.inferred = client, names, options.ai_first is None
+        self.ai_since: dict[str, str] = dict(client.memory[PLACES] or {}) if self.inferred else {}
         self.known: dict[str, int | None] = dict(client.memory[AI_AGENT] or {})
         self.account = Account(
             url=client.url,
             bots=options.bots,
             discarded=options.discarded,
             ai_first=options.ai_first or (),
-            ai_since=ai_since,
+            ai_since=self.ai_since,
             automated=options.automated,
             claimed=options.claimed,
             escalated=options.escalated,
@@ -187,6 +201,9 @@ class Tickets:
         metrics = by_id(answer.find("metric_sets"), "ticket_id")
         organizations = by_id(answer.find("organizations"), "id")
         latest = {each["id"] if is_ticket(each) else f"odd {number}": each for number, each in enumerate(answer.items)}
+        if self.inferred:
+            self.ai_since.update(earliest(self.ai_since, answer.items))
+            self.client.memory[PLACES] = dict(self.ai_since)
         found = [self.one(each, metrics, organizations) if is_ticket(each) else each for each in latest.values()]
         self.client.memory[AI_AGENT] = dict([*self.known.items()][-MOST_KNOWN:])
         return found

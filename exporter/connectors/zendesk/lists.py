@@ -1,17 +1,20 @@
 """Zendesk: the lists beside the exports: what things are called, and what has been open for long."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
 from exporter.collect import paging
 from exporter.collect.http import Answer, Client, Forbidden
 from exporter.collect.query import Query
+from exporter.connectors.zendesk.mapping import AI_AGENT, place_of
 from exporter.connectors.zendesk.preflight import BACK, EXPORT
 from exporter.records import Json
+from exporter.records.unreadable import ODD
 
 SEARCH = "/api/v2/search/export"
-SINCE = "AI agent since"  # in the memory
+PLACES = "places of AI agents"  # in the memory
 SHOW = "/api/v2/tickets/show_many"
 AT_ONCE = 100  # of a page, and ids in one question
 LISTS = {"group": "groups", "brand": "brands", "ticket_form": "ticket_forms"}
@@ -53,14 +56,22 @@ async def open_for_long(client: Client, side_loads: str) -> AsyncIterator[Answer
             yield replace(answer, items=answer.listed("tickets"))
 
 
-async def ai_agent_since(client: Client) -> str | None:
-    """When the first conversation was opened that is known to have had an AI agent alone; None where there is none."""
+async def first_of_ai_agents(client: Client) -> dict[str, str]:
+    """Where AI agents answer, from their first tickets: in the export of all tickets these may come after others."""
     start = int(min(client.since, client.at - BACK).timestamp())
     params: Query = {"support_type_scope": "ai_agent", "start_time": start, "per_page": AT_ONCE}
-    tickets = (await client.ask(EXPORT, params)).listed("tickets")
-    before = (client.memory[SINCE] or {}).get("value")
-    times = [each.get("created_at") for each in tickets if isinstance(each, dict)]
-    return min((at for at in (before, *times) if isinstance(at, str)), default=None)
+    return earliest({}, (await client.ask(EXPORT, params)).listed("tickets"))
+
+
+def earliest(known: Mapping[str, str], tickets: Sequence[Json]) -> dict[str, str]:
+    """Where AI agents answer -> when the first conversation was opened that is known to have had one there alone."""
+    found = dict(known)
+    for each in tickets:
+        with suppress(*ODD):
+            if each["support_type"] == AI_AGENT:
+                place, at = place_of(each), each["created_at"]
+                found[place] = min(at, found.get(place, at))
+    return found
 
 
 def listed(client: Client, path: str, params: Query, items: str) -> AsyncIterator[Answer]:

@@ -1,6 +1,6 @@
 """Zendesk: what a ticket means, with its metric set and what else came beside it. Pure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -90,7 +90,7 @@ class Account:
     bots: Collection[str]  # ids of users that are automation
     discarded: Sequence[Which]
     ai_first: Sequence[Which]
-    ai_since: datetime | None  # since then an AI agent has every messaging conversation first
+    ai_since: Mapping[str, str]  # where, and since when, an AI agent has every messaging conversation first
     automated: Sequence[Which]
     claimed: Sequence[Which]
     escalated: Sequence[Which]
@@ -125,7 +125,7 @@ def request(account: Account, item: Json) -> Read | None:
         handled_by=handler,
         claimed_resolved=outcome == "resolved" and chosen(account.claimed, item) if ended else None,
         outcome=outcome,
-        self_service=value("self_service", lambda _: answered_first(account, item) or ANSWERED_FIRST[handler], None),
+        self_service=value("self_service", lambda _: self_service(account, item, handler, outcome), None),
         human_seconds=human_seconds(account, item, handler),
         csat=value("csat", score, item.get("satisfaction_rating")),
         sla_breached=value("sla_breached", lambda _: breached(account, item), None),
@@ -148,7 +148,7 @@ def outcome_of(account: Account, item: Json) -> RequestOutcome:
         return "discarded"
     outcome = STATUSES[item["status"]]
     if outcome == "resolved" and kind_of(item) == "conversation" and item.get("support_type") != AI_AGENT:
-        return "resolved" if item.get("assignee_id") or item["metric_set"]["replies"] else "abandoned"
+        return "abandoned" if untouched(account, item) else "resolved"
     return outcome
 
 
@@ -201,10 +201,15 @@ def handed_over(account: Account, item: Json) -> bool:
         return False
     if item["handed_over_at"] is not None or chosen(account.ai_first, item):
         return True
-    if account.ai_since is None or not item.get("from_messaging_channel"):
+    if not item.get("from_messaging_channel"):
         return False
-    opened_at = instant(item["created_at"])
-    return opened_at is not None and opened_at >= account.ai_since
+    since, opened_at = instant(account.ai_since.get(place_of(item))), instant(item["created_at"])
+    return bool(since and opened_at and opened_at >= since)
+
+
+def place_of(item: Json) -> str:
+    """The channel and brand of a conversation: an AI agent is connected to some of them."""
+    return f"{item['via']['channel']} {item.get('brand_id')}"
 
 
 def answered_first(account: Account, item: Json) -> bool:
@@ -213,17 +218,36 @@ def answered_first(account: Account, item: Json) -> bool:
     return item.get("support_type") == AI_AGENT or suggested or handed_over(account, item)
 
 
+def self_service(
+    account: Account, item: Json, handler: HandledBy | None, outcome: RequestOutcome | None
+) -> bool | None:
+    """The same; None also where a rule ended a ticket: it may have answered, or only have tidied up."""
+    if answered_first(account, item):
+        return True
+    return None if outcome == "resolved" and untouched(account, item) else ANSWERED_FIRST[handler]
+
+
+def untouched(account: Account, item: Json) -> bool:
+    """Whether nobody, nor a bot that is known, took or answered it."""
+    return not (item.get("assignee_id") or item["metric_set"]["replies"] or chosen(account.automated, item))
+
+
 def handled_by(account: Account, item: Json, outcome: RequestOutcome | None) -> HandledBy | None:
-    """Who did the work: people who are assigned or have replied; else automation, once it is done."""
+    """Who did the work: people who are assigned or have replied; else automation, once it is done.
+
+    People cannot solve what is not assigned. What was closed without having been solved is nobody's work.
+    """
     metrics, assignee, done = item["metric_set"], text(item.get("assignee_id")), outcome != "open"
     by_bot = assignee in account.bots
     person = metrics["assignee_stations"] > 1 if by_bot else bool(assignee or metrics["replies"])
-    if not metrics["replies"] and done and chosen(account.automated, item):
+    automated = not metrics["replies"] and done and chosen(account.automated, item)
+    if automated:
         person = False  # it had been given to somebody, who had nothing to do
-    machine = by_bot or answered_first(account, item)
+    machine = by_bot or automated or answered_first(account, item)
     if person:
         return "assisted" if machine else "human"
-    return "automation" if outcome == "resolved" or (machine and done) else None
+    by_rule = outcome == "resolved" and metrics["solved_at"] is not None
+    return "automation" if by_rule or (machine and done) else None
 
 
 def human_seconds(account: Account, item: Json, handler: HandledBy | None) -> float | None:

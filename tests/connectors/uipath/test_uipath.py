@@ -19,10 +19,11 @@ from exporter.collect.http import Auth, Client, HttpSettings
 from exporter.connectors import uipath
 from exporter.connectors.uipath import Options
 from exporter.records import Json, Record, Run, Workflow
+from exporter.store import Store
 from tests.connectors.uipath.suite import tenant
 from tests.connectors.world import AT, SINCE
 from tests.fakes.uipath import COLUMNS, ENUMS, PARAMETERS, PATH, SCOPES, TOP, UiPath, text
-from tests.figures import totals
+from tests.figures import stored, totals
 from tests.test_truth import document
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -192,6 +193,21 @@ async def test_what_changes_without_a_time_is_seen_within_an_hour() -> None:
     assert [each.status for each in after] == ["failed", "cancelled", "abandoned", "failed", "waiting"]
     assert (before[0].human_override, after[0].human_override) == (False, True)
     assert after[4].queued_at == AT + 3 * DAY
+
+
+async def test_an_item_that_is_abandoned_without_a_time_failed_a_day_after_it_was_begun(tmp_path: Path) -> None:
+    """Not when it was put into the queue, days before anybody could see that."""
+    fake, queue = one_queue()
+    lost = fake.item(queue, AT - 3 * DAY)
+    fake.begin(lost, AT - 30 * HOUR)
+    fake.lists["QueueItems"][lost]["Status"] = "Abandoned"
+    async with polled(fake) as source:
+        await source.poll()
+    with Store.open(tmp_path / "store.duckdb") as store:
+        store.write("robots", list(source.records.values()), {})
+        found = stored(store, "robots", AT, "1d")
+
+    assert found["completion_ratio"] == (0, 1)
 
 
 async def test_items_and_jobs_are_followed_to_their_end_however_old_they_are() -> None:

@@ -146,6 +146,8 @@ def statuses(fake: Tenant) -> list[Record]:
     fake.row(20, "Deleted", ProcessingExceptionType="BusinessException")
     fake.row(21, "Retried", ProcessingExceptionType="ApplicationException")
     fake.row(23, "Successful", ProcessingExceptionType="BusinessException")  # of an attempt before
+    fake.row(25, "Abandoned")
+    fake.row(26, "Abandoned", StartProcessing=None, EndProcessing=None)
     fake.row(24, "Successful", CreationTime=None, DeferDate=text(at(24, 5)))
     fake.row(22, "Successful", CreationTime="2026-03-30T12:22:00.1234567Z", StartProcessing="2026-03-30T12:22:10Z")
     return [
@@ -156,11 +158,13 @@ def statuses(fake: Tenant) -> list[Record]:
         item(15, "failed", "business"),
         item(16, "failed", "application"),
         item(17, "failed", "application"),
-        item(18, "abandoned", finished_at=None),
+        item(18, "abandoned", finished_at=at(18, 10) + timedelta(hours=24)),
         item(19, "cancelled", started_at=None, finished_at=None),
         item(20, "failed", "business"),
         item(21, "failed", "application"),
         item(23, "succeeded"),
+        item(25, "abandoned"),
+        item(26, "abandoned", started_at=None, finished_at=None),
         item(24, "succeeded", queued_at=None),
         item(22, "succeeded", queued_at=at(22) + timedelta(microseconds=123456)),
     ]

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from exporter.demo.fakes.zendesk_answers import PARAMETERS
 from exporter.records import Request
 from tests.connectors.truth import rewritten
 from tests.connectors.world import AT, SINCE
+from tests.figures import totals
 from tests.test_truth import SPECS
 
 BEGAN = AT - timedelta(days=9)
@@ -105,7 +107,7 @@ async def test_a_thousand_tickets_take_ten_exports_of_a_hundred_and_a_quiet_poll
     assert first == {"groups": 1, "ticket_fields": 1, "export": 1, "cursor": 1 + 10}
     assert len(poller.records) == len(keys)
     assert quiet == {"cursor": 1}
-    assert hourly == {"groups": 1, "ticket_fields": 1, "cursor": 1 + 1, "show_many": 1}
+    assert hourly == {"groups": 1, "ticket_fields": 1, "cursor": 1, "show_many": 1}
 
 
 async def test_what_changed_in_the_last_minute_comes_with_the_next_poll() -> None:
@@ -229,6 +231,42 @@ async def test_a_hand_over_that_nobody_saw_is_known_from_the_conversations_of_th
 
     assert (poller[before].handled_by, poller[before].escalated_at) == ("human", None)
     assert (poller[key].handled_by, poller[key].csat, poller[key].escalated_at) == ("assisted", 1.0, AT - 40 * MINUTE)
+
+
+async def test_where_an_ai_agent_answers_is_learnt_from_all_of_its_tickets_and_asked_for_once() -> None:
+    account = Zendesk()
+    for number in range(101):  # more than are asked for at first
+        account.converse("user", BEGAN + number * MINUTE)
+    social = account.converse("user", BEGAN + 2 * HOUR, channel="whatsapp", from_messaging_channel=True)
+    keys = []
+    for channel in ("native_messaging", "whatsapp", "telegram"):
+        keys.append(account.open("user", AT - DAY, channel=channel, from_messaging_channel=True))
+        account.solve(keys[-1], "alice", AT - HOUR)
+    poller = Poller(account)
+    first = await poller.poll()
+    again = await poller.poll(AT + 2 * HOUR)
+    account.close(social, AT + 3 * HOUR)
+    account.rate(keys[1], "good", AT + 4 * HOUR)
+    await poller.poll(AT + 5 * HOUR)
+
+    assert (first["cursor"], again["cursor"]) == (1 + 2, 1)
+    assert [poller[key].handled_by for key in keys] == ["assisted", "assisted", "human"]
+    assert poller[keys[1]].csat == 1.0
+
+
+async def test_tickets_that_nobody_answered_and_a_rule_closed_are_not_deflected(tmp_path: Path) -> None:
+    """As those from addresses that are never read, or of a backlog that is given up. Two of four are automation's."""
+    account, _ = desk(1, apart=DAY)
+    account.close(account.converse("user", AT - DAY), AT - HOUR)
+    account.close(account.open("robot", AT - DAY), AT - HOUR)
+    account.move(account.open("robot", AT - DAY), "solved", AT - HOUR)
+    account.solve(account.open("ann", AT - DAY), "alice", AT - HOUR)
+    poller = Poller(account)
+    await poller.poll()
+    found = totals(tmp_path, [*poller.records.values()], AT)
+
+    assert found["deflection_ratio"] == (2, 4)
+    assert found["self_service_completion_ratio"] == (1, 1)
 
 
 async def test_only_so_many_ai_agent_tickets_are_remembered_and_none_that_is_closed() -> None:

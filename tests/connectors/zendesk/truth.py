@@ -271,7 +271,7 @@ def conversations() -> Truth:
         request(2, **CONTAINED),
         request(3, **CONTAINED, closed_at=at(45)),
         request(4, "abandoned", **left),
-        request(5, "abandoned", **left),
+        request(5, **CONTAINED),
         request(6, **chat, replies=0, first_response_at=None, resolved_at=at(45)),
         request(7, **chat),
         request(8, **assisted, escalated_at=at(5)),
@@ -289,8 +289,11 @@ def conversations() -> Truth:
 
 
 def had_before(what: str, options: Mapping[str, Any], **columns: Any) -> Truth:
-    """Where an AI agent answers, it has every messaging conversation first, from the first on that is known of it."""
-    live: dict[str, Any] = {"from_messaging_channel": True}
+    """Where an AI agent answers, it has every messaging conversation first, from the first on that is known of it.
+
+    It does so on some channels and brands, and on others it does not.
+    """
+    live: dict[str, Any] = {"from_messaging_channel": True, "via": {"channel": "native_messaging"}}
     rows = [
         ticket(1, **AI, created_at=t(1)),
         ticket(2, **AI, created_at=t(2)),
@@ -299,17 +302,27 @@ def had_before(what: str, options: Mapping[str, Any], **columns: Any) -> Truth:
         ticket(5, via={"channel": "chat"}, created_at=t(3)),
         ticket(6, "open", **live, created_at=t(3), assignee_id=None, metrics=UNTOUCHED),
         ticket(7, **live, created_at=None),
+        ticket(8, **{**live, "via": {"channel": "whatsapp"}}, created_at=t(3)),
+        ticket(9, **live, brand_id=77, created_at=t(3)),
+        ticket(10, **AI, brand_id=78, created_at=t(2)),
+        ticket(11, **live, brand_id=78, created_at=t(1)),
+        ticket(12, **live, brand_id=78, created_at=t(2)),
     ]
-    chat: dict[str, Any] = {"kind": "conversation"}
+    chat: dict[str, Any] = {"kind": "conversation", "channel": "chat"}
     untouched: dict[str, Any] = {"replies": 0, "first_response_at": None, "handled_by": None}
     records = [
         request(1, **CONTAINED, opened_at=at(1)),
         request(2, **CONTAINED, opened_at=at(2)),
         request(3, **chat, opened_at=at(1), first_response_at=at(11), **columns),
         request(4, **chat),
-        request(5, **chat, opened_at=at(3), first_response_at=at(13), channel="chat"),
+        request(5, **chat, opened_at=at(3), first_response_at=at(13)),
         request(6, "open", **chat, **untouched, opened_at=at(3), self_service=bool(columns)),
         request(7, **chat, opened_at=None, first_response_at=None),
+        request(8, kind="conversation", channel="social", opened_at=at(3), first_response_at=at(13)),
+        request(9, **chat, opened_at=at(3), first_response_at=at(13)),
+        request(10, **CONTAINED, opened_at=at(2)),
+        request(11, **chat, opened_at=at(1), first_response_at=at(11)),
+        request(12, **chat, opened_at=at(2), first_response_at=at(12), **columns),
     ]
     return truth(what, account(*rows), records, options=options)
 
@@ -324,7 +337,7 @@ def people_come_first() -> Truth:
 
 
 def hands() -> Truth:
-    """Who did the work, as far as it is known who is automation."""
+    """Who did the work, as far as it is known who is automation. A rule that solves a ticket may not have answered."""
     rows = [
         ticket(1, assignee_id=None),
         ticket(2, metrics=SILENT),
@@ -334,10 +347,12 @@ def hands() -> Truth:
         ticket(6, tags=["closed_by_merge"], assignee_id=None, metrics=UNTOUCHED),
         ticket(7, "open", tags=["ai_agent_automated_resolution"], metrics=SILENT),
         ticket(8, assignee_id=None, requester_id=None, metrics=UNTOUCHED, type="question", priority="urgent"),
+        ticket(9, "closed", assignee_id=None, metrics={**UNTOUCHED, "solved_at": None}),
     ]
     silent: dict[str, Any] = {"replies": 0, "first_response_at": None}
     nobody = {**silent, "handled_by": None}
-    robot = {**silent, "handled_by": "automation", "self_service": True, "human_seconds": 0.0}
+    robot = {**silent, "handled_by": "automation", "self_service": None, "human_seconds": 0.0}
+    cleared = {**nobody, "self_service": None, "closed_at": at(45), "resolved_at": at(45)}
     records = [
         request(1),
         request(2, **silent),
@@ -347,6 +362,7 @@ def hands() -> Truth:
         request(6, "discarded", **nobody),
         request(7, "open", **silent),
         request(8, **robot, requester=None, request_type="question", priority="urgent"),
+        request(9, **cleared),
     ]
     return truth("who did the work", account(*rows), records)
 
@@ -461,7 +477,7 @@ def spent(field: str, options: Mapping[str, Any]) -> Truth:
     silent: dict[str, Any] = {"replies": 0, "first_response_at": None}
     known = {1: 90.0, 2: 75.0}
     records = [request(number, human_seconds=known.get(number)) for number in (1, 2, 3, 4, 5, 6, 8)]
-    records.append(request(7, **silent, handled_by="automation", self_service=True, human_seconds=12.0))
+    records.append(request(7, **silent, handled_by="automation", self_service=None, human_seconds=12.0))
     said = "human_seconds: cannot be read (ValueError)"
     return truth(f"time spent, in {field}", zendesk, records, options=options, left_out=[said])
 
