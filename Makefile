@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 # A worker for each core; the tests of a file stay together, because they share what was expensive to make, and the
 # files that take longest come first (tests/marks.py).
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+# One more where programs are started: meanwhile a test waits.
+WAITING := -n $$(( $$(nproc) + 1 )) --dist loadfile --no-loadscope-reorder
 # What `make check` runs; TESTS= names others.
 QUICK := -m 'not real and not program and not slow'
 # What `make check FAST=1` runs: the rules of the house, in no time.
@@ -88,7 +90,7 @@ test: $(VENV)/test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	@mkdir -p var
-	$(BIN)/pytest -q $(PARALLEL) --junitxml=var/tests.xml; code=$$?; $(BIN)/python .ci/left_out.py var/tests.xml; \
+	$(BIN)/pytest -q $(WAITING) --junitxml=var/tests.xml; code=$$?; $(BIN)/python .ci/left_out.py var/tests.xml; \
 	  $(BIN)/python -m tests.matrix var/tests.xml || code=1; exit $$code
 
 test-real: $(VENV)/test

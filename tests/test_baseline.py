@@ -290,11 +290,11 @@ NEW = [ended(f"n{i}", HOUR - timedelta(hours=i + 1)) for i in range(4)]
 
 def test_a_period_is_frozen_and_survives_its_records_and_a_restart(tmp_path: Path) -> None:
     made = plan("escalation_ratio", fixed=JANUARY)
-    with empty_store(tmp_path) as opened:
+    with Store.open(tmp_path / "store.duckdb") as opened:
         opened.write("s", [*OLD, *NEW], {})
         first = compared(evaluated(opened, made), made)["fixed", "7d", "it"]
         assert opened.retain(JANUARY.ends_at + DAY)
-    with empty_store(tmp_path) as opened:
+    with Store.open(tmp_path / "store.duckdb") as opened:
         again = compared(evaluated(opened, made, sources=[replace(FEED, whole_since=JANUARY.ends_at)]), made)
 
     assert (first.value, first.numerator, first.denominator) == (10 / 31, 10, 31)

@@ -33,6 +33,7 @@ def run(item: Json) -> Run:
     return Run(id=item["id"], started_at=value("started_at", instant, item["startedAt"]))
 
 
+@pytest.mark.slow
 async def test_a_hundred_thousand_items_are_read_in_bounded_memory() -> None:
     app = web.Application()
     app.router.add_get("/items", page)

@@ -796,6 +796,7 @@ def test_the_example_shows_the_defaults_where_it_says_so(example: Path) -> None:
 # What the config offers is there
 
 
+@pytest.mark.slow
 def test_every_label_and_every_column_of_a_condition_is_in_the_facts(written: Any, tmp_path: Path) -> None:
     labels = "".join(f"  {record}: [{', '.join(names)}]\n" for record, names in LABELS.items())
     columns = predicate_columns("request")

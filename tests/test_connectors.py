@@ -222,7 +222,10 @@ async def test_a_deleted_item_stops_nothing(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", HTTP_NAMES)
-@pytest.mark.parametrize("trouble", [500, 503, 403, 404, 422, "garbage", "odd", "half", "cut", "silence"])
+@pytest.mark.parametrize(
+    "trouble",
+    [500, 503, 403, 404, 422, "garbage", "odd", "half", "cut", pytest.param("silence", marks=pytest.mark.slow)],
+)
 async def test_what_is_asked_about_one_item_fails_for_that_item_alone(
     name: str, trouble: Trouble, tmp_path: Path
 ) -> None:

@@ -202,6 +202,7 @@ def test_an_own_kpi_is_withdrawn_where_a_field_that_it_needs_is_missing(tmp_path
     assert "escalation_ratio" not in evaluation.absent
 
 
+@pytest.mark.slow
 @given(name=st.sampled_from(sorted(catalogue())), key=st.sampled_from(sorted(KEYS)))
 def test_no_kpi_of_ours_can_be_given_another_meaning(
     tmp_path_factory: pytest.TempPathFactory, name: str, key: str

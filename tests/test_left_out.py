@@ -108,6 +108,7 @@ def test_another_config_begins_with_nothing(path: Path) -> None:
         assert (1, Summary()) == (before, store.unread("desk"))
 
 
+@pytest.mark.slow
 def test_the_table_is_bounded_and_says_at_least(path: Path) -> None:
     with Store.open(path) as store:
         with store.reading() as db:

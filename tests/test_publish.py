@@ -245,6 +245,7 @@ LABELS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 VALUES = st.floats(allow_nan=False, allow_infinity=False)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.tuples(LABELS, LABELS), VALUES, max_size=8))
 def test_whatever_the_labels_hold_comes_back_from_both_formats(figures: dict[tuple[str, str], float]) -> None:
     family = Family("outcome_x_ratio", "X.", "gauge", ("team", "window"), tuple(figures.items()))

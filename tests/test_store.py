@@ -384,6 +384,7 @@ def test_a_reader_in_another_thread_sees_one_committed_state(store: Store) -> No
     assert seen == [1, 1, 2]
 
 
+@pytest.mark.slow
 def test_writers_in_many_threads_lose_nothing(store: Store) -> None:
     def write(source: int) -> None:
         for page in range(5):
@@ -459,7 +460,7 @@ def test_a_place_that_cannot_hold_a_file_is_named(tmp_path: Path, where: str) ->
 
 
 AS_NOBODY = """
-import os, sys
+import duckdb, os, sys  # what is loaded at first use lies where nobody may read
 from exporter.store import Store, StoreError
 if os.getuid() == 0:
     os.setgid(65534); os.setuid(65534)
@@ -510,6 +511,7 @@ def test_a_file_that_is_not_a_database_is_refused_and_left_alone(path: Path, gar
     assert garbage == path.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [4096, 12_288, 0.5, 0.9, 0.999])
 def test_a_file_that_was_cut_off_is_refused_and_left_alone(path: Path, kept: float) -> None:
     whole = filled(path)

@@ -101,6 +101,7 @@ def published(enum: Enum) -> set[str]:
     return set(document(enum.spec, *enum.path.split("/")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_words_are_those_that_the_platform_publishes(name: str) -> None:
     enums: tuple[Enum, ...] | str = told(name).ENUMS

@@ -170,6 +170,7 @@ async def test_times_are_those_of_the_runs(recorded: Recorded) -> None:
     assert first.started_at < first.finished_at < second.queued_at < second.started_at
 
 
+@pytest.mark.slow
 async def test_the_figures_are_those_of_what_was_done(recorded: Recorded, tmp_path: Path) -> None:
     found = totals(tmp_path, [read.record for read in recorded.reads], LATER)
     succeeded = 30 if recorded.release.startswith("3") else 32

@@ -112,6 +112,7 @@ async def test_rejections_are_business_exceptions(reads: list[Read]) -> None:
     assert kinds == expected
 
 
+@pytest.mark.slow
 async def test_the_figures_are_those_of_what_was_done(reads: list[Read], tmp_path: Path) -> None:
     found = totals(tmp_path, [read.record for read in reads], LATER)
 

@@ -154,6 +154,7 @@ async def test_a_first_poll_asks_for_single_logs_only_where_the_log_of_the_accou
     assert acknowledged == [at + 5 * MINUTE for at in opened if at]
 
 
+@pytest.mark.slow
 async def test_a_list_of_more_than_ten_thousand_is_read_in_windows_and_so_are_as_many_open_ones() -> None:
     fake, begin = PagerDuty(), AT - 100 * DAY
     first = fake.trigger("Disk full", begin)
@@ -174,6 +175,7 @@ async def test_a_list_of_more_than_ten_thousand_is_read_in_windows_and_so_are_as
     assert asked["/incidents/ID/log_entries"] == 0
 
 
+@pytest.mark.slow
 async def test_a_log_of_more_than_ten_thousand_entries_is_read_in_windows() -> None:
     fake = PagerDuty()
     key = fake.trigger("Disk full", NOON)

@@ -355,6 +355,7 @@ EVENT = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(EVENT, max_size=40))
 def test_whenever_it_is_polled_in_the_end_all_is_known(events: list[tuple[str, int]]) -> None:

@@ -63,6 +63,7 @@ async def requests() -> dict[int, Request]:
     return {int(read.record.id): read.record for read in reads if isinstance(read.record, Request)}
 
 
+@pytest.mark.slow
 def test_the_figures_are_those_of_what_was_done(requests: dict[int, Request], tmp_path: Path) -> None:
     found = totals(tmp_path, [*requests.values()], datetime(2026, 11, 22, tzinfo=UTC))
 
