@@ -2,6 +2,7 @@
 
 import sys
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestServer
 

@@ -88,7 +88,7 @@ def test_a_long_registry_is_wrapped_as_the_formatter_does() -> None:
     ).stdout
 
     assert text == formatted
-    assert "import (\n    a_platform_with_a_long_name,\n    files,\n" in text
+    assert "import (\n    a_platform_with_a_long_name,\n    airflow,\n" in text
 
 
 def test_the_choices_of_the_command_are_those_that_there_are() -> None:
