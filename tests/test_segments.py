@@ -225,6 +225,36 @@ def test_what_a_column_cannot_hold_is_unknown_and_told(column: str, rule: Rule, 
     assert request({"a": found}, column, rule) == (None, False)
 
 
+TIER = Rule(field="a", map={"vip": "gold", "2": "silver"}, otherwise="standard")
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [(["new", "vip"], "gold"), (["new", 2], "silver"), (["new"], "standard"), (2.0, "silver"), ([], None)],
+)
+def test_of_several_words_that_in_the_map_counts_before_otherwise(found: Any, expected: str | None) -> None:
+    assert request({"a": found}, "category", TIER) == (expected, True)
+    assert request({"a": ["new", "vip"]}, "category", Rule(field="a", map=TIER.map)) == ("new", True)
+
+
+@pytest.mark.parametrize(
+    ("column", "rule", "found", "expected"),
+    [
+        ("human_seconds", Rule(query="a[].hours", unit="hours"), [{"hours": 1}, {"hours": 2}], (None, False)),
+        ("human_seconds", Rule(query="sum(a[].hours)", unit="hours"), [{"hours": 1}, {"hours": 2}], (10_800.0, True)),
+        ("human_seconds", Rule(field="a.hours"), [{"hours": 1}, {"hours": 1.0}, {"hours": None}], (1.0, True)),
+        ("self_service", Rule(field="a", map={"bot": True}, otherwise=False), ["x", "bot"], (True, True)),
+        ("sla_breached", Rule(field="a"), [True, False], (None, False)),
+        ("escalated_at", Rule(field="a"), ["2026-03-31T12:00Z", "2026-03-30T12:00Z"], (None, False)),
+        ("escalated_at", Rule(field="a"), [None, ""], (None, True)),
+    ],
+)
+def test_of_several_numbers_or_times_that_differ_none_is_taken(
+    column: str, rule: Rule, found: Any, expected: tuple[Any, bool]
+) -> None:
+    assert request({"a": found}, column, rule) == expected
+
+
 def test_a_list_column_takes_every_text() -> None:
     item = {"people": [{"name": "Ada"}, {"name": "Ben"}], "tags": ["owner:Cy", "x", "owner:Di"]}
 

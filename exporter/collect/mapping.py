@@ -6,6 +6,7 @@ A mapping is compiled once per source; `apply` then runs for every record. Unkno
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from itertools import islice
 from operator import attrgetter
 from typing import Annotated, Any, TypeVar
 
@@ -318,20 +319,53 @@ def meant(rule: Meaning, column: Column, notation: Notation) -> Callable[[Any], 
     pattern = compile_pattern(rule.match) if rule.match else None
     nothing = notation.is_null if notation.nulls else None
     default = None if rule.default is None else column.read(rule.default)
-    one = _one(rule, column, notation)
+    one, known = _one(rule, column, notation), _words(rule) if rule.otherwise is not None else frozenset[str]()
+    most = 1 if column.kind == "text" and not known else None  # the first text counts
 
     def read(found: Any) -> Any:
         if type(found) is not str or pattern:
-            found = _picked(scalars(found, nothing), pattern, column)
-        elif not found or found.isspace() or (nothing and nothing(found)):
-            found = None
-        if found is None:
+            several = list(islice(_fitting(scalars(found, nothing), pattern), most))
+        else:
+            several = [] if not found or found.isspace() or (nothing and nothing(found)) else [found]
+        if not several:
             return default
-        if isinstance(found, list):
-            return tuple(text for each in found for text in one(each) or ())
-        return one(found)
+        if column.kind == "texts":
+            return tuple(text for each in several for text in one(each) or ())
+        if len(several) == 1:
+            return one(several[0])
+        if known:  # `otherwise` is for where the map has none of them
+            several = [each for each in several if _word(each) in known] or several
+        return one(several[0]) if column.kind == "text" else _agreed([one(each) for each in several])
 
     return read
+
+
+def _fitting(values: Iterator[Scalar], pattern: Pattern | None) -> Iterator[Scalar]:
+    """The values, or what a pattern picks of them."""
+    if pattern is None:
+        return values
+    texts = (matched(pattern, str(value).strip()) for value in values)
+    return (text for text in texts if text and text.strip())
+
+
+def _agreed(values: Sequence[Any]) -> Any:
+    """The one value that several mean. Of numbers, times, and yes and no none is right because it is the first."""
+    if any(each != values[0] for each in values):
+        told = f"{len(values):,} values are there, and they differ; choose one, or as with query: sum(lines[].hours)"
+        raise Unreadable("wrong_shape", told)
+    return values[0]
+
+
+def _words(rule: Meaning) -> frozenset[str]:
+    """The words of a map, as they are compared."""
+    return frozenset(map(_word, rule.map))
+
+
+def _word(found: Scalar) -> str:
+    """A value as it is compared with the words of a map: 2.0 is 2."""
+    if type(found) is float and found.is_integer():
+        found = int(found)
+    return str(found).strip().lower()
 
 
 def _one(rule: Meaning, column: Column, notation: Notation) -> Callable[[Scalar], Any]:
@@ -339,11 +373,11 @@ def _one(rule: Meaning, column: Column, notation: Notation) -> Callable[[Scalar]
     ours, theirs = column.read, column.reader(notation)
     if not rule.map and rule.scale is None and rule.unit is None:
         return theirs
-    words = {word.strip().lower(): None if each is None else ours(each) for word, each in rule.map.items()}
+    words = {_word(word): None if each is None else ours(each) for word, each in rule.map.items()}
     otherwise = None if rule.otherwise is None else ours(rule.otherwise)
 
     def read(found: Scalar) -> Any:
-        word = str(found).strip().lower()
+        word = _word(found)
         if word in words:
             return words[word]
         if otherwise is not None:
@@ -357,13 +391,3 @@ def _one(rule: Meaning, column: Column, notation: Notation) -> Callable[[Scalar]
         return ours(notation.number(found) * UNITS[rule.unit]) if rule.unit else theirs(found)
 
     return read
-
-
-def _picked(values: Iterator[Scalar], pattern: Pattern | None, column: Column) -> Any:
-    scalars: Iterator[Scalar] = values
-    if pattern:
-        texts = (matched(pattern, str(value).strip()) for value in values)
-        scalars = (text for text in texts if text and text.strip())
-    if column.kind == "texts":
-        return list(scalars) or None
-    return next(scalars, None)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jmespath
+from jmespath import visitor
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from exporter.records import Json
@@ -52,13 +53,29 @@ def _node_fault(node: Node) -> str:
     return ""
 
 
+class _Interpreter(visitor.TreeInterpreter):
+    """Compares numbers that are written as texts as numbers: as texts "9" comes after "10"."""
+
+    def visit_comparator(self, node: Any, value: Json) -> Json:
+        if node["value"] not in ("eq", "ne"):
+            left, right = (self.visit(child, value) for child in node["children"])
+            if _whole(left) and _whole(right):
+                return self.COMPARATOR_FUNC[node["value"]](int(left), int(right))
+        return super().visit_comparator(node, value)
+
+
+def _whole(given: Json) -> bool:
+    """Whether it is a whole number, also one that is written as a text."""
+    return type(given) is int or (isinstance(given, str) and given.isdecimal() and len(given) < LONGEST)
+
+
 def path(text: str) -> Callable[[Json], Json]:
     """A function that finds what an expression says; None where nothing is there. Raises Unreadable."""
-    search = jmespath.compile(text).search
+    parsed = jmespath.compile(text).parsed
 
     def find(item: Json) -> Json:
         try:
-            return search(item)
+            return _Interpreter().visit(parsed, item)
         except JMESPathTypeError as error:
             if error.actual_type == "null":  # of a field that the item lacks
                 return None

@@ -18,9 +18,7 @@ Checked  A fake that pages in each of these ways, and refuses what it does not k
 
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -28,14 +26,15 @@ from pydantic import Field
 from exporter import records
 from exporter.base.strict_yaml import did_you_mean
 from exporter.collect.contract import Cursor, Page
-from exporter.collect.finding import Finding, look
-from exporter.collect.http import Answer, Client
+from exporter.collect.finding import Finding
+from exporter.collect.http import Client
 from exporter.collect.mapping import faults, paths
 from exporter.collect.path import path_fault
+from exporter.connectors.rest.check import examined
 from exporter.connectors.rest.mapping import BY_DEFAULT, reading
 from exporter.connectors.rest.pages import MARK, Faults, Paging, Question, Scalar, filled, pages, sent
 from exporter.connectors.rest.place import NAMED, ById, ByTime, Place, Since, Whole, through
-from exporter.records import Read, RecordName
+from exporter.records import RecordName
 from exporter.records.columns import COLUMNS, Rule
 from exporter.records.notation import PLAIN, Decimal, Notation, Thousands, notation_faults, pattern_fault
 from exporter.store.sweep import Sweep
@@ -43,8 +42,8 @@ from exporter.store.sweep import Sweep
 RECORDS = tuple(records.RECORDS.values())
 SECRET = re.compile(r"authorization|cookie|.*(api-?key|token|secret|password).*", re.IGNORECASE)
 NAME_OF_HEADER = re.compile(r"[A-Za-z0-9-]{1,100}")
-LOOKED_BACK = timedelta(days=7)
-UNHEEDED = timedelta(days=1)  # an item older than asked for by more than that shows that nobody heeds the question
+ONLY_ONE = ("value", "default", "otherwise")
+"""Keys of a rule that would give several items one id."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +73,10 @@ class Options:
         """How the API writes, where a column does not say."""
         return PLAIN.over(self)
 
+    def notation_of(self, column: str) -> Notation:
+        """How the API writes one column, and is asked for it."""
+        return self.notation.over(self.columns[column]) if column in self.columns else self.notation
+
     @property
     def paths(self) -> frozenset[str]:
         """Where in an item the columns look."""
@@ -100,6 +103,9 @@ class Options:
         yield from notation_faults(self)
         if self.endpoint and not re.fullmatch(r"/[^\s?#]*", self.endpoint):
             yield ("endpoint",), "write what follows the url, like /v2/calls; what follows a ? belongs to parameters"
+        for key in ("endpoint", "headers"):
+            if MARK in str(getattr(self, key)):
+                yield (key,), f"{MARK} is filled in only in parameters and body"
         for name, text in self.headers.items():
             if SECRET.fullmatch(name):
                 yield ("headers", name), "this may be a secret; use api_key_file with header, token_file or auth"
@@ -150,6 +156,9 @@ class Options:
                 continue
             for keys, message in faults(rule, known[name]):
                 yield (name, *keys), message
+            for key in ONLY_ONE if name == "id" else ():
+                if getattr(rule, key) is not None:
+                    yield (name, key), "several items would have this id, and only one of them be kept; leave it out"
 
 
 async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[Page]:
@@ -164,37 +173,8 @@ def place_of(client: Client, options: Options, cursor: Cursor) -> Place:
     since, of = options.since, {records.RECORDS[options.record]: None}
     if since is None:
         return Whole(Sweep(of=of, begun=client.at) if options.absent == "deleted" else None)
-    return ByTime(client, since, options.notation, cursor) if since.by_time else ById(since, cursor)
+    return ByTime(client, since, options.notation_of(since.column), cursor) if since.by_time else ById(since, cursor)
 
 
 async def check(client: Client, options: Options) -> list[Finding]:
-    """The first page, and whether the API heeds the time that it is asked from."""
-    since = place_of(client, options, {}).since
-    first, findings = await look("list", first_page(client, options, since), needs="the right to read this list")
-    if first is not None:
-        findings = [Finding("list", f"the first page is read: {len(first.items):,} items")]
-        if options.since and options.since.by_time and options.since.order == "any":
-            findings.append(await heeded(client, options, options.since))
-    return findings
-
-
-async def heeded(client: Client, options: Options, since: Since) -> Finding:
-    """Whether the first page brings only what is new, when it is asked for that."""
-    at = client.at - LOOKED_BACK
-    page = await first_page(client, options, since.written(at, options.notation))
-    times = [time_of(each, since) for each in await client.mapped(page.items, reading(options))]
-    old = [each for each in times if each and each < at - UNHEEDED]
-    if not old:
-        return Finding("since", "what is older than asked for is not in the first page")
-    text = f"asked for what is new since {at:%Y-%m-%d}, the API brings items of {min(old):%Y-%m-%d}; does it know this"
-    return Finding("since", f"{text} parameter, and since.format?", wrong=True)
-
-
-def time_of(read: Read, since: Since) -> datetime | None:
-    found: datetime | None = getattr(read.record, since.column)
-    return found
-
-
-async def first_page(client: Client, options: Options, since: str | int) -> Answer:
-    async with aclosing(pages(client, options.paging, options.question(since))) as answers:
-        return await anext(answers)
+    return await examined(client, options, place_of(client, options, {}).since)

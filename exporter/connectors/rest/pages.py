@@ -89,9 +89,8 @@ def pages(client: Client, how: Paging, question: Question) -> AsyncGenerator[Ans
     if question.body is not None:
         asked["json"] = question.body
     sized = {"size": question.size, "size_as": how.size_parameter or ""}
-    following = at(how.next, "paging.next") if how.next else ""
-    more = at(how.more, "paging.more") if how.more else None
-    last = (lambda answer: not more(answer)) if more else None
+    following = leads_on(how.next, "paging.next", linked=how.style == "url") if how.next else ""
+    last = ended(how.more, how.style) if how.more else None
     ways: Mapping[str, Callable[..., AsyncGenerator[Answer]]] = {
         "none": only,
         "page": numbered,
@@ -121,7 +120,10 @@ async def only(client: Client, endpoint: str, *, items: Place, **question: Any) 
     async def ask(_place: None, _size: int) -> Answer:
         return await client.ask(endpoint, **question)
 
-    yield await paging.Pages(client, ask, items, smaller=False).at(None)
+    answer = await paging.Pages(client, ask, items, smaller=False).at(None)
+    if "next" in answer.links:
+        raise NotUnderstood(f"{answer.where}: this is only the first page of several; set paging: {{ style: link }}")
+    yield answer
 
 
 async def numbered(client: Client, endpoint: str, **question: Any) -> AsyncGenerator[Answer]:
@@ -152,18 +154,57 @@ def at(text: str, key: str) -> Callable[[Answer], Json]:
     return found
 
 
+def ended(text: str, style: Style) -> Callable[[Answer], bool]:
+    """A function that tells the last page by `paging.more`. Where an answer says nothing of the kind that is no "no":
+    then the list goes on until a page is empty, or without a token."""
+    more, there = at(text, "paging.more"), holds(text)
+
+    def last(answer: Answer) -> bool:
+        found = more(answer)
+        if found is None and not there(answer):
+            return style != "token" and not answer.items
+        return not found
+
+    return last
+
+
+def leads_on(text: str, key: str, *, linked: bool) -> Callable[[Answer], Json]:
+    """A function that finds the token of the next page, or its address; None or "" after the last one."""
+    find, kind = at(text, key), "address" if linked else "token"
+
+    def found(answer: Answer) -> Json:
+        given = find(answer)
+        if not given or isinstance(given, str) or (type(given) is int and not linked):
+            return given
+        shape = "a list" if isinstance(given, list) else "an object" if isinstance(given, dict) else str(given).lower()
+        raise NotUnderstood(f"{answer.where}: what the answer has at {key} is {shape} and no {kind}")
+
+    return found
+
+
+def holds(text: str) -> Callable[[Answer], bool]:
+    """A function that tells whether an answer has what a path of names leads to, were it null. No other expression
+    tells that."""
+    before, _, name = text.rpartition(".")
+    find = path(before or "@") if plain(text) else None
+
+    def there(answer: Answer) -> bool:
+        owner = find(answer.body) if find else None
+        return isinstance(owner, dict) and name in owner
+
+    return there
+
+
 def items_of(text: str | None) -> Callable[[Answer], Json]:
     """A function that finds the items of an answer. NotUnderstood says which lists there are."""
     find = at(text, "items") if text is not None else lambda answer: answer.body
-    parent = at(text.rpartition(".")[0] or "@", "items") if text is not None and plain(text) else None
-    name = text.rpartition(".")[2] if text is not None else ""
+    there = holds(text) if text is not None else lambda _: False
 
     def items(answer: Answer) -> Json:
         found = find(answer)
         if isinstance(found, list):
             return found
-        owner = parent(answer) if parent and found is None else None
-        if answer.body is None or (isinstance(owner, dict) and name in owner):
+        if answer.body is None or (found is None and there(answer)):
             return []  # many APIs write an empty list as null
         what = f"has no list at items: {text}" if text is not None else "is no list"
         raise NotUnderstood(f"{answer.where}: the answer {what}; {advice(answer.body, text or '')}")

@@ -209,6 +209,21 @@ def stamp(record: Record) -> str:
     return moment.isoformat() if isinstance(moment, datetime) else ""
 
 
+def doubled(reads: Sequence[Read]) -> int:
+    """How many items have the id of another, of which one would be kept. Not states of one with times of their own:
+    the latest of those counts."""
+    found = {(each.record.id, each.record.updated_at): each.item for each in reads}
+    return sum(found[each.record.id, each.record.updated_at] != each.item for each in reads)
+
+
+def told_apart(answer: Answer, reads: Sequence[Read]) -> None:
+    """NotUnderstood where half of a page has ids of others: what is taken for the id is none."""
+    again = doubled(reads)
+    if again and 2 * again >= len(reads):
+        told = f"{again:,} of {len(reads):,} items have an id that another one has, too"
+        raise NotUnderstood(f"{answer.where}: {told}; name in columns.id what tells them from each other")
+
+
 async def through(
     client: Client, answers: AsyncGenerator[Answer], place: Place, read: Reading, cursor: Cursor
 ) -> AsyncIterator[Page]:
@@ -216,6 +231,7 @@ async def through(
     async with aclosing(answers):
         async for answer in answers:
             reads = await client.mapped(answer.items, read)
+            told_apart(answer, reads)
             place.saw(reads)
             # The cursor stays put until every page is stored: dying half-way reads again, never skips.
             yield Page(reads, cursor, sweep=place.listed(answer.items, read))
