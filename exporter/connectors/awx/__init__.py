@@ -10,8 +10,8 @@ Polls    Every hour templates and schedules. Approvals that ended or are pending
          ended, by when they ended, from an overlap on; by id, those that had not ended and are in neither list. Every
          hour the jobs that somebody deleted. A quiet poll is three requests.
 Cursor   changed: the latest end stored, never later than the poll. recent: the jobs that ended last. open: ids that had
-         not ended. decided: workflow jobs of late in which a person decided, with their end. looked: when deleted jobs
-         were looked for.
+         not ended. decided: workflow jobs of late in which a person decided, with their end. resumed: open ones that
+         have gone on after an approval, with the time of it. looked: when deleted jobs were looked for.
 Blind    Which job a relaunch repeats: a relaunch is a run of its own, and there is no rate of retries or of success at
          the first attempt. Whether a failure is a business exception, unless the playbook says so with set_stats. What
          ended and was cleaned up before it was read; the schedule "Cleanup Job Schedule" says after how many days. Who
@@ -154,6 +154,7 @@ class Jobs:
         self.open = set[str](cursor.get("open", ()))
         self.unseen = set(self.open)
         self.decided: dict[str, str] = dict(cursor.get("decided", {}))
+        self.resumed: dict[str, str] = dict(cursor.get("resumed", {}))
         self.held = set[str]()
 
     async def read(self) -> AsyncIterator[Page]:
@@ -185,18 +186,18 @@ class Jobs:
             (self.open.add if item.get("status") in OPEN else self.open.discard)(key)
             if end and key in self.decided:
                 self.decided[key] = end.isoformat()
-        waits = self.held if self.options.approvals == "wait" else set()
 
         def read(item: Json) -> Read:
-            key = str(item["id"])
-            held = key in waits and item.get("status") == "running"
-            return run(item, self.site, override=self.override(key), held=held)
+            key, wait = str(item["id"]), item.get("status") == "running" and self.options.approvals == "wait"
+            since = instant(self.resumed.get(key)) if wait else None
+            return run(item, self.site, override=self.override(key), held=wait and key in self.held, since=since)
 
         reads = await self.client.mapped(items, read)
         changed = instant(self.marks.get("changed"))
         floor = (changed - timedelta(seconds=self.options.overlap_seconds)).isoformat() if changed else ""
         decided = {key: end for key, end in self.decided.items() if not end or end >= floor}
-        self.marks |= {"open": sorted(self.open), "decided": decided}
+        resumed = {key: at for key, at in self.resumed.items() if key in self.open}
+        self.marks |= {"open": sorted(self.open), "decided": decided, "resumed": resumed}
         return Page(reads, dict(self.marks))
 
     def override(self, key: str) -> bool | None:
@@ -206,18 +207,21 @@ class Jobs:
     async def approvals(self) -> None:
         """In which workflow jobs a person has decided, and which wait for one. Of nested ones the outermost counts."""
         since = {"or__finished__isnull": "true", "or__finished__gte": written(self.changes.since)}
-        waits, decided = set[str](), set[str]()
+        waits, decided, ended = set[str](), set[str](), list[tuple[datetime, str]]()
         async for page in listed(self.client, APPROVALS, {} if self.first else since, self.options.page_size):
             for item in page.items:
-                key, by_person = self.client.learnt("human_override", self.decision, item) or (None, False)
+                key, by_person, end = self.client.learnt("human_override", self.decision, item) or (None, False, None)
                 if key and by_person is not False:
                     (decided if by_person else waits).add(key)
-        parents = await self.parents(waits | decided)
+                if key and end:
+                    ended.append((end, key))
+        parents = await self.parents(waits | decided | {key for _, key in ended})
         self.held = {outermost(key, parents) for key in waits}
+        self.resumed |= {outermost(key, parents): end.isoformat() for end, key in sorted(ended)}
         for key in decided:
             self.decided.setdefault(outermost(key, parents), "")
 
-    def decision(self, item: Json) -> tuple[str | None, bool | None]:
+    def decision(self, item: Json) -> tuple[str | None, bool | None, datetime | None]:
         return decision(item, self.options.automation_users)
 
     async def parents(self, keys: Collection[str]) -> dict[str, str]:

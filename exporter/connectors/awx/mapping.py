@@ -83,8 +83,9 @@ class Site(NamedTuple):
         return f"{self.web}/#/templates/{item['type']}/{item['id']}"
 
 
-def run(item: Json, site: Site, *, override: bool | None, held: bool) -> Read:
-    """A job of any type as a Run. `override`: whether a person decided in it; `held`: whether it waits for one now."""
+def run(item: Json, site: Site, *, override: bool | None, held: bool, since: datetime | None = None) -> Read:
+    """A job of any type as a Run. `override`: whether a person decided in it; `held`: whether it waits for one now;
+    `since`: from when on it goes on after the last such wait."""
     if type(item["id"]) is not int:
         raise ValueError("this is no job")
     status: RunStatus = "abandoned" if is_lost(item) else STATUS[item["status"]]
@@ -95,9 +96,9 @@ def run(item: Json, site: Site, *, override: bool | None, held: bool) -> Read:
         url=value("url", site.job, item),
         updated_at=value("updated_at", instant, item.get("modified")),
         workflow=site.names.get(str(item.get("unified_job_template"))) or value("workflow", name_of, item),
-        # What waits for a person has all the time in the world; what it is told of it begins when it goes on.
-        queued_at=None if held else queued_at,
-        started_at=None if held else started_at,
+        # What waits for a person has all the time in the world; what is told of it begins when it goes on.
+        queued_at=None if held or since else queued_at,
+        started_at=None if held else since or started_at,
         finished_at=value("finished_at", instant, item["finished"]),
         status="waiting" if held else status,
         exception=exception(item, status, site.artifact),
@@ -160,11 +161,12 @@ def upward(item: Json) -> tuple[str, str | None]:
     return str(item["id"]), above(item)
 
 
-def decision(item: Json, automation: Collection[str]) -> tuple[str | None, bool | None]:
-    """The workflow job that an approval is part of, and whether a person has decided; None: one is waited for."""
+def decision(item: Json, automation: Collection[str]) -> tuple[str | None, bool | None, datetime | None]:
+    """The workflow job that an approval is part of, whether a person has decided (None: one is waited for), and when
+    the wait ended."""
     decided = DECIDED[item["status"]]
     by = beside(item, "approved_or_denied_by").get("username")
-    return above(item), decided and not (item["timed_out"] or by in automation)
+    return above(item), decided and not (item["timed_out"] or by in automation), instant(item.get("finished"))
 
 
 def workflow(item: Json, site: Site, schedules: Mapping[str, bool], used_since: datetime) -> Read:

@@ -16,7 +16,8 @@ Blind    Who came: only no-shows can be marked. A meeting that nobody marked cou
          attendance_mark is the share of meetings with a mark. Marks later than `lookback`, and cancellations of
          meetings longer ago. When a lead asked for a meeting: submissions of routing forms are not read. A booking that
          takes the place of another has no time of booking, so that it is not counted twice. Invitees that were deleted
-         for their privacy stay as last seen. Double bookings and reminders. Where people open a booking.
+         for their privacy stay as last seen. With `scope: user`, to which organization an event belongs: those of
+         organizations that the user has left count, too. Double bookings and reminders. Where people open a booking.
 Checked  The published documentation; a fake that answers as it says.
 """
 

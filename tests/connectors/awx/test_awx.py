@@ -170,10 +170,30 @@ async def test_what_a_person_decided_is_known_when_the_workflow_ends_long_after(
     await poller.poll(AT + 60 * HOUR)
 
     assert (waits.status, waits.started_at, waits.human_override) == ("waiting", None, False)
-    assert (goes_on.status, goes_on.started_at, goes_on.human_override) == ("running", AT - HOUR, True)
-    assert (at_its_end.status, at_its_end.human_override) == ("succeeded", True)
+    assert (goes_on.status, goes_on.started_at, goes_on.human_override) == ("running", AT + MINUTE, True)
+    assert (at_its_end.status, at_its_end.started_at, at_its_end.human_override) == ("succeeded", AT - HOUR, True)
     assert poller.run(whole).human_override
-    assert (list(remembered), poller.cursor["decided"]) == ([str(whole)], {})
+    assert (list(remembered), poller.cursor["decided"], poller.cursor["resumed"]) == ([str(whole)], {}, {})
+
+
+@pytest.mark.parametrize("by", ["bo", ""])
+async def test_what_goes_on_after_a_long_wait_is_not_abandoned_while_it_runs(by: str, tmp_path: Path) -> None:
+    awx, _, onboard = shop()
+    whole = awx.launch(onboard, AT - 5 * DAY)
+    awx.enter(whole, "running", AT - 5 * DAY)
+    approval = awx.approve(awx.launch(onboard, AT - 5 * DAY, within=whole), AT - 5 * DAY)
+    poller, kpis = Poller(awx), {"completion_ratio"}
+    await poller.poll()
+    awx.decide(approval, AT + MINUTE, "successful" if by else "failed", by)
+    await poller.poll(AT + 2 * MINUTE)
+    await poller.poll(AT + 2 * HOUR)
+    running = totals(tmp_path, [*poller.records.values()], AT + 2 * HOUR, kpis)
+    stuck = totals(tmp_path, [*poller.records.values()], AT + 25 * HOUR, kpis)
+    awx.enter(whole, "successful", AT + 26 * HOUR)
+    await poller.poll(AT + 27 * HOUR)
+
+    assert (running, stuck) == ({}, {"completion_ratio": (0, 1)})
+    assert totals(tmp_path, [*poller.records.values()], AT + 27 * HOUR, kpis) == {"completion_ratio": (1, 1)}
 
 
 async def test_a_decision_in_a_workflow_within_a_workflow_is_one_of_the_outermost() -> None:

@@ -184,7 +184,7 @@ def approvals() -> Truth:
         *BOTH,
         whole(1, human_override=True),
         held(2),
-        whole(3, "running"),
+        whole(3, "running", queued_at=None, started_at=at(3, 20)),
         whole(4, human_override=True),
         whole(5),
         whole(6),
