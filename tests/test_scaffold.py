@@ -48,7 +48,7 @@ def test_the_command_writes_the_files_and_tells_them(empty: Path) -> None:
     assert lines[: len(written) + 1] == [*written, scaffold.REGISTRY]
     assert sorted(lines[len(written) + 3 : -2]) == sorted(unfinished.places("acme_flow", empty))
     assert all((empty / path).is_file() for path in written)
-    assert '{\n    "acme-flow": acme_flow,\n' in (empty / scaffold.REGISTRY).read_text()
+    assert '{\n        "acme-flow": acme_flow,\n' in (empty / scaffold.REGISTRY).read_text()
     assert "paging.by_token(" in (empty / "exporter/connectors/acme_flow/__init__.py").read_text()
 
 
@@ -88,7 +88,7 @@ def test_a_long_registry_is_wrapped_as_the_formatter_does() -> None:
     ).stdout
 
     assert text == formatted
-    assert "import (\n    a_platform_with_a_long_name,\n    airflow,\n" in text
+    assert "import (\n        a_platform_with_a_long_name,\n        airflow,\n" in text
 
 
 def test_the_choices_of_the_command_are_those_that_there_are() -> None:

@@ -142,10 +142,10 @@ def shaped(record: str) -> dict[str, Any]:
 
 
 def registered(text: str, name: str, folder: str) -> str:
-    """The registry with one more connector, in order."""
+    """The registry with one more connector, in order, where types are checked; it is found there by its folder."""
     lines = text.splitlines()
     imports, table = None, None
-    for node in ast.parse(text).body:
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module == "exporter.connectors":
             imports = node
         if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict):
@@ -154,10 +154,8 @@ def registered(text: str, name: str, folder: str) -> str:
         raise CannotWrite(f"{REGISTRY} has another shape than expected; add the connector to it by hand")
     before = [each for each in table.keys if isinstance(each, ast.Constant) and str(each.value) < name]
     at = before[-1].lineno if before else table.lineno
-    lines.insert(at, f'    "{name}": {folder},')  # the table stands below the imports
+    lines.insert(at, f'        "{name}": {folder},')  # the table stands below the imports
     modules = sorted({*(each.name for each in imports.names), folder})
-    line = f"from exporter.connectors import {', '.join(modules)}"
-    if len(line) > 120:
-        line = "\n".join(["from exporter.connectors import (", *(f"    {module}," for module in modules), ")"])
-    lines[imports.lineno - 1 : imports.end_lineno] = line.split("\n")
+    names = ["    from exporter.connectors import (", *(f"        {module}," for module in modules), "    )"]
+    lines[imports.lineno - 1 : imports.end_lineno] = names
     return "\n".join(lines) + "\n"
