@@ -171,7 +171,8 @@ def test_a_record_at_its_last_turn_is_the_whole_record() -> None:
 
 def made(world: World) -> tuple[int, ...]:
     """How much each platform has been told."""
-    return world.n8n.last_id, world.prefect.made, world.servicenow.last, world.zendesk.last_ticket, world.calcom.last_id
+    desks = world.servicenow.last, world.zendesk.last_ticket
+    return world.n8n.last_id, world.prefect.made, *desks, world.calcom.last_id, world.github.last_id
 
 
 def test_the_world_goes_on_and_says_so_on_every_platform(tmp_path: Path) -> None:
@@ -192,6 +193,9 @@ def test_the_platforms_hold_nothing_from_the_future(tmp_path: Path) -> None:
     stamps += [f"{row['sys_updated_on']}Z" for row in world.servicenow.tables["incident"].values()]
     stamps += [row["updated_at"] for row in world.zendesk.tickets.values()]
     stamps += [row["updatedAt"] for row in world.calcom.bookings.values()]
+    stamps += [row["created_at"] for row in world.pagerduty.entries]
+    for repository in world.github.repositories.values():
+        stamps += [row["updated_at"] for row in repository.deployments.values()]
     for path in (tmp_path / "records").glob("*.jsonl"):
         stamps += [json.loads(line)["updated_at"] for line in path.read_text().splitlines()]
 
@@ -427,7 +431,7 @@ def lint(exposed: bytes) -> str:
 async def test_without_prometheus_the_demo_says_so_shows_figures_and_ends_on_ctrl_c(tmp_path: Path) -> None:
     async with running(tmp_path / "demo", path=str(tmp_path)) as demo:
         await demo.until("Left out, because not installed: prometheus, alertmanager", within=120)
-        await demo.until(r"calcom +\d+ s ago", within=10)
+        await demo.until(r"pagerduty +\d+ s ago", within=10)
         address = (await demo.until(r"Exporter +(http://\S+)", within=1))[1]
         async with aiohttp.ClientSession() as http, http.get(f"{address}/metrics") as response:
             metrics = board.Metrics.parse(await response.text())
@@ -437,7 +441,20 @@ async def test_without_prometheus_the_demo_says_so_shows_figures_and_ends_on_ctr
     assert re.search(r"Escalation rate .* finance .* CRITICAL", demo.said)
     assert re.search(r"No-show rate .* sales-us .* CRITICAL", demo.said)
     assert metrics.by("outcome_source_up", "source") == dict.fromkeys(
-        ((name,) for name in ("n8n", "prefect", "servicenow", "zendesk", "calcom", *configuration.FILES)), 1.0
+        (
+            (name,)
+            for name in (
+                "n8n",
+                "prefect",
+                "servicenow",
+                "zendesk",
+                "calcom",
+                "github",
+                "pagerduty",
+                *configuration.FILES,
+            )
+        ),
+        1.0,
     )
     assert children_of(tmp_path / "demo") == []
 

@@ -8,8 +8,6 @@ from exporter.demo.organisation import SERVICES, TEAMS, WORKFLOWS
 FILES = {
     "chat": ("request", "conversations"),
     "crm": ("opportunity", "opportunities"),
-    "incidents": ("incident", "incidents"),
-    "changes": ("change", "changes"),
     "assistant": ("run", "runs"),
     "assistant-inventory": ("workflow", "workflows"),
     "accounts": ("account", "accounts"),
@@ -89,18 +87,24 @@ sources:
       client_secret_file: secrets/servicenow
     interval: {EVERY}
     initial_history: 120d
-    tables: [incident]
+    tables: [incident, change_request]
     incidents:  # what monitoring opens; the rest is what people ask for
       - {{from: contact_type, match: "monitoring|event"}}
     automation_users: [svc.automation]
     escalation_groups: [Second line]
+    close_codes: {{backed_out: rolled_back}}
     segments:
-      team: {{from: business_service.name, match: "(.+) help"}}
+      team:
+        - {{from: business_service.name, match: "(.+) help"}}
+        - {{from: assignment_group.name}}
     fields:
       requester: {{from: caller_id.user_name}}  # the address that the chat bot knows, too
       csat: {{from: u_satisfaction, scale: [1, 5]}}
       run_id: {{from: correlation_id}}  # where an automation opened it
       legacy_path: {{value: true}}  # the way before there was a chat bot
+      environment: {{value: production}}
+      unplanned: {{from: type, map: {{emergency: true}}, otherwise: false}}
+      blocked_seconds: {{from: u_blocked_seconds}}
 
   - name: zendesk
     type: zendesk
@@ -143,6 +147,34 @@ sources:
       currency: {{from: metadata.currency}}
       opportunity_id: {{from: metadata.opportunity}}  # the deal in the CRM that it is about
 
+  - name: github
+    type: github
+    url: <github>
+    token_file: secrets/github
+    interval: {EVERY}
+    initial_history: 120d
+    repositories: ["acme/*"]
+    page_size: 30
+    segments:
+      team: {{from: repository.custom_properties.team}}
+    fields:
+      unplanned: {{from: payload.hotfix}}  # the pipeline writes it down
+
+  - name: pagerduty
+    type: pagerduty
+    url: <pagerduty>
+    api_key_file: secrets/pagerduty
+    interval: {EVERY}
+    initial_history: 120d
+    segments:
+      team: {{from: teams.0.summary}}
+    fields:
+      caused_by: {{from: title, match: ".* after (?:deployment|change) (.+)"}}  # in GitHub, or in ServiceNow
+      started_at: {{from: custom_fields.started}}
+      tier: {{from: custom_fields.tier}}
+      users_affected: {{from: custom_fields.users}}
+      outage: {{from: custom_fields.outage}}
+
 <files>
 kpis:
   deflection_ratio:
@@ -161,6 +193,7 @@ kpis:
   change_failure_ratio:
     failure_window: 2h
     owner: platform
+  blocked_seconds: {{min_coverage: 0.1}}  # GitHub does not tell it
   mttr_seconds: {{owner: platform}}
 """
 

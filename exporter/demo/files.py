@@ -11,9 +11,7 @@ from exporter.records import (
     Account,
     Activity,
     Audit,
-    Change,
     Cost,
-    Incident,
     Opportunity,
     Request,
     Run,
@@ -24,8 +22,6 @@ from exporter.records import (
 NAMES: dict[type[Filed], str] = {
     Request: "conversations",
     Opportunity: "opportunities",
-    Incident: "incidents",
-    Change: "changes",
     Run: "runs",
     Workflow: "workflows",
     Account: "accounts",

@@ -140,6 +140,7 @@ REQUESTERS = 1600  # people who ask for something, all teams together
 AGENTS = 14
 BOT = "triage-bot"
 BOOKER = "booking-assistant"
+AUTOMATION = "svc.automation"
 
 BAD_POLICY_TEAM = "finance"
 BAD_POLICY_FOR = timedelta(days=8)

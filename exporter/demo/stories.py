@@ -76,7 +76,7 @@ Filed = Record
 """A story that is told as a record, as it stands at the end of its course."""
 
 Story = Ticket | Execution | Filed
-SERVED = (Ticket, Execution, Booking)
+SERVED = (Ticket, Execution, Booking, Change, Incident)
 """What a platform tells of; everything else is told in files."""
 
 TURNS: dict[type[Filed], tuple[str, ...]] = {
@@ -124,6 +124,4 @@ def as_of(record: Filed, at: datetime) -> Filed:
         status: RunStatus = "waiting" if "started_at" in later else "running"
         later |= dict.fromkeys(("exception", "human_override", "review", "rework", "human_seconds"))
         return replace(record, **later, status=status)
-    if isinstance(record, Change) and "deployed_at" in later:
-        return replace(record, **later, result="pending")
     return replace(record, **later)

@@ -11,19 +11,23 @@ from aiohttp import web
 
 from exporter.demo.desks import ServiceNowTeller, ZendeskTeller
 from exporter.demo.fakes.calcom import CalCom
+from exporter.demo.fakes.github import GitHub
 from exporter.demo.fakes.n8n import N8n
+from exporter.demo.fakes.pagerduty import PagerDuty
 from exporter.demo.fakes.prefect import Prefect
 from exporter.demo.fakes.servicenow import ServiceNow
 from exporter.demo.fakes.zendesk import Zendesk
 from exporter.demo.files import Files
 from exporter.demo.meetings import CalComTeller
+from exporter.demo.operations import ChangeTeller, GitHubTeller, PagerDutyTeller
 from exporter.demo.organisation import Desk
 from exporter.demo.platforms import N8nTeller, PrefectTeller
 from exporter.demo.simulation import Simulation
 from exporter.demo.stories import SERVED, Execution, Filed, Story, Ticket, begins_at, turns
-from exporter.records import Booking
+from exporter.records import Booking, Change, Incident
 
 DAYS = 120
+NO_LIMIT = 1_000_000_000  # the fake forgets nothing within the hour, and the demo runs for days
 DAWN = datetime.min.replace(tzinfo=UTC)
 PREFECT_PASSWORD = "demo"  # noqa: S105 - of a fake on loopback
 
@@ -48,6 +52,10 @@ class World:
         self._files = Files(records)
         self.calcom = CalCom(clock=lambda: self.now)
         self._calcom = CalComTeller(self.calcom)
+        self.github = GitHub(clock=lambda: self.now, limit=NO_LIMIT)
+        self._deployments, self._requests = GitHubTeller(self.github, since), ChangeTeller(self.servicenow)
+        self.pagerduty = PagerDuty(clock=lambda: self.now)
+        self._incidents = PagerDutyTeller(self.pagerduty, self._called)
         # A heap of instants at which is heard that a story goes on, or went on at an earlier one.
         self._coming: list[tuple[datetime, int, datetime, Story]] = []
         self._number = count()
@@ -66,6 +74,8 @@ class World:
             "servicenow": self.servicenow,
             "zendesk": self.zendesk,
             "calcom": self.calcom,
+            "github": self.github,
+            "pagerduty": self.pagerduty,
         }
 
     @property
@@ -77,6 +87,8 @@ class World:
             "servicenow": self.servicenow.client[1],
             "zendesk": self.zendesk.client[1],
             "calcom": self.calcom.token,
+            "github": self.github.token,
+            "pagerduty": self.pagerduty.api_key,
         }
 
     def advance(self, now: datetime) -> int:
@@ -96,6 +108,10 @@ class World:
                 self._tell_run(story, at)
             elif isinstance(story, Booking):
                 self._calcom.tell(story, at, heard_at)
+            elif isinstance(story, Change):
+                (self._deployments if story.kind == "deployment" else self._requests).tell(story, at)
+            elif isinstance(story, Incident):
+                self._incidents.tell(story, at)
             else:
                 filed[story.id] = story
         self._files.tell(filed.values(), now)
@@ -108,6 +124,10 @@ class World:
     def _named(self, run: str) -> str:
         """A run on n8n, as other platforms name it."""
         return f"n8n/{self._n8n.latest[run]}"
+
+    def _called(self, change: str) -> str:
+        """A change as people call it, wherever it is kept."""
+        return self._deployments.called(change) or self._requests.called(change)
 
     def _admit(self, story: Story, heard_at: datetime = DAWN) -> Filed | None:
         """Notes when a story goes on. A record that has begun is given back, to be told as it stands."""
