@@ -466,6 +466,23 @@ def connectors_command(name: str | None) -> None:
         fail(error)
 
 
+@main.command("records")
+@click.argument("name", required=False)
+def records_command(name: str | None) -> None:
+    """List what a platform's items may become; with NAME, its columns and the words that they take."""
+    from shutil import get_terminal_size
+
+    from exporter.cli import about
+
+    if name is None:
+        click.echo("\n".join(about.records_listed()))
+        return
+    try:
+        click.echo(about.record_described(name, max(60, min(120, get_terminal_size().columns))))
+    except ValueError as error:
+        fail(error)
+
+
 for command in (schema, render, new):
     main.add_command(command)
 

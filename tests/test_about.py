@@ -11,6 +11,8 @@ from exporter.__main__ import main
 from exporter.cli.about import described
 from exporter.collect.mapping import Which
 from exporter.connectors import CONNECTORS
+from exporter.records import RECORDS
+from exporter.records.columns import COLUMNS
 from exporter.render.connectors import about, default, escaped
 
 NAMES = sorted(CONNECTORS)
@@ -37,6 +39,20 @@ def test_one_connector_is_shown_with_access_sample_options_and_what_is_not_seen(
     assert "      type: n8n" in lines
     assert "  inventory (default 1h): maximum age of the list of workflows" in lines
     assert "  modes (none): further execution modes that count as runs; default: none" in lines
+
+
+def test_records_are_listed_and_one_is_shown_with_its_columns_and_their_words() -> None:
+    listed = CliRunner().invoke(main, ["records"]).output.splitlines()
+    found = CliRunner(env={"COLUMNS": "120"}).invoke(main, ["records", "request"])
+    lines = [line.split(maxsplit=1) for line in found.output.splitlines()[2:]]
+    wrong = CliRunner().invoke(main, ["records", "requst"])
+
+    assert [line.split()[0] for line in listed] == list(RECORDS)
+    assert found.output.startswith("request: Somebody asked for something: a ticket, ")
+    assert [name for name, _ in lines] == [name for name in COLUMNS[RECORDS["request"]] if name != "source"]
+    assert ["outcome", "one of abandoned, discarded, open, resolved"] in lines
+    assert ["requester", "a text; a person, of whom only a hash is kept"] in lines
+    assert (wrong.exit_code, "did you mean 'request'?" in wrong.output) == (1, True)
 
 
 @pytest.mark.parametrize("name", NAMES)

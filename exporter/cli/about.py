@@ -1,13 +1,18 @@
-"""What there is to know about the connectors, as text for a terminal."""
+"""What there is to know about the connectors and the records, as text for a terminal."""
 
 from collections.abc import Iterator
 from textwrap import fill
 
 from exporter.base.strict_yaml import did_you_mean
 from exporter.connectors import CONNECTORS
+from exporter.records import RECORDS, Record, person_columns
+from exporter.records.columns import COLUMNS
 from exporter.render.connectors import About, about
 
-EVERY_SOURCE = "Keys that every source may have, such as interval, segments and fields: see deploy/config.example.yaml."
+EVERY_SOURCE = (
+    "Keys that every source may have, such as interval, segments and fields: see deploy/config.example.yaml."
+    " Columns of a record, and the words that they take: outcome-exporter records NAME."
+)
 
 
 def listed() -> Iterator[str]:
@@ -24,6 +29,34 @@ def described(name: str, width: int) -> str:
     if name not in CONNECTORS:
         raise ValueError(f"there is no connector {name!r}; {did_you_mean(name, CONNECTORS)}")
     return "\n".join(_lines(about(name), width))
+
+
+def records_listed() -> Iterator[str]:
+    """A line for each record: its name, and what it is."""
+    width = max(map(len, RECORDS))
+    yield from (f"{name:{width}}  {said(record)}" for name, record in RECORDS.items())
+
+
+def record_described(name: str, width: int) -> str:
+    """A record with its columns, in lines of at most `width`. Raises ValueError where there is none."""
+    if name not in RECORDS:
+        raise ValueError(f"there is no record {name!r}; {did_you_mean(name, RECORDS)}")
+    record = RECORDS[name]
+    columns = {column: each for column, each in COLUMNS[record].items() if column != "source"}
+    longest, persons = max(map(len, columns)), person_columns(record)
+    lines = [fill(f"{name}: {said(record)}", width), ""]
+    for column, each in columns.items():
+        more = (
+            "; required" if column == "id" else "; a person, of whom only a hash is kept" if column in persons else ""
+        )
+        first = f"  {column:{longest}}  "
+        lines.append(_indented(f"{each.holds}{more}", width, first, " " * len(first)))
+    return "\n".join(lines)
+
+
+def said(record: type[Record]) -> str:
+    """What a record is."""
+    return " ".join((record.__doc__ or "").split())
 
 
 def _lines(each: About, width: int) -> Iterator[str]:

@@ -130,7 +130,9 @@ def print_probe(probe: Probe, console: Console) -> None:
     if probe.newest:
         console.print(f"  newest time: {probe.newest:%Y-%m-%d %H:%M:%S} UTC", markup=False)
     if probe.future:
-        console.print(f"  {probe.future} records have a time in the future: is the time zone right?", markup=False)
+        console.print(
+            f"  {counted(probe.future, 'record')} with a time in the future: is the time zone right?", markup=False
+        )
     if left_out := probe.unread.describe(probe.noun):
         console.print(f"  {left_out}", markup=False)
     for path, near in probe.unseen:
