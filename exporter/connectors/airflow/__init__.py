@@ -4,10 +4,9 @@ API      REST API v2 of Airflow 3, v1 of 2.6 and later: the server says which. A
          which gets a token at /auth/token, or a token_file. Airflow 2: username and password_file (its [api]
          auth_backends must include airflow.api.auth.backend.basic_auth). Managed services: their token, as token_file.
 Access   A user of its own with a role of its own: can read on DAGs, DAG Runs and Audit Logs. Airflow's own roles lack
-         Audit Logs, but for Admin (and Viewer of the simple auth manager of Airflow 3). Without them, clears are known
-         only where the failure before was seen, so there is no rate of retries or of success at the first attempt, and
-         nothing is known of what people did by hand. Of DAGs that the user may not read, Airflow shows nothing, and
-         does not say that there are any.
+         Audit Logs, but for Admin (and Viewer of the simple auth manager of Airflow 3). Without them there is no rate
+         of retries or of success at the first attempt, and nothing is known of what people did by hand. Of DAGs that
+         the user may not read, Airflow shows nothing, and does not say that there are any.
 Polls    Every ten minutes all DAGs. New lines of the event log about runs that were cleared, marked or deleted. Runs
          changed since the last poll, with an overlap; of one that somebody has touched, its lines in the event log. At
          first all open runs, then those that ended, latest first. A quiet poll is two requests.
@@ -18,10 +17,9 @@ Cursor   changed: the latest time that a run tells of itself, never later than t
 Blind    Retries of single tasks. Clears that the event log does not name, unless they followed a failure that was seen
          before: on the command line, in the lists of 2.x (Browse), of earlier or later runs along with one, or before
          the log was cleaned. The exact times of attempts that were never seen: they are those of their tasks. Runs that
-         `airflow db clean` removed stay, and so do those of a deleted DAG. That a run waits for a person's answer: it
-         counts as abandoned after `run_timeout`. Airflow 2: tasks that people marked in its pages; when a run was
-         queued; which runs `dags test` made; before 2.9, what people did. A change that becomes visible later than
-         `overlap`.
+         `airflow db clean` removed stay, and so do those of a deleted DAG. Waits for a person's answer: after
+         `run_timeout` they count as abandoned. Airflow 2: tasks that people marked in its pages; when a run was queued;
+         which runs `dags test` made; before 2.9, what people did. A change that becomes visible later than `overlap`.
 Checked  Recorded answers of 2.11.0 and 3.3.2; a real 3.3.2 in the tests, a real 2.11.0 on demand; both specifications.
 """
 

@@ -48,7 +48,7 @@ def booking(context: Context, item: Json, attendees: Json, key: str, *, seated: 
     """A booking, or one seat of it, whose attendees are these."""
     ends_at = value("ends_at", instant, item["end"])
     due_at = ends_at + context.attended_after if ends_at else None
-    outcome, marked = attendance(context, item, attendees, ends_at, due_at)
+    outcome, marked = attendance(context, item, attendees, ends_at)
     by = value("cancelled_by", lambda item: canceller(item, attendees), item)
     event, host = item.get("eventType") or {}, (item.get("hosts") or [{}])[0].get("email")
     return Booking(
@@ -71,7 +71,7 @@ def booking(context: Context, item: Json, attendees: Json, key: str, *, seated: 
 
 
 def attendance(
-    context: Context, item: Json, attendees: Json, ends_at: datetime | None, due_at: datetime | None
+    context: Context, item: Json, attendees: Json, ends_at: datetime | None
 ) -> tuple[BookingOutcome | None, bool | None]:
     """What became of a booking, and whether anybody marked who came: only absence can be marked."""
     outcome = STATUS[item["status"]]
@@ -83,9 +83,9 @@ def attendance(
         return "unknown", None  # it did not take place; whether guests are ever marked this does not tell
     if ends_at and ends_at > context.now:
         return "upcoming", None
-    if outcome == "unknown" or not attendees or not due_at or due_at > context.now:
+    if outcome == "unknown" or not attendees or not ends_at:
         return "unknown", None
-    return outcome, False
+    return outcome, False  # which counts once it is due, whenever it is read
 
 
 def is_moved(context: Context, item: Json) -> bool:

@@ -181,7 +181,7 @@ class Events:
         return await self.reads({key: event for key, event in found.items() if event})
 
     async def ended(self) -> list[Read]:
-        """Events that have begun, once more: first those of which it is time to presume something, then the others in
+        """Events that have begun, once more: first those whose attendance has become due, then the others in
         turn. A mark may change nothing but the invitee."""
         after = self.context.attended_after
         order = list[tuple[bool, float, str]]()

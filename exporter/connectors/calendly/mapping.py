@@ -44,7 +44,7 @@ def booking(context: Context, event: Json, invitee: Json) -> Read:
     """An invitee as a record. The config finds the event in it, as webhooks have it."""
     ends_at = value("ends_at", instant, event["end_time"])
     due_at = ends_at + context.attended_after if ends_at else None
-    outcome, marked = attendance(context, event, invitee, ends_at, due_at)
+    outcome, marked = attendance(context, event, invitee, ends_at)
     cancellation = invitee.get("cancellation") or event.get("cancellation") or {}
     by = value("cancelled_by", canceller, cancellation.get("canceler_type"))
     record = Booking(
@@ -68,7 +68,7 @@ def booking(context: Context, event: Json, invitee: Json) -> Read:
 
 
 def attendance(
-    context: Context, event: Json, invitee: Json, ends_at: datetime | None, due_at: datetime | None
+    context: Context, event: Json, invitee: Json, ends_at: datetime | None
 ) -> tuple[BookingOutcome, bool | None]:
     """What became of a booking, and whether anybody marked who came: only no-shows can be marked."""
     outcome, whole = STATUS[invitee["status"]], STATUS[event["status"]]
@@ -78,11 +78,11 @@ def attendance(
         return "rescheduled", None
     if "cancelled" in (outcome, whole):
         return "cancelled", None
-    if ends_at and ends_at > context.now:
-        return "upcoming", None
-    if not due_at or due_at > context.now:
+    if not ends_at:
         return "unknown", None
-    return outcome, False
+    if ends_at > context.now:
+        return "upcoming", None
+    return outcome, False  # which counts once it is due, whenever it is read
 
 
 def last_part(uri: Json) -> str:

@@ -91,17 +91,25 @@ async def test_a_guest_who_is_marked_as_absent_is_found_although_the_booking_has
     assert poller.of(uid) == ("attended", False)
 
 
-async def test_a_meeting_that_nobody_marked_is_attended_once_the_time_to_mark_has_passed() -> None:
+async def test_a_meeting_that_nobody_marked_counts_once_the_time_to_mark_has_passed_whenever_it_is_read(
+    tmp_path: Path,
+) -> None:
     cal = CalCom()
+    cal.mark(cal.book(AT - 3 * DAY, AT - 9 * DAY), AT - 2 * DAY)
     uid = cal.book(AT + HOUR, AT - DAY, minutes=60)
-    poller = Poller(cal, attended_after_seconds=86_400)
-    told = []
-    for hours in (0, 1, 2, 25, 26, 27):
+    poller, told = Poller(cal, attended_after_seconds=86_400), []
+    for hours in (0, 1, 2, 3):
         await poller.poll(AT + hours * HOUR)
         told.append(poller.of(uid)[0])
+    records, due_at = [*poller.records.values()], poller.records[uid].attendance_due_at
+    counted = [
+        totals(tmp_path, records, AT + 26 * HOUR - each, {"no_show_ratio"})["no_show_ratio"]
+        for each in (MINUTE, timedelta())
+    ]
 
-    assert told == ["upcoming", "upcoming", "unknown", "unknown", "attended", "attended"]
-    assert poller.records[uid].attendance_due_at == AT + 26 * HOUR
+    assert told == ["upcoming", "upcoming", "attended", "attended"]
+    assert due_at == AT + 26 * HOUR
+    assert counted == [(1, 1), (1, 2)]
 
 
 async def test_where_nobody_marks_guests_there_is_no_rate_of_no_shows(tmp_path: Path) -> None:

@@ -113,12 +113,12 @@ def words() -> Truth:
 
 
 def when_nobody_marked() -> Truth:
-    """A meeting is over at its end, and is presumed to have been attended so much later, and not before."""
+    """A meeting is over at its end, and presumed to have been attended; that counts so much later, and not before."""
     calendar, half = Calendar(), timedelta(minutes=30)
     starts = {1: AT - half, 2: AT - half + MINUTE, 3: AT - half - 6 * HOUR, 4: AT - half - 6 * HOUR + MINUTE}
     for number, start in starts.items():
         calendar.add(number, start)
-    told = {1: OPEN, 2: UPCOMING, 3: {}, 4: OPEN}
+    told = {1: {}, 2: UPCOMING, 3: {}, 4: {}}
     records = [
         booking(number, start, **{"attendance_due_at": start + half + 6 * HOUR, **told[number]})
         for number, start in starts.items()

@@ -126,17 +126,25 @@ async def test_a_mark_is_found_whether_or_not_it_changes_the_event(bumps: bool) 
     assert poller.of(key) == ("attended", False)
 
 
-async def test_a_meeting_that_nobody_marked_is_attended_once_the_time_to_mark_has_passed() -> None:
+async def test_a_meeting_that_nobody_marked_counts_once_the_time_to_mark_has_passed_whenever_it_is_read(
+    tmp_path: Path,
+) -> None:
     calendly = Calendly()
+    calendly.mark(calendly.book(AT - 3 * DAY, AT - 9 * DAY), AT - 2 * DAY)
     key = calendly.book(AT + HOUR, AT - DAY, minutes=60)
-    poller = Poller(calendly, attended_after_seconds=86_400)
-    told = []
-    for hours in (0, 1, 3, 25, 26, 27):
+    poller, told = Poller(calendly, attended_after_seconds=86_400), []
+    for hours in (0, 1, 2, 3):
         await poller.poll(AT + hours * HOUR)
         told.append(poller.of(key)[0])
+    records, due_at = [*poller.records.values()], poller.records[f"{key}-1"].attendance_due_at
+    counted = [
+        totals(tmp_path, records, AT + 26 * HOUR - each, {"no_show_ratio"})["no_show_ratio"]
+        for each in (MINUTE, timedelta())
+    ]
 
-    assert told == ["upcoming", "upcoming", "unknown", "unknown", "attended", "attended"]
-    assert poller.records[f"{key}-1"].attendance_due_at == AT + 26 * HOUR
+    assert told == ["upcoming", "upcoming", "attended", "attended"]
+    assert due_at == AT + 26 * HOUR
+    assert counted == [(1, 1), (1, 2)]
 
 
 async def test_where_nobody_marks_there_is_no_rate_of_no_shows(tmp_path: Path) -> None:
@@ -214,16 +222,14 @@ async def test_of_events_that_have_ended_those_due_are_asked_about_first_and_the
     due = calendly.book(AT - 23 * HOUR, AT - 20 * DAY)
     poller = Poller(calendly, invitee_requests=1_000)
     await poller.poll()
-    before = poller.of(due)[0]
-    for key in keys:
+    for key in (*keys, due):
         calendly.mark(key, AT)
     poller.options = Options(invitee_requests=100)
     first = (await poller.poll(AT + 2 * HOUR))[1], poller.of(due)[0], marked(poller)
     second = (await poller.poll(AT + 2 * HOUR + MINUTE))[1], poller.of(due)[0], marked(poller)
 
-    assert before == "unknown"
-    assert first == (100, "attended", 99)
-    assert second == (51, "attended", 150)
+    assert first == (100, "no_show", 100)
+    assert second == (51, "no_show", 151)
 
 
 def marked(poller: Poller) -> int:

@@ -117,13 +117,13 @@ def outcomes() -> Truth:
 
 
 def when_nobody_marked() -> Truth:
-    """A meeting is over at its end, and is presumed to have been attended so much later, and not before."""
+    """A meeting is over at its end, and presumed to have been attended; that counts so much later, and not before."""
     calendar, half = Calendar(), 30 * MINUTE
     starts = [AT - half, AT - half + MINUTE, AT - half - 6 * HOUR, AT - half - 6 * HOUR + MINUTE, AT - HOUR]
     for start in starts:
         calendar.add(start)
     calendar.calendly.invitees["EV5"]["EV5-1"]["no_show"] = MARK
-    told: list[dict[str, Any]] = [OPEN, UPCOMING, {}, OPEN, MISSED]
+    told: list[dict[str, Any]] = [{}, UPCOMING, {}, {}, MISSED]
     records = [
         booking(number, start, attendance_due_at=start + half + 6 * HOUR, **told[number - 1])
         for number, start in enumerate(starts, 1)
