@@ -240,6 +240,39 @@ def test_the_demo_fits_the_limits_as_shipped_with_every_value_by_its_name(demo_c
     assert 20_000 < made.count <= Limits().series
 
 
+JOINS = {
+    "a ticket in ServiceNow and the run on n8n that opened it": """
+        select count(*), count(r.id) from request t left join run r on r.source = 'n8n' and t.run_id = 'n8n/' || r.id
+        where t.source = 'servicenow' and t.run_id is not null""",
+    "a ticket in Zendesk and the run on n8n that opened it": """
+        select count(*), count(r.id) from request t left join run r on r.source = 'n8n' and t.run_id = 'n8n/' || r.id
+        where t.source = 'zendesk' and t.run_id is not null""",
+    "an incident in PagerDuty and the change in GitHub or ServiceNow that caused it": """
+        select count(*), count(c.id) from incident i
+        left join change c on i.caused_by = case c.source when 'github' then c.id else c.reference end
+        where i.source = 'pagerduty' and i.caused_by is not null""",
+    "a meeting in Cal.com and the deal in the CRM that it is about": """
+        select count(*), count(o.id) from booking b left join opportunity o on b.opportunity_id = o.id
+        where b.source = 'calcom' and b.opportunity_id is not null""",
+}
+"""What one tool knows of a record in another: how many name one, and how many of those are found."""
+
+
+@pytest.mark.parametrize("join", JOINS.values(), ids=JOINS)
+def test_what_one_tool_names_another_has(demo_config: Path, join: str) -> None:
+    with open_store(read_config(demo_config)) as store, store.reading() as connection:
+        [(named, found)] = connection.sql(join).fetchall()
+
+    assert named == found > 10
+
+
+def test_a_deployment_failed_by_the_incident_that_names_it_in_another_tool(demo_config: Path) -> None:
+    figures = [each for each in figures_of(demo_config, END).figures if each.kpi == "change_failure_ratio"]
+    linked = [number for each in figures for by, number in each.by if by == (("method", "explicit_link"),)]
+
+    assert sum(linked) > 0
+
+
 def test_only_the_waiting_of_kpi_alerts_is_shortened() -> None:
     shipped = [rule for path in RULES for group in strict_yaml.load(path).data["groups"] for rule in group["rules"]]
     ours = [

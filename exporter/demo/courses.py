@@ -117,6 +117,15 @@ def execution(rng: random.Random, workflow: Workflow, at: datetime, *, broken: b
         at = over + timedelta(minutes=rng.uniform(1, 40))
 
 
+def handover(rng: random.Random, run: Execution, *, confused: bool) -> Iterator[Ticket]:
+    """The ticket that a run opens when it is over, of some workflows: people do what it could not."""
+    over = run.attempts[-1].ends_at
+    if over and rng.random() < run.workflow.tickets:
+        team = next(team for team in org.TEAMS if team.name == run.workflow.team)
+        opened = ticket(rng, team, over + timedelta(seconds=2), confused=confused, topic=run.workflow.topic)
+        yield replace(opened, opened_by=run.id)
+
+
 def fate(rng: random.Random, workflow: Workflow, *, broken: bool) -> tuple[End, ExceptionKind]:
     """How one attempt ends."""
     if broken or rng.random() < workflow.failures:

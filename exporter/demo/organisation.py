@@ -48,6 +48,7 @@ class Workflow:
     topic: str = ""  # requests about it are the same work done by people
     claim: Claim = "capacity_released"
     systems: tuple[str, ...] = ()
+    tickets: float = 0  # the share of its runs that open a ticket, with what is left to people
 
     @property
     def published(self) -> str:
@@ -102,13 +103,14 @@ WORKFLOWS = (
              claim="hard_cost_avoided", systems=("erp", "mail")),
     Workflow("Expense approval", "n8n", "finance", 16, 8, exceptions=0.03, manual_minutes=(6,), systems=("erp", "hr")),
     Workflow("New hire accounts", "n8n", "hr", 4, 95, failures=0.04, manual_minutes=(30, 60),
-             systems=("hr", "directory", "mail")),
+             topic="onboarding", systems=("hr", "directory", "mail"), tickets=0.3),
     Workflow("Lead routing", "n8n", "sales-emea", 22, 5, manual_minutes=(4,), claim="productivity_gained",
              systems=("crm", "mail")),
     Workflow("Meeting reminders", "n8n", "sales-us", 9, 6, failures=0.01, manual_minutes=(3,), systems=("crm",)),
-    Workflow("Password reset", "n8n", "it", 28, 4, manual_minutes=(12,), topic="access", systems=("directory",)),
+    Workflow("Password reset", "n8n", "it", 28, 4, manual_minutes=(12,), topic="access", systems=("directory",),
+             tickets=0.04),
     Workflow("Return labels", "n8n", "care", 18, 11, exceptions=0.04, manual_minutes=(7,), topic="returns",
-             claim="hard_cost_avoided", systems=("erp", "carrier", "mail")),
+             claim="hard_cost_avoided", systems=("erp", "carrier", "mail"), tickets=0.05),
     Workflow("ledger-close", "prefect", "finance", 6, 840, failures=0.05, manual_minutes=(45, 75)),
     Workflow("payroll-check", "prefect", "hr", 4, 420, exceptions=0.06, manual_minutes=(40,)),
     Workflow("crm-sync", "prefect", "sales-emea", 24, 75, failures=0.03, claim="productivity_gained"),

@@ -71,7 +71,7 @@ class Simulation:
         if kind == "conversation":
             yield from courses.conversation(rng, team, at, confused=self._confused(team, at))
         elif kind == "run":
-            yield self._run(rng, pick(rng, WORKFLOWS, [workflow.daily for workflow in WORKFLOWS]), at)
+            yield from self._run(rng, pick(rng, WORKFLOWS, [workflow.daily for workflow in WORKFLOWS]), at)
         elif kind == "ticket":
             yield courses.ticket(rng, team, at, confused=self._confused(team, at))
         elif kind == "meeting":
@@ -112,17 +112,20 @@ class Simulation:
                 yield rollout.audit(rng, team, at)
         for workflow in WORKFLOWS:
             for _ in range(about(rng, workflow.daily)):
-                yield self._run(rng, workflow, day + timedelta(days=rng.random()))
+                yield from self._run(rng, workflow, day + timedelta(days=rng.random()))
         for service in SERVICES:
             for at in working_hours(rng, day, service.deployments):
                 yield from courses.change(rng, service, at)
             if rng.random() < service.incidents:
                 yield courses.incident(rng, service, day + timedelta(days=rng.random()))
 
-    def _run(self, rng: random.Random, workflow: Workflow, at: datetime) -> Story:
+    def _run(self, rng: random.Random, workflow: Workflow, at: datetime) -> Iterator[Story]:
         if workflow.platform == "assistant":
-            return courses.draft(rng, workflow, at)
-        return courses.execution(rng, workflow, at, broken=self._broken(workflow, at))
+            yield courses.draft(rng, workflow, at)
+            return
+        run = courses.execution(rng, workflow, at, broken=self._broken(workflow, at))
+        yield run
+        yield from courses.handover(self._rng("handover", run.id), run, confused=False)
 
     def _confused(self, team: Team, at: datetime) -> bool:
         return team.name == org.BAD_POLICY_TEAM and at >= self.policy_at
