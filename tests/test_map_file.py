@@ -53,6 +53,7 @@ def test_a_table_or_catalogue_gives_words(
         ("a.csv", "", None, None, "name its columns in key and value; it has none"),
         ("a.csv", "service,unit\n", None, None, "there is no word in it"),
         ("a.csv", "service,unit\na,x\na,y\n", None, None, "'a' is there twice, as 'x' and 'y'; keep one"),
+        ("a.csv", "service,unit\nSAP,x\nsap,y\n", None, None, "'SAP' is there twice, as 'x' and 'y'; keep one"),
         ("a.csv", 'service,unit\na,"x\n', None, None, "line 2: unexpected end of data"),
         ("a.yaml", "- {a: b}\n", None, None, "it is a list; name in key and value the paths"),
         ("a.yaml", "a: {b: c}\n", None, None, "a is not a single word"),
@@ -112,7 +113,7 @@ def loaded(folder: Path, file: str) -> config.Config:
 def test_words_of_the_config_go_before_those_of_a_file_and_another_file_is_another_mapping(
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "services.csv").write_text("service,unit\nbilling,finance\nportal,other-web\n")
+    (tmp_path / "services.csv").write_text("service,unit\nbilling,finance\nPortal,other-web\n")
     flows, rows = loaded(tmp_path, "{ path: services.csv }").sources
     teams = [
         apply(Read(Run(id="1"), {"service": word}), flows.mapping, str).team
@@ -122,7 +123,7 @@ def test_words_of_the_config_go_before_those_of_a_file_and_another_file_is_anoth
     others = loaded(tmp_path, "{ path: services.csv }").sources
 
     assert teams == ["finance", "web", "other", None]
-    assert rows.options.columns["owner"].map == {"billing": "finance", "portal": "other-web"}
+    assert rows.options.columns["owner"].map == {"billing": "finance", "Portal": "other-web"}
     assert [flows.fingerprint == others[0].fingerprint, rows.fingerprint == others[1].fingerprint] == [False, False]
 
 

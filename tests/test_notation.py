@@ -78,6 +78,14 @@ def test_a_local_time_that_does_not_exist_is_read_with_the_offset_before_the_cha
         ("1764547200000", "'1764547200000' is not a time; set time_format: epoch_ms"),
         ("46346.4375", "'46346.4375' is not a time; set time_format: excel, and time_zone"),
         (46346.4375, "46346.4375 may be days of a spreadsheet; set time_format: excel, or epoch_s for seconds"),
+        (20260331, '20260331 would be in 1970; set time_format, such as "%Y%m%d", or epoch_s for seconds'),
+        (202603, '202603 would be in 1970; set time_format, such as "%Y%m%d", or epoch_s for seconds'),
+        (0, "0 is the first instant of 1970, which mostly means that there is none; then add it to nulls"),
+        (
+            "1970-01-01T00:00:00Z",
+            "'1970-01-01T00:00:00Z' is the first instant of 1970, which mostly means that there is none; then add it to"
+            " nulls",
+        ),
         (1764547200000, "1764547200000 is not between 1970 and 2200; set time_format: epoch_ms"),
         ("yesterday", "a text of 9 characters is not a time, such as 2026-03-31T10:00:00Z"),
     ],

@@ -247,6 +247,11 @@ def test_of_several_words_that_in_the_map_counts_before_otherwise(found: Any, ex
         ("sla_breached", Rule(field="a"), [True, False], (None, False)),
         ("escalated_at", Rule(field="a"), ["2026-03-31T12:00Z", "2026-03-30T12:00Z"], (None, False)),
         ("escalated_at", Rule(field="a"), [None, ""], (None, True)),
+        ("escalated_at", Rule(field="a"), 0, (None, False)),  # an end that is not there, and none of 1970
+        ("escalated_at", Rule(field="a", nulls=("0",)), 0, (None, True)),
+        ("human_seconds", Rule(field="a", nulls=("0", "-1")), 0.0, (None, True)),
+        ("human_seconds", Rule(field="a", nulls=("-1",)), -1, (None, True)),
+        ("human_seconds", Rule(field="a", nulls=("1",)), 1.5, (1.5, True)),
     ],
 )
 def test_of_several_numbers_or_times_that_differ_none_is_taken(
@@ -377,6 +382,16 @@ def test_no_item_stops_a_poll(item: Json, column: str, path: str, match: str | N
             "csat",
             Rule(field="a", map={"good": 7}),
             [(("map", "good"), "csat cannot have this value; it is a number from 0 to 1")],
+        ),
+        (
+            "category",
+            Rule(field="a", map={"SAP": "erp", "sap": "glue", "Sap": "erp"}),
+            [
+                (
+                    ("map", "sap"),
+                    "this word is twice in the map, with two meanings; SAP and sap are one word",
+                )
+            ],
         ),
         (
             "handled_by",

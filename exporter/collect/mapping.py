@@ -210,6 +210,11 @@ def faults_of(
             ("otherwise",),
             "otherwise is for words that are not in map, but there is no map; add a map, or write default",
         )
+    seen = dict[str, str]()
+    for word, ours in rule.map.items():
+        first = seen.setdefault(_word(word), word)
+        if rule.map[first] != ours:
+            yield ("map", word), f"this word is twice in the map, with two meanings; {first} and {word} are one word"
     for keys, constant in (
         *constants,
         (("default",), rule.default),

@@ -42,14 +42,17 @@ class MapFiles:
         except Unfit as error:
             self.checker.wrong((*at, "map_file"), f"{rule.map_file.path}: {error}")
             words = {}
-        return replace(rule, map={**words, **rule.map}, map_file=None)
+        ours = {word.strip().lower() for word in rule.map}
+        others = {word: each for word, each in words.items() if word.lower() not in ours}
+        return replace(rule, map={**others, **rule.map}, map_file=None)
 
 
 def words_of(path: Path, file: MapFile) -> Mapping[str, Scalar | None]:
     """Their word -> ours."""
     found: dict[str, Scalar | None] = {}
+    same: dict[str, str] = {}  # in small letters -> as it is written first
     for word, ours in _csv(path, file) if path.suffix.lower() in (".csv", ".tsv") else _document(path, file):
-        key = word.strip()
+        key = same.setdefault(word.strip().lower(), word.strip())
         if key in found and found[key] != ours:
             raise Unfit(f"{key!r} is there twice, as {found[key]!r} and {ours!r}; keep one")
         found[key] = ours

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
-from exporter.records import bounded, instant
+from exporter.records import EARLIEST, bounded, instant
 from exporter.records.unreadable import Unreadable, quoted
 
 Decimal = Literal[".", ","]
@@ -23,6 +23,7 @@ NAMED = ("excel", "epoch_s", "epoch_ms")
 """Time formats that are no patterns: days since 1899-12-30, and seconds and milliseconds since 1970."""
 EXCEL_DAY_0 = datetime(1899, 12, 30)  # noqa: DTZ001 - of the calendar, in whatever zone
 SHEET_DAYS = (20_000.0, 120_000.0)  # 1954 to 2228 as days of a spreadsheet; as seconds it is the first day of 1970
+FIRST_YEAR = 31_536_000  # seconds: 20260331 is a date without its signs, 202603 a month, and neither is in 1970
 MILLISECONDS = (1e11, 1e13)
 PROBE = datetime(2026, 11, 27, 15, 4, 5)  # noqa: DTZ001 - for patterns only
 CODES = "AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD HUF ILS INR JPY KRW MXN NOK NZD PLN RON SEK SGD THB TRY USD ZAR"
@@ -72,12 +73,21 @@ class Notation:
 
     def is_null(self, given: Any) -> bool:
         """Whether a value means that there is none."""
-        if isinstance(given, float):
-            return math.isnan(given) and "nan" in self.nulls
+        if isinstance(given, float) and math.isnan(given):
+            return "nan" in self.nulls
+        if type(given) is int or (isinstance(given, float) and given.is_integer()):
+            return f"{given:.0f}" in self.nulls
         return isinstance(given, str) and given.strip().lower() in self.nulls
 
     def instant(self, given: Any) -> datetime | None:
         """A time as a UTC instant; None for "" and None. Unreadable says which keys would make it readable."""
+        found = self._instant(given)
+        if found == EARLIEST:
+            told = f"{quoted(given)} is the first instant of 1970, which mostly means that there is none"
+            raise Unreadable("out_of_bounds", f"{told}; then add it to nulls")
+        return found
+
+    def _instant(self, given: Any) -> datetime | None:
         if isinstance(given, datetime):
             return self._placed(given, given.isoformat())
         if isinstance(given, date):
@@ -113,6 +123,9 @@ class Notation:
         if isinstance(given, int | float) and not isinstance(given, bool):
             if SHEET_DAYS[0] <= given < SHEET_DAYS[1]:
                 told = f"{quoted(given)} may be days of a spreadsheet; set time_format: excel, or epoch_s for seconds"
+                raise Unreadable("not_a_time", told)
+            if 0 < given < FIRST_YEAR:
+                told = f'{quoted(given)} would be in 1970; set time_format, such as "%Y%m%d", or epoch_s for seconds'
                 raise Unreadable("not_a_time", told)
             more = "; set time_format: epoch_ms" if MILLISECONDS[0] <= given < MILLISECONDS[1] else ""
             return _since_1970(given, given, more)

@@ -271,6 +271,17 @@ async def test_while_an_id_cannot_be_read_nothing_counts_as_deleted(tmp_path: Pa
         assert await stored(calls, whole, store, [1, 2, 8, 16]) == [ALL] * 4
 
 
+@pytest.mark.parametrize("left", [0, 6])
+async def test_a_list_that_is_suddenly_short_deletes_nothing_however_often(left: int, tmp_path: Path) -> None:
+    calls = centre(style="none", empty_is_null=left == 0)
+    whole = options(paging=Paging(), items=None, since=None, parameters={}, absent="deleted")
+    with Store.open(tmp_path / "s.duckdb") as store:
+        await stored(calls, whole, store, [0])
+        calls.calls = dict(list(calls.calls.items())[:left])
+
+        assert await stored(calls, whole, store, [1, 8, 16, 24]) == [ALL] * 4
+
+
 async def test_headers_go_with_every_page() -> None:
     calls = centre(versioned=True, header="X-Key")
     async with polled(calls, options(headers={"X-Api-Version": "2026-01-01"})) as source:
