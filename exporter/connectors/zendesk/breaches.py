@@ -8,7 +8,7 @@ from exporter.connectors.zendesk.preflight import BACK, EVENTS
 from exporter.records import Json
 from exporter.records.unreadable import ITEM, Fault, LeftOut
 
-NAME = "breaches"
+NAME, FORGOTTEN = "breaches", "breaches forgotten"
 MOST_KNOWN = 20_000  # tickets with breaches
 
 
@@ -18,6 +18,7 @@ class Breaches:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.by_ticket: dict[str, dict[str, str]] = dict(client.memory[NAME] or {})
+        self.forgotten: int = client.memory[FORGOTTEN] or 0  # of tickets up to this id breaches may be forgotten
 
     async def read(self, mark: int | None) -> AsyncIterator[int]:
         """Reads the events since a time, page by page; how far it is. Pages overlap by a second."""
@@ -29,7 +30,7 @@ class Breaches:
             answer = await pages.at(start)
             for each in answer.items:
                 self.saw(each)
-            self.client.memory[NAME] = dict([*self.by_ticket.items()][-MOST_KNOWN:])
+            self.remember()
             end, more = answer.find("end_time"), not is_last(answer)
             if more and not (type(end) is int and end > start):
                 text = f"the platform shows no more than {len(answer.items):,} events of one second"
@@ -38,6 +39,12 @@ class Breaches:
             start = max(start, end) if type(end) is int else start
             pages.before = []  # all of the next page may stand at the border
             yield min(start, latest)
+
+    def remember(self) -> None:
+        """For the next polls, the tickets that missed a target last. In this poll the others are known, too."""
+        self.client.memory[NAME] = dict([*self.by_ticket.items()][-MOST_KNOWN:])
+        beyond = [int(key) for key in [*self.by_ticket][:-MOST_KNOWN] if key.isdecimal()]
+        self.client.memory[FORGOTTEN] = max([self.client.memory[FORGOTTEN] or 0, *beyond])
 
     def page(self, start: int, _size: int) -> Awaitable[Answer]:
         return self.client.ask(EVENTS, {"start_time": start, "include_changes": "true"})
@@ -52,8 +59,10 @@ class Breaches:
             if known:
                 self.by_ticket[ticket] = known
 
-    def of(self, ticket: Json) -> list[str]:
-        """When targets of a ticket were, or will be, missed."""
+    def of(self, ticket: int) -> list[str] | None:
+        """When targets of a ticket were, or will be, missed; None where that may have been forgotten."""
+        if str(ticket) not in self.by_ticket and ticket <= self.forgotten:
+            return None
         return [*self.by_ticket.get(str(ticket), {}).values()]
 
 

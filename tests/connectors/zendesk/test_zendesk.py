@@ -263,10 +263,10 @@ async def test_tickets_that_nobody_answered_and_a_rule_closed_are_not_deflected(
     account.solve(account.open("ann", AT - DAY), "alice", AT - HOUR)
     poller = Poller(account)
     await poller.poll()
-    found = totals(tmp_path, [*poller.records.values()], AT)
+    kpis = ("deflection_ratio", "self_service_completion_ratio")
+    found = totals(tmp_path, [*poller.records.values()], AT, kpis)
 
-    assert found["deflection_ratio"] == (2, 4)
-    assert found["self_service_completion_ratio"] == (1, 1)
+    assert found == {"deflection_ratio": (2, 4), "self_service_completion_ratio": (1, 1)}
 
 
 async def test_only_so_many_ai_agent_tickets_are_remembered_and_none_that_is_closed() -> None:
@@ -434,6 +434,25 @@ async def test_a_target_that_is_met_after_all_was_not_missed() -> None:
     assert first["ticket_metric_events"] == asked["ticket_metric_events"] == 1
     assert solved == [poller[key].sla_breached for key in keys] == [False, True]
     assert quiet == {"ticket_metric_events": 1, "cursor": 1}
+
+
+async def test_of_more_breaches_than_are_remembered_the_oldest_are_unknown_and_not_taken_for_kept() -> None:
+    account, keys = desk(3)
+    account.breach(keys[0], BEGAN - HOUR, BEGAN)
+    for number in range(-20_000, 0):  # of tickets that are not exported any more
+        account.breach(number, BEGAN, BEGAN)
+    account.breach(keys[2], BEGAN + HOUR, BEGAN)
+    account.events_at_once = 50_000
+    poller = Poller(account, slas=True)
+    await poller.poll()
+    at_first = [poller[key].sla_breached for key in keys]
+    for key in keys:
+        account.close(key, AT)
+    late = account.open("user", AT)
+    await poller.poll(AT + HOUR)
+
+    assert at_first == [True, False, True]
+    assert [poller[key].sla_breached for key in (*keys, late)] == [None, False, True, False]
 
 
 async def test_a_second_with_more_events_than_a_page_holds_is_passed_over_and_told_of() -> None:
