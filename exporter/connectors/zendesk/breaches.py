@@ -8,7 +8,8 @@ from exporter.connectors.zendesk.preflight import BACK, EVENTS
 from exporter.records import Json
 from exporter.records.unreadable import ITEM, Fault, LeftOut
 
-NAME, FORGOTTEN = "breaches", "breaches forgotten"
+NAME = "breaches"
+FORGOTTEN = "breaches forgotten"
 MOST_KNOWN = 20_000  # tickets with breaches
 
 
