@@ -108,6 +108,11 @@ def test_a_time_that_is_not_certain_is_not_guessed_and_the_key_is_named(given: A
             '\'2026-11-20 10:00\' does not fit time_format "%d.%m.%Y"; by its looks it is "%Y-%m-%d %H:%M"',
         ),
         (("epoch_ms",), "1764547200", "'1764547200' is too small for milliseconds since 1970"),
+        (
+            ("epoch_ms",),
+            0,
+            "0 is the first instant of 1970, which mostly means that there is none; then add it to nulls",
+        ),
         (("epoch_s",), 1764547200000, "1764547200000 is not between 1970 and 2200"),
         (("excel",), "12", "'12' is not between 1970 and 2200"),
     ],

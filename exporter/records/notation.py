@@ -158,7 +158,7 @@ class Notation:
                 found = self.number(given)
             except Unreadable:
                 return None
-            if pattern == "epoch_ms" and found < MILLISECONDS[0]:
+            if pattern == "epoch_ms" and 0 != found < MILLISECONDS[0]:  # of 0 `instant` says more
                 raise Unreadable("out_of_bounds", f"{quoted(given)} is too small for milliseconds since 1970")
             if pattern != "excel":
                 return _since_1970(found / 1000 if pattern == "epoch_ms" else found, given)

@@ -42,8 +42,6 @@ from exporter.store.sweep import Sweep
 RECORDS = tuple(records.RECORDS.values())
 SECRET = re.compile(r"authorization|cookie|.*(api-?key|token|secret|password).*", re.IGNORECASE)
 NAME_OF_HEADER = re.compile(r"[A-Za-z0-9-]{1,100}")
-ONLY_ONE = ("value", "default", "otherwise")
-"""Keys of a rule that would give several items one id."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +154,7 @@ class Options:
                 continue
             for keys, message in faults(rule, known[name]):
                 yield (name, *keys), message
-            for key in ONLY_ONE if name == "id" else ():
+            for key in ("value", "default", "otherwise") if name == "id" else ():
                 if getattr(rule, key) is not None:
                     yield (name, key), "several items would have this id, and only one of them be kept; leave it out"
 
