@@ -16,8 +16,8 @@ Blind    Who came: only absence can be marked. A meeting that nobody marked coun
          the share of meetings with a mark. Marks later than `lookback`. Whether the other guests of a booking came, if
          one of them is marked. When a booking was cancelled, and when a lead asked for it. A booking that takes the
          place of another has no time of booking, so that it is not counted twice; nor has a seat, as Cal.com tells only
-         when the first was taken. A booking whose host did not come is neither attended nor a no-show; hosts are told
-         from guests by the booking form. Seats whose attendees are hidden from the key; a seat that was given up is
+         when the first was taken. A booking whose host did not come is neither attended nor a no-show; the booking
+         form tells hosts from guests. Seats whose attendees are hidden from the key; a seat that was given up is
          deleted. Meetings of others to which the key's user is invited count, too: use a user who takes part in none.
          Double bookings and reminders. Bookings that were never updated, if they are changed by hand.
 Checked  The published description and the source of 2026; a fake that answers as these say.
