@@ -64,7 +64,8 @@ class ServiceNowTeller:
         else:
             self._keep(key, "resolution", step.at, late=step.at > ticket.due_at)
             rated = {"u_satisfaction": str(ticket.stars)} if ticket.stars else {}
-            self.platform.resolve(key, self._person(step.who), step.at, **worked, **rated)
+            done = {"state": "6", "resolved_at": stamp(step.at), "resolved_by": self._person(step.who)}
+            self.platform.update("incident", key, step.at, **done, **worked, **rated)
 
     def _keep(self, key: str, target: str, at: datetime, *, late: bool = False) -> None:
         """An agreement is over, kept or not."""
