@@ -154,7 +154,6 @@ sources:
     interval: {EVERY}
     initial_history: 120d
     repositories: ["acme/*"]
-    page_size: 30
     segments:
       team: {{from: repository.custom_properties.team}}
     fields:

@@ -81,22 +81,28 @@ class Deployments:
         return str(number) in self.pending or (number >= recent.floor and changed)
 
     async def oldest_first(self, items: Sequence[Json], pages: int, wanted: set[int]) -> AsyncIterator[Sequence[Json]]:
-        """What is wanted of so many pages, the last of which is given: from its end on, page by page."""
+        """What is wanted of so many pages, the last of which is given: from its end on, DEPTH at a time.
+
+        Of more at once the first would have nothing left to be compared with: `live` is no longer than MOST_LIVE.
+        """
         rest = set(wanted)
 
-        def taken(items: Sequence[Json]) -> list[Json]:
+        def taken(items: Sequence[Json]) -> list[Sequence[Json]]:
             its = [item for item in reversed(items) if not sound(item) or item["id"] in rest]
             rest.difference_update(item["id"] for item in its if sound(item))
-            return its
+            return [its[first : first + DEPTH] for first in range(0, len(its), DEPTH)]
 
-        yield taken(items)
+        for part in taken(items):
+            yield part
         for page in range(pages - 1, 0, -1):
             params = {"per_page": self.of.page_size, "page": page}
-            yield taken((await self.client.ask(f"{self.of.path}/deployments", params)).listed())
+            for part in taken((await self.client.ask(f"{self.of.path}/deployments", params)).listed()):
+                yield part
         if rest and pages > 1:  # a new one came meanwhile, and moved them over the border of a page
             last = min(rest)
             async for answer in self.of.newest("/deployments", None, None):
-                yield taken(answer.items)
+                for part in taken(answer.items):
+                    yield part
                 if not rest or any(item["id"] < last for item in answer.items if sound(item)):
                     break
 

@@ -468,6 +468,20 @@ async def test_a_long_history_of_deployments_is_read_in_the_order_in_which_they_
     assert len([path for path in asked if path.endswith("/deployments")]) == 5  # down three pages, and up again
 
 
+async def test_a_page_of_more_deployments_than_are_remembered_compares_each_with_the_one_before() -> None:
+    github, _ = shop()
+    keys = deployments(github, 10)
+    earlier = github.repositories[REPO].deployments[keys[7]]["sha"]
+    back = github.ship(REPO, earlier, "production", AT - 50 * HOUR)
+    keys += [
+        github.ship(REPO, github.commit(REPO, at), "production", at) for at in (AT - n * HOUR for n in range(45, 0, -1))
+    ]
+    poller = Poller(github)
+    await poller.poll()
+
+    assert [key for key in (*keys, back) if poller.change(key).result == "rolled_back"] == [back]
+
+
 def deployments(github: GitHub, count: int) -> list[int]:
     """So many deployments, each with a commit of its own: a commit and half an hour later its deployment."""
     sha, keys = "", list[int]()
