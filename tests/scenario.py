@@ -166,6 +166,7 @@ def _empty() -> Path:
 
 def empty_store(folder: Path) -> Store:
     """An open store with nothing in it, in an empty folder: a copy of one that was made before, as that is quicker."""
+    assert not (folder / "store.duckdb").exists(), "to open a store again is Store.open()"
     shutil.copytree(_empty(), folder, dirs_exist_ok=True)
     return Store.open(folder / "store.duckdb")
 

@@ -23,6 +23,7 @@ from exporter.evaluation.range import Instants
 from exporter.publish.cardinality import Limits
 from exporter.publish.families import series
 from exporter.records import Incident, Request
+from exporter.store import Store
 from exporter.store.status import SourceStatus
 from tests import test_evaluate
 from tests.scenario import calendars, empty_store
@@ -161,7 +162,7 @@ def test_it_is_what_looking_at_the_clock_every_minute_gives(name: str, pairs: li
 
 
 def figures(tmp_path: Path, asked: Plan, moment: datetime, **records: Sequence[Any]) -> list[Figure]:
-    with empty_store(tmp_path) as store:
+    with Store.open(tmp_path / "store.duckdb") as store:
         for source, given in records.items():
             store.write(source, given, {})
         sources = [SourceStatus(source=name, records=frozenset({"request", "incident"})) for name in records]

@@ -28,6 +28,7 @@ from exporter.publish.cardinality import Limits
 from exporter.publish.families import series
 from exporter.records import RECORDS, Booking, Change, Cost, Record, Request
 from exporter.server.view import cards
+from exporter.store import Store
 from exporter.store.status import SourceStatus
 from tests import test_evaluate
 from tests.scenario import empty_store
@@ -54,7 +55,7 @@ def resolved(name: str, *, ago: timedelta = HOUR, **told: Any) -> Request:
 
 
 def counted(folder: Path, by_source: Mapping[str, list[Record]], chosen: Plan | None = None) -> Evaluation:
-    with empty_store(folder) as store:
+    with Store.open(folder / "store.duckdb") as store:
         for source, records in by_source.items():
             store.write(source, records, {})
         with store.reading() as reader:
@@ -239,7 +240,7 @@ def test_what_is_said_of_a_field_that_is_missing_names_it_and_what_to_do(tmp_pat
     chosen = plan()
     told = rows(found, chosen, [])
     card = next(card for card in cards(chosen, told) if card["kpi"] == "automated_resolution_ratio")
-    with empty_store(tmp_path) as store:
+    with Store.open(tmp_path / "store.duckdb") as store:
         asked = Question(kpi="automated_resolution_ratio", window="7d")
         with store.reading() as reader:
             answer = explain(reader, chosen, AT, FEEDS, asked)
