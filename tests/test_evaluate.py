@@ -648,7 +648,7 @@ def test_figures_say_why_they_are_missing(tmp_path: Path) -> None:
 
 
 def feeding(tmp_path: Path, records: Sequence[Record], chosen: Plan, *sources: SourceStatus) -> Evaluation:
-    with empty_store(tmp_path) as store:
+    with Store.open(tmp_path / "store.duckdb") as store:
         store.write("s", records, {})
         with store.reading() as reader:
             return evaluate(reader, chosen, AT, sources)
