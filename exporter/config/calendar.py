@@ -110,7 +110,7 @@ class CalendarReader:
     def _place(self, section: HolidaysSection, at: At) -> None:
         """Whether the holidays of a country, and of a part of it, are known."""
         import holidays  # noqa: PLC0415 - loaded only where a calendar has holidays: few have
-        from holidays.registry import EntityLoader  # noqa: PLC0415 - as above
+        from holidays.registry import EntityLoader  # noqa: PLC0415 - few calendars have holidays
 
         countries = [*EntityLoader.get_country_codes(include_aliases=False)]
         if section.country not in countries:
