@@ -42,7 +42,7 @@ DOORS = {
     "holidays": "evaluation.calendar config.calendar",
     "jmespath": "collect.path",
     "jwt": "collect.auth",
-    "click": "__main__ cli.types cli.end cli.project",
+    "click": "__main__ cli",
 }
 
 

@@ -74,7 +74,14 @@ def help_texts() -> Iterator[Text]:
 
 def command_texts() -> Iterator[Text]:
     assert isinstance(main, click.Group)
-    for name, command in [("", main), *main.commands.items()]:
+    commands = main.commands
+    below = {
+        f"{name} {below}": command
+        for name, group in commands.items()
+        if isinstance(group, click.Group)
+        for below, command in group.commands.items()
+    }
+    for name, command in {"": main, **commands, **below}.items():
         with click.Context(command, info_name=f"outcome-exporter {name}") as context:
             yield f"outcome-exporter {name} --help", command.get_help(context)
 

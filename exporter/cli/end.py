@@ -2,8 +2,9 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -24,3 +25,26 @@ def stopped() -> NoReturn:
     click.echo("outcome-exporter: stopped", err=True)
     sys.stdout.flush()
     os._exit(130)
+
+
+def guarded(work: Callable[[], Any]) -> Any:
+    """Runs something whose known faults end the program with their text, and an interrupt with a word."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        stopped()
+    except Exception as error:
+        if isinstance(error, _known_faults()):
+            fail(error)
+        if "interrupted" not in str(error).lower():  # DuckDB's word for Ctrl-C in a query
+            raise
+        stopped()
+
+
+def _known_faults() -> tuple[type[Exception], ...]:
+    from exporter.base.strict_yaml import Mistakes
+    from exporter.server import Refusal
+    from exporter.server.listen import ListenError
+    from exporter.store import StoreError
+
+    return StoreError, ListenError, Mistakes, Refusal

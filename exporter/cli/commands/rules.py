@@ -1,0 +1,39 @@
+"""The command `rules`."""
+
+from pathlib import Path
+
+import click
+
+from exporter.cli.command import Command
+from exporter.cli.config import config_file, loaded
+from exporter.cli.end import fail
+
+EXAMPLES = {
+    "rules --output rules": "Write them to the folder rules",
+    "rules --output rules --dashboard-url https://grafana.example": "Let alerts link to your Grafana",
+}
+
+
+@click.command("rules", cls=Command, examples=EXAMPLES)
+@config_file
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
+@click.option("--runbook-url", help="URL of RUNBOOK.md; each alert links to its heading there.")
+@click.option("--dashboard-url", help="URL of Grafana; alerts link to it.")
+def command(config_path: Path, output: Path, runbook_url: str | None, dashboard_url: str | None) -> None:
+    """Write alert rules, runbook and dashboard.
+
+    For the KPIs and thresholds of a config, including your own KPIs.
+    """
+    from exporter.catalogue.kpi import catalogue
+    from exporter.render import own, rules
+
+    config = loaded(config_path)
+    urls = rules.Urls(runbook=runbook_url or own.RUNBOOK_URL, dashboard=dashboard_url or rules.DASHBOARD_URL)
+    windows = [name for name, _ in config.plan.windows]
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for name, content in own.files(config.plan.settings, catalogue(), windows, urls).items():
+            (output / name).write_text(content, encoding="utf-8")
+            click.echo(f"{output / name}: made")
+    except OSError as error:
+        fail(f"{output}: cannot be written: {error.strerror}; give a folder you may write to")
