@@ -4,7 +4,7 @@ How they are read is in expression_tree.py, which takes a fifth of a second to l
 """
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 from exporter.catalogue.expression_types import EXAMPLE, KIND_NAMES, ColumnKind, Expression, ExpressionError
 
@@ -26,9 +26,14 @@ def amount(text: str, columns: Mapping[str, ColumnKind]) -> Expression:
 
 
 def _read(text: str, columns: Mapping[str, ColumnKind]) -> tuple[Expression, str]:
+    return _tree(text, tuple(columns.items()))
+
+
+@lru_cache(4096)  # every KPI on the same facts is read again with each of the user's own
+def _tree(text: str, columns: tuple[tuple[str, ColumnKind], ...]) -> tuple[Expression, str]:
     from exporter.catalogue import expression_tree  # noqa: PLC0415 - the parser takes long to load, and few need it
 
-    return expression_tree.read(text, columns)
+    return expression_tree.read(text, dict(columns))
 
 
 @cache

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, GetJsonSchemaHandler, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -69,9 +70,11 @@ class Checker:
         """The data as `shape`, after noting mistakes; faulty keys are left out, so that the rest can be read."""
         data = self._known_keys(shape, data, at)
         try:
-            return TypeAdapter(shape).validate_json(to_json(data), strict=True)
+            read: T = _adapter(cast(Any, shape)).validate_json(to_json(data), strict=True)
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)
+        else:
+            return read
         for item in found:
             self._translate(item, at)
         remaining = data
@@ -144,23 +147,33 @@ def _copied(data: Any, owner: Any, key: str) -> Any:
     return [_copied(each, owner, key) for each in data] if isinstance(data, list) else data
 
 
+# What follows from a shape alone is found once: a config reads the same few shapes for each of more than 100 KPIs.
+
+
+@cache
+def _adapter(shape: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(shape)
+
+
+@cache
 def _keys(shape: Any) -> Mapping[str, Any] | None:
     """The keys that a shape has, and the shape of each; None where it is none with fixed keys."""
     for each in _branches(shape):
         if isinstance(each, type) and issubclass(each, BaseModel):
             return {field.alias or name: field.annotation for name, field in each.model_fields.items()}
         if isinstance(each, type) and is_dataclass(each):
-            hints = get_type_hints(each)
-            return {_key(each, field.name): hints[field.name] for field in fields(each)}
+            hints, noted = get_type_hints(each), get_type_hints(each, include_extras=True)
+            return {_key(field.name, noted[field.name]): hints[field.name] for field in fields(each)}
     return None
 
 
-def _key(shape: type[Any], name: str) -> str:
+def _key(name: str, noted: Any) -> str:
     """The key of a dataclass's field: its name, unless another is noted beside its type."""
-    noted = getattr(get_type_hints(shape, include_extras=True)[name], "__metadata__", ())
-    return next((each.alias for each in noted if isinstance(each, FieldInfo) and each.alias), name)
+    beside = getattr(noted, "__metadata__", ())
+    return next((each.alias for each in beside if isinstance(each, FieldInfo) and each.alias), name)
 
 
+@cache
 def _inner(shape: Any) -> Any:
     """The shape of what a list or mapping holds."""
     for each in _branches(shape):
@@ -172,12 +185,14 @@ def _inner(shape: Any) -> Any:
     return None
 
 
+@cache
 def _one_or_more(shape: Any) -> bool:
     """Whether a list, or one branch of a union that is a list, may be written as its only element."""
     branches = get_args(shape) if get_origin(shape) in (Union, UnionType) else [shape]
     return any(ONE_OR_MORE in getattr(each, "__metadata__", ()) for each in branches)
 
 
+@cache
 def _branches(shape: Any) -> Sequence[Any]:
     """A shape, or the members of a union, without what is noted beside them."""
     shape = _bare(shape)
