@@ -69,7 +69,7 @@ async def test_without_users_what_came_through_a_proxy_gets_no_records_and_words
         status, told = response.status, await response.text()
 
     assert status == 403
-    assert "behind a proxy, records are shown only to users with a password: configure basic_auth_users" in told
+    assert "Behind a proxy, records are shown only to users with a password: configure basic_auth_users" in told
 
 
 @pytest.mark.parametrize(

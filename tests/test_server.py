@@ -1,7 +1,9 @@
 """The HTTP surface over real sockets: paths, strangers, crowds, and the socket beside the store."""
 
 import asyncio
+import base64
 import gzip
+import hashlib
 import json
 import logging
 import socket
@@ -18,6 +20,7 @@ from aiohttp import ClientSession, TCPConnector
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 from prometheus_client import CollectorRegistry, Gauge
+from yarl import URL
 
 from exporter.evaluation.stats import Family, Snapshot
 from exporter.publish.content_negotiation import TEXT
@@ -83,6 +86,7 @@ class Stage:
                 "reload": self.reload,
                 "routes": {"/api/v1/explain": explain},
                 "local_routes": {"/api/v1/store": explain},
+                "explain": explain,
                 **changes,
             }
         )
@@ -386,7 +390,9 @@ async def test_a_store_that_is_busy_holds_up_the_landing_page_and_nothing_else(
     assert {status for status, _, _ in await asyncio.gather(*pages)} == {200}
 
 
-async def test_the_landing_page_shows_the_sources_escaped_and_has_no_script(stage: Stage, http: ClientSession) -> None:
+async def test_the_landing_page_shows_the_sources_escaped_and_runs_no_script_but_ours(
+    stage: Stage, http: ClientSession
+) -> None:
     base = await stage.start()
     await figures(stage)
     _, headers, body = await fetch(http, base + "/")
@@ -397,9 +403,81 @@ async def test_the_landing_page_shows_the_sources_escaped_and_has_no_script(stag
     assert "&lt;b&gt;flows&lt;/b&gt;" in page
     assert "✗ failing: auth" in page
     assert "Not mapped: team &lt;b&gt;" in page
-    assert "<script" not in page
+    assert page.count("<script") == 1
     assert "<b>" not in page
     assert headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert f"script-src '{digest(page, 'script')}'" in headers["Content-Security-Policy"]
+
+
+def digest(page: str, tag: str) -> str:
+    """What a Content-Security-Policy calls the text of an element."""
+    text = page.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "said"),
+    [
+        ("GET", "/nothing/here", 404, "There is nothing at /nothing/here."),
+        ("GET", "/%3Cb%3E/x", 404, "There is nothing at /&lt;b&gt;/x."),
+        ("POST", "/kpis", 405, "/kpis accepts GET and HEAD, not POST."),
+        ("GET", "/explain", 400, "Name a kpi, as in ?kpi=no_show_ratio."),
+        ("GET", "/explain?kpi=bug", 500, "Something went wrong; see the exporter"),
+    ],
+)
+async def test_every_error_is_a_page_with_a_way_back(
+    stage: Stage, http: ClientSession, method: str, path: str, status: int, said: str
+) -> None:
+    base = await stage.start()
+    found, headers, body = await fetch(http, base + path, method)
+    page = body.decode()
+    back = page.partition('class="home" href="')[2].partition('"')[0]
+
+    assert (found, headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+    assert said in page
+    assert str(URL(base + path).join(URL(back))) == f"{base}/"
+    assert ("Allow" in headers) == (status == 405)
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/outcome/a/b/c", "/outcome/kpis/", "/"])
+@pytest.mark.parametrize("away", ["", "http://localhost/outcome"])
+async def test_the_way_back_from_an_error_leads_below_the_prefix(
+    stage: Stage, http: ClientSession, path: str, away: str
+) -> None:
+    base = await stage.start(reach=reach(away, "/outcome"))
+    _, _, body = await fetch(http, base + path, "DELETE")
+    back = body.decode().partition('class="home" href="')[2].partition('"')[0]
+
+    assert str(URL(base + path).join(URL(back))) == f"{base}/outcome/"
+
+
+async def test_programs_get_errors_as_they_read_them(stage: Stage, http: ClientSession) -> None:
+    base = await stage.start()
+    found = {
+        f"{method} {path}": await fetch(http, base + path, method)
+        for method, path in [
+            ("GET", "/api/v1/explain"),
+            ("GET", "/api/v1/nothing"),
+            ("POST", "/metrics"),
+            ("POST", "/-/reload"),
+            ("POST", "/events/x"),
+        ]
+    }
+
+    assert {key: (status, headers.get("Content-Type"), body) for key, (status, headers, body) in found.items()} == {
+        "GET /api/v1/explain": (400, JSON, b'{"error":"name a kpi, as in ?kpi=no_show_ratio"}'),
+        "GET /api/v1/nothing": (404, JSON, b'{"error":"there is nothing at /api/v1/nothing"}'),
+        "POST /metrics": (405, TEXT_, b"/metrics accepts GET and HEAD, not POST\n"),
+        "POST /-/reload": (
+            403,
+            TEXT_,
+            b"reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP\n",
+        ),
+        "POST /events/x": (404, TEXT_, b"there is nothing at /events/x\n"),
+    }
+
+
+JSON, TEXT_ = "application/json; charset=utf-8", "text/plain; charset=utf-8"
 
 
 async def test_every_answer_has_security_headers_and_no_banner(stage: Stage, http: ClientSession) -> None:

@@ -7,7 +7,8 @@ import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector
 
 from exporter.records import Json
-from exporter.server import Refusal, listen
+from exporter.server import listen
+from exporter.server.surface import Refusal
 
 ASK_SECONDS = 30.0
 
@@ -30,9 +31,16 @@ async def ask_bytes(store: Path, path: str, *, seconds: float | None = ASK_SECON
                 session.get(f"http://localhost{path}") as response,
             ):
                 if response.status != 200:
-                    raise Refusal(response.status, (await response.text()).strip())
+                    raise Refusal(response.status, _reason(await response.read()))
                 return await response.read()
         except TimeoutError:
             # It is there, and has the store open: there is nobody else to ask.
             raise Refusal(504, f"the running exporter did not answer within {seconds:.0f} s; try again") from None
     return None
+
+
+def _reason(body: bytes) -> str:
+    """What an answer says that is not 200: JSON with `error`."""
+    with suppress(msgspec.DecodeError, KeyError, TypeError):
+        return str(msgspec.json.decode(body)["error"])
+    return body.decode(errors="replace").strip()
