@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from exporter.base import strict_yaml
+from exporter.catalogue.group import Group, Indicator, Tier
 
 HERE = Path(__file__).parents[1]
 KpiKind = Literal["ratio", "mean", "duration", "count", "sum", "state", "derived"]
@@ -26,6 +27,8 @@ NON_ADDITIVE = ("currency", "claim", "basis", "from", "to", "week")
 """The labels over which no KPI is added up."""
 PARTS = ("numerator", "minus", "denominator")
 """The keys that say what a derived KPI is made of."""
+EVERY_HAS = ("group", "tier", "indicator", "guard")
+"""The keys that every shipped KPI has; one of a config may leave them out."""
 COUNTED = "{counted}"
 """Stands for the rows that a KPI counts."""
 MIN_COVERAGE = 0.5
@@ -145,6 +148,9 @@ class Kpi(Declaration):
     unattributed: Unattributed | None = None
     unit: str = ""
     better: Literal["higher", "lower", "none"]
+    group: Group | None = None  # shipped KPIs have all three, a user's at least its group
+    tier: Tier | None = None
+    indicator: Indicator | None = None
     guard: tuple[str, ...] = ()
     threshold: Threshold = Threshold()  # {}: no default is sensible, but a rule waits for one from the config
     baselines: tuple[Literal["previous", "control", "weekday_median"], ...] = ()  # also where none are configured
@@ -297,8 +303,9 @@ def key_of(name: str) -> str:
 
 
 def _loose_ends(folder: Path, kpis: Mapping[str, Kpi]) -> list[strict_yaml.Mistake]:
-    """Mistakes: guards and parts that are not KPIs, and KPIs without a guard."""
-    bare = [strict_yaml.Mistake(str(folder), 0, name, "has no guard") for name, kpi in kpis.items() if not kpi.guard]
+    """Mistakes: guards and parts that are not KPIs, and KPIs without what every shipped one has."""
+    lacking = ((name, key) for name, kpi in kpis.items() for key in EVERY_HAS if not getattr(kpi, key))
+    bare = [strict_yaml.Mistake(str(folder), 0, name, f"has no {key}") for name, key in lacking]
     named = {name: (*kpi.guard, *made_of(kpi)) for name, kpi in kpis.items()}
     return bare + [
         strict_yaml.Mistake(str(folder), 0, name, f"names {other!r}, which is not a KPI")

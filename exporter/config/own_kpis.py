@@ -88,6 +88,7 @@ class DefinitionReader:
         first = {
             "name": name,
             "needs": counted[0].needs,
+            "group": counted[0].group,
             "alternative_records": counted[0].alternative_records,
             **written,
         }

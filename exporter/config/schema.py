@@ -108,13 +108,15 @@ def kpis_schema() -> Schema:
     params = {"type": "object", "additionalProperties": schemas.of(Param)}
     keys = {key: each for key, each in declared.items() if key not in ("name", "written", *OF_FILE)}
     shared = {key: each for key, each in declared.items() if key not in ("name", "written")}
-    kpi = _object(keys | {"params": params, "needs": declared["needs"]}, ["title", "help", "kind", "better", "guard"])
+    kpi = _object(
+        keys | {"params": params, "needs": declared["needs"]}, ["title", "help", "kind", "better", "tier", "guard"]
+    )
     fields = _object({key: each for key, each in field.items() if key not in ("record", "name")})
     file = shared | {
         "fields": {"type": "object", "additionalProperties": {"anyOf": [fields, {"type": "null"}]}},
         "kpis": {"type": "object", "additionalProperties": kpi},
     }
-    return schemas.whole(_object(file, ["facts", "needs", "kpis"]), "KPIs of Outcome Exporter")
+    return schemas.whole(_object(file, ["facts", "needs", "group", "indicator", "kpis"]), "KPIs of Outcome Exporter")
 
 
 def _object(properties: Mapping[str, Schema], required: list[str] | None = None) -> Schema:

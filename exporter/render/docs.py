@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from exporter.base.duration import text as length
+from exporter.catalogue.group import GROUPS, TIERS
 from exporter.catalogue.kpi import BUCKETS, COUNTED, NON_ADDITIVE, Kpi, Needed, Unattributed, bases_of
 from exporter.publish.families import unit
 from exporter.records.labels import LABEL_NAMES
@@ -60,6 +61,10 @@ and add a scenario to `tests/scenarios/`. [GLOSSARY.md](../../GLOSSARY.md) expla
   `sum(N and ignoring (baseline) N_baseline)` with `sum(N_baseline)`. `outcome_baseline_absent{{kpi,baseline,reason}}`
   says why a baseline is missing.
 - **Thresholds** can be set in the config, for all segments or for single ones; those below are the defaults.
+- **Groups**: {groups}. `kpis: {{only: [support]}}` in the config chooses groups and single KPIs.
+- **Tiers**: {tiers}.
+- **Indicator**: a lagging one shows the outcome, a leading one moves before it. The config can change tier and
+  indicator, and says who owns a KPI, who helps, and how often it is reviewed; see `outcome_kpi_info`.
 """
 
 
@@ -67,7 +72,9 @@ def catalogue_page(kpis: Mapping[str, Kpi]) -> str:
     """The text of exporter/kpis/README.md."""
     renamed = ", ".join(f"`{name}` as `{out}`" for name, out in LABEL_NAMES.items())
     apart = ", ".join(f"`{label}`" for label in NON_ADDITIVE)
-    lines = [HEAD.format(renamed=renamed, apart=apart), *contents(kpis)]
+    groups = ", ".join(f"`{group}`" for group in GROUPS)
+    tiers = ", ".join(f"`{tier}` ({text.rstrip('.')[0].lower()}{text.rstrip('.')[1:]})" for tier, text in TIERS.items())
+    lines = [HEAD.format(renamed=renamed, apart=apart, groups=groups, tiers=tiers), *contents(kpis)]
     for facts in dict.fromkeys(kpi.facts for kpi in kpis.values()):
         lines += [
             "",
@@ -83,12 +90,13 @@ def catalogue_page(kpis: Mapping[str, Kpi]) -> str:
 
 def contents(kpis: Mapping[str, Kpi]) -> Iterator[str]:
     """A line for each KPI."""
-    yield "| KPI | series | better | alert |"
-    yield "|---|---|---|---|"
+    yield "| KPI | group | tier | series | better | alert |"
+    yield "|---|---|---|---|---|---|"
     for kpi in kpis.values():
         alerts = [alert_name(kpi)] * kpi.alerts + [spike_name(kpi)] * bool(kpi.spike)
         alert = ", ".join(f"[{name}](../../alerts/README.md#{name.lower()})" for name in alerts)
-        yield f"| [{kpi.title}](#{anchor(kpi.title)}) | `{kpi.metric}` | {kpi.better} | {alert} |"
+        title = f"[{kpi.title}](#{anchor(kpi.title)})"
+        yield f"| {title} | {kpi.group} | {kpi.tier} | `{kpi.metric}` | {kpi.better} | {alert} |"
 
 
 def section(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[str]:
@@ -110,6 +118,7 @@ def rows(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[tuple[str, str]]:
     """What is said of a KPI, as (name, value)."""
     scale = "0 to 1" if kpi.kind in ("ratio", "mean") and not kpi.unit else f"in {kpi.unit or unit(kpi)}"
     yield "name", f"`{kpi.name}`, a {kpi.kind}, {scale}"
+    yield "group", f"{kpi.group}; {kpi.tier}, {kpi.indicator}"
     yield "formula", formula(kpi)
     if kpi.placed_by:
         yield "time", f"`{kpi.placed_by}`"
