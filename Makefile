@@ -9,8 +9,10 @@ BIN := $(VENV)/bin
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 # One more where programs are started: meanwhile a test waits.
 WAITING := -n $$(( $$(nproc) + 1 )) --dist loadfile --no-loadscope-reorder
-# What `make check` runs; TESTS= names others.
+# What starts no program and takes no seconds.
 QUICK := -m 'not real and not program and not slow'
+# What `make check` runs of it: of connectors only a few and those that have changed, unless ALL=1; TESTS= names files.
+NEARBY := $(if $(ALL),,--nearby)
 # What `make check FAST=1` runs: the rules of the house, in no time.
 HOUSE := tests/test_architecture.py tests/test_expression.py tests/test_negotiation.py tests/test_readme.py tests/test_strict.py
 # The newest Python on the PATH that is new enough.
@@ -24,7 +26,8 @@ export PIP_ROOT_USER_ACTION := ignore
 help:
 	@echo "make demo       a simulated organisation, the exporter and, where installed, Prometheus and Alertmanager"
 	@echo "make test       everything: lint, types, tests against the real programs (as root on Debian: installs them)"
-	@echo "make check      the quick part of it: lint, types and the tests that start no program; FAST=1: hardly any tests"
+	@echo "make check      the quick part of it: lint, types, the tests that start no program; of connectors that have not changed"
+	@echo "                only three (ALL=1: every one); FAST=1: hardly any tests"
 	@echo "make coverage   the quick tests once more, and what of collect, evaluation and connectors they run: 95 % at least"
 	@echo "make test-real  only the tests that start real third-party servers"
 	@echo "make bench      how fast evaluation, storing, scraping and the connectors are on this machine"
@@ -75,7 +78,7 @@ check: $(VENV)/test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/outcome-exporter render --check
-	$(BIN)/pytest -q $(if $(FAST),$(or $(TESTS),$(HOUSE)),$(PARALLEL) $(QUICK) $(TESTS))
+	$(BIN)/pytest -q $(if $(FAST),$(or $(TESTS),$(HOUSE)),$(PARALLEL) $(QUICK) $(NEARBY) $(TESTS))
 
 # Of each package apart, so that one does not hide behind another. Branches count, and only what the quick tests run.
 coverage: $(VENV)/test

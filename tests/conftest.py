@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests import demo, marks
+from tests import demo, marks, nearby
 
 # A script that starts the tests in the background has them ignore Ctrl-C, and the programs they start would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -41,9 +41,15 @@ def demo_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy / "config.yaml"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--nearby", action="store_true", help="leave the tests of connectors out that have not changed")
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     marks.mark(items)
+    if config.getoption("nearby"):
+        nearby.select(config, items)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
