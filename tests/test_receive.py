@@ -16,6 +16,7 @@ from exporter.collect.contract import needs
 from exporter.collect.delivery import REASONS, Refused
 from exporter.collect.mapping import compiled
 from exporter.collect.poll import poll_once
+from exporter.collect.receive import PIECE
 from exporter.collect.signature import FORMS, Door, SchemeName, key_of
 from exporter.collect.status import status
 from exporter.connectors import CONNECTORS, events
@@ -367,6 +368,79 @@ async def test_a_source_that_is_pushed_is_whole_from_its_start_and_fresh_while_s
 
         assert (stale.complete, stale.stale, stale.whole_since) == (True, True, AT)
         assert (fresh.complete, fresh.stale, fresh.whole_since) == (True, False, AT)
+
+
+NOT_UTF8: list[tuple[str, str]] = [
+    ("/events/pipelines", "Authorization: Bearer \xff"),
+    ("/events/signed", "X-Hub-Signature-256: sha256=\xff"),
+    ("/events/timed", "webhook-id: \xff\r\nwebhook-timestamp: \xff\r\nwebhook-signature: v1,\xff"),
+]
+
+
+@pytest.mark.parametrize(("path", "lines"), NOT_UTF8)
+async def test_bytes_that_are_no_text_in_headers_are_a_wrong_credential_and_no_line_in_the_log(
+    path: str, lines: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    doors = [source(), source("signed", "github", "s"), source("timed", "standard-webhooks", "whsec_AAAA")]
+    async with listening(tmp_path / "store", *doors) as here:
+        host, _, port = here.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n{lines}\r\n\r\n{{}}".encode("latin-1"))
+        first = await reader.readline()
+        writer.close()
+
+    assert first == b"HTTP/1.1 401 Unauthorized\r\n"
+    assert caplog.messages == []
+
+
+async def test_an_event_of_a_batch_that_is_none_does_not_cost_the_others_and_is_counted_once(tmp_path: Path) -> None:
+    batch = [run("1"), {"specversion": "1.0", "type": "about Ada Lovelace"}, run("2")]
+    async with listening(tmp_path / "store") as here:
+        await poll_once(source(), here.store, here.health, AT)
+        first, _, _ = await here.post(batch, BATCH)
+        again, _, _ = await here.post(batch, BATCH)
+        none, text, _ = await here.post(batch[1:2], BATCH)
+        await poll_once(source(), here.store, here.health, AT)
+
+        assert (first, again, none, text) == (202, 202, 400, "the event has no id\n")
+        assert here.rows("select id from run order by id") == [("1",), ("2",)]
+        assert here.value("items_left_out", column="item", reason="missing") == 1
+        assert here.value("events_repeated_total") == 3
+    assert b"Lovelace" not in (tmp_path / "store").read_bytes()
+
+
+async def test_a_type_that_is_no_word_is_neither_shown_nor_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening(tmp_path / "store") as here:
+        with caplog.at_level(logging.INFO, "exporter"):
+            assert (await here.post({**run("1"), "type": "my name is Ada Lovelace"}))[0] == 202
+
+        assert here.value("events_unused_total", type="other") == 1
+        assert "Lovelace" not in caplog.text
+
+
+async def test_old_events_that_are_sent_once_more_do_not_bring_back_a_person_who_was_erased(tmp_path: Path) -> None:
+    def ticket(event: str, minute: int) -> dict[str, Any]:
+        return {**run("1", event=event, time=at(minute), requester="ada", outcome="open"), "type": "outcome.request"}
+
+    async with listening(tmp_path / "store") as here:
+        await here.post(ticket("a", 1))
+        erased = here.store.erase_person("ada")
+        await here.post(ticket("b", 1))
+        await here.post(ticket("c", 0))
+
+        assert erased == {"request": 1}
+        assert here.rows("select requester, outcome from request") == [(None, "open")]
+
+
+async def test_a_large_delivery_is_stored_piece_by_piece_beside_another_one(tmp_path: Path) -> None:
+    many = [[run(f"{sender} {number}") for number in range(2 * PIECE + 1)] for sender in range(2)]
+    async with listening(tmp_path / "store", most_waiting=2 * PIECE) as here:
+        got = await asyncio.gather(*(here.post(each, BATCH) for each in many))
+
+        assert [status_ for status_, _, _ in got] == [202, 202]
+        assert here.rows("select count(*) from run") == [(4 * PIECE + 2,)]
 
 
 async def test_hundreds_at_once_are_stored_in_few_transactions(tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ nothing, and
     ROUTE = "/events/{source}"               the path to which its senders POST
     def receive(delivery, options) -> Received
                                              the events in a request whose sender has proved who it is, and the answer
-                                             to it; raises Refused. The body is anything at all until it is read here
+                                             to it; raises Refused. The body is anything at all until it is read here.
+                                             One event of several that cannot be read is `broken` (collect.delivery)
     def read_event(options, event) -> Iterable[Read] | None
                                              what an event says of records: a `Read` with a `Part`; None where its type
                                              is none that is read

@@ -1,18 +1,20 @@
 """What senders deliver: one request as it came, the events in it, and refusals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
 from typing import Literal, get_args
 
 from exporter.records import Json
+from exporter.records.unreadable import Unreadable
 
 Reason = Literal[
     "no_credential",
     "wrong_credential",
     "too_old",
     "too_large",
+    "too_slow",
     "wrong_encoding",
     "wrong_type",
     "not_readable",
@@ -86,11 +88,27 @@ class Event:
         return int.from_bytes(blake2b(self.key.encode(errors="replace"), digest_size=8).digest())
 
 
+def broken(given: bytes, at: datetime, why: Unreadable) -> Event:
+    """One event of several that cannot be read as what it should be: the others are taken, and it is counted.
+
+    `given`: what was sent. Nothing is kept of that but a hash, which tells when it is sent again.
+    """
+    return Event(blake2b(given, digest_size=16).hexdigest(), "unreadable", at, why)
+
+
+def nothing() -> tuple[bytes, str]:
+    """An answer without a body."""
+    return b"", ""
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The events of a delivery, and the answer once they are stored."""
+    """The events of a delivery, and the answer once they are stored.
 
-    events: Sequence[Event]
+    `events` may be made while they are stored, so that a large delivery is never in memory as a whole, and may raise
+    Refused. `answer`: the body and its Content-Type; called when all are stored.
+    """
+
+    events: Iterable[Event]
     status: int = 202
-    body: bytes = b""
-    content_type: str = "application/json"
+    answer: Callable[[], tuple[bytes, str]] = nothing

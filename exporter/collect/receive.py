@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 from exporter.base.clock import BEGINNING
 from exporter.base.errors import SourceError
@@ -22,7 +23,7 @@ from exporter.collect.selfmetrics import Health
 from exporter.collect.signature import Door
 from exporter.collect.source import Source
 from exporter.records import Read, Record, Run, record_name
-from exporter.records.unreadable import key_of
+from exporter.records.unreadable import Unreadable, key_of
 from exporter.store import Store, StoreError
 from exporter.store.left_out import Noted
 from exporter.store.nesting import Nested
@@ -32,6 +33,7 @@ logger = logging.getLogger("exporter.receive")
 
 MOST_WAITING = 10_000  # events that are not stored yet: more are refused, and sent again later
 MOST_AT_ONCE = 2_000  # events of one transaction
+PIECE = 1_000  # events of one delivery that are stored together
 LONGEST_PAUSE = 0.1  # seconds
 TIDY = timedelta(hours=1)  # how often what came long ago is forgotten
 AGAIN_SECONDS = 5  # after which a sender that was refused may try again
@@ -59,6 +61,11 @@ class Receiver:
         """The events of a delivery. Raises Refused."""
         assert self._needs.receive  # noqa: S101 - the config gives a door only to those who receive
         return self._needs.receive(delivery, self.source.options)
+
+    def failed(self, error: Exception) -> Refused:
+        """The answer where something is wrong with us. The text of an error may quote what was sent: it is not told."""
+        logger.error("source %s: a delivery cannot be read: %s", self.source.name, type(error).__name__)
+        return Refused(500, "bug", "something went wrong; see the exporter's log")
 
     def refused(self, why: Refused) -> None:
         """Counts a delivery that is not taken."""
@@ -113,6 +120,8 @@ class Receiver:
         source, reader, unused = self.source, ItemReader(self.source.mapped), Counter[str]()
 
         def parts(event: Event) -> Iterable[Read]:
+            if isinstance(event.item, Unreadable):
+                raise event.item
             assert self._needs.read_event  # noqa: S101 - who receives has it
             said = self._needs.read_event(source.options, event)
             unused[event.type] += said is None
@@ -195,10 +204,17 @@ class Inbox:
         """The present."""
         return self._clock()
 
-    async def take(self, receiver: Receiver, events: Sequence[Event]) -> None:
-        """Returns once the events are stored. Raises Refused if they are not."""
-        if not events:
-            return
+    async def take(self, receiver: Receiver, events: Iterable[Event]) -> None:
+        """Returns once the events are stored. Raises Refused if they are not, or not all.
+
+        A large delivery goes piece by piece, so that it takes neither memory nor the event loop from others. One that
+        ends half-way is sent again, and what was stored of it is known then.
+        """
+        waiting = iter(events)
+        while some := list(islice(waiting, PIECE)):
+            await self._take(receiver, some)
+
+    async def _take(self, receiver: Receiver, events: Sequence[Event]) -> None:
         if self._events and self._events + len(events) > self._most_waiting:
             raise Refused(503, "busy", "too many events are waiting to be stored", retry_after=AGAIN_SECONDS)
         stored = asyncio.get_running_loop().create_future()

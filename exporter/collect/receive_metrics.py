@@ -1,14 +1,16 @@
 """Metrics about what is pushed: events, deliveries that are refused, and types that become no record."""
 
+import re
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from exporter.collect.delivery import REASONS, Reason
-from exporter.records.columns import cleaned
 
 MOST_TYPES = 50
 OTHERS = "other"
+TYPE = re.compile(r"[\w.:/#+-]{1,100}")
+"""A type that may be shown and logged: a word. What else stands there could be anything that somebody wrote."""
 
 
 class ReceiveMetrics:
@@ -60,7 +62,7 @@ class ReceiveMetrics:
         """Counts events that become no record; returns their types as they are shown: only so many are told apart."""
         known, shown = self._types.setdefault(source, set()), set[str]()
         for type_, count in types.items():
-            word = cleaned(type_) or OTHERS
+            word = type_ if TYPE.fullmatch(type_) else OTHERS
             word = word if word in known or len(known) < MOST_TYPES else OTHERS
             known.add(word)
             shown.add(word)

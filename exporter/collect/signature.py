@@ -81,7 +81,7 @@ class Door:
             kind, _, token = headers.get("authorization", "").partition(" ")
             if kind.lower() != "bearer":
                 raise Refused(401, "no_credential", "the header Authorization: Bearer ... is missing")
-            if not self._one_is(token.strip().encode(), [secret.encode() for secret in self.secrets]):
+            if not self._one_is(_sent(token.strip()), [secret.encode() for secret in self.secrets]):
                 raise Refused(401, "wrong_credential", "the token is wrong")
         elif not _header(headers, FORMS[self.scheme].header):
             raise Refused(401, "no_credential", f"the header {FORMS[self.scheme].header} is missing")
@@ -94,9 +94,9 @@ class Door:
         given = _header(headers, form.header)
         parts = [part.strip() for part in (given.split(form.parted) if form.parted else [given])][:MOST_SIGNATURES]
         time = _time(form, headers, parts)
-        signed = form.prefix.format(id=_header(headers, form.id), time=time).encode() + body
+        signed = _sent(form.prefix.format(id=_header(headers, form.id), time=time)) + body
         right = [_signature(form, key_of(self.scheme, secret), signed) for secret in self.secrets]
-        signatures = [part.removeprefix(form.mark).encode() for part in parts if part.startswith(form.mark)]
+        signatures = [_sent(part.removeprefix(form.mark)) for part in parts if part.startswith(form.mark)]
         if not any([self._one_is(each, right) for each in signatures]):  # noqa: C419 - all, however early one is right
             raise Refused(401, "wrong_credential", "the signature is wrong")
         if form.window and not _recent(time, at, form.window):
@@ -120,6 +120,11 @@ def key_of(scheme: str, secret: str) -> bytes:
 def _signature(form: Form, key: bytes, signed: bytes) -> bytes:
     digest = hmac.digest(key, signed, "sha256")
     return b64encode(digest) if form.base64 else digest.hex().encode()
+
+
+def _sent(text: str) -> bytes:
+    """The bytes of a header, which may be no UTF-8."""
+    return text.encode(errors="surrogateescape")
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

@@ -343,13 +343,15 @@ class Part:
 
     Of each column the value of the newest event counts, in whatever order they arrive; of those in `first` that of the
     earliest. `cleared`: columns that the event says are unknown, or no longer hold. `span`: the trace and the id of the
-    event, if that can be inside of others.
+    event, if that can be inside of others. `step`: of two events in the same moment the one with the larger counts as
+    the newer, for many senders write no fractions of a second.
     """
 
     at: datetime
     cleared: frozenset[str] = frozenset()
     first: frozenset[str] = frozenset()
     span: tuple[str, str] | None = None
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,16 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 
 from aiohttp import web
 
 from exporter.collect.delivery import Delivery, Refused
-from exporter.collect.receive import Inbox, Receiver
+from exporter.collect.receive import AGAIN_SECONDS, Inbox, Receiver
 
 READ_SECONDS = 30.0  # for a body to arrive
-MOST_HELD = 64 * 1024 * 1024  # bytes of all bodies that are not answered yet
+MOST_HELD = 64 * 1024 * 1024  # bytes of all bodies that are not answered yet, packed and unpacked
 ROUTES = ("/events/{source}", "/otlp/{source}/v1/traces")
 PREFIXES = ("/events/", "/otlp/")
 ORIGIN = "WebHook-Request-Origin"
@@ -66,13 +67,30 @@ class Hooks:
         try:
             at = self._inbox.now
             door.check_body(headers, body, at)
-            plain = unpacked(body, headers.get("content-encoding", ""), door.most_bytes)
-            received = receiver.read(Delivery(headers, plain, at, headers_signed=door.headers_signed))
-            await self._inbox.take(receiver, received.events)
+            with self._unpacked(body, headers, door.most_bytes) as plain:
+                received = receiver.read(Delivery(headers, plain, at, headers_signed=door.headers_signed))
+                await self._inbox.take(receiver, received.events)
+        except Refused:
+            raise
+        except Exception as error:  # noqa: BLE001 - what a sender sends must not end in a traceback, which may quote it
+            raise receiver.failed(error) from None
         finally:
             self._held -= len(body)
-        content_type = received.content_type if received.body else None
-        return web.Response(status=received.status, body=received.body, content_type=content_type)
+        answer, content_type = received.answer()
+        return web.Response(status=received.status, body=answer, content_type=content_type if answer else None)
+
+    @contextmanager
+    def _unpacked(self, body: bytes, headers: Mapping[str, str], most: int) -> Iterator[bytes]:
+        """The body as it was before it was packed; what that takes is held, too."""
+        plain = unpacked(body, headers.get("content-encoding", ""), most)
+        more = 0 if plain is body else len(plain)
+        if self._held + more > MOST_HELD:
+            raise _busy()
+        self._held += more
+        try:
+            yield plain
+        finally:
+            self._held -= more
 
     async def _body(self, request: web.Request, most: int) -> bytes:
         """The body as it was sent. What is held of all bodies at once is limited, too."""
@@ -88,10 +106,10 @@ class Hooks:
                     if len(body) > most:
                         raise too_large
                     if self._held > MOST_HELD:
-                        raise Refused(503, "busy", "too much is being received at once", retry_after=5)
+                        raise _busy()
         except TimeoutError:
             self._held -= len(body)
-            raise Refused(408, "too_large", "the body did not arrive in time") from None
+            raise Refused(408, "too_slow", "the body did not arrive in time") from None
         except BaseException:
             self._held -= len(body)
             raise
@@ -120,6 +138,10 @@ def unpacked(body: bytes, encoding: str, most: int) -> bytes:
     if not reader.eof or reader.unused_data:
         raise Refused(400, "wrong_encoding", "the body is not one whole gzip stream")
     return plain
+
+
+def _busy() -> Refused:
+    return Refused(503, "busy", "too much is being received at once", retry_after=AGAIN_SECONDS)
 
 
 def _refusal(why: Refused) -> web.Response:

@@ -19,6 +19,8 @@ MOST_REMEMBERED = 200_000
 ALWAYS = frozenset({"id", "source", "updated_at"})
 """Columns that no event fills by itself."""
 
+STEP = 1e-6  # seconds
+
 Times = dict[str, float]
 """Column -> when the event happened that its value is from, in seconds since 1970."""
 
@@ -92,17 +94,30 @@ class Merging:
             self._row = list(self._blank)
             for name in ("id", "source"):
                 self._row[self._names.index(name)] = row[self._names.index(name)]
-        at, part = told.part.at.timestamp(), told.part
+        part = told.part
+        at = part.at.timestamp() + part.step * STEP
         for place, (name, value) in enumerate(zip(self._names, row, strict=True)):
             if name in ALWAYS or (value == self._blank[place] and name not in part.cleared):
                 continue
             if name in told.weak:
                 if self._row[place] == self._blank[place] and name not in self._times:
                     self._row[place] = value
-            elif name not in self._times or (at < self._times[name] if name in part.first else at >= self._times[name]):
+            elif self._counts(name, place, at, part):
                 self._row[place], self._times[name] = value, at
         updated = self._names.index("updated_at")
         self._row[updated] = max(filter(None, (self._row[updated], naive(part.at))))
+
+    def _counts(self, name: str, place: int, at: float, part: Part) -> bool:
+        """Whether an event says more of a column than what is known of it.
+
+        Of the same moment it does not where nothing is known any more: a person who was erased stays so, whoever sends
+        old events once more.
+        """
+        if (before := self._times.get(name)) is None:
+            return True
+        if name in part.first:
+            return at < before
+        return at > before or (at == before and self._row is not None and self._row[place] != self._blank[place])
 
 
 def forget(db: Database, source: str) -> None:

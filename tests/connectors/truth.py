@@ -27,6 +27,7 @@ from exporter.connectors import CONNECTORS
 from exporter.demo.fakes.fault import Handler
 from exporter.records import Json, Read, Record
 from exporter.records.columns import Rule
+from exporter.records.unreadable import Unreadable
 from exporter.store.pushed import Merging, Told
 from exporter.store.table import Table
 from tests.connectors import unfinished
@@ -105,6 +106,8 @@ def pushed(connector: Connector, needed: Needs, truth: Truth) -> tuple[list[Reco
     said, client, reads = list[str](), ItemReader(), list[Read]()
 
     def parts(event: Event) -> Iterable[Read]:
+        if isinstance(event.item, Unreadable):
+            raise event.item
         found = needed.read_event(options, event) if needed.read_event else ()
         if found is None:
             said.append(f"unused: {event.type}")

@@ -1,11 +1,12 @@
 """Events: a CDEvent, or a record as it is, pushed as a CloudEvent, becomes what it says of a record.
 
 API      CloudEvents 1.0 over HTTP, POST to /events/NAME of the exporter itself, in binary, structured or batched mode,
-         optionally packed with gzip. 202 once the events are stored; 401, 413, 415 and 400 if a delivery is refused;
-         429 and 503 with Retry-After if it should be sent again. Types: dev.cdevents.* of CDEvents 0.4 and 0.5, and
-         outcome.RECORD (such as outcome.run), whose data is an object with an id and columns of that record. A
-         column that is absent stays as it is known; null says that it is unknown. Anything else for segments and
-         fields goes into the data's key custom.
+         optionally packed with gzip. 202 once the events are stored; 401, 408, 413, 415 and 400 if a delivery is
+         refused; 503 with Retry-After if it should be sent again. Of a batch, events that cannot be read are counted
+         and the others are taken. Types: dev.cdevents.* of CDEvents 0.4 and 0.5, and outcome.RECORD (such as
+         outcome.run), whose data is an object with an id and columns of that record. A column that is absent stays as
+         it is known; null says that it is unknown. Anything else for segments and fields goes into the data's key
+         custom.
 Access   Create a secret with `openssl rand -hex 32`, give it to the sender, and name its file in secret_file. Senders
          prove themselves with it as a bearer token, or by a signature in one of the forms of scheme. Each source has
          its own secrets, and a sender of one cannot write into another. Serve TLS, or listen behind a proxy that does.
@@ -16,7 +17,8 @@ Blind    Events that a sender gave up, or never sent; a second exporter sees onl
          is silent or its sender broken: see max_data_age. A deployment that failed: CDEvents have only its pipeline
          run. A rollback without the chainId of the deployment that it reverts is a change of its own. The review of a
          change and its deployment are two records, so the time from commit to deployment needs first_commit_at under
-         fields. A mapping that is changed in the config applies to what comes afterwards.
+         fields. The order of events from senders whose clocks differ: it is the order of their times. A mapping that is
+         changed in the config applies to what comes afterwards.
 Checked  The conformance events of CDEvents 0.5.1, and published test vectors of signatures.
 """
 

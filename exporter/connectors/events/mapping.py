@@ -54,9 +54,10 @@ class Said:
     approved_by: str
     resolutions: Mapping[str, RequestOutcome]
 
-    def part(self, *first: str, cleared: Iterable[str] = ()) -> Part:
-        """The part that it is. `first`: columns of which the earliest event counts."""
-        return Part(self.told, frozenset(cleared), frozenset(first))
+    def part(self, *first: str, cleared: Iterable[str] = (), step: int = 0) -> Part:
+        """The part that it is. `first`: columns of which the earliest event counts. `step`: what goes before what in
+        the life of its subject, where both are of one moment."""
+        return Part(self.told, frozenset(cleared), frozenset(first), step=step)
 
 
 def cdevent(event: Event, approved_by: str, resolutions: Mapping[str, RequestOutcome]) -> list[Read] | None:
@@ -92,13 +93,13 @@ def run_queued(said: Said) -> Says:
 
 def run_started(said: Said) -> Says:
     """A start after an end is a new attempt of the same run: it goes on."""
-    part = said.part("started_at", cleared=("finished_at", "exception"))
+    part = said.part("started_at", cleared=("finished_at", "exception"), step=1)
     yield _run(said, started_at=said.at, status="running"), part
 
 
 def run_finished(said: Said) -> Says:
     status, exception = value("status", OUTCOME.__getitem__, said.content["outcome"]) or (None, None)
-    yield _run(said, finished_at=said.at, status=status, exception=exception), said.part(cleared=("exception",))
+    yield _run(said, finished_at=said.at, status=status, exception=exception), said.part(cleared=("exception",), step=2)
 
 
 def _run(said: Said, **more: Any) -> Run:
@@ -125,14 +126,14 @@ def change_abandoned(said: Said) -> Says:
 
 
 def service_deployed(said: Said) -> Says:
-    yield _deployment(said, "succeeded")
+    yield _deployment(said, "succeeded", 0)
 
 
 def service_rolledback(said: Said) -> Says:
-    yield _deployment(said, "rolled_back")
+    yield _deployment(said, "rolled_back", 1)
 
 
-def _deployment(said: Said, result: ChangeResult) -> tuple[Change, Part]:
+def _deployment(said: Said, result: ChangeResult, step: int) -> tuple[Change, Part]:
     """A service is deployed again and again: a deployment is told by what triggered it, or by its event."""
     environment = said.content["environment"]["id"]
     change = Change(
@@ -144,7 +145,7 @@ def _deployment(said: Said, result: ChangeResult) -> tuple[Change, Part]:
         environment=environment,
         kind="deployment",
     )
-    return change, said.part("deployed_at", "reference")  # a rollback tells what it went back to
+    return change, said.part("deployed_at", "reference", step=step)  # a rollback tells what it went back to
 
 
 def incident_detected(said: Said) -> Says:
@@ -158,7 +159,7 @@ def incident_reported(said: Said) -> Says:
 
 
 def incident_resolved(said: Said) -> Says:
-    yield _incident(said, resolved_at=said.at), said.part()
+    yield _incident(said, resolved_at=said.at), said.part(step=1)
 
 
 def _incident(said: Said, **times: Any) -> Incident:
@@ -175,7 +176,7 @@ def ticket_created(said: Said) -> Says:
 
 
 def ticket_updated(said: Said) -> Says:
-    yield _ticket(said), said.part()
+    yield _ticket(said), said.part(step=1)
 
 
 def ticket_closed(said: Said) -> Says:
@@ -183,7 +184,7 @@ def ticket_closed(said: Said) -> Says:
     end = ENDED_AT.get(outcome) if outcome else None
     ends: dict[str, Any] = {end: said.at} if end else {}
     others = frozenset(ENDED_AT.values()) - ends.keys()
-    yield _ticket(said, closed_at=said.at, outcome=outcome, **ends), said.part(cleared=others)
+    yield _ticket(said, closed_at=said.at, outcome=outcome, **ends), said.part(cleared=others, step=2)
 
 
 def _resolution(said: Said) -> str:

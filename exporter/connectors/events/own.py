@@ -11,6 +11,8 @@ from exporter.records.unreadable import Unreadable, quoted, value
 
 PREFIX = "outcome."
 CUSTOM = "custom"
+ENDS = frozenset({"abandoned_at", "closed_at", "finished_at", "resolved_at"})
+"""What says when something ended comes after what says that it began."""
 
 
 def own_record(event: Event) -> Sequence[Read] | None:
@@ -36,7 +38,8 @@ def _record(kind: type[Record], event: Event) -> Read:
         raise Unreadable("missing", "there is no id", "id")
     at = min(found.get("updated_at") or event.at, event.at)
     record = replace(kind(id=found["id"]), **{name: each for name, each in found.items() if each is not None})
-    return Read(record, data, part=Part(at, cleared=frozenset(cleared - WHOLE - {"updated_at"})))
+    step = 0 if ENDS.isdisjoint(found) else 1
+    return Read(record, data, part=Part(at, cleared=frozenset(cleared - WHOLE - {"updated_at"}), step=step))
 
 
 def _no_column(name: str) -> None:

@@ -1,8 +1,9 @@
 """OTLP: a span of an AI agent, or of a CI/CD pipeline, is a run.
 
-API      OTLP/HTTP, POST to /otlp/NAME/v1/traces of the exporter itself, in protobuf or JSON, also packed with gzip.
-         200 once the spans are stored; 503 with Retry-After if they should be sent again. Spans by the conventions of
-         OpenTelemetry 1.44 (CI/CD) and for generative AI 1.41.
+API      OTLP/HTTP, POST to /otlp/NAME/v1/traces of the exporter itself, in protobuf or JSON, also packed with gzip. 200
+         once the spans are stored; 503 with Retry-After if they should be sent again. Spans without ids or times are
+         counted, and named in the answer (partial_success). Spans by the conventions of OpenTelemetry 1.44 (CI/CD) and
+         for generative AI 1.41.
 Access   Create a secret with `openssl rand -hex 32` and name its file in secret_file. Senders need the endpoint
          https://HOST/otlp/NAME and the header Authorization=Bearer SECRET: in an OpenTelemetry Collector an otlphttp
          exporter, in an SDK OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_HEADERS. Send all spans of a trace, or
@@ -12,20 +13,22 @@ Polls    Nothing: senders push. Once a minute the source is marked as listening.
 Cursor   Empty. How spans are nested is remembered in the store for a day.
 Blind    Runs that have not ended: a span comes when it ends. Traces that sampling leaves out: values are of the others.
          An agent inside another is counted by itself until the outer one has ended, or if a span between them never
-         comes. Decisions of people, unless an attribute says them (fields). Prompts, answers, arguments of tools, names
-         of users and texts of errors are dropped when they arrive, and cannot be mapped.
-Checked  The OpenTelemetry SDK for Python 1.45, in both encodings.
+         comes, or comes more than a day later. Decisions of people, unless an attribute says them (fields). Prompts,
+         answers, arguments of tools, names of users and texts of errors are dropped when they arrive, and cannot be
+         mapped.
+Checked  The OpenTelemetry SDK for Python 1.45, which sends protobuf; JSON by a recording of the SDK for JavaScript 2.12
+         (the SDK for Python has no sender of JSON).
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 
 from exporter.collect.contract import Cursor, Page
-from exporter.collect.delivery import Delivery, Event, Link, Received
+from exporter.collect.delivery import Delivery, Event, Link, Received, broken
 from exporter.collect.http import Client
 from exporter.collect.mapping import Which
 from exporter.connectors.otlp.mapping import instant, is_agent, known, operation, reads_of
-from exporter.connectors.otlp.span import Span, answer, spans_of
+from exporter.connectors.otlp.span import NoSpan, Span, answer, spans_of
 from exporter.records import Change, Read, Run
 
 RECORDS = (Run, Change)
@@ -52,9 +55,17 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
 
 def receive(delivery: Delivery, options: Options) -> Received:  # noqa: ARG001 - the contract
     """The spans in a delivery. Raises Refused."""
-    spans, rejected = spans_of(delivery)
-    body, content_type = answer(delivery, rejected)
-    return Received([_event(each, delivery) for each in spans], 200, body, content_type)
+    rejected, spans = list[None](), spans_of(delivery)
+
+    def events() -> Iterator[Event]:
+        for each in spans:
+            if isinstance(each, NoSpan):
+                rejected.append(None)
+                yield broken(each.given, delivery.at, each.why)
+            else:
+                yield _event(each, delivery)
+
+    return Received(events(), 200, lambda: answer(delivery, len(rejected)))
 
 
 def read_event(options: Options, event: Event) -> Iterable[Read] | None:

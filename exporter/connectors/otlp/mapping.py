@@ -39,6 +39,18 @@ RESULT = Words(
     },
 )
 SKIPPED = "skip"
+CODE: Words[bool] = Words(
+    "status",
+    {
+        "0": False,
+        "1": False,
+        "2": True,
+        "STATUS_CODE_UNSET": False,
+        "STATUS_CODE_OK": False,
+        "STATUS_CODE_ERROR": True,
+    },
+)
+"""Code of a span's status -> whether it failed. The names are what JSON of protobuf has, though not that of OTLP."""
 
 
 def operation(span: Span) -> str:
@@ -60,15 +72,16 @@ def is_agent(span: Span) -> bool:
 def run_of_agent(span: Span, at: datetime, business: Which | None, conversation: bool) -> Read:
     """The run of an agent, or of a workflow of agents. Errors of tools inside a run that ended well are not its own."""
     names = (*RUNS[operation(span)], "service.name")
-    status: RunStatus = "failed" if span.failed else "succeeded"
-    exception: ExceptionKind = "none" if not span.failed else "application"
-    if span.failed and business and business.holds(span.item):
+    failed = value("status", CODE.__getitem__, str(span.code))
+    status: RunStatus = "failed" if failed else "succeeded"
+    exception: ExceptionKind = "none" if not failed else "application"
+    if failed and business and business.holds(span.item):
         exception = "business"
     run = Run(
         id=f"{span.trace}-{span.id}",
         root_id=(conversation and span.get("gen_ai.conversation.id")) or span.trace,
         workflow=next((found for name in names if (found := span.get(name)) is not None), None),
-        started_at=instant(span.begun),
+        started_at=begin(span),
         finished_at=instant(span.ended),
         status=status,
         exception=exception,
@@ -84,7 +97,7 @@ def run_of_pipeline(span: Span, at: datetime) -> Read:
         workflow=span.get("cicd.pipeline.name"),
         reference=span.get("cicd.pipeline.run.id"),
         url=span.get("cicd.pipeline.run.url.full"),
-        started_at=instant(span.begun),
+        started_at=begin(span),
         finished_at=instant(span.ended),
         status=end.status if end else None,
         exception=end.exception if end else None,
@@ -113,6 +126,11 @@ def pipeline_run(span: Span) -> str:
     """What identifies a run: its id is unique within its pipeline."""
     run = span.get("cicd.pipeline.run.id")
     return f"{span.trace}-{span.id}" if run is None else f"{span.get('cicd.pipeline.name') or ''}#{run}"
+
+
+def begin(span: Span) -> datetime | None:
+    """When it began; unknown where that is after its end, as a clock that is set back makes it."""
+    return instant(span.begun) if span.begun <= span.ended else None
 
 
 def instant(nanoseconds: int) -> datetime:

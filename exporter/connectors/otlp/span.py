@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.collect.decode import decoded
 from exporter.collect.delivery import Delivery, Refused
-from exporter.records import Json
+from exporter.records import LATEST, Json
+from exporter.records.unreadable import ODD, Unreadable
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -36,6 +37,8 @@ CONTENTS = (
 """How the names of attributes begin that are dropped."""
 LONGEST = 256  # characters; a longer text is no name of anything
 NOTHING = "0"
+LAST = int(LATEST.timestamp()) * 10**9
+"""Nanoseconds since 1970; no span is later."""
 
 Attributes = dict[str, Any]
 
@@ -50,7 +53,7 @@ class Span:
     name: str
     begun: int
     ended: int
-    failed: bool
+    code: Any  # of its status: a number, in JSON perhaps a name
     attributes: Attributes
     resource: Attributes
 
@@ -65,22 +68,43 @@ class Span:
         return {"name": self.name, "attributes": self.attributes, "resource": self.resource}
 
 
-def spans_of(delivery: Delivery) -> tuple[list[Span], int]:
-    """The spans of a delivery, and how many cannot be read. Raises Refused."""
+@dataclass(frozen=True, slots=True)
+class NoSpan:
+    """What stands in the place of a span, and cannot be read as one."""
+
+    given: bytes
+    why: Unreadable
+
+
+def spans_of(delivery: Delivery) -> Iterator[Span | NoSpan]:
+    """The spans of a delivery, one by one. Raises Refused."""
     if delivery.media_type == PROTOBUF:
-        return _listed(_from_protobuf(_request(delivery.body)))
+        return _from_protobuf(_request(delivery.body))
     if delivery.media_type == JSON:
         try:
             document = decoded(delivery.body)
-            return _listed(_from_json(document))
-        except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-            raise Refused(400, "not_readable", "the body is not an ExportTraceServiceRequest in JSON") from None
+        except (ValueError, RecursionError):
+            raise _unlike_json() from None
+        if not isinstance(document, dict):
+            raise _unlike_json()
+        if document and "resourceSpans" not in document:
+            raise Refused(
+                400, "not_readable", "the body has no resourceSpans; send traces, with names in lowerCamelCase"
+            )
+        return _from_json(document)
     raise Refused(415, "wrong_type", f"send {PROTOBUF} or {JSON}")
+
+
+def _unlike_json() -> Refused:
+    return Refused(400, "not_readable", "the body is not an ExportTraceServiceRequest in JSON")
+
+
+UNSOUND = "a span without its ids, or without its times"
 
 
 def answer(delivery: Delivery, rejected: int) -> tuple[bytes, str]:
     """The ExportTraceServiceResponse, in the encoding of the request, and its Content-Type."""
-    text = "spans without ids, or without their times"
+    text = UNSOUND
     if delivery.media_type == JSON:
         told = f'{{"partialSuccess":{{"rejectedSpans":"{rejected}","errorMessage":"{text}"}}}}' if rejected else "{}"
         return told.encode(), JSON
@@ -104,34 +128,39 @@ def _request(body: bytes) -> "ExportTraceServiceRequest":
     return request
 
 
-def _listed(found: Iterable[Span | None]) -> tuple[list[Span], int]:
-    every = list(found)
-    spans = [each for each in every if each and _sound(each)]
-    return spans, len(every) - len(spans)
-
-
-def _sound(span: Span) -> bool:
-    """Whether it has its ids and times: an id of zeros is none."""
+def _sound(span: Span) -> Span:
+    """The same, if it has its ids and times: an id of zeros is none. Raises Unreadable."""
     ids = len(span.trace) == 32 and len(span.id) == 16 and len(span.parent) in (0, 16)
-    return ids and bool(span.trace.strip(NOTHING) and span.id.strip(NOTHING)) and min(span.begun, span.ended) > 0
+    if not (ids and span.trace.strip(NOTHING) and span.id.strip(NOTHING)):
+        raise Unreadable("missing", UNSOUND)
+    if not (0 < span.begun < LAST and 0 < span.ended < LAST):
+        raise Unreadable("missing", UNSOUND)
+    return span
 
 
-def _from_protobuf(request: "ExportTraceServiceRequest") -> Iterator[Span]:
+def _from_protobuf(request: "ExportTraceServiceRequest") -> Iterator[Span | NoSpan]:
     for of_resource in request.resource_spans:
         resource = _kept((each.key, _plain(each.value)) for each in of_resource.resource.attributes)
         for of_scope in of_resource.scope_spans:
             for each in of_scope.spans:
-                yield Span(
-                    trace=each.trace_id.hex(),
-                    id=each.span_id.hex(),
-                    parent=_parent(each.parent_span_id.hex()),
-                    name=each.name,
-                    begun=each.start_time_unix_nano,
-                    ended=each.end_time_unix_nano,
-                    failed=each.status.code == 2,
-                    attributes=_kept((one.key, _plain(one.value)) for one in each.attributes),
-                    resource=resource,
-                )
+                try:
+                    yield _sound(_of_protobuf(each, resource))
+                except Unreadable as why:
+                    yield NoSpan(each.SerializeToString(), why)
+
+
+def _of_protobuf(given: Any, resource: Attributes) -> Span:
+    return Span(
+        trace=given.trace_id.hex(),
+        id=given.span_id.hex(),
+        parent=_parent(given.parent_span_id.hex(), given.span_id.hex()),
+        name=_name(given.name),
+        begun=given.start_time_unix_nano,
+        ended=given.end_time_unix_nano,
+        code=given.status.code,
+        attributes=_kept((each.key, _plain(each.value)) for each in given.attributes),
+        resource=resource,
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -142,46 +171,65 @@ def _plain(value: Any) -> Any:
     return getattr(value, kind) if kind in ("string_value", "bool_value", "int_value", "double_value") else None
 
 
-def _from_json(document: Json) -> Iterator[Span | None]:
-    for of_resource in document.get("resourceSpans") or ():
-        resource = _attributes_of((of_resource.get("resource") or {}).get("attributes"))
-        for of_scope in of_resource.get("scopeSpans") or ():
-            for each in of_scope.get("spans") or ():
-                yield _span_of(each, resource)
-
-
-def _span_of(given: Json, resource: Attributes) -> Span | None:
+def _from_json(document: Json) -> Iterator[Span | NoSpan]:
     try:
-        return Span(
-            trace=_hexadecimal(given["traceId"]),
-            id=_hexadecimal(given["spanId"]),
-            parent=_parent(_hexadecimal(given.get("parentSpanId") or "")),
-            name=str(given.get("name") or ""),
-            begun=int(given["startTimeUnixNano"]),
-            ended=int(given["endTimeUnixNano"]),
-            failed=(given.get("status") or {}).get("code") == 2,
-            attributes=_attributes_of(given.get("attributes")),
-            resource=resource,
-        )
-    except (KeyError, ValueError, TypeError, AttributeError):
-        return None
+        for of_resource in document.get("resourceSpans") or ():
+            resource = _attributes_of((of_resource.get("resource") or {}).get("attributes"))
+            for of_scope in of_resource.get("scopeSpans") or ():
+                for each in of_scope.get("spans") or ():
+                    yield _read_of_json(each, resource)
+    except ODD:
+        raise _unlike_json() from None
+
+
+def _read_of_json(given: Json, resource: Attributes) -> Span | NoSpan:
+    try:
+        return _sound(_of_json(given, resource))
+    except ODD:
+        return NoSpan(repr(given).encode(), Unreadable("missing", UNSOUND))
+
+
+def _of_json(given: Json, resource: Attributes) -> Span:
+    id_ = _hexadecimal(given["spanId"])
+    return Span(
+        trace=_hexadecimal(given["traceId"]),
+        id=id_,
+        parent=_parent(_hexadecimal(given.get("parentSpanId") or ""), id_),
+        name=_name(str(given.get("name") or "")),
+        begun=int(given["startTimeUnixNano"]),
+        ended=int(given["endTimeUnixNano"]),
+        code=(given.get("status") or {}).get("code") or 0,
+        attributes=_attributes_of(given.get("attributes")),
+        resource=resource,
+    )
 
 
 def _hexadecimal(text: str) -> str:
     return bytes.fromhex(text).hex()
 
 
-def _parent(id_: str) -> str:
-    return id_ if id_.strip(NOTHING) else ""
+def _parent(id_: str, own: str) -> str:
+    """The id of what a span is inside of, which is never itself."""
+    return id_ if id_.strip(NOTHING) and id_ != own else ""
+
+
+def _name(text: str) -> str:
+    return "" if len(text) > LONGEST else text
 
 
 def _attributes_of(listed: Json) -> Attributes:
     return _kept((each["key"], _value_of(each.get("value") or {})) for each in listed or ())
 
 
+def _truth(given: Any) -> bool:
+    if not isinstance(given, bool):  # "false" would be true
+        raise TypeError
+    return given
+
+
 READERS: Mapping[str, Callable[[Any], Any]] = {
     "stringValue": str,
-    "boolValue": bool,
+    "boolValue": _truth,
     "intValue": int,
     "doubleValue": float,
     "arrayValue": lambda given: [_value_of(each) for each in given.get("values") or ()],
@@ -190,12 +238,16 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
 
 def _value_of(value: Json) -> Any:
     """The same of JSON, where whole numbers are texts."""
-    return next((READERS[kind](given) for kind, given in value.items() if kind in READERS), None)
+    return next((READERS[kind](given) for kind, given in value.items() if kind in READERS and given is not None), None)
 
 
 def _kept(pairs: Iterable[tuple[str, Any]]) -> Attributes:
-    return {
-        name: value
-        for name, value in pairs
-        if value is not None and not name.startswith(CONTENTS) and not (isinstance(value, str) and len(value) > LONGEST)
-    }
+    found = ((name, _short(value)) for name, value in pairs if not name.startswith(CONTENTS))
+    return {name: value for name, value in found if value is not None}
+
+
+def _short(value: Any) -> Any:
+    """A value, and what of a list, is short enough to name something; None where it is not."""
+    if isinstance(value, list):
+        return [short for each in value if (short := _short(each)) is not None]
+    return None if isinstance(value, str) and len(value) > LONGEST else value

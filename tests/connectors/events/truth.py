@@ -70,6 +70,7 @@ def truth(
 
 def truths(_: object) -> Iterator[Truth]:
     yield runs()
+    yield moments()
     yield ends_of_runs()
     yield deployments()
     yield from changes()
@@ -107,6 +108,59 @@ def runs() -> Truth:
             Run(id=f"{CI}#4", reference="4", queued_at=at(3), started_at=at(4), finished_at=at(9), status="succeeded",
                 exception="none", updated_at=at(9), **more),
         ],
+    )  # fmt: skip
+
+
+def moments() -> Truth:
+    """Of two events in one moment the later one in the life of its subject counts, whichever comes first."""
+    ticket: dict[str, Any] = {"uri": "https://desk.test/1", "resolution": "completed", "creator": "Ada"}
+    about: dict[str, Any] = {"environment": {"id": "prod"}}
+    done: dict[str, Any] = {"queued_at": at(1), "started_at": at(1), "finished_at": at(1), "updated_at": at(1)}
+    more: dict[str, Any] = {"kind": "ticket", "url": "https://desk.test/1", "requester": hashed("Ada")}
+    closed: dict[str, Any] = {"opened_at": at(1), "resolved_at": at(1), "closed_at": at(1), "updated_at": at(1)}
+    steps: list[tuple[str, dict[str, Any]]] = [
+        *((f"pipelinerun.{word}", {"outcome": "error"}) for word in ("queued", "started", "finished")),
+        *((f"incident.{word}", about) for word in ("detected", "resolved")),
+        *((f"ticket.{word}", ticket | {"priority": word}) for word in ("created", "updated", "closed")),
+    ]
+    deployed = [
+        cdevent(f"service.{word}", 1, "checkout", _chainId="c1", **about) for word in ("deployed", "rolledback")
+    ]
+    ways = {"forth": steps, "back": steps[::-1]}
+    ends: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+        ("run", "finished_at", {"status": "running"}, {"status": "failed"}),
+        ("request", "resolved_at", {"outcome": "open"}, {"outcome": "resolved"}),
+        ("request", "abandoned_at", {"outcome": "open"}, {"outcome": "abandoned"}),
+        ("request", "closed_at", {"outcome": "open"}, {"outcome": "discarded"}),
+    ]
+    own = [
+        ours(kind, 1, id=f"{end}", **columns)
+        for kind, end, begun, ended in ends
+        for columns in ({**ended, end: at(1).isoformat()}, begun)
+    ]
+    ours_made = [
+        *(
+            Request(id=end, updated_at=at(1), **{**ended, end: at(1)})
+            for kind, end, _, ended in ends
+            if kind == "request"
+        ),
+        Run(id="finished_at", status="failed", finished_at=at(1), updated_at=at(1)),
+    ]
+    return truth(
+        "moments",
+        [*(cdevent(word, 1, name, **content) for name, way in ways.items() for word, content in way), *deployed[::-1]],
+        [
+            *(Run(id=f"{CI}#{name}", reference=name, status="failed", exception="application", **done)
+              for name in ways),
+            *(Incident(id=f"{CI}#{name}", reference=name, detected_at=at(1), resolved_at=at(1), updated_at=at(1))
+              for name in ways),
+            *(Request(id=f"{CI}#{name}", reference=name, priority="closed", outcome="resolved", **more, **closed)
+              for name in ways),
+            Change(id=f"c1 {CI}#checkout prod", result="rolled_back", deployed_at=at(1), service="checkout",
+                   environment="prod", kind="deployment", updated_at=at(1)),
+            *ours_made,
+        ],
+        *(delivery(each) for each in own),
     )  # fmt: skip
 
 
@@ -322,6 +376,8 @@ def modes() -> Truth:
             delivery({"id": "t", "team": "a"}, "text/json", ce_type="outcome.run", ce_time=at(2).isoformat(), **head),
             delivery({**cloudevent({"id": "c"}, type="outcome.run"), "datacontenttype": "application/vnd.x+JSON"}),
             delivery([], BATCH),
+            delivery({**cloudevent(None, type="outcome.run", time="2026-03-30t10:05:00z"),
+                      "data_base64": "eyJpZCI6ICJiIn0="}),
         ],
         records=[
             Run(id=f"{CI}#binary", reference="binary", workflow="Ünï", updated_at=at(1), **running),
@@ -331,6 +387,7 @@ def modes() -> Truth:
             Run(id=f"{CI}#ahead", reference="ahead", updated_at=AT, **{**running, "started_at": at(999_999)}),
             Run(id="t", team="a", updated_at=at(2)),
             Run(id="c", updated_at=AT),
+            Run(id="b", updated_at=datetime(2026, 3, 30, 10, 5, tzinfo=UTC)),
         ],
     )  # fmt: skip
 
@@ -357,9 +414,12 @@ def refusals() -> Truth:
             delivery(good, "application/cloudevents+avro", **head),
             delivery({"id": "1"}, "application/json", signed=False, **head),
             delivery({"id": "1"}, "application/json", **{**head, "ce_subject": "%C0%A0"}),
+            delivery({**good, "data_base64": "e30="}),
+            delivery({**good, "data_base64": "{}"}),
             delivery(good),
+            delivery([{**good, "id": ""}, {**good, "id": "2", "data": {"id": "2"}}, 1], BATCH),
         ],
-        records=[Run(id="1", updated_at=AT)],
+        records=[Run(id="1", updated_at=AT), Run(id="2", updated_at=AT)],
         left_out=[
             "400 not_readable: the body is not JSON",
             "400 not_readable: an event is a JSON object",
@@ -373,6 +433,10 @@ def refusals() -> Truth:
             "400 not_signed: the signature does not cover the headers with the event's type and id:"
             " send it in structured mode",
             "400 not_readable: the value of a header is not UTF-8, percent-encoded",
+            "400 not_readable: the event's data_base64 is not JSON in base64",
+            "id: there is no id",
+            "item: the event has no id",
+            "item: an event is a JSON object",
         ],
     )  # fmt: skip
 

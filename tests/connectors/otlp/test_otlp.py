@@ -110,6 +110,24 @@ async def test_spans_of_the_sdk_become_runs_and_nothing_that_was_said_is_stored(
     assert "Lovelace" not in caplog.text
 
 
+async def test_spans_as_the_sdk_for_javascript_sends_them_in_json_become_runs_and_nothing_that_was_said_is_stored(
+    tmp_path: Path,
+) -> None:
+    """A recording of OTLPTraceExporter 0.223, which did the same work as `work`, and an agent that failed."""
+    body = (Path(__file__).parent / "javascript.json").read_bytes()
+    async with listening(tmp_path / "store", source()) as here:
+        status, text, _ = await here.post(body, HEADERS, PATH)
+
+        assert (status, text) == (200, "{}")
+        assert here.rows("select workflow, status, exception, team, reference from run order by 1") == [
+            ("build", "failed", None, "desk", "42"),
+            ("checker", "failed", "application", "desk", None),
+            ("planner", "succeeded", "none", "desk", None),
+        ]
+    assert b"Lovelace" in body
+    assert b"Lovelace" not in b"".join(await asyncio.to_thread(contents, tmp_path))
+
+
 async def test_a_run_inside_another_is_not_counted_in_whatever_order_spans_come(tmp_path: Path) -> None:
     """An agent, and another one below a tool and a request, beside an agent that stands alone."""
 
@@ -131,6 +149,23 @@ async def test_a_run_inside_another_is_not_counted_in_whatever_order_spans_come(
 
         rows = here.rows("select workflow, count(*) from run group by all order by all")
         assert rows == [("planner", len(orders) + 2)]
+
+
+async def test_a_span_that_says_it_is_inside_of_itself_is_a_run(tmp_path: Path) -> None:
+    async with listening(tmp_path / "store", source()) as here:
+        await post(here, [agent(1, parent=1)])
+
+        assert here.rows("select workflow from run") == [("planner",)]
+
+
+async def test_a_span_that_comes_again_with_another_end_is_what_its_last_end_says(tmp_path: Path) -> None:
+    ends = [agent(1, 1), {**agent(1, 1), "endTimeUnixNano": agent(1, 5)["endTimeUnixNano"], "status": {"code": 2}}]
+    async with listening(tmp_path / "store", source()) as here:
+        for number, order in enumerate(permutations(ends)):
+            for each in (*order, order[0]):
+                await post(here, [{**each, "traceId": f"{number + 1:032x}"}])
+
+        assert here.rows("select status, minute(finished_at), count(*) from run group by all") == [("failed", 6, 2)]
 
 
 async def test_nesting_is_known_after_a_restart_and_forgotten_after_a_day(tmp_path: Path) -> None:
@@ -156,7 +191,9 @@ async def test_spans_that_are_not_taken_are_told_and_the_others_are_stored(conte
     ):
         answer = await response.read()
         found = here.rows("select workflow from run")
+        left_out = here.rows("select column_name, reason, text from left_out")
 
+    assert left_out == [("item", "missing", "a span without its ids, or without its times")]
     assert (response.status, response.headers["Content-Type"]) == (200, content_type)
     assert found == [("planner",)]
     if content_type == PROTOBUF:

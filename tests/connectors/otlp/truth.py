@@ -135,6 +135,7 @@ def truths(_: object) -> Iterator[Truth]:
     yield deployments()
     yield from contents()
     yield values()
+    yield oddities()
     yield refusals()
 
 
@@ -291,12 +292,25 @@ def contents() -> Iterator[Truth]:
             records=[run(1, workflow="planner")],
             fields={"trigger": Rule(field=f"attributes.{name}")},
         )
-    yield Truth(
-        what="long texts",
-        deliveries=[in_json([agent(1, some__text="x" * 256), agent(2, some__text="x" * 257)])],
-        records=[run(1, workflow="planner", trigger="x" * 100), run(2, workflow="planner")],
-        fields={"trigger": Rule(field="attributes.some.text")},
-    )
+    for encoded in (in_json, in_protobuf):
+        texts = "x" * 256, "x" * 257, ["x" * 257, "short"], [["x" * 257]]
+        yield Truth(
+            what=f"long texts {encoded.__name__}",
+            deliveries=[encoded([agent(place, some__text=text) for place, text in enumerate(texts, 1)])],
+            records=[
+                run(1, workflow="planner", trigger="x" * 100),
+                run(2, workflow="planner"),
+                run(3, workflow="planner", trigger="short"),
+                run(4, workflow="planner"),
+            ],
+            fields={"trigger": Rule(field="attributes.some.text")},
+        )
+        yield Truth(
+            what=f"long names {encoded.__name__}",
+            deliveries=[encoded([{**agent(1), "name": "x" * 256}, {**agent(2), "name": "x" * 257}])],
+            records=[run(1, workflow="planner", trigger="x" * 100), run(2, workflow="planner")],
+            fields={"trigger": Rule(field="name")},
+        )
 
 
 def values() -> Truth:
@@ -317,25 +331,68 @@ def values() -> Truth:
     )
 
 
+def oddities() -> Truth:
+    """What JSON of protobuf allows and OTLP does not, and a clock that was set back while a span went on."""
+    named = ["UNSET", "OK", "ERROR", "PONDERING"]
+    nameless = span(5, gen_ai__operation__name="invoke_agent")
+    nothing = {"key": "gen_ai.agent.name", "value": {"stringValue": None}}
+    null = {**nameless, "attributes": [*nameless["attributes"], nothing]}
+    back = {**agent(6, 1), "startTimeUnixNano": nanoseconds(at(9))}
+    return Truth(
+        what="oddities",
+        deliveries=[
+            in_json(
+                [{**agent(place), "status": {"code": f"STATUS_CODE_{word}"}} for place, word in enumerate(named, 1)]
+            ),
+            in_json([null, {**agent(7), "status": {"code": None}}, back]),
+            in_protobuf([{**agent(8, 1), "startTimeUnixNano": nanoseconds(at(9))}]),
+        ],
+        records=[
+            run(1, workflow="planner"),
+            run(2, workflow="planner"),
+            run(3, workflow="planner", status="failed", exception="application"),
+            run(5, workflow="helper"),
+            run(6, workflow="planner", started_at=None),
+            run(7, workflow="planner"),
+            run(8, workflow="planner", started_at=None),
+        ],
+        left_out=[
+            "status: 'STATUS_CODE_PONDERING' is none of 0, 1, 2, STATUS_CODE_UNSET, STATUS_CODE_OK, STATUS_CODE_ERROR"
+        ],
+    )
+
+
 def refusals() -> Truth:
     odd = [
         *(("traceId", "0" * 32), ("spanId", "0" * 16), ("traceId", "abc"), ("spanId", "abcd")),
         *(("startTimeUnixNano", "0"), ("endTimeUnixNano", "x"), ("attributes", 7), ("status", 1)),
+        *(
+            ("endTimeUnixNano", "9" * 30),
+            ("endTimeUnixNano", "7258118400000000000"),
+            ("startTimeUnixNano", float("inf")),
+        ),
+        *(("startTimeUnixNano", "-1"), ("endTimeUnixNano", None), ("traceId", "W47/95gDgQPSabYzgTz8YA==")),
+        ("attributes", [{"key": "x", "value": {"boolValue": "false"}}]),
     ]
     nameless: list[Any] = [{**agent(place), name: value} for place, (name, value) in enumerate(odd, 1)]
+    unsound = "item: a span without its ids, or without its times"
     return Truth(
         what="refusals",
         deliveries=[
-            in_json([*nameless, 1, {**agent(20), "parentSpanId": "0" * 16}]),
+            in_json([*nameless, 1, {**agent(30), "parentSpanId": "0" * 16}]),
             Delivery({"content-type": JSON}, b"{", AT),
             Delivery({"content-type": JSON}, b"[]", AT),
             Delivery({"content-type": JSON}, b'{"resourceSpans": [1]}', AT),
             Delivery({"content-type": PROTOBUF}, b"\x0a\xff", AT),
             Delivery({"content-type": "text/plain"}, b"", AT),
             Delivery({"content-type": JSON}, b"{}", AT),
+            Delivery({"content-type": JSON}, b'{"resource_spans": []}', AT),
+            in_protobuf([{**agent(21), "spanId": ""}, {**agent(22), "endTimeUnixNano": "0"}]),
         ],
-        records=[run(20, workflow="planner")],
+        records=[run(30, workflow="planner")],
         left_out=[
+            *[unsound] * (len(nameless) + 3),
+            "400 not_readable: the body has no resourceSpans; send traces, with names in lowerCamelCase",
             *["400 not_readable: the body is not an ExportTraceServiceRequest in JSON"] * 3,
             "400 not_readable: the body is not an ExportTraceServiceRequest",
             "415 wrong_type: send application/x-protobuf or application/json",
