@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,13 +25,14 @@ from exporter.collect.selfmetrics import Health
 from exporter.config import Config
 from exporter.evaluation.figure import Evaluation
 from exporter.explain import summary
+from exporter.explain.history import Ask, Histories, History
 from exporter.explain.query import LARGEST_SIZE, Unexplained, question
 from exporter.explain.summary import lacking, standing
 from exporter.publish import backfill
 from exporter.publish.exposition import Publisher, own_families
 from exporter.publish.families import Series, series
 from exporter.publish.otlp import Otlp
-from exporter.runtime import Clock, evaluated, explained, open_store, past, read_config
+from exporter.runtime import Clock, evaluated, explained, open_store, past, read_config, weeks
 from exporter.server import Refusal, Server, Surface, view
 from exporter.server.gate import Gate
 from exporter.server.page import SourceLine
@@ -80,6 +81,7 @@ class App:
         self._trouble: StoreError | None = None
         self._statuses: list[SourceStatus] = []  # as it was last known
         self._memory = BaselineCache()
+        self._histories = Histories(self._weeks)
         self._reloading = asyncio.Lock()
         # One at a time of each: they take memory and a core. A chunk of history takes minutes; nobody waits for that.
         self._explaining, self._recounting = asyncio.Lock(), asyncio.Lock()
@@ -88,6 +90,7 @@ class App:
         """Runs from start to stop(). `ready` is called once the first values are published."""
         async with AsyncExitStack() as stack:
             stack.callback(self.store.close)
+            stack.callback(self._histories.close)
             gate = Gate(self.options.web_file)
             server = Server(self._surface(), gate, possible(self.options.most_connections))
             stack.push_async_callback(self.inbox.stop)
@@ -302,6 +305,17 @@ class App:
     async def _explain_page(self, query: Mapping[str, str]) -> dict[str, Any]:
         answer = await self._explain(query, SIZE)
         return view.page(answer) | {"at": datetime.fromisoformat(answer["at"])}
+
+    def _weeks(self, ask: Ask) -> dict[str, History]:
+        return weeks(self.store, self.poller.statuses(ask.hour), ask, self._stopping.is_set)
+
+    def histories(self, kpis: Collection[str], window: str) -> dict[str, History]:
+        """The last weeks of some KPIs, of those that are ready; the others are soon. Called from any thread."""
+        if self.evaluation is None:
+            return {}
+        at = self.evaluation.at
+        kept_since = at - timedelta(seconds=self.config.store.retention_seconds)
+        return self._histories.of(self.config.plan, kpis, window, at, kept_since)
 
     def _kpis(self) -> list[dict[str, Any]]:
         if self.evaluation is None:

@@ -22,6 +22,7 @@ from exporter.evaluation.instant import evaluate
 from exporter.evaluation.range import Instants
 from exporter.explain.baselines import comparisons
 from exporter.explain.explain import explain
+from exporter.explain.history import Ask, History, computed
 from exporter.explain.query import Question
 from exporter.publish import backfill
 from exporter.publish.families import Series, series
@@ -65,6 +66,12 @@ def explained(
     with store.reading() as reader:
         answer = explain(reader, config.plan, at, sources, asked)
         return answer | {"baselines": comparisons(reader, store, config.plan, at, sources, asked)}
+
+
+def weeks(store: Store, sources: Sequence[SourceStatus], ask: Ask, stopping: Callable[[], bool]) -> dict[str, History]:
+    """The last weeks of some KPIs; none once the program is stopping."""
+    with store.reading() as reader:
+        return computed(reader, ask, sources, stopping)
 
 
 def past(config: Config, store: Store, sources: Sequence[SourceStatus], chunk: Instants) -> list[backfill.Line]:

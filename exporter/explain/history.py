@@ -83,7 +83,7 @@ def point(
 
 
 def total(figures: Iterable[Figure], settings: Mapping[str, Setting], segment: Mapping[str, str]) -> Figure | None:
-    """The sum of the figures of one KPI that are of a segment; None where there are none. Labels it lacks are ignored."""
+    """The sum of the figures of one KPI in a segment; None if there are none. Labels they lack are ignored."""
     mine = [*figures]
     # Of one service, what counts under it; of all, every record once.
     one = any(settings[f.kpi].kpi.several in segment for f in mine)
@@ -102,8 +102,13 @@ def windows_of(plan: Plan, kpis: Iterable[Kpi]) -> dict[str, frozenset[str]]:
     return {window: frozenset(of) for window, of in found.items()}
 
 
-def computed(connection: Connection, ask: Ask, sources: Sequence[SourceStatus]) -> dict[str, History]:
-    """The history of each KPI. Week by week: so far apart, times have few records in common that one scan could serve."""
+def computed(
+    connection: Connection, ask: Ask, sources: Sequence[SourceStatus], stopping: Callable[[], bool] = bool
+) -> dict[str, History]:
+    """The history of each KPI, evaluated week by week: times that are so far apart have few records in common.
+
+    `stopping`: asked before each week; then there is none.
+    """
     plan = within(replace(narrowed(ask.plan, ask.kpis), medians=False), ask.window)
     since = {name: max(ask.kept_since, reach(plan, name, sources)) for name in ask.kpis}
     seconds = dict(plan.windows)[ask.window]
@@ -111,6 +116,8 @@ def computed(connection: Connection, ask: Ask, sources: Sequence[SourceStatus]) 
     fresh = [replace(source, stale=False) for source in sources]
     weeks: dict[str, list[tuple[Figure, ...] | None]] = {name: [] for name in ask.kpis}
     for ago in range(WEEKS, 0, -1):
+        if stopping():
+            return {}
         evaluation = evaluate(connection, plan, ask.hour - WEEK * ago, fresh)
         for name, of_each in weeks.items():
             mine = (f for f in evaluation.figures if f.kpi == name and f.window in (ask.window, None))
