@@ -33,7 +33,13 @@ def plan() -> Plan:
     """Every KPI with its default parameters, labels and thresholds, on every basis."""
     return Plan(
         settings=[
-            Setting(kpi=each, params=params(each, {}), threshold=each.threshold, baselines=Baselines(previous=True))
+            Setting(
+                kpi=each,
+                params=params(each, {}),
+                threshold=each.threshold,
+                target=each.threshold.warning,
+                baselines=Baselines(previous=True),
+            )
             for each in catalogue().values()
         ],
         windows=sorted(WINDOWS.items(), key=lambda item: item[1]),

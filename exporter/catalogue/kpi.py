@@ -246,7 +246,8 @@ class Kpi(Declaration):
         """Every name that may be published for it, including thresholds and baselines."""
         published = (*self.series, *self.wholes.values())
         buckets = (f"{name}_bucket" for name in published if "distribution" in name)
-        return frozenset((*published, *self.compared, f"{self.metric}_threshold", *buckets))
+        levels = (f"{self.metric}_threshold", f"{self.metric}_target")
+        return frozenset((*published, *self.compared, *levels, *buckets))
 
     @property
     def compared(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from exporter.base.strict_yaml import At, Mistakes
 from exporter.catalogue.kpi import Kpi
 from exporter.collect.contract import Connector
 from exporter.collect.source import Source
+from exporter.config import choice
 from exporter.config.baselines import ComparisonReader
 from exporter.config.calendar import CalendarReader
 from exporter.config.credential import Credentials
@@ -111,12 +112,15 @@ class _Loader:
         sources = self._sources(data, connectors, whole)
         labels = self._labels(whole)
         windows = self._windows(whole)
-        own = DefinitionReader(self.checker, catalogue)
-        everything = {**catalogue, **own.kpis(data.get("kpis"))}
+        own, one_by_one = DefinitionReader(self.checker, catalogue), choice.one_by_one(data.get("kpis"))
+        everything = {**catalogue, **own.kpis(one_by_one)}
+        chosen = choice.choice(self.checker, data.get("kpis"), everything, self.warn)
         comparison = ComparisonReader(self.checker, labels, everything, windows, whole.baselines)
         comparison.check()
-        reader = SettingReader(self.checker, labels, everything, comparison, own.names, calendars, whole.min_coverage)
-        settings = reader.settings(data.get("kpis"))
+        reader = SettingReader(
+            self.checker, labels, everything, comparison, own.names, calendars, whole.min_coverage, chosen
+        )
+        settings, not_computed = reader.settings(one_by_one)
         self._fits(whole, windows, sources, settings)
         otlp = self._otlp(whole, data.get("otlp"))
         return Config(
@@ -130,6 +134,7 @@ class _Loader:
             ),
             plan=Plan(
                 settings=settings,
+                not_computed=not_computed,
                 windows=windows,
                 labels=labels,
                 run_timeout=whole.run_timeout,

@@ -11,10 +11,12 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from exporter.base import duration
+from exporter.catalogue.group import GROUPS
 from exporter.catalogue.kpi import Kpi, Needed, Param
 from exporter.collect.contract import Connector, needs, option_key
+from exporter.config import choice
 from exporter.config.own_kpis import KEYS
-from exporter.config.section import KpiSection, SourceSection, Whole
+from exporter.config.section import GroupSection, KpiSection, SourceSection, Whole
 from exporter.config.source import common_keys
 
 Schema = dict[str, Any]
@@ -64,7 +66,7 @@ def config_schema(kpis: Mapping[str, Kpi], connectors: Mapping[str, Connector]) 
             "anyOf": [
                 {
                     "type": "object",
-                    "properties": {name: _setting(schemas, kpi) for name, kpi in kpis.items()},
+                    "properties": _of_several(schemas, kpis) | {n: _setting(schemas, k) for n, k in kpis.items()},
                     "additionalProperties": _own(schemas),
                 },
                 {"type": "null"},
@@ -72,6 +74,16 @@ def config_schema(kpis: Mapping[str, Kpi], connectors: Mapping[str, Connector]) 
         },
     }
     return schemas.whole(whole | {"required": ["sources"]}, "Config of Outcome Exporter")
+
+
+def _of_several(schemas: _Schemas, kpis: Mapping[str, Kpi]) -> Schema:
+    """What may be said of several KPIs at once."""
+    names = {"anyOf": [{"enum": [*GROUPS, *kpis]}, {"type": "string"}]}  # the config may define more
+    group = schemas.named(GroupSection)
+    return {
+        choice.ONLY: {"type": "array", "minItems": 1, "items": names},
+        choice.SHARED: _object({name: {"description": text, **group} for name, text in GROUPS.items()}),
+    }
 
 
 def _source(schemas: _Schemas, kind: str, connector: Connector) -> Schema:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from exporter.base import duration
+from exporter.catalogue.group import Indicator, Tier
 from exporter.catalogue.kpi import MIN_COVERAGE, Basis
 from exporter.collect.signature import BEARER, SchemeName
 from exporter.config.shape import ONE_OR_MORE
@@ -200,9 +201,10 @@ class LevelsSection(Section):
 
 
 class LevelsOf(LevelsSection):
-    """The same, for one segment."""
+    """The same, and the target, for one segment."""
 
     match: Annotated[Mapping[str, Text], Field(min_length=1)]
+    target: Level | None = None
 
 
 class Nothing(Section):
@@ -231,15 +233,25 @@ class ComparisonSection(Section):
     weekday_median: Nothing | None = None
 
 
-class KpiSection(Section):
+class GroupSection(Section):
+    """What all KPIs of a group may be told; what is told of a single one comes first."""
+
+    owner: Text | None = None
+    business_owner: Text | None = None
+    technical_owner: Text | None = None
+    escalation: Text | None = None
+    cadence: Text | None = None
+
+
+class KpiSection(GroupSection):
     """What every KPI may be told; its own parameters stand beside these."""
 
     enabled: bool = True
-    owner: Text | None = None
-    escalation: Text | None = None
-    cadence: Text | None = None
+    tier: Tier | None = None
+    indicator: Indicator | None = None
     basis: Basis = "calendar"
     min_coverage: Share | None = None
+    target: Level | None = None
     threshold: LevelsSection = LevelsSection()
     thresholds_by: tuple[LevelsOf, ...] = ()
     baselines: ComparisonSection | None = None  # instead of those for every KPI

@@ -1,6 +1,7 @@
 """Figures beyond a threshold, judged as alerts do: by the end of the interval, not by the value alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from exporter.catalogue.kpi import Kpi, Threshold, parts
 from exporter.evaluation.add import value_of
@@ -8,6 +9,7 @@ from exporter.evaluation.figure import Figure, Key
 from exporter.evaluation.plan import Setting
 from exporter.evaluation.stats import wilson
 
+T = TypeVar("T")
 MIN_RECORDS = 5
 """A mean over fewer records than this is no reason to alert: it has no interval that would say how sure it is."""
 
@@ -20,15 +22,31 @@ def resolve(setting: Setting, segment: Key) -> dict[str, float]:
     """Severity -> threshold of a segment: of those that match and set it, or switch it off, the one that names most
     labels; at a tie the later one.
     """
-    labels = dict(segment)
-    if not setting.has_threshold or labels.get("basis", setting.basis) != setting.basis:
+    if not setting.has_threshold or not judged(setting, segment):
         return {}
-    matching = [(match, t) for match, t in setting.thresholds_by if match.items() <= labels.items()]
     levels = levels_of(setting.threshold)
-    for _, layer in sorted(matching, key=lambda pair: len(pair[0])):
+    for layer in matching(setting.thresholds_by, segment):
         written = layer.model_fields_set
         levels |= {severity: value for severity, value in levels_of(layer).items() if severity in written}
     return {severity: value for severity, value in levels.items() if value is not None}
+
+
+def target(setting: Setting, segment: Key) -> float | None:
+    """The target of a segment, found as its thresholds are; None if it has none."""
+    if not setting.has_target or not judged(setting, segment):
+        return None
+    return [setting.target, *matching(setting.targets_by, segment)][-1]
+
+
+def judged(setting: Setting, segment: Key) -> bool:
+    """Whether a segment has thresholds and a target: of a duration, the one on the basis that they are for."""
+    return dict(segment).get("basis", setting.basis) == setting.basis
+
+
+def matching(layers: Iterable[tuple[Mapping[str, str], T]], segment: Key) -> list[T]:
+    """What is set for segments that this one is among: that for the most labels last, at a tie the later one."""
+    labels = dict(segment).items()
+    return [layer for match, layer in sorted(layers, key=lambda pair: len(pair[0])) if match.items() <= labels]
 
 
 def levels_of(threshold: Threshold) -> dict[str, float | None]:

@@ -213,4 +213,6 @@ def narrowed(plan: Plan, names: Collection[str]) -> Plan:
     """A plan with some of the KPIs only, and their parts."""
     by_name = compile_plan(plan).by_name
     wanted = frozenset[str]().union(*(by_name[name].names for name in names if name in by_name))
-    return replace(plan, settings=[setting for setting in plan.settings if setting.kpi.name in wanted])
+    others = [setting for setting in plan.settings if setting.kpi.name not in wanted]
+    chosen = [setting for setting in plan.settings if setting.kpi.name in wanted]
+    return replace(plan, settings=chosen, not_computed=[*plan.not_computed, *others])

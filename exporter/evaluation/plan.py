@@ -6,9 +6,13 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
+from exporter.catalogue.group import Indicator, Tier
 from exporter.catalogue.kpi import BASELINES, MIN_COVERAGE, Basis, Kpi, Threshold
 from exporter.evaluation.calendar import Calendar
 from exporter.records import CostKind
+
+NOBODY = "unassigned"
+"""Whom a KPI belongs to if the config does not say it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,17 +41,24 @@ class Baselines:
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """A KPI as configured. `params` are SQL texts; `thresholds_by` are (segment to match, threshold): only the
-    fields that were set say something, and None says that there is none.
+    fields that were set say something, and None says that there is none; so it is with `target` and `targets_by`.
 
-    `basis`: which of its durations have thresholds.
+    `basis`: which of its durations have thresholds and targets. `chosen`: False if it only comes with others.
     """
 
     kpi: Kpi
+    chosen: bool = True
     params: Mapping[str, str] = field(default_factory=dict)
     threshold: Threshold = field(default_factory=Threshold)
     thresholds_by: Sequence[tuple[Mapping[str, str], Threshold]] = ()
+    target: float | None = None
+    targets_by: Sequence[tuple[Mapping[str, str], float | None]] = ()
     baselines: Baselines = field(default_factory=Baselines)
-    owner: str = "unassigned"
+    tier: Tier | None = None
+    indicator: Indicator | None = None
+    business_owner: str = NOBODY
+    technical_owner: str = NOBODY
+    owner: str = NOBODY
     escalation: str = "none"
     cadence: str = "weekly"
     basis: Basis = "calendar"
@@ -58,6 +69,11 @@ class Setting:
         """Whether a threshold is set, for all or for a segment."""
         every = (self.threshold, *(threshold for _, threshold in self.thresholds_by))
         return any(threshold.model_dump(exclude_none=True) for threshold in every)
+
+    @cached_property
+    def has_target(self) -> bool:
+        """Whether a target is set, for all or for a segment."""
+        return any(target is not None for target in (self.target, *(target for _, target in self.targets_by)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,11 +130,15 @@ class RecurringCost:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to evaluate: windows are (name, seconds), shortest first; labels per record."""
+    """What to evaluate: windows are (name, seconds), shortest first; labels per record.
+
+    `not_computed`: KPIs that are switched off or not chosen; facts use their parameters for others, too.
+    """
 
     settings: Sequence[Setting]
     windows: Sequence[tuple[str, int]]
     labels: Mapping[str, Sequence[str]]
+    not_computed: Sequence[Setting] = ()
     run_timeout: float = 86400.0
     workflows: Mapping[str, WorkflowSetting] = field(default_factory=dict)
     services: Mapping[str, ServiceSetting] = field(default_factory=dict)

@@ -2,8 +2,8 @@
 
 A line of a part is [family, labels, text]: everything of one series, in the order of time. Parts are sorted, so they
 are merged into the file without being read whole: OpenMetrics wants families, and series within them, in one piece.
-Left out: thresholds, and what is only said of KPIs. Both are as configured now, and nobody knows what they were. And
-baselines: with the figures of the past in Prometheus, `offset` is the comparison.
+Left out: thresholds and targets, and what is only said of KPIs, which are as configured now, and nobody knows what they
+were. And baselines: with the figures of the past in Prometheus, `offset` is the comparison.
 """
 
 import hashlib

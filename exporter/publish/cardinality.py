@@ -337,7 +337,7 @@ def shape(setting: Setting, windows: int, splits: int, buckets: int) -> Shape:
     weekday = int(setting.baselines.weekday_median)
     compared = (len(setting.baselines.kinds) - weekday) * windows + weekday
     return Shape(
-        all=windows * (own + severities) + compared * (3 if kpi.divided else 1),
+        all=windows * (own + severities + setting.has_target) + compared * (3 if kpi.divided else 1),
         widest=max(windows * max(splits, severities), compared),
         windows=windows,
         buckets=buckets,

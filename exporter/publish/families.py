@@ -7,7 +7,7 @@ from exporter.baselines.compare import Baseline, compare, unmatched
 from exporter.catalogue.kpi import Kpi
 from exporter.evaluation import coverage
 from exporter.evaluation.add import value_of
-from exporter.evaluation.breach import resolve
+from exporter.evaluation.breach import resolve, target
 from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.figure import Evaluation, Figure, Key, Spread
 from exporter.evaluation.plan import Plan, Setting
@@ -85,6 +85,8 @@ def size(family: Family) -> int:
 
 
 Published = Figure | Baseline | Spread
+UNSAID = "none"
+"""The label of what the config does not say of a KPI of its own; an empty one would be no label."""
 
 
 def kpi_families(everything: Iterable[Published], settings: Mapping[str, Setting]) -> Iterator[Family]:
@@ -140,6 +142,8 @@ def samples_of(figure: Figure, setting: Setting) -> Iterator[tuple[str, Key, flo
         yield f"{kpi.metric}_median", key, middle
     for severity, value in resolve(setting, figure.segment).items():
         yield f"{kpi.metric}_threshold", (*key, ("severity", severity)), value
+    if (goal := target(setting, figure.segment)) is not None:
+        yield f"{kpi.metric}_target", key, goal
 
 
 def whole(figure: Figure, kpi: Kpi, key: Key) -> Iterator[tuple[str, Key, float | Distribution]]:
@@ -182,6 +186,8 @@ def family(metric: str, kpi: Kpi, samples: Mapping[Key, float | Distribution]) -
         text += " Label basis: in calendar time or business time; never add them up."
     if suffix == "threshold":
         text = "Configured threshold of {metric}, by the severity of the alert. {title}."
+    if suffix == "target":
+        text = "Configured target of {metric}: the value to reach. {title}."
     labels = next(iter(samples))
     return Family(
         metric,
@@ -199,12 +205,23 @@ def family(metric: str, kpi: Kpi, samples: Mapping[Key, float | Distribution]) -
 
 def info(settings: Sequence[Setting]) -> Family:
     """The info metric of each KPI."""
-    rows = ((s.kpi.name, s.kpi.unit or unit(s.kpi), s.kpi.better, s.owner, s.escalation, s.cadence) for s in settings)
+    rows = (
+        (
+            *(s.kpi.name, s.kpi.unit or unit(s.kpi), s.kpi.better, s.kpi.group or UNSAID),
+            *(s.tier or UNSAID, s.indicator or UNSAID),
+            *(s.business_owner, s.technical_owner, s.owner, s.escalation, s.cadence),
+        )
+        for s in settings
+    )
     return Family(
         "outcome_kpi_info",
-        "Configured KPIs: unit, which direction is better, owner, escalation and review cadence. Always 1.",
+        "Configured KPIs: unit, which direction is better, group, tier (headline, driver, control), indicator "
+        "(leading, lagging), owners (kpi_owner is the one that alerts name), escalation and review cadence. Always 1.",
         "gauge",
-        ("kpi", "unit", "better", "kpi_owner", "escalation", "cadence"),
+        (
+            *("kpi", "unit", "better", "kpi_group", "tier", "indicator"),
+            *("business_owner", "technical_owner", "kpi_owner", "escalation", "cadence"),
+        ),
         tuple(sorted((row, 1.0) for row in rows)),
     )
 
