@@ -1,7 +1,7 @@
 """Each KPI says where it belongs and what it is for; a config chooses among them and says who owns them."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def setting_of(found: Config, name: str) -> Setting:
     return next(each for each in found.plan.settings if each.kpi.name == name)
 
 
-def published(found: Config, folder: Path, records: list[Record], *of: str) -> Mapping[str, Mapping[Any, Any]]:
+def published(found: Config, folder: Path, records: Sequence[Record], *of: str) -> Mapping[str, Mapping[Any, Any]]:
     """Name of a metric -> labels -> value, of what an evaluation of these records publishes."""
     with empty_store(folder) as store:
         store.write("a", records, {})
