@@ -22,7 +22,7 @@ from exporter.collect.poll import Show
 from exporter.collect.poller import Poller
 from exporter.collect.receive import Inbox
 from exporter.collect.selfmetrics import Health
-from exporter.config import Config
+from exporter.config import Config, read_config
 from exporter.evaluation.figure import Evaluation
 from exporter.explain import summary
 from exporter.explain.history import Ask, Histories, History
@@ -32,7 +32,7 @@ from exporter.publish import backfill
 from exporter.publish.exposition import Publisher, own_families
 from exporter.publish.families import Series, series
 from exporter.publish.otlp import Otlp
-from exporter.runtime import Clock, evaluated, explained, open_store, past, read_config, weeks
+from exporter.runtime import Clock, evaluated, explained, open_store, past, weeks
 from exporter.server import Refusal, Server, Surface, view
 from exporter.server.gate import Gate
 from exporter.server.page import SourceLine

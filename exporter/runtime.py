@@ -5,18 +5,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from exporter import __version__
 from exporter.baselines.lookback import BaselineCache
-from exporter.catalogue import kpi
 from exporter.collect.account import Accounts
 from exporter.collect.poll import Show, poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.collect.status import status
-from exporter.config import Config, load
-from exporter.connectors import CONNECTORS
+from exporter.config import Config
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.range import Instants
@@ -31,11 +28,6 @@ from exporter.store.status import SourceStatus
 
 Clock = Callable[[], datetime]
 """Gives the present instant, aware; made in app.py."""
-
-
-def read_config(path: Path) -> Config:
-    """The config in a file, checked against the shipped catalogue and connectors. Raises strict.Mistakes."""
-    return load(path, kpi.catalogue(), CONNECTORS)
 
 
 def open_store(config: Config) -> Store:

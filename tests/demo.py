@@ -5,13 +5,13 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from exporter.config import Config
+from exporter.config import Config, read_config
 from exporter.demo import configuration
 from exporter.demo.serving import serving
 from exporter.demo.simulation import Simulation
 from exporter.demo.world import World
 from exporter.evaluation.figure import Evaluation
-from exporter.runtime import OnceResult, once, open_store, read_config
+from exporter.runtime import OnceResult, once, open_store
 from exporter.store import Store
 
 END = datetime(2026, 3, 25, 15, 30, tzinfo=UTC)  # a Wednesday

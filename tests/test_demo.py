@@ -21,6 +21,7 @@ import pytest
 from exporter import config
 from exporter.base import strict_yaml
 from exporter.catalogue.kpi import catalogue
+from exporter.config import read_config
 from exporter.connectors import CONNECTORS
 from exporter.demo import board, configuration, main, stack
 from exporter.demo import organisation as org
@@ -31,7 +32,7 @@ from exporter.evaluation.stats import wilson
 from exporter.publish.cardinality import Limits
 from exporter.records import Account, Booking, Opportunity, Request
 from exporter.render.dashboards import queries
-from exporter.runtime import open_store, read_config
+from exporter.runtime import open_store
 from tests import deadline
 from tests.demo import END, figures_of, found_in
 

@@ -8,9 +8,9 @@ import pytest
 
 from exporter.catalogue.kpi import Kpi, catalogue, non_additive
 from exporter.cli.terminal import every_page
-from exporter.config import Config
+from exporter.config import Config, read_config
 from exporter.explain.query import LARGEST_SIZE, question
-from exporter.runtime import OnceResult, explained, open_store, read_config, statuses
+from exporter.runtime import OnceResult, explained, open_store, statuses
 from exporter.store import Store
 from tests.demo import END, found_in
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from exporter.__main__ import main
-from exporter.runtime import once, open_store, read_config
+from exporter.config import read_config
+from exporter.runtime import once, open_store
 
 pytestmark = pytest.mark.slow
 

@@ -13,11 +13,12 @@ from rich.console import Console
 
 from exporter.catalogue.kpi import catalogue
 from exporter.cli.terminal import kpi_table
+from exporter.config import read_config
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.range import Instants, evaluations
 from exporter.explain import summary
 from exporter.explain.query import Question
-from exporter.runtime import OnceResult, explained, once, open_store, read_config, statuses
+from exporter.runtime import OnceResult, explained, once, open_store, statuses
 from exporter.server import view
 
 pytestmark = pytest.mark.slow

@@ -1,7 +1,7 @@
 """Modules that take long to load and that many commands end without: they are loaded when they are used first."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 
 class Deferred:
@@ -11,4 +11,11 @@ class Deferred:
         self._name = name
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(import_module(self._name), name)
+        value = self.__dict__[name] = getattr(import_module(self._name), name)
+        return value
+
+
+if TYPE_CHECKING:
+    import asyncio as asyncio  # noqa: PLC0414 - so that it is an export to type checkers
+else:
+    asyncio = Deferred("asyncio")  # a twentieth of the time that `check` takes, which awaits nothing

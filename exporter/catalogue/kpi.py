@@ -49,7 +49,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 class Declaration(BaseModel):
     """A declaration that refuses unknown keys and never changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)  # built once, within what holds it
 
 
 class Param(Declaration):

@@ -22,7 +22,7 @@ config_file = click.option(
 def loaded(path: Path, level: str | None = None, style: str | None = None) -> "Config":
     """The config; ends the program with every mistake where there are any."""
     from exporter.base import logs, strict_yaml
-    from exporter.runtime import read_config
+    from exporter.config import read_config
 
     try:
         config = read_config(path)

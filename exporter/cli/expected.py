@@ -5,7 +5,6 @@ from exporter.config import Config
 from exporter.evaluation.figure import Evaluation
 from exporter.publish import forecast
 from exporter.records import record_name
-from exporter.runtime import evaluated, open_store, statuses
 from exporter.store import StoreError
 from exporter.store.status import SourceStatus
 
@@ -14,6 +13,8 @@ def expected(config: Config) -> list[str]:
     """How many series there will be and what gives way, from what is stored or else from an example."""
     plan, limits, moment = config.plan, config.limits, now()
     if config.store.path.exists():
+        from exporter.runtime import evaluated, open_store, statuses  # noqa: PLC0415 - nothing is evaluated of no store
+
         try:
             with open_store(config) as store:
                 evaluation = evaluated(config, store, moment, statuses(config, store, moment))

@@ -1,6 +1,5 @@
 """Limits on the requests of one account: budgets that a connector declares, and what the platform says is left."""
 
-import asyncio
 import re
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from exporter.base import errors
+from exporter.base.deferred import asyncio
 from exporter.base.errors import LONGEST_TOLD_SECONDS
 from exporter.records import instant
 

@@ -2,10 +2,10 @@
 before it expires and once more when it is refused.
 """
 
-import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from exporter.base.deferred import asyncio
 from exporter.base.errors import RateLimited, Unavailable
 from exporter.collect.auth import Ask, Auth, Grant, Token, token_of
 from exporter.collect.token_file import Kept, TokenFile
@@ -62,7 +62,7 @@ class Credential:
             self._renewal.add_done_callback(self._ended)
         return await asyncio.shield(self._renewal)
 
-    def _ended(self, renewal: asyncio.Task[Token]) -> None:
+    def _ended(self, renewal: "asyncio.Task[Token]") -> None:
         self._renewal = None
         if not renewal.cancelled():
             renewal.exception()  # whoever waited has it; nobody may be left

@@ -3,11 +3,11 @@
 The item is owed an answer: its question is put again later, a few items at a time, less and less often.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from exporter.base.deferred import asyncio
 from exporter.base.errors import AuthFailed, Forbidden, RateLimited, SourceError
 from exporter.collect.http import Client
 

@@ -3,8 +3,6 @@
 A `Client` is made for one poll of one source. Nothing it says (errors, repr) holds a secret, a query or an answer.
 """
 
-import asyncio
-import ssl
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,12 +12,10 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-import stamina
-import stamina.instrumentation
 from multidict import CIMultiDict
 from yarl import URL
 
-from exporter.base import errors
+from exporter.base.deferred import Deferred, asyncio
 from exporter.base.errors import (
     LONGEST_WAIT_SECONDS,
     AuthFailed,
@@ -46,6 +42,10 @@ from exporter.records import Json, Record
 if TYPE_CHECKING:
     import aiohttp
 
+    from exporter.collect import wire
+else:
+    wire = Deferred("exporter.collect.wire")  # aiohttp and stamina take long to load, and `check` sends nothing
+
 __all__ = [
     "Answer",
     "Auth",
@@ -64,10 +64,6 @@ __all__ = [
 T = TypeVar("T")
 R = TypeVar("R")
 Body = Mapping[str, Json]
-
-
-# stamina would log each retry, arguments included, and count it in the global Prometheus registry.
-stamina.instrumentation.set_on_retry_hooks([])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,7 +144,7 @@ class Client(ItemReader):
         self._http, self._lent = http, http is not None
         self._began = asyncio.get_running_loop().time()
         self._places = asyncio.Semaphore(settings.concurrency)
-        self._tls = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else True
+        self._tls = wire.trusting(settings.ca_file) if settings.ca_file else True
 
     async def __aenter__(self) -> Self:
         return self
@@ -245,10 +241,7 @@ class Client(ItemReader):
         return await self.gather(items[:most], function), items[most:]
 
     async def _answer(self, question: HttpRequest) -> Answer:
-        attempts, wait = self.settings.attempts, self.settings.retry_wait_seconds
-        # In order: on, attempts, timeout, wait_initial, wait_max, wait_jitter.
-        retries = stamina.retry_context(errors.worth_retrying, attempts, None, wait, 20 * wait, wait)
-        async for once in retries:
+        async for once in wire.retries(self.settings.attempts, self.settings.retry_wait_seconds):
             with once:
                 answer = await self._allowed(question)
                 fault = self._dialect.judge(answer) or meaning(answer, conditional="If-None-Match" in question.headers)
@@ -282,8 +275,6 @@ class Client(ItemReader):
             data, headers["Content-Type"] = msgspec.json.encode(question.json), "application/json"
         for more in (self._dialect.headers, self.headers, question.headers):
             headers.update(more)
-        from exporter.collect import wire  # noqa: PLC0415 - aiohttp takes long to load, and `check` asks nothing
-
         self._http = self._http or wire.session()
         pace, limit = self._pace(question)
         url, params, answer = question.url, repeated(question.params), None
@@ -322,8 +313,6 @@ class Client(ItemReader):
         )
         headers.update({**self._dialect.headers, **request.headers})
         data = urlencode(request.body).encode() if request.form else msgspec.json.encode(request.body)
-        from exporter.collect import wire  # noqa: PLC0415 - aiohttp takes long to load, and `check` asks nothing
-
         async with wire.session() as http:
             return await self._sent(http, "POST", URL(request.url), request.where, headers, data)
 
@@ -343,8 +332,6 @@ class Client(ItemReader):
         params: list[tuple[str, Scalar]] | None = None,
     ) -> Answer:
         """One request and what comes back, whatever it means."""
-        from exporter.collect import wire  # noqa: PLC0415 - aiohttp takes long to load, and `check` asks nothing
-
         settings = self.settings
         try:
             async with http.request(

@@ -1,12 +1,12 @@
 """Reads items: each becomes records, or is left out and reported. No item stops a poll."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from exporter.base.deferred import asyncio
 from exporter.base.errors import Forbidden
 from exporter.records import VITAL_COLUMNS, Json, Read, Record, times_of
 from exporter.records.columns import COLUMNS

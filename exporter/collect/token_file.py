@@ -4,7 +4,6 @@ It is written to the disk before a new token is used, and locked while one is ex
 the exporter, and each would leave the other with a token that was used.
 """
 
-import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from exporter.base.deferred import asyncio
 from exporter.base.errors import AuthFailed, Unavailable
 
 

@@ -1,12 +1,18 @@
-"""What of HTTP is aiohttp's: sessions, bodies, links and connection faults. Loaded when the first question is asked."""
+"""What of HTTP is aiohttp's and stamina's: sessions, bodies, links, faults, retries. Loaded with the first request."""
 
 import os
 import ssl
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import aiohttp
+import stamina
+import stamina.instrumentation
 
-from exporter.base.errors import TooLarge
+from exporter.base.errors import TooLarge, worth_retrying
+
+# stamina would log each retry, arguments included, and count it in the global Prometheus registry.
+stamina.instrumentation.set_on_retry_hooks([])
 
 LARGEST_REFUSAL = 64 * 1024  # bytes that are read of the body of a refusal
 
@@ -18,6 +24,17 @@ Failed = (aiohttp.ClientError, OSError)
 def session() -> aiohttp.ClientSession:
     """Connections that keep no cookies."""
     return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+
+
+def trusting(ca_file: str) -> ssl.SSLContext:
+    """TLS to servers whose certificates come from an authority of one's own."""
+    return ssl.create_default_context(cafile=ca_file)
+
+
+def retries(attempts: int, wait: float) -> AsyncIterator[stamina.Attempt]:
+    """Attempts at something until it works, pausing for longer and longer where its fault may pass."""
+    # In order: on, attempts, timeout, wait_initial, wait_max, wait_jitter.
+    return stamina.retry_context(worth_retrying, attempts, None, wait, 20 * wait, wait)
 
 
 def total(seconds: float) -> aiohttp.ClientTimeout:

@@ -11,7 +11,7 @@ from typing import Any
 from exporter import __version__
 from exporter.base import duration, strict_yaml
 from exporter.base.strict_yaml import At, Mistakes
-from exporter.catalogue.kpi import Kpi
+from exporter.catalogue.kpi import Kpi, catalogue
 from exporter.collect.contract import Connector
 from exporter.collect.source import Source
 from exporter.config import choice
@@ -24,6 +24,7 @@ from exporter.config.section import CostSection, LogSection, Whole, WorkflowSect
 from exporter.config.setting import SettingReader
 from exporter.config.shape import Checker
 from exporter.config.source import Reader
+from exporter.connectors import CONNECTORS
 from exporter.evaluation.plan import (
     Plan,
     RecurringCost,
@@ -67,9 +68,14 @@ class Config:
     warnings: tuple[str, ...] = ()  # worth a line in the log, but no reason not to start
 
 
+def read_config(path: Path) -> Config:
+    """The config in a file, checked against the shipped catalogue and connectors. Raises Mistakes."""
+    return load(path, catalogue(), CONNECTORS)
+
+
 def load(
     path: Path | str,
-    catalogue: Mapping[str, Kpi],
+    kpis: Mapping[str, Kpi],
     connectors: Mapping[str, Connector],
     environ: Mapping[str, str] = os.environ,
 ) -> Config:
@@ -81,7 +87,7 @@ def load(
     elif not isinstance(document.data, dict):
         checker.wrong((), "this is not a mapping; write sources: and so on, see deploy/config.example.yaml")
     else:
-        config = _Loader(checker, Path(path), environ).config(document.data, catalogue, connectors)
+        config = _Loader(checker, Path(path), environ).config(document.data, kpis, connectors)
         if config and not checker.mistakes:
             return config
     raise Mistakes(checker.mistakes)
@@ -102,7 +108,7 @@ class _Loader:
         self.warnings.append(str(self.checker.document.mistake(at, message)))
 
     def config(
-        self, data: Mapping[str, Any], catalogue: Mapping[str, Kpi], connectors: Mapping[str, Connector]
+        self, data: Mapping[str, Any], shipped: Mapping[str, Kpi], connectors: Mapping[str, Connector]
     ) -> Config | None:
         whole = self.checker.read(Whole, data, ())
         if whole is None:
@@ -112,8 +118,8 @@ class _Loader:
         sources = self._sources(data, connectors, whole)
         labels = self._labels(whole)
         windows = self._windows(whole)
-        own, one_by_one = DefinitionReader(self.checker, catalogue), choice.one_by_one(data.get("kpis"))
-        everything = {**catalogue, **own.kpis(one_by_one)}
+        own, one_by_one = DefinitionReader(self.checker, shipped), choice.one_by_one(data.get("kpis"))
+        everything = {**shipped, **own.kpis(one_by_one)}
         chosen = choice.choice(self.checker, data.get("kpis"), everything, self.warn)
         comparison = ComparisonReader(self.checker, labels, everything, windows, whole.baselines)
         comparison.check()

@@ -3,16 +3,22 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from exporter.base.deferred import Deferred
 from exporter.base.strict_yaml import At, did_you_mean
 from exporter.catalogue.expression_types import Expression
 from exporter.catalogue.kpi import Kpi, made_of
-from exporter.catalogue.lint import Columns, checked, expressions, lint
 from exporter.config.section import KpiSection
 from exporter.config.shape import Checker
 from exporter.evaluation import facts_schema
 from exporter.records.labels import LABELS
+
+if TYPE_CHECKING:
+    from exporter.catalogue import lint
+    from exporter.catalogue.lint import Columns
+else:
+    lint = Deferred("exporter.catalogue.lint")  # most configs define no KPI
 
 BY_US = frozenset(
     {"name", "needs", "uses", "alternative_records", "written", "segmented", "several", "unattributed", "alert_says"}
@@ -55,12 +61,12 @@ class DefinitionReader:
         good: dict[str, Kpi] = {}
         for name, kpi in everything.items():
             if name not in self.shipped:
-                faults = list(lint(kpi, everything, self.shipped, columns))
+                faults = list(lint.lint(kpi, everything, self.shipped, columns))
                 for at, message in faults:
                     self.checker.wrong(("kpis", name, *at), message)
                 # What is made of one that has faults has none of its own to be told.
                 if not faults and {*made_of(kpi)} <= self.shipped.keys() | good.keys():
-                    good[name] = checked(kpi, columns[kpi.facts])
+                    good[name] = lint.checked(kpi, columns[kpi.facts])
         return good
 
     def _unchanged(self, name: str, body: Mapping[str, Any]) -> None:
@@ -128,7 +134,7 @@ def siblings(facts: str, shipped: Mapping[str, Kpi]) -> list[Kpi]:
     return [each for each in shipped.values() if each.facts == facts and each.kind != "derived"]
 
 
-def _fed(kpi: Kpi, kpis: Mapping[str, Kpi], shipped: Mapping[str, Kpi], columns: Columns) -> dict[str, Any]:
+def _fed(kpi: Kpi, kpis: Mapping[str, Kpi], shipped: Mapping[str, Kpi], columns: "Columns") -> dict[str, Any]:
     """The records from which a KPI is computed, and the labels that its rows cannot have."""
     below = [kpis[name] for name in made_of(kpi) if name in kpis]
     needs = dict.fromkeys((*kpi.needs, *(record for part in below for record in part.needs)))
@@ -142,7 +148,7 @@ def _fed(kpi: Kpi, kpis: Mapping[str, Kpi], shipped: Mapping[str, Kpi], columns:
     }
 
 
-def _taken_in(kpi: Kpi, shipped: Mapping[str, Kpi], columns: Columns) -> Iterator[str]:
+def _taken_in(kpi: Kpi, shipped: Mapping[str, Kpi], columns: "Columns") -> Iterator[str]:
     """Records that make it better: those of the shipped KPIs on its facts, unless one without them counts the same."""
     others = siblings(kpi.facts, shipped)
     plain = {column for each in others if not each.uses for column in _counted(each, columns)}
@@ -150,8 +156,10 @@ def _taken_in(kpi: Kpi, shipped: Mapping[str, Kpi], columns: Columns) -> Iterato
         yield from (record for each in others for record in each.uses)
 
 
-def _counted(kpi: Kpi, columns: Columns) -> set[str]:
+def _counted(kpi: Kpi, columns: "Columns") -> set[str]:
     """The columns that decide about its values."""
-    read = (expression for _, expression in expressions(kpi, columns[kpi.facts]) if isinstance(expression, Expression))
+    read = (
+        expression for _, expression in lint.expressions(kpi, columns[kpi.facts]) if isinstance(expression, Expression)
+    )
     times = {time for time in (kpi.placed_by, kpi.numerator_placed_by) if time}
     return times.union(*(each.columns for each in read))

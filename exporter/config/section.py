@@ -20,7 +20,8 @@ from exporter.records.unreadable import MOST_UNREAD
 class Section(BaseModel):
     """A part of the config; never changed once read."""
 
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+    # Deferred: a section is built once, within the one that holds it.
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 LengthText = Annotated[str, Field(pattern=duration.PATTERN)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from exporter import runtime
+from exporter.config import read_config
 from exporter.store import Store
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
@@ -149,7 +149,7 @@ def stored(folder: Path, records: int) -> Path:
     labels = "".join(f"  {record}: [{', '.join(names)}]\n" for record, names in LABELS.items())
     sources = "".join(SOURCE.format(record=record) for record in INSERTS)
     path.write_text(f"store: {{ path: bench.duckdb }}\nlabels:\n{labels}sources:\n{sources}")
-    config = runtime.read_config(path)
+    config = read_config(path)
     with Store.open(config.store.path, threads=2, memory_limit="4GB") as store:
         with store.reading() as reader:
             for record, share in SHARES.items():

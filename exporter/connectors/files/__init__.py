@@ -16,7 +16,6 @@ Blind    Rows and files that were removed: their records stay. A change in the m
 Checked  Files written by Python's csv, json, gzip and zipfile, by DuckDB and by openpyxl.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Discriminator, Field, Tag
 
 from exporter import records
+from exporter.base.deferred import asyncio
 from exporter.collect.contract import LATER, Cursor, Page
 from exporter.collect.finding import Finding
 from exporter.collect.http import Client, NotUnderstood, Partial, SourceError, Unavailable
