@@ -37,6 +37,7 @@ class Source:
     max_data_age_seconds: int = 3 * 86400  # an alert speaks where its newest record is older
     most_unread: float = MOST_UNREAD
     calendar: str | None = None  # in whose hours its records are worked on
+    claimed_resolution_price: tuple[float, str] | None = None  # amount and currency of what it says automation resolved
     noun: str = "item"  # what one thing is called that it brings
     door: Door | None = None  # what it demands of its senders, if it has any
     fingerprint: str  # another one: what was fetched so far no longer fits, fetch anew

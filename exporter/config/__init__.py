@@ -160,7 +160,7 @@ class _Loader:
                     for name, each in whole.teams.items()
                 },
                 costs=[self._cost(each, ("costs", i)) for i, each in enumerate(whole.costs)],
-                sources={each.name: SourceSetting(calendar=each.calendar) for each in sources if each.calendar},
+                sources={each.name: setting for each in sources if (setting := _of_source(each)) != SourceSetting()},
                 calendars=calendars,
             ),
             sources=tuple(sources),
@@ -325,3 +325,8 @@ class _Loader:
         return (
             self.credentials.secret_file(text, at) if part == "header_files" else from_environment(text, self.environ)
         )
+
+
+def _of_source(source: Source) -> SourceSetting:
+    price, currency = source.claimed_resolution_price or (None, None)
+    return SourceSetting(calendar=source.calendar, claimed_resolution_price=price, currency=currency)

@@ -287,6 +287,7 @@ class SourceSection(Section):
     type: str
     url: str | None = None
     calendar: Text | None = None
+    claimed_resolution_price: MoneySection | None = None
     api_key: str | None = None
     api_key_file: Text | None = None
     token: str | None = None

@@ -126,6 +126,7 @@ class Reader:
         self, section: SourceSection, connector: Connector, options: Any, ways: tuple[HttpSettings, Door | None], at: At
     ) -> Source:
         http, door = ways
+        price = section.claimed_resolution_price
         records = _fed(connector, options)
         mapping = self._mapping(section, records, at)
         interval = section.interval or needs(connector).interval
@@ -149,6 +150,7 @@ class Reader:
             noun=needs(connector).noun,
             door=door,
             calendar=CalendarReader(self.checker).chosen(section.calendar, self.calendars, at),
+            claimed_resolution_price=(price.amount, price.currency) if price else None,
             fingerprint=_fingerprint(section, options, http.url),
         )
 

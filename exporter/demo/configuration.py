@@ -116,6 +116,7 @@ sources:
       scope: [read]
     interval: {EVERY}
     initial_history: 120d
+    claimed_resolution_price: {{amount: 1.5, currency: EUR}}
     escalated:
       - {{from: group.name, match: Second line}}
     segments:

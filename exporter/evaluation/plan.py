@@ -111,6 +111,8 @@ class SourceSetting:
     """What is configured of a source beside how it is read; in the table source_settings."""
 
     calendar: str | None = None
+    claimed_resolution_price: float | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

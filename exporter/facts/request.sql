@@ -1,9 +1,10 @@
 -- A request as it stood at `moment`.
 -- rows: interval
 -- placed by: opened_at, first_response_at, resolved_at, ended_at
--- from: request
+-- from: request, source_settings
 -- params: recontact_window longest in again_seconds, again_human_seconds
 -- changes: open_seconds = case when open then epoch(to_at - opened_at) end
+-- money: claim_price
 -- looks back: nothing
 create or replace temp macro request_facts(since, from_at, to_at) as table
 with ends as (
@@ -79,6 +80,8 @@ stood as (
 select source, id, url, moment, least(next_moment(moment, turns), out_of_sight(seen_last_at, since, from_at)) as until,
   team, business_unit, region, cohort, kind, channel, category, request_type, priority, handled_by, self_service, legacy_path,
   human_seconds, csat, effort, sentiment, sla_breached,
+  -- What its platform says, or bills, about automation having resolved it, and what such a statement costs.
+  claimed_resolved, source as vendor, claimed_resolution_price as claim_price, currency,
   -- How long a request was on hold is known when it has ended; how long until any other instant nobody tells.
   case when ended_at is not null and on_hold_seconds >= 0 then on_hold_seconds end as on_hold_seconds,
   case when ended_at is not null and on_hold_business_seconds >= 0 then on_hold_business_seconds end as on_hold_business_seconds,
@@ -99,4 +102,4 @@ select source, id, url, moment, least(next_moment(moment, turns), out_of_sight(s
   case when again_human_at <= moment then epoch(again_human_at - ended_at) end as again_human_seconds,
   case when first_response_at <= moment then epoch(first_response_at - opened_at) end as first_response_seconds,
   epoch(resolved_at - opened_at) as resolution_seconds
-from stood;
+from stood left join source_settings using (source);
