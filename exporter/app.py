@@ -32,7 +32,7 @@ from exporter.publish import backfill
 from exporter.publish.exposition import Publisher, own_families
 from exporter.publish.families import Series, series
 from exporter.publish.otlp import Otlp
-from exporter.runtime import Clock, evaluated, explained, open_store, past, weeks
+from exporter.runtime import Clock, evaluated, explained, first_published, open_store, past, weeks
 from exporter.server import Refusal, Server, Surface, view
 from exporter.server.gate import Gate
 from exporter.server.page import SourceLine
@@ -214,6 +214,8 @@ class App:
         self.health.store.deleted(self._retention.round(at, retention))
         self._retention.clean()
         self.health.store.measured(self.store.counts(), self.store.size())
+        if self.evaluation:
+            self.health.evaluation.published(first_published(self.config, self.store, self.evaluation))
 
     def _start_otlp(self) -> None:
         if self.config.otlp:

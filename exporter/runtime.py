@@ -51,6 +51,12 @@ def evaluated(
         return replace(evaluation, baselines=(memory or BaselineCache()).past(reader, store, config.plan, at, sources))
 
 
+def first_published(config: Config, store: Store, evaluation: Evaluation) -> dict[str, datetime]:
+    """When each configured KPI had values for the first time; those that have some now are noted. Raises StoreError."""
+    known = store.first_published((figure.kpi for figure in evaluation.figures), evaluation.at)
+    return {name: known[name] for name in config.plan.kpis if name in known}
+
+
 def explained(
     config: Config, store: Store, at: datetime, sources: Sequence[SourceStatus], asked: Question
 ) -> dict[str, Any]:
@@ -113,6 +119,8 @@ async def once(
         folded=published.folded,
         shortened=published.spread_levels,
     )
+    if at is None:
+        health.evaluation.published(first_published(config, store, evaluation))
     health.store.measured(store.counts(), store.size())
     unread = {each.source: each.unread.describe(each.noun) for each in sources if each.unread.lines}
     withdrawn = {name for name, lost in evaluation.sources.items() if lost.of_all}

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Setting
 from exporter.publish.families import series
 from exporter.records import Booking, Record, Request
+from exporter.runtime import once
 from exporter.store.status import SourceStatus
 from tests.scenario import empty_store
 
@@ -224,3 +226,21 @@ def test_a_kpi_says_all_that_is_known_of_it_in_its_info(read: Callable[[str], Co
             "cadence": "weekly",
         }
     ]
+
+
+async def test_a_kpi_that_never_had_values_has_no_first_time(tmp_path: Path) -> None:
+    (tmp_path / "requests.jsonl").write_text('{"id": "1", "opened_at": "2026-03-30T00:00:00Z", "outcome": "open"}\n')
+    (tmp_path / "outcome.yaml").write_text(HEAD + "  only: [backlog_change, csat_ratio]\n")
+    config = load(tmp_path / "outcome.yaml", kpi.catalogue(), CONNECTORS, {})
+    days = [AT, AT + timedelta(days=1)]
+    found = {}
+    with empty_store(tmp_path / "store") as store:
+        for day, polls in enumerate((True, False)):
+            result = await once(config, store, partial(days.__getitem__, day), at=None, polls=polls)
+            registry = result.health.registry
+            found[day] = {
+                name: registry.get_sample_value("outcome_kpi_first_published_timestamp_seconds", {"kpi": name})
+                for name in ("backlog_change", "csat_ratio")
+            }
+
+    assert found[0] == found[1] == {"backlog_change": AT.timestamp(), "csat_ratio": None}

@@ -264,6 +264,18 @@ def test_state_outlives_a_restart(path: Path) -> None:
         assert {"run": AT + timedelta(seconds=1)} == store.newest("s", AT + timedelta(days=1))
 
 
+def test_the_first_time_that_a_kpi_had_values_outlives_a_restart(path: Path) -> None:
+    later = AT + timedelta(days=1)
+    with Store.open(path) as store:
+        first = store.first_published(["runs"], AT)
+    with Store.open(path) as store:
+        then = store.first_published(["runs", "backlog"], later)
+        gone = store.first_published([], later + timedelta(days=1))
+
+    assert first == {"runs": AT}
+    assert then == gone == {"runs": AT, "backlog": later}
+
+
 def test_another_fingerprint_forgets_the_cursor_and_keeps_the_records(store: Store) -> None:
     store.begin("s", "one")
     store.write("s", [run(1)], {"page": 1})

@@ -67,6 +67,12 @@ class EvaluationMetrics:
             ["kpi", "label"],
             registry=registry,
         )
+        self._first = Gauge(
+            "outcome_kpi_first_published_timestamp_seconds",
+            "Time at which a KPI had values for the first time in this store. Without a sample it never had any.",
+            ["kpi"],
+            registry=registry,
+        )
         self._short = Gauge(
             "outcome_distribution_shortened",
             "How far a distribution was reduced to keep within the limits: "
@@ -98,6 +104,12 @@ class EvaluationMetrics:
         self._short.clear()
         for kpi, level in shortened.items():
             self._short.labels(kpi).set(level)
+
+    def published(self, first: Mapping[str, datetime]) -> None:
+        """`first`: KPI -> when it had values for the first time."""
+        self._first.clear()
+        for kpi, at in first.items():
+            self._first.labels(kpi).set(at.timestamp())
 
     def failed(self, seconds: float) -> None:
         self._duration.set(seconds)

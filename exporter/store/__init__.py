@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from exporter.base.deferred import Deferred
 from exporter.records import RECORDS, Record, Run
 from exporter.records.unreadable import Summary
-from exporter.store import file, frozen, left_out, nesting, person, pushed, rewrite, state, sweep
+from exporter.store import file, frozen, left_out, nesting, person, published, pushed, rewrite, state, sweep
 from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, fault
 from exporter.store.frozen import FrozenBaseline
 from exporter.store.left_out import Books, Noted
@@ -263,6 +263,15 @@ class Store:
         """The baselines that are kept, by KPI."""
         with self._connection() as db:
             return frozen.kept(db)
+
+    def first_published(self, now: Iterable[str], at: datetime) -> dict[str, datetime]:
+        """KPI -> when it was published for the first time; those that are published now, at `at`, are noted."""
+        with self._connection() as db:
+            known = published.of(db)
+        if new := sorted({*now} - known.keys()):
+            with self._transaction() as db:
+                published.add(db, new, at)
+        return known | dict.fromkeys(new, at)
 
     def source(self, source: str) -> SyncState:
         with self._connection() as db:

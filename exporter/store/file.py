@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.base.deferred import Deferred
-from exporter.store import frozen, left_out, nesting, person, pushed, rewrite, state, sweep
+from exporter.store import frozen, left_out, nesting, person, published, pushed, rewrite, state, sweep
 from exporter.store.fault import CutOff, Damaged, Deleted, NewerFormat, NotAStore, Replaced, StoreError, check_folder
 from exporter.store.table import Table
 
@@ -125,7 +125,7 @@ def _make_tables(db: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None
     present = dict(db.execute(query).fetchall())
     for table in tables:
         table.make(db, present.get(table.name, ()))
-    for others in (frozen, left_out, nesting, pushed, state, sweep):
+    for others in (frozen, left_out, nesting, published, pushed, state, sweep):
         others.make(db)
     db.commit()
 
