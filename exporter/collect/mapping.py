@@ -14,7 +14,7 @@ from exporter.catalogue.regex import Pattern, compile_pattern, fits, matched, pa
 from exporter.collect.lookup import lookup, scalars
 from exporter.collect.path import fields_of, path, path_fault
 from exporter.records import VITAL_COLUMNS, Json, Read, Record, marked, person_columns, record_name, times_of
-from exporter.records.columns import COLUMNS, FROM, LATER, UNITS, Column, Meaning, Rule, Rules, Scalar, cleaned
+from exporter.records.columns import COLUMNS, FROM, LATER, Column, Meaning, Rule, Rules, Scalar, cleaned, in_seconds, without_percent
 from exporter.records.notation import PLAIN, Notation, notation_faults
 from exporter.records.unreadable import LeftOut, Unreadable, attempt, place_of, quoted, value
 from exporter.store.person import is_address, normal, without_address
@@ -389,10 +389,10 @@ def _one(rule: Meaning, column: Column, notation: Notation) -> Callable[[Scalar]
             return otherwise
         if rule.scale is not None:
             worst, best = rule.scale
-            share = (notation.number(found) - worst) / (best - worst)
+            share = (notation.number(without_percent(found)) - worst) / (best - worst)  # 85 % of [0, 100]
             if not 0 <= share <= 1:
                 raise Unreadable("out_of_bounds", f"{quoted(found)} is not between {worst:g} and {best:g}")
             return ours(column.low + share * (column.high - column.low))
-        return ours(notation.number(found) * UNITS[rule.unit]) if rule.unit else theirs(found)
+        return ours(in_seconds(found, rule.unit, notation.number)) if rule.unit else theirs(found)
 
     return read

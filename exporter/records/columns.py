@@ -1,6 +1,7 @@
 """The values that a column may hold, and the conversion of a platform's values into them. Raises Unreadable."""
 
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import Field
 
 from exporter.records import RECORDS, Record
-from exporter.records.notation import PLAIN, Decimal, Notation, Thousands
+from exporter.records.notation import PLAIN, Decimal, Length, Notation, Thousands
 from exporter.records.unreadable import Unreadable, quoted, unknown_word
 
 ColumnKind = Literal["text", "boolean", "integer", "number", "instant", "texts"]
@@ -29,6 +30,10 @@ LONGEST = 100
 LARGEST = 2**63  # the store's whole numbers end below
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 UNITS = {"milliseconds": 0.001, "seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
+CLOCKS = {"h:mm": 60.0, "m:ss": 1.0}
+"""Units of lengths of time that are written with colons, 26:30 or with a third part: seconds in one of the last of two."""
+Unit = Literal["milliseconds", "seconds", "minutes", "hours", "days", "h:mm", "m:ss"]
+CLOCK_LENGTH = re.compile(r"(\d+):([0-5]\d)(?::([0-5]\d))?")
 WHOLE = frozenset({"id", "url"})  # nothing is cut off these: they are no labels
 
 
@@ -58,7 +63,7 @@ class Meaning:
     map: Mapping[str, Scalar | None] = field(default_factory=dict)  # their word -> ours; other words pass
     match: str | None = None  # the whole text must match; its first group is the value
     scale: tuple[float, float] | None = None  # their worst and best
-    unit: Literal["milliseconds", "seconds", "minutes", "hours", "days"] | None = None
+    unit: Unit | None = None
     default: Scalar | None = None  # where nothing is found
     otherwise: Scalar | None = field(default=None, metadata=LATER)  # for words that `map` does not have
     map_file: MapFile | None = field(default=None, metadata=LATER)  # more words for `map`; gone once they are read
@@ -152,7 +157,8 @@ class Column:
         return word
 
     def _number(self, number: Callable[[Any], float], value: Any) -> float:
-        found = number(value)
+        shared = math.isfinite(self.high) and is_percent(value)  # of what has no whole, 85 % is no number
+        found = number(without_percent(value)) / 100 if shared else number(value)
         if not self.low <= found <= self.high:
             raise Unreadable("out_of_bounds", f"{quoted(value)} is not {self._between}")
         return found
@@ -168,6 +174,28 @@ class Column:
     @property
     def _between(self) -> str:
         return f"between {self.low:g} and {self.high:g}" if math.isfinite(self.high) else f"{self.low:g} or more"
+
+
+def is_percent(value: Any) -> bool:
+    return isinstance(value, str) and value.rstrip().endswith("%")
+
+
+def without_percent(value: Any) -> Any:
+    """The number before a percent sign."""
+    return value.rstrip().removesuffix("%") if is_percent(value) else value
+
+
+def in_seconds(value: Any, unit: Unit, number: Callable[[Any], float]) -> float:
+    """A length of time in a unit as seconds. `number`: how its source writes numbers. Raises Unreadable."""
+    if isinstance(value, Length):
+        return float(value)
+    if unit not in CLOCKS:
+        return number(value) * UNITS[unit]
+    found = CLOCK_LENGTH.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not found:
+        raise Unreadable("not_a_number", f"{quoted(value)} is not a length of time written as {unit}, such as 26:30")
+    first, second, third = (int(part or 0) for part in found.groups())
+    return 3600 * first + 60 * second + third if found[3] else CLOCKS[unit] * (60 * first + second)
 
 
 def _column(name: str, hint: Any, marks: Mapping[str, Any]) -> Column:

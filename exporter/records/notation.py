@@ -30,9 +30,16 @@ CODES = "AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD HUF ILS INR JPY KRW MXN NOK NZD
 CURRENCIES = (*CODES.split(), "kr.", "kr", "zł", "Kč", "Ft", "Fr.")
 DATE = re.compile(r"(\d{1,4}|[A-Za-z]{3,9})([./ -]\s?)(\d{1,2}|[A-Za-z]{3,9})([./, -]{1,2})(\d{2,4})(\D.*)?")
 CLOCK = re.compile(r"([,\sT]*)(\d{1,2}:\d{2})(:\d{2})?(\.\d{1,6})?(\s?)([AaPp][Mm])?\s*([+-]\d{2}:?\d{2}|Z)?")
+WEEKDAY = re.compile(r"((?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*)(,? )")
+CTIME = re.compile(r"[A-Z][a-z]{2} {1,2}\d{1,2} \d{2}:\d{2}:\d{2} \d{4}")
+UTC_WORDS = (" UTC", " GMT")
 ADVISED = ((".", ","), (",", ""), (",", "."), (",", " "), (".", " "), (".", "'"), (",", "'"), (".", ""))
 """Decimal signs and signs between thousands, as they go together."""
 GROUP_SIGNS = {" ": " \u00a0\u202f\u2009", "'": "'\u2019"}  # signs that stand for one another
+
+
+class Length(float):
+    """A length of time in seconds, which its source knows as one: no unit of a config is for it, and it is no time."""
 
 
 class Written(Protocol):
@@ -88,6 +95,8 @@ class Notation:
         return found
 
     def _instant(self, given: Any) -> datetime | None:
+        if isinstance(given, Length):
+            raise Unreadable("not_a_time", f"{timedelta(seconds=given)} is a time of day or a length, without a date")
         if isinstance(given, datetime):
             return self._placed(given, given.isoformat())
         if isinstance(given, date):
@@ -221,9 +230,26 @@ def patterns_of(text: str) -> Iterator[tuple[str, str]]:
         yield ("epoch_s" if len(text) == 10 else "epoch_ms"), ""
     if re.fullmatch(r"[2-9]\d{4}([.,]\d+)?", text):
         yield "excel", ""
-    found = re.fullmatch(
-        r"(\d{1,4}|[A-Za-z]{3,9})([./ -]\s?)(\d{1,2}|[A-Za-z]{3,9})([./, -]{1,2})(\d{2,4})(\D.*)?", text
-    )
+    weekday = WEEKDAY.match(text)
+    before = f"{'%a' if len(weekday[1]) == 3 else '%A'}{weekday[2]}" if weekday else ""
+    date, zone = text[weekday.end() :] if weekday else text, ""
+    if date.endswith(UTC_WORDS):
+        date, _, zone = date.rpartition(" ")
+        zone = f" {zone}"
+    for pattern in _patterns(date):
+        try:
+            moment = datetime.strptime(text, f"{before}{pattern}{zone}")  # noqa: DTZ007 - only looked at
+        except ValueError:
+            continue
+        numbers = date[:1].isdigit() and "%b" not in pattern.lower()
+        yield f"{before}{pattern}{zone}", f" ({moment.day} {moment:%B})" if numbers else ""
+
+
+def _patterns(date: str) -> Iterator[str]:
+    """Patterns for a date, with the time of day or without."""
+    if CTIME.fullmatch(date):
+        yield "%b %d %H:%M:%S %Y"
+    found = DATE.fullmatch(date)
     if not found:
         return
     first, one, second, two, third, clock = found.groups()
@@ -231,12 +257,7 @@ def patterns_of(text: str) -> Iterator[tuple[str, str]]:
     rest = _clock_pattern(clock or "")
     for order in orders if rest is not None else ():
         parts = [_date_pattern(sign, part) for sign, part in zip(order, (first, second, third), strict=True)]
-        pattern = f"{parts[0]}{one}{parts[1]}{two}{parts[2]}{rest}"
-        try:
-            moment = datetime.strptime(text, pattern)  # noqa: DTZ007 - only looked at
-        except ValueError:
-            continue
-        yield pattern, f" ({moment.day} {moment:%B})" if first.isdigit() and second.isdigit() else ""
+        yield f"{parts[0]}{one}{parts[1]}{two}{parts[2]}{rest}"
 
 
 def _date_pattern(sign: str, part: str) -> str:
@@ -247,9 +268,7 @@ def _date_pattern(sign: str, part: str) -> str:
 
 def _clock_pattern(text: str) -> str | None:
     """The pattern of the time of day after a date; None if it is not one."""
-    found = re.fullmatch(
-        r"([,\sT]*)(\d{1,2}:\d{2})(:\d{2})?(\.\d{1,6})?(\s?)([AaPp][Mm])?\s*([+-]\d{2}:?\d{2}|Z)?", text
-    )
+    found = CLOCK.fullmatch(text)
     if not found:
         return None if text.strip() else ""
     before, _, seconds, fraction, space, half, offset = found.groups()

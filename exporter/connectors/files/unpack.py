@@ -15,6 +15,7 @@ from exporter.connectors.files.discovery import Broken, File, State, Unfinished,
 
 Encoding = Literal["utf-8", "utf-16", "cp1252", "latin-1"]
 BUFFER = 256 * 1024
+HEAD = 512  # bytes by which UTF-16 is known
 UNPACKED_BYTES = 256 * 1024 * 1024  # what gzip or Parquet may always hold,
 UNPACKED_TIMES = 200  # and beyond that to so many times its size: real exports reach 80, bombs 1,000
 OTHER_THINGS = {
@@ -38,15 +39,28 @@ class Readable(Protocol):
 @contextmanager
 def opened(file: File, encoding: Encoding = "utf-8") -> Iterator[BinaryIO]:
     """The text of a file as UTF-8, unpacked where it is packed. FileNotFoundError: it is another file by now."""
+    with raw(file) as binary:
+        if encoding != "utf-8":
+            with io.BufferedReader(Recoded(binary, file, encoding), BUFFER) as recoded:
+                yield recoded
+            return
+        if is_utf_16(binary.peek(HEAD)[:HEAD]):
+            raise Broken(f"{file.path}: is UTF-16; set encoding: utf-16")
+        yield binary
+
+
+@contextmanager
+def raw(file: File) -> Iterator[io.BufferedReader]:
+    """The text of a file in its own encoding, unpacked where it is packed."""
     with plain(file) as binary:
         head = binary.peek(8)
         if head.startswith(b"PK\x03\x04"):
             with zipfile_of(binary, file) as archive, archive.open(member_of(archive, file)) as member:
-                yield from _recoded(unpacked(cast(Readable, member), file, "zip"), file, encoding)
+                yield _text(unpacked(cast(Readable, member), file, "zip"), file)
         elif head.startswith(b"\x1f\x8b"):
-            yield from _recoded(unpacked(gzip.GzipFile(fileobj=binary), file, "gzip"), file, encoding)
+            yield _text(unpacked(gzip.GzipFile(fileobj=binary), file, "gzip"), file)
         else:
-            yield from _recoded(binary, file, encoding)
+            yield _text(binary, file)
 
 
 @contextmanager
@@ -60,18 +74,13 @@ def plain(file: File) -> Iterator[io.BufferedReader]:
         yield binary
 
 
-def _recoded(binary: io.BufferedReader, file: File, encoding: Encoding) -> Iterator[BinaryIO]:
+def _text(binary: io.BufferedReader, file: File) -> io.BufferedReader:
+    """The same; raises where it is known to be no text."""
     head = binary.peek(8)
     for magic, what in OTHER_THINGS.items():
         if head.startswith(magic):
             raise Broken(f"{file.path}: is {what}")
-    if encoding != "utf-8":
-        with io.BufferedReader(Recoded(binary, file, encoding), BUFFER) as recoded:
-            yield recoded
-        return
-    if is_utf_16(head):
-        raise Broken(f"{file.path}: is UTF-16; set encoding: utf-16")
-    yield binary
+    return binary
 
 
 def unpacked(packed: Readable, file: File, kind: str) -> io.BufferedReader:
@@ -176,6 +185,8 @@ class Recoded(io.RawIOBase):
         if self._proved or (self._encoding != "utf-16" and part.isascii() and b"\0" not in part):
             return
         self._proved = True
+        if self._encoding == "utf-16" and (order := utf_16_of(part[:HEAD])):
+            self._decoder = codecs.getincrementaldecoder(order)()
         likely = encoding_of(part)
         one_byte = ("cp1252", "latin-1")
         if part and likely != self._encoding and not (likely in one_byte and self._encoding in one_byte):
@@ -184,7 +195,7 @@ class Recoded(io.RawIOBase):
 
 def encoding_of(part: bytes) -> Encoding:
     """The encoding that a part of a text is in, by its looks."""
-    if is_utf_16(part[:8]):
+    if is_utf_16(part[:HEAD]):
         return "utf-16"
     candidates: tuple[Encoding, ...] = ("utf-8", "cp1252")
     for encoding in candidates:
@@ -197,10 +208,18 @@ def encoding_of(part: bytes) -> Encoding:
 
 
 def is_utf_16(head: bytes) -> bool:
-    """Whether a text begins with the mark of UTF-16, or with signs of which each second byte is zero."""
+    """Whether a text begins as UTF-16 does."""
+    return utf_16_of(head) is not None
+
+
+def utf_16_of(head: bytes) -> str | None:
+    """The codec of a text in UTF-16, by its mark or, without one, by where it has zero bytes; None if it is another."""
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return True
-    return len(head) >= 4 and (not any(head[1:4:2]) or not any(head[0:4:2]))
+        return "utf-16"
+    high, low = head[0::2].count(0), head[1::2].count(0)  # those of signs such as a, 1 and ; in either order of bytes
+    if max(high, low) < max(2, len(head) // 16) or min(high, low) * 8 > max(high, low):
+        return None
+    return "utf-16-be" if high > low else "utf-16-le"
 
 
 def most_unpacked(file: File) -> int:

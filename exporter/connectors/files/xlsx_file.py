@@ -5,16 +5,18 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from exporter.connectors.files.csv_file import Layout, header_of
 from exporter.connectors.files.discovery import Broken, File, State
 from exporter.connectors.files.rows import Check, Reached, Row
 from exporter.connectors.files.unpack import most_unpacked, plain, too_packed, zipfile_of
+from exporter.records.notation import Length
 
 SHARED_BYTES = 64 * 1024 * 1024  # what must be held at once: the texts that cells share
 WIDEST = 1_000
+DAY_0, LAST_LENGTH = datetime(1899, 12, 31), datetime(1900, 3, 1)  # noqa: DTZ001 - what a clock shows past midnight
 
 
 def xlsx_rows(file: File, reached: Reached, layout: Layout, sheet: str | None, check: Check) -> Iterator[Row]:
@@ -60,9 +62,14 @@ def workbook(binary: Any, file: File) -> Any:
         return openpyxl.load_workbook(binary, read_only=True, data_only=True, keep_links=False)
 
 
+def visible_sheets(book: Any) -> dict[str, Any]:
+    """The sheets that can be seen, by name."""
+    return {each.title: each for each in book.worksheets if each.sheet_state == "visible"}
+
+
 def chosen(book: Any, sheet: str | None, file: File) -> Any:
     """The sheet that is named, or the only one that can be seen."""
-    visible = {each.title: each for each in book.worksheets if each.sheet_state == "visible"}
+    visible = visible_sheets(book)
     named = {each.title: each for each in book.worksheets} if sheet is not None else visible
     if sheet in named:
         return named[sheet]
@@ -90,5 +97,9 @@ def text(value: Any) -> str:
 
 
 def plain_value(value: Any) -> Any:
-    """A cell as something the record's columns can read; a length of time as its seconds."""
-    return value.total_seconds() if isinstance(value, timedelta) else value
+    """A cell as something the record's columns can read. A length of time is one also where its cell shows a clock."""
+    if isinstance(value, time):
+        return Length(timedelta(hours=value.hour, minutes=value.minute, seconds=value.second).total_seconds())
+    if isinstance(value, datetime) and value < LAST_LENGTH:
+        return Length((value - DAY_0).total_seconds())
+    return Length(value.total_seconds()) if isinstance(value, timedelta) else value

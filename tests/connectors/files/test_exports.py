@@ -526,3 +526,59 @@ async def test_columns_may_be_written_the_way_round_that_fields_are(folder: Fold
         "8": ("HR", "open"),
     }
     assert folder.stored == expected
+
+
+@pytest.mark.parametrize("head", ["id,category", "Übung,id"])
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-16"])
+async def test_utf_16_is_read_with_a_mark_and_without_in_either_order_of_bytes(
+    folder: Folder, codec: str, head: str
+) -> None:
+    folder.write("a.csv", f"{head}\n1,1\n".encode(codec))
+
+    assert await said(folder, columns={"Übung": ""}) == "a.csv: is UTF-16; set encoding: utf-16"
+    assert await folder.poll(columns={"Übung": ""}, encoding="utf-16") == 1
+    assert folder.request("1").id == "1"
+
+
+async def test_a_percent_sign_is_of_a_share_and_of_nothing_else(folder: Folder) -> None:
+    folder.write("a.csv", "id,csat,Stars,replies\n1,85 %,50%,3\n2,\"85,5 %\",101%,85 %\n")
+    await folder.poll(decimal=",", columns={"Stars": Target(to="effort", scale=(0, 100))})
+
+    assert (folder.request("1").csat, folder.request("1").effort, folder.request("1").replies) == (0.85, 0.5, 3)
+    assert (folder.request("2").csat, folder.request("2").effort, folder.request("2").replies) == (0.855, None, None)
+
+
+async def test_lengths_of_time_may_be_written_with_colons(folder: Folder) -> None:
+    folder.write("a.csv", "id,Spent,Talk\n1,26:30,90:15\n2,1:30:15,1:30:15\n3,1.5,\n4,1:75,\n")
+    columns = {
+        "Spent": Target(to="human_seconds", unit="h:mm"),
+        "Talk": Target(to="on_hold_seconds", unit="m:ss"),
+    }
+    await folder.poll(columns=columns)
+    lengths = {key: (record.human_seconds, record.on_hold_seconds) for key in "1234" if (record := folder.request(key))}
+
+    assert lengths == {"1": (95_400.0, 5_415.0), "2": (5_415.0, 5_415.0), "3": (None, None), "4": (None, None)}
+
+
+async def test_a_length_of_time_of_a_spreadsheet_is_one_whatever_its_cell_shows(folder: Folder) -> None:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    book.active.append(["id", "Spent", "Opened"])
+    for row, (days, form) in enumerate([(26.5 / 24, "[h]:mm"), (1.5 / 24, "h:mm"), (26.5 / 24, "h:mm")], 2):
+        book.active.append([row, days, days])
+        book.active.cell(row, 2).number_format = book.active.cell(row, 3).number_format = form
+    book.save(folder.path / "a.xlsx")
+    folder.touch(folder.path / "a.xlsx", ago=120)
+    columns = {"Spent": Target(to="human_seconds", unit="minutes"), "Opened": "opened_at"}
+    await folder.poll(columns={**columns, "Opened": ""}, time_zone="UTC")
+
+    assert [folder.request(key).human_seconds for key in "234"] == [95_400.0, 5_400.0, 95_400.0]
+
+    folder.cursor = {}
+    await folder.poll(columns=columns, time_zone="UTC")
+
+    assert [each.faults[0].text for each in folder.left_out] == [
+        "1 day, 2:30:00 is a time of day or a length, without a date",
+        "1:30:00 is a time of day or a length, without a date",
+        "1 day, 2:30:00 is a time of day or a length, without a date",
+    ]

@@ -1,0 +1,202 @@
+"""Proposes a config for a file that nobody has described: what a row is, what fills its columns, how values are written.
+
+A guess that changes values if it is wrong is a Guess: it is marked in the config that is written, and told.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from exporter.proposal.columns import Fit, fit, fits, needed, repeats, sure
+from exporter.proposal.numbers import Signs, is_number, signs_of
+from exporter.proposal.sample import Sample, Unclear, sampled
+from exporter.proposal.tables import zone as zone_of_names
+from exporter.proposal.times import Order, Times, is_utc
+from exporter.proposal.words import Entry, entries, nulls
+from exporter.records import RECORDS
+from exporter.records.columns import COLUMNS
+
+Ask = Callable[[Unclear], str | None]
+"""Asks the user; None where nobody answers."""
+FEW_NAMES = 2
+
+
+class Guess(NamedTuple):
+    """Something that changes values if it is wrong: the key of the source or the column that it is about, and words."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user said beforehand."""
+
+    record: str | None = None
+    time_zone: str | None = None
+    order: Order = ""
+    sheet: str | None = None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What is known and guessed of a file."""
+
+    sample: Sample
+    record: str
+    entries: Sequence[Entry]
+    keys: Mapping[str, Any]  # of the source: how values are written
+    guesses: Sequence[Guess]
+    others: Mapping[str, Sequence[str]]  # column of ours -> other columns of theirs that it may be
+    missing: Sequence[str]  # columns of ours that place records, and that nothing fills
+    repeated_ids: int
+    newest: datetime | None
+
+    @property
+    def ignored(self) -> list[str]:
+        read = {each.theirs for each in self.entries}
+        return [name for name in self.sample.names if name and name not in read]
+
+
+def proposed(path: Path, at: datetime, given: Given, ask: Ask, zone: str | None = None) -> Proposal:
+    """The proposal. `zone`: the time zone of this machine. Raises SourceError where the file cannot be read, and
+    Unclear where something must be said that nobody says."""
+    sample = _sampled(path, at, given, ask)
+    times = Times.found(sample, given.order)
+    guesses: list[Guess] = []
+    chosen = _record(sample, times, given, ask, guesses)
+    if times.order == "unclear" and _matters(times, chosen):
+        times = _ordered(times, ask, guesses)
+    signs = _signs(sample, chosen, guesses)
+    found = entries(sample, chosen, signs)
+    formats = _formats(times, found)
+    keys: dict[str, Any] = {}
+    if zoned := _zone(sample, times, found, given, ask, zone, guesses):
+        keys["time_zone"] = zoned
+    keys |= {"time_format": [*formats]} if formats else {}
+    keys |= {key: sign for key, sign, plain in zip(Signs._fields, signs, Signs(), strict=True) if sign != plain}
+    keys |= {"nulls": words} if (words := nulls(sample, found, chosen.record)) else {}
+    found = [_timed(each, times, formats, zoned) for each in found]
+    guesses += [Guess(each.theirs, note) for each in found for note in each.notes]
+    guesses += [Guess(f"{each.theirs}: {word}", note) for each in found for word, note in each.of_words.items()]
+    return Proposal(
+        sample=sample,
+        record=chosen.record,
+        entries=found,
+        keys=keys,
+        guesses=guesses,
+        others=chosen.others,
+        missing=needed(RECORDS[chosen.record], chosen.of),
+        repeated_ids=repeats(sample, chosen.of["id"][0].theirs) if "id" in chosen.of else 0,
+        newest=None,
+    )
+
+
+def _sampled(path: Path, at: datetime, given: Given, ask: Ask) -> Sample:
+    try:
+        return sampled(path, at, given.sheet)
+    except Unclear as question:
+        answer = ask(question)
+        if answer is None:
+            raise
+        return sampled(path, at, answer)
+
+
+def _record(sample: Sample, times: Times, given: Given, ask: Ask, guesses: list[Guess]) -> Fit:
+    if given.record:
+        return fit(sample, times, given.record)
+    found = fits(sample, times)
+    best, second = found[:2]
+    if sure(found):
+        return best
+    question = Unclear("record", f"A row may be a {best.record} or a {second.record}. What is it?", [each.record for each in found])
+    if answer := ask(question):
+        return next(each for each in found if each.record == answer)
+    guesses.append(Guess("record", f"by its columns a row may also be a {second.record}"))
+    return best
+
+
+def _matters(times: Times, chosen: Fit) -> bool:
+    """Whether a column that is read has dates that may be read in two ways."""
+    return any(len(times.formats(theirs)) > 1 and times.formats(theirs, "day") != times.formats(theirs, "month") for theirs in chosen.taken)
+
+
+def _ordered(times: Times, ask: Ask, guesses: list[Guess]) -> Times:
+    """The times, once it is said whether the day or the month comes first; otherwise neither is assumed."""
+    question = Unclear("order", f"In {times.example}, is the first number the day or the month?", ["day", "month"])
+    answer = ask(question)
+    if answer in ("day", "month"):
+        order: Order = "day" if answer == "day" else "month"
+        return replace(times, order=order)
+    text = f"all dates are like {times.example}, so the day or the month may come first; such dates are not read until you keep one format"
+    guesses.append(Guess("time_format", text))
+    return times
+
+
+def _signs(sample: Sample, chosen: Fit, guesses: list[Guess]) -> Signs:
+    """How the numbers that are read are written."""
+    kinds = COLUMNS[RECORDS[chosen.record]]
+    numbers = [
+        value
+        for column, matches in chosen.of.items()
+        if kinds[column].kind in ("number", "integer")
+        for value in sample.values(matches[0].theirs)
+        if is_number(value)
+    ]
+    signs, certain = signs_of(numbers, local=sample.layout.get("delimiter") == ";")
+    if not certain:
+        key = "decimal" if signs.decimal != "." else "thousands" if signs.thousands else "numbers"
+        guesses.append(Guess(key, "the numbers may also be written the other way round: 1,234 is 1.234 or 1234"))
+    return signs
+
+
+def _formats(times: Times, found: Sequence[Entry]) -> tuple[str, ...]:
+    """The formats of most columns with times."""
+    each = [times.formats(entry.theirs) for entry in found if entry.theirs in times.of]
+    return max(each, key=each.count, default=())
+
+
+def _timed(entry: Entry, times: Times, formats: tuple[str, ...], zone: str | None) -> Entry:
+    """An entry with what its times have of their own."""
+    if entry.theirs not in times.of:
+        return entry
+    rule = dict(entry.rule)
+    own = times.formats(entry.theirs)
+    if own != formats and times.of[entry.theirs]:
+        rule["time_format"] = [*(own or times.explicit(entry.theirs))]
+    if zone != "UTC" and any(map(is_utc, own)):
+        rule["time_zone"] = "UTC"
+    return replace(entry, rule=rule)
+
+
+def _zone(
+    sample: Sample, times: Times, found: Sequence[Entry], given: Given, ask: Ask, machine: str | None, guesses: list[Guess]
+) -> str | None:
+    """The time zone of times without an offset; None where all have one."""
+    local = [each.theirs for each in found if times.local(each.theirs)]
+    if given.time_zone:
+        return given.time_zone
+    if not local:
+        return "UTC" if any(is_utc(form) for each in found for form in times.formats(each.theirs)) else None
+    if all("utc" in name.lower() or "gmt" in name.lower() for name in local):
+        return "UTC"
+    language, count = zone_of_names(sample.names)
+    likely = machine or (language if count >= FEW_NAMES else "UTC")
+    text = f"No time in {', '.join(local[:3])} has an offset. In which time zone are they?"
+    if answer := ask(Unclear("time_zone", text, [likely])):
+        return answer
+    why = "it is that of this machine" if machine else "it goes with the names of the columns" if count >= FEW_NAMES else "nothing tells it"
+    guesses.append(Guess("time_zone", f"the times have no offset, and {why}"))
+    return likely
+
+
+def known_zone(name: str) -> bool:
+    """Whether there is a time zone of this name."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError):
+        return False
+    return True

@@ -1,0 +1,177 @@
+"""The config that is written for a proposal: commented, with every guess marked where it is made."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+from exporter.connectors.files.mapping import PLAIN_WORD, WORDS_OF_YAML, key_of, safe
+from exporter.proposal import Proposal
+from exporter.proposal.words import Entry
+from exporter.records import RECORDS
+from exporter.records.columns import COLUMNS
+
+WIDTH = 110
+GUESS = "GUESS"
+ONE_OR_MORE = ("time_format",)  # keys whose value need not be a list
+NAME = re.compile(r"[^a-z0-9]+")
+
+
+def config(proposal: Proposal, output: Path, name: str) -> str:
+    """The text of a config with one source."""
+    return "\n".join([*_head(proposal), *_labels(proposal), "", "sources:", *_source(proposal, output, name), ""])
+
+
+def source_name(path: Path) -> str:
+    """The name of a source, after its file."""
+    return NAME.sub("-", path.name.split(".")[0].lower()).strip("-") or "export"
+
+
+def _head(proposal: Proposal) -> Iterator[str]:
+    count = f"{len(proposal.sample.rows):,} rows"
+    seen = f"all {count}" if proposal.sample.whole else f"the first {count}"
+    yield f"# Made by `outcome-exporter init` from {seen} of {_shown(proposal.sample.path.name)}."
+    if proposal.guesses:
+        yield f"# Lines marked {GUESS} change values if they are wrong: correct them, or delete the mark."
+    yield "# Other keys: deploy/config.example.yaml; columns of the record: outcome-exporter records " + proposal.record
+    yield ""
+
+
+def _labels(proposal: Proposal) -> Iterator[str]:
+    """The labels: the usual ones as far as the file fills them, or else the first one that it fills."""
+    record = RECORDS[proposal.record]
+    filled = {each.column for each in proposal.entries}
+    usual = [name for name in record.DEFAULT_LABELS if name in filled]
+    chosen = usual or [name for name in record.LABELS if name in filled][:1]
+    if tuple(chosen) != record.DEFAULT_LABELS:
+        more = [name for name in record.LABELS if name in filled and name not in chosen]
+        yield "labels:"
+        yield f"  {proposal.record}: [{', '.join(chosen)}]" + (f" # the file also fills {', '.join(more)}" if more else "")
+
+
+def _source(proposal: Proposal, output: Path, name: str) -> Iterator[str]:
+    marks = {each.key: each.text for each in proposal.guesses}
+    where = os.path.relpath(proposal.sample.path.absolute(), output.absolute().parent)
+    where = str(proposal.sample.path.absolute()) if where.startswith("..") else where
+    yield f"  - name: {scalar(name)}"
+    yield "    type: files"
+    yield f"    path: {scalar(where)} # a pattern such as exports/*.csv reads every file that matches"
+    yield _marked(f"    record: {proposal.record}", marks.get("record"))
+    for key, value in proposal.sample.layout.items():
+        yield f"    {key}: {scalar(value)}"
+    for key, value in proposal.keys.items():
+        yield _marked(f"    {key}: {flow(value, key)}", marks.get(key))
+    fields = _fields(proposal)
+    yield "    columns: # name in the file: column of the record"
+    yield from _missing_id(proposal)
+    for entry in proposal.entries:
+        if entry.column not in fields:
+            yield from _column(entry, proposal.others.get(entry.column, ()), proposal.record)
+    if ignored := proposal.ignored:
+        yield from _comment(f"Not read: {', '.join(map(_shown, ignored))}", "      ")
+    yield '      "*": ""'
+    if fields:
+        yield "    fields:"
+        for column, entries in fields.items():
+            yield from _alternatives(column, entries, proposal.record)
+    if proposal.missing:
+        yield from _comment(f"Nothing in the file seems to be: {', '.join(proposal.missing)}", "    ")
+
+
+def _fields(proposal: Proposal) -> dict[str, list[Entry]]:
+    """What `columns` cannot say: columns that several of theirs fill, and values inside of others."""
+    of: dict[str, list[Entry]] = {}
+    for entry in proposal.entries:
+        of.setdefault(entry.column, []).append(entry)
+    nested = proposal.sample.kind == "json_lines"
+    return {column: found for column, found in of.items() if len(found) > 1 or (nested and "." in found[0].theirs)}
+
+
+def _missing_id(proposal: Proposal) -> Iterator[str]:
+    if not any(each.column == "id" for each in proposal.entries):
+        yield "      # GUESS needed: no column has a value of its own in each row. Write the name of one before `: id`."
+        yield "      id: id"
+
+
+def _column(entry: Entry, others: Sequence[str], record: str) -> Iterator[str]:
+    notes = [*entry.notes, *([f"or {', '.join(map(_shown, others))}"] if others else [])]
+    tail = _tail("; ".join(notes), guess=bool(entry.notes))
+    key = f"      {key_of(entry.theirs)}:"
+    if not entry.rule:
+        yield f"{key} {entry.column}{tail}"
+        return
+    rule = {"to": entry.column, **entry.rule}
+    if _short(rule, entry):
+        yield f"{key} {flow(rule)}{tail}"
+        return
+    yield key + tail
+    yield from (f"        {line}" for line in _block(rule, entry, record))
+
+
+def _alternatives(column: str, entries: Sequence[Entry], record: str) -> Iterator[str]:
+    """Rules of which the first that finds something counts."""
+    yield f"      {column}:" + (" # the first that says something counts" if len(entries) > 1 else "")
+    for entry in entries:
+        rule = {"from": entry.theirs, **entry.rule}
+        tail = _tail("; ".join(entry.notes), guess=bool(entry.notes))
+        lines = [flow(rule)] if _short(rule, entry) else [*_block(rule, entry, record)]
+        yield f"        {'- ' if len(entries) > 1 else ''}{lines[0]}{tail}"
+        yield from (f"        {'  ' if len(entries) > 1 else ''}{line}" for line in lines[1:])
+
+
+def _short(rule: Mapping[str, Any], entry: Entry) -> bool:
+    """Whether a rule is written on one line."""
+    return len(flow(rule)) <= WIDTH - 20 and not entry.of_words and not entry.unknown
+
+
+def _block(rule: Mapping[str, Any], entry: Entry, record: str) -> Iterator[str]:
+    """A rule on lines of its own, and a word of its map on each."""
+    for name, value in rule.items():
+        if name != "map":
+            yield f"{name}: {flow(value, name)}"
+            continue
+        yield "map:"
+        for word, ours in value.items():
+            yield f"  {key_of(word)}: {scalar(ours)}{_tail(entry.of_words.get(word, ''), guess=True)}"
+    if entry.unknown:
+        known = ", ".join(sorted(COLUMNS[RECORDS[record]][entry.column].words))
+        yield f"  # These words are not known. Write what each means: {known}"
+        yield from (f"  # {key_of(word)}: ..." for word in entry.unknown)
+
+
+def _marked(line: str, guess: str | None) -> str:
+    return line + _tail(guess or "", guess=True)
+
+
+def _tail(mark: str, *, guess: bool) -> str:
+    return f" # {f'{GUESS}: ' if guess else ''}{mark}" if mark else ""
+
+
+def _comment(text: str, before: str) -> Iterator[str]:
+    return (f"{before}# {line}" for line in wrap(text, WIDTH - len(before)))
+
+
+def _shown(name: str) -> str:
+    return name if safe(name) else "..."
+
+
+def flow(value: Any, name: str = "") -> str:
+    """A value on one line of YAML."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key_of(str(key))}: {flow(each, key)}" for key, each in value.items()) + " }"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if len(value) == 1 and name in ONE_OR_MORE:
+            return scalar(value[0])
+        return f"[{', '.join(map(flow, value))}]"
+    return scalar(value)
+
+
+def scalar(value: Any) -> str:
+    """A text, number, truth or nothing as YAML has it."""
+    if value is None or isinstance(value, bool | int | float):
+        return json.dumps(value)
+    plain = PLAIN_WORD.fullmatch(value) and not WORDS_OF_YAML.fullmatch(value)
+    return value if plain else json.dumps(value, ensure_ascii=False)
