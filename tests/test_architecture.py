@@ -18,7 +18,7 @@ FLOORS = (
     "connectors baselines",
     "publish",
     "render scaffold",
-    "config",
+    "config proposal",
     "explain",
     "runtime server demo",
     "app",

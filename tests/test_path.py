@@ -35,6 +35,8 @@ ITEM = {
         ("missing.more", None),
         ("contains(missing, 'a')", None),
         ("length(missing)", None),
+        ("sum([a.b.c, to_number(tags[1].v)])", 3),
+        ("max([names[0], names[1]])", "b"),
     ],
 )
 def test_an_expression_finds_what_it_says_and_nothing_where_nothing_is(text: str, found: Any) -> None:
@@ -55,6 +57,7 @@ def test_what_an_expression_cannot_be_applied_to_is_said_without_quoting_it(text
     ("text", "why"),
     [
         ("|".join(["[@,@][]"] * 24), "[a, b] is not supported"),
+        ("|".join(["sum([@, values([@,@])])"] * 3), "[a, b] is not supported"),
         ("|".join(["values({a:@,b:@})"] * 9), "{a: b} is not supported"),
         ("".join(["*.keys(`{\"a\":0,\"b\":0}`)[]."] * 5) + "x", "a literal may only be a text"),
         ("names[*].sort(`[0,0,0,0]`)[]", "a literal may only be a text"),

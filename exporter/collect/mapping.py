@@ -14,7 +14,19 @@ from exporter.catalogue.regex import Pattern, compile_pattern, fits, matched, pa
 from exporter.collect.lookup import lookup, scalars
 from exporter.collect.path import fields_of, path, path_fault
 from exporter.records import VITAL_COLUMNS, Json, Read, Record, marked, person_columns, record_name, times_of
-from exporter.records.columns import COLUMNS, FROM, LATER, Column, Meaning, Rule, Rules, Scalar, cleaned, in_seconds, without_percent
+from exporter.records.columns import (
+    COLUMNS,
+    FROM,
+    LATER,
+    Column,
+    Meaning,
+    Rule,
+    Rules,
+    Scalar,
+    cleaned,
+    in_seconds,
+    without_percent,
+)
 from exporter.records.notation import PLAIN, Notation, notation_faults
 from exporter.records.unreadable import LeftOut, Unreadable, attempt, place_of, quoted, value
 from exporter.store.person import is_address, normal, without_address

@@ -2,7 +2,8 @@
 
 Only those whose cost grows no faster than the item they look in: whoever writes a config cannot stop the process by it.
 What builds values (multi-select, functions that take expressions or make texts) is left out, because two such steps
-double what is there, and thirty make a billion of it.
+double what is there, and thirty make a billion of it. Only of what is at once made one value again, as in sum([a, b]),
+a list may be built.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +24,14 @@ FUNCTIONS = frozenset(
         *("reverse", "sort", "starts_with", "sum", "to_array", "to_number", "type", "values"),
     ]
 )
-SIDE_BY_SIDE = ("or_expression", "and_expression", "not_expression", "comparator", "function_expression")
+MAKE_ONE = frozenset({"avg", "max", "min", "sum"})
+"""Functions that make one value of a list."""
+SIDE_BY_SIDE = frozenset(
+    [
+        *("or_expression", "and_expression", "not_expression", "comparator"),
+        *("function_expression", "multi_select_list"),
+    ]
+)
 """Nodes whose parts all look in the same item; those of others look in what the first has found."""
 
 Node = Mapping[str, Any]
@@ -95,7 +103,9 @@ def _nodes(node: Node) -> Iterator[Node]:
     yield node
     for child in node["children"]:
         if isinstance(child, dict):  # those of a slice are numbers
-            yield from _nodes(child)
+            list_made_one = child["type"] == "multi_select_list" and node.get("value") in MAKE_ONE
+            for part in child["children"] if list_made_one else (child,):
+                yield from _nodes(part)
 
 
 def _leads(node: Node) -> Iterator[str]:

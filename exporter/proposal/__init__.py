@@ -1,8 +1,9 @@
-"""Proposes a config for a file that nobody has described: what a row is, what fills its columns, how values are written.
+"""Proposes a config for a file that nobody has described: what a row is, what fills its columns, how it writes values.
 
 A guess that changes values if it is wrong is a Guess: it is marked in the config that is written, and told.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,14 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from exporter.proposal.columns import Fit, fit, fits, needed, repeats, sure
+from exporter.proposal.columns import Fit, fit, fits, missing, repeats, sure
 from exporter.proposal.numbers import Signs, is_number, signs_of
 from exporter.proposal.sample import Sample, Unclear, sampled
+from exporter.proposal.tables import is_length_name
 from exporter.proposal.tables import zone as zone_of_names
-from exporter.proposal.times import Order, Times, is_utc
+from exporter.proposal.times import Order, Times, is_utc, moment_of
 from exporter.proposal.words import Entry, entries, nulls
-from exporter.records import RECORDS
+from exporter.records import RECORDS, placing
 from exporter.records.columns import COLUMNS
+from exporter.records.notation import Notation
 
 Ask = Callable[[Unclear], str | None]
 """Asks the user; None where nobody answers."""
@@ -51,7 +54,7 @@ class Proposal:
     keys: Mapping[str, Any]  # of the source: how values are written
     guesses: Sequence[Guess]
     others: Mapping[str, Sequence[str]]  # column of ours -> other columns of theirs that it may be
-    missing: Sequence[str]  # columns of ours that place records, and that nothing fills
+    missing: Sequence[str]  # columns of ours that KPIs need, and that nothing fills
     repeated_ids: int
     newest: datetime | None
 
@@ -68,10 +71,10 @@ def proposed(path: Path, at: datetime, given: Given, ask: Ask, zone: str | None 
     times = Times.found(sample, given.order)
     guesses: list[Guess] = []
     chosen = _record(sample, times, given, ask, guesses)
-    if times.order == "unclear" and _matters(times, chosen):
+    if times.why and _matters(times, chosen):
         times = _ordered(times, ask, guesses)
     signs = _signs(sample, chosen, guesses)
-    found = entries(sample, chosen, signs)
+    found = [*entries(sample, chosen, signs), *_computed_end(sample, times, chosen)]
     formats = _formats(times, found)
     keys: dict[str, Any] = {}
     if zoned := _zone(sample, times, found, given, ask, zone, guesses):
@@ -89,9 +92,9 @@ def proposed(path: Path, at: datetime, given: Given, ask: Ask, zone: str | None 
         keys=keys,
         guesses=guesses,
         others=chosen.others,
-        missing=needed(RECORDS[chosen.record], chosen.of),
+        missing=missing(chosen.record, {each.column for each in found}),
         repeated_ids=repeats(sample, chosen.of["id"][0].theirs) if "id" in chosen.of else 0,
-        newest=None,
+        newest=_newest(sample, found, keys, chosen.record),
     )
 
 
@@ -112,26 +115,34 @@ def _record(sample: Sample, times: Times, given: Given, ask: Ask, guesses: list[
     best, second = found[:2]
     if sure(found):
         return best
-    question = Unclear("record", f"A row may be a {best.record} or a {second.record}. What is it?", [each.record for each in found])
+    question = Unclear(
+        "record",
+        f"Rows may be of the record {best.record} or {second.record}. Of which?",
+        [each.record for each in found],
+    )
     if answer := ask(question):
         return next(each for each in found if each.record == answer)
-    guesses.append(Guess("record", f"by its columns a row may also be a {second.record}"))
+    guesses.append(Guess("record", f"by their columns, rows may also be of the record {second.record}"))
     return best
 
 
 def _matters(times: Times, chosen: Fit) -> bool:
     """Whether a column that is read has dates that may be read in two ways."""
-    return any(len(times.formats(theirs)) > 1 and times.formats(theirs, "day") != times.formats(theirs, "month") for theirs in chosen.taken)
+    return any(times.formats(theirs, "day") != times.formats(theirs, "month") for theirs in chosen.taken)
 
 
 def _ordered(times: Times, ask: Ask, guesses: list[Guess]) -> Times:
-    """The times, once it is said whether the day or the month comes first; otherwise neither is assumed."""
-    question = Unclear("order", f"In {times.example}, is the first number the day or the month?", ["day", "month"])
-    answer = ask(question)
+    """The times, once it is said or told by other dates whether the day or the month comes first. Otherwise neither is
+    assumed."""
+    if times.order != "unclear":
+        guesses.append(Guess("time_format", f"{times.example} has the {times.order} first: {times.why}"))
+        return times
+    answer = ask(Unclear("order", f"In {times.example}, is the first number the day or the month?", ["day", "month"]))
     if answer in ("day", "month"):
-        order: Order = "day" if answer == "day" else "month"
-        return replace(times, order=order)
-    text = f"all dates are like {times.example}, so the day or the month may come first; such dates are not read until you keep one format"
+        return replace(times, order="day" if answer == "day" else "month")
+    text = (
+        f"dates are like {times.example}: the day or the month may come first; none is read until you keep one format"
+    )
     guesses.append(Guess("time_format", text))
     return times
 
@@ -151,6 +162,19 @@ def _signs(sample: Sample, chosen: Fit, guesses: list[Guess]) -> Signs:
         key = "decimal" if signs.decimal != "." else "thousands" if signs.thousands else "numbers"
         guesses.append(Guess(key, "the numbers may also be written the other way round: 1,234 is 1.234 or 1234"))
     return signs
+
+
+def _computed_end(sample: Sample, times: Times, chosen: Fit) -> list[Entry]:
+    """The end of a run of which only the start and the length are there, both as numbers."""
+    start = chosen.of.get("started_at")
+    length = next((name for name in sample.names if is_length_name(name)), None)
+    if chosen.record != "run" or "finished_at" in chosen.of or not start or not length:
+        return []
+    began = start[0].theirs
+    if not all(each.numeric and not each.local for each in times.of[began]):
+        return []
+    query = f"sum([to_number({json.dumps(began)}), to_number({json.dumps(length)})])"
+    return [Entry(length, "finished_at", {"query": query}, [f"{length} is taken to be of the unit of {began}"])]
 
 
 def _formats(times: Times, found: Sequence[Entry]) -> tuple[str, ...]:
@@ -173,7 +197,13 @@ def _timed(entry: Entry, times: Times, formats: tuple[str, ...], zone: str | Non
 
 
 def _zone(
-    sample: Sample, times: Times, found: Sequence[Entry], given: Given, ask: Ask, machine: str | None, guesses: list[Guess]
+    sample: Sample,
+    times: Times,
+    found: Sequence[Entry],
+    given: Given,
+    ask: Ask,
+    machine: str | None,
+    guesses: list[Guess],
 ) -> str | None:
     """The time zone of times without an offset; None where all have one."""
     local = [each.theirs for each in found if times.local(each.theirs)]
@@ -188,15 +218,24 @@ def _zone(
     text = f"No time in {', '.join(local[:3])} has an offset. In which time zone are they?"
     if answer := ask(Unclear("time_zone", text, [likely])):
         return answer
-    why = "it is that of this machine" if machine else "it goes with the names of the columns" if count >= FEW_NAMES else "nothing tells it"
+    why = (
+        "it is that of this machine"
+        if machine
+        else "it goes with the names of the columns"
+        if count >= FEW_NAMES
+        else "nothing tells it"
+    )
     guesses.append(Guess("time_zone", f"the times have no offset, and {why}"))
     return likely
 
 
-def known_zone(name: str) -> bool:
-    """Whether there is a time zone of this name."""
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError):
-        return False
-    return True
+def _newest(sample: Sample, found: Sequence[Entry], keys: Mapping[str, Any], record: str) -> datetime | None:
+    """The newest time in the first column that places rows."""
+    entry = next((each for each in found if each.column in placing(RECORDS[record])), None)
+    if entry is None:
+        return None
+    zone = ZoneInfo(entry.rule.get("time_zone", keys.get("time_zone", "UTC")))
+    formats = tuple(entry.rule.get("time_format", keys.get("time_format", ())))
+    notation = Notation(time_zone=zone, time_formats=formats)
+    moments = (moment_of(notation, value) for value in set(sample.values(entry.theirs)))
+    return max((moment for moment in moments if moment), default=None)

@@ -1,16 +1,18 @@
 """Guesses which record the rows of a file are, and which column of it each of theirs fills."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
 
+from exporter.catalogue.kpi import catalogue
 from exporter.proposal.numbers import is_length, is_number
 from exporter.proposal.sample import Sample
 from exporter.proposal.tables import Name, columns, forms, hints, meant, names, plain
 from exporter.proposal.times import Times, is_nothing
-from exporter.records import RECORDS, VITAL_COLUMNS, Record
+from exporter.records import RECORDS, VITAL_COLUMNS
 from exporter.records.columns import COLUMNS, Column
 
 SOME = 1_000  # values that tell whether a column can be what its name says
@@ -169,6 +171,12 @@ def _words(sample: Sample) -> Iterator[str]:
         yield from plain(text).split()
 
 
-def needed(record: type[Record], of: Mapping[str, Any]) -> list[str]:
-    """Times and words that place a record, and that nothing fills."""
-    return [name for name in COLUMNS[record] if name in VITAL_COLUMNS[record] and name not in of]
+def missing(record: str, of: Collection[str]) -> list[str]:
+    """Columns that KPIs need and that nothing fills, those that most KPIs need first."""
+    found: Counter[str] = Counter()
+    for each in catalogue().values():
+        if record in each.needs:
+            needed = {field.source_column for field in each.fields if field.record == record and not field.bases}
+            found.update(needed | {column for column in (each.placed_by, each.value) if column})
+    known = COLUMNS[RECORDS[record]]
+    return [column for column, _ in found.most_common() if column in known and column not in of]

@@ -43,7 +43,9 @@ def is_length(value: Any) -> bool:
 def signs_of(values: Iterable[Any], local: bool) -> tuple[Signs, bool]:
     """The notation of numbers, and whether it is sure. `local`: where a file has semicolons between columns, its comma
     is mostly the sign before decimals."""
-    texts = [value for value in values if isinstance(value, str) and re.search(r"\d[.,'\s]\d", value) and is_number(value)]
+    texts = [
+        value for value in values if isinstance(value, str) and re.search(r"\d[.,'\s]\d", value) and is_number(value)
+    ]
     fitting = Counter({signs: sum(number(text, signs) is not None for text in texts) for signs in NOTATIONS})
     if not texts:
         return Signs(), True

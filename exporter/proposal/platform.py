@@ -8,11 +8,23 @@ from exporter.render.connectors import About, about
 
 KEY = re.compile(r"(?:- |  )([a-z_]+):.*")
 ANY_KEY = re.compile(r"(\s*(?:- )?([a-z_]+): )([^#]*[^#\s])?(?:\s+# (.*))?")
-IN_FILE = re.compile(r"(\s*)([a-z_]+)_file: (\S+)(.*)")
+IN_FILE = re.compile(r"([a-z_]+)_file: ([^\s,}]+)")
 VARIABLE = re.compile(r'"\$\{([A-Z0-9_]+)\}"')
 EDIT = "EDIT"
 REACHES = {
-    *("name", "type", "url", "auth", "header", "scheme", "username", "password", "password_file", "token", "token_file"),
+    *(
+        "name",
+        "type",
+        "url",
+        "auth",
+        "header",
+        "scheme",
+        "username",
+        "password",
+        "password_file",
+        "token",
+        "token_file",
+    ),
     *("api_key", "api_key_file", "secret", "secret_file"),
 }
 """Keys of a sample without which no platform is reached."""
@@ -83,10 +95,7 @@ def _edited(line: str, required: set[str]) -> str:
 
 
 def _from_environment(line: str, name: str) -> str:
-    """A credential in a file as one in the environment."""
-    found = IN_FILE.fullmatch(line)
-    if not found:
-        return line
-    before, key, _, rest = found.groups()
-    variable = f"{name}_{key}".upper().replace("-", "_")
-    return f'{before}{key}: "${{{variable}}}"{rest}'
+    """Credentials in files as those in the environment."""
+    value, mark, comment = line.partition(" # ")
+    prefix = name.upper().replace("-", "_")
+    return IN_FILE.sub(lambda found: f'{found[1]}: "${{{prefix}_{found[1].upper()}}}"', value) + mark + comment

@@ -74,7 +74,9 @@ def sampled(path: Path, at: datetime, sheet: str | None = None) -> Sample:
         return _xlsx(file, path, sheet)
     if kind == "parquet":
         names: dict[str, None] = {}
-        rows = parquet_rows(file, Reached(State(file.size, file.modified)), lambda found, _: names.update(dict.fromkeys(found)), ())
+        rows = parquet_rows(
+            file, Reached(State(file.size, file.modified)), lambda found, _: names.update(dict.fromkeys(found)), ()
+        )
         return _sample(file, path, kind, rows, names)
     encoding = _encoding(file)
     layout = {} if encoding == "utf-8" else {"encoding": encoding}
@@ -166,7 +168,12 @@ def _xlsx(file: File, path: Path, sheet: str | None) -> Sample:
 
 
 def _sample(
-    file: File, path: Path, kind: Format, given: Iterable[Row], names: Iterable[str], layout: Mapping[str, Any] = NOTHING
+    file: File,
+    path: Path,
+    kind: Format,
+    given: Iterable[Row],
+    names: Iterable[str],
+    layout: Mapping[str, Any] = NOTHING,
 ) -> Sample:
     rows: list[Mapping[str, Any]] = []
     broken = 0
@@ -178,7 +185,7 @@ def _sample(
             rows.append(dict(_flat(row.values)) if kind == "json_lines" else row.values)
     header = list(names) or [*dict.fromkeys(name for row in rows for name in row)]
     if not rows:
-        raise Broken(f"{path}: holds no row that can be read; give a file with some, so that there is something to go by")
+        raise Broken(f"{path}: holds no row that can be read; give a file with some")
     repeated = {name for name, count in Counter(header).items() if count > 1}
     return Sample(
         path=path,
@@ -202,5 +209,7 @@ def _flat(item: Mapping[str, Any], before: str = "", depth: int = DEEPEST) -> It
     for name, value in item.items():
         if isinstance(value, dict) and depth:
             yield from _flat(value, f"{before}{name}.", depth - 1)
-        elif not isinstance(value, dict) and not (isinstance(value, list) and any(isinstance(each, dict) for each in value)):
+        elif not isinstance(value, dict) and not (
+            isinstance(value, list) and any(isinstance(each, dict) for each in value)
+        ):
             yield before + name, value

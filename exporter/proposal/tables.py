@@ -49,7 +49,7 @@ def names(record: str) -> Mapping[str, Sequence[Name]]:
     """A name as it is compared -> the columns that it may stand over."""
     found: dict[str, list[Name]] = {}
     for column in columns(record):
-        for rank, name in enumerate([column.removesuffix("_at"), *usual(record, column)]):
+        for rank, name in enumerate(usual(record, column)):
             text, _, word = name.partition("=")
             form = plain(text.rstrip("?!"))
             entry = Name(column, rank, text.endswith("?"), text.endswith("!"), word)
@@ -59,15 +59,16 @@ def names(record: str) -> Mapping[str, Sequence[Name]]:
 
 
 def usual(record: str, column: str) -> list[str]:
-    tables = _document("names.yaml")
-    return [name.strip('"') for part in (record, "any") for name in parted(tables[part].get(column, ""))]
+    """The names of a column, the surest first."""
+    tables, own = _document("names.yaml"), plain(column.removesuffix("_at"))
+    listed = [name.strip('"') for part in (record, "any") for name in parted(tables[part].get(column, ""))]
+    return listed if own in listed else [own, *listed]
 
 
 def columns(record: str) -> list[str]:
     """The columns of a record, those of the table first: they take what they need before the others."""
-    listed = [*_document("names.yaml")["any"], *_document("names.yaml")[record]]
-    order = [name for name in listed if name == "id"] + [name for name in listed if name != "id"]
-    return [*dict.fromkeys([*order, *(name for name in COLUMNS[RECORDS[record]] if name != "source")])]
+    listed = ["id", *_document("names.yaml")[record], *_document("names.yaml")["any"]]
+    return [*dict.fromkeys([*listed, *(name for name in COLUMNS[RECORDS[record]] if name != "source")])]
 
 
 def forms(name: str) -> Iterator[str]:
@@ -111,6 +112,11 @@ def meant(column: str, word: str) -> str | None:
 def nothing() -> frozenset[str]:
     """Usual words for nothing, in small letters."""
     return frozenset(word.lower() for word in parted(_document("words.yaml")["nothing"]))
+
+
+def is_length_name(name: str) -> bool:
+    """Whether a column is called as one with lengths of time is."""
+    return plain(name) in _set("lengths")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Guesses how a file writes times: their formats, whether the day or the month comes first, and whose local time it is."""
+"""Guesses how a file writes times: their formats, and whether the day or the month comes first."""
 
 import re
 from collections import Counter
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ DISTINCT = 5_000  # values of a column that are looked at
 ENOUGH = 0.9  # the share of its values that must be times
 Order = Literal["day", "month", "unclear", ""]
 UTC_ZONE = ZoneInfo("UTC")
+SECONDS = (5e8, 5e9)  # 1985 to 2128
 ISO = ""  # the format of what is read without being told
 
 
@@ -34,14 +36,18 @@ def looks(value: Any) -> Looks | None:
     """The formats that a value may be a time in; None where it is none."""
     if isinstance(value, datetime | date):
         return Looks((), getattr(value, "tzinfo", None) is None)
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        if SHEET_DAYS[0] <= value < SHEET_DAYS[1]:
-            return Looks(("excel",), True, numeric=True)
-        if MILLISECONDS[0] <= value < MILLISECONDS[1]:
-            return Looks(("epoch_ms",), False, numeric=True)
-        return Looks((ISO, "epoch_s"), False, numeric=True) if 5e8 <= value < 5e9 else None
+    return _of_text(value) if isinstance(value, str) else None if isinstance(value, bool) else _of_number(value)
+
+
+def _of_number(value: float) -> Looks | None:
+    if SHEET_DAYS[0] <= value < SHEET_DAYS[1]:
+        return Looks(("excel",), True, numeric=True)
+    if MILLISECONDS[0] <= value < MILLISECONDS[1]:
+        return Looks(("epoch_ms",), False, numeric=True)
+    return Looks((ISO, "epoch_s"), False, numeric=True) if SECONDS[0] <= value < SECONDS[1] else None
+
+
+def _of_text(value: str) -> Looks | None:
     found = [pattern for pattern, _ in patterns_of(value)]
     try:
         moment = datetime.fromisoformat(value)
@@ -133,7 +139,6 @@ def _both(formats: Iterable[str]) -> list[str]:
 
 def _column(sample: Sample, name: str) -> list[Looks]:
     """The looks of the different values of a column; empty where it holds no times."""
-    found: list[Looks] = []
     seen: dict[Any, None] = {}
     for value in sample.values(name):
         if isinstance(value, str | int | float | datetime | date):
@@ -142,8 +147,7 @@ def _column(sample: Sample, name: str) -> list[Looks]:
             break
     known = [each for value in seen if not is_nothing(value) and (each := looks(value))]
     there = sum(not is_nothing(value) for value in seen)
-    found = known if there and len(known) >= ENOUGH * there else []
-    return found
+    return known if there and len(known) >= ENOUGH * there else []
 
 
 def is_nothing(value: Any) -> bool:
@@ -165,7 +169,7 @@ def _order(sample: Sample, of: Mapping[str, Sequence[Looks]]) -> tuple[Order, st
         return "month", "", example
     if "." in re.sub(r"[^./-]", "", example)[:1]:
         return "day", "", example  # nobody writes 03.30.2026
-    return _by_sense(sample, of), "by what would follow from either", example
+    return _by_sense(sample, of), "otherwise times would lie in the future or out of order", example
 
 
 def _texts(sample: Sample, of: Mapping[str, Sequence[Looks]]) -> Iterable[str]:
@@ -185,16 +189,18 @@ def _by_sense(sample: Sample, of: Mapping[str, Sequence[Looks]]) -> Order:
 
 
 def _contradictions(sample: Sample, of: Mapping[str, Sequence[Looks]], columns: Sequence[str], order: Order) -> int:
-    """Rows whose times, from the left to the right, are in another order than in most rows, or after the file was written."""
+    """Rows whose times, from left to right, are in another order than in most rows, or later than the file."""
     times = Times(of, order, "", "")
     notations = {name: Notation(time_zone=UTC_ZONE, time_formats=times.formats(name)) for name in columns}
     signs: dict[tuple[str, str], Counter[bool]] = {}
     past = {name for name in columns if not ahead(name)}
     late = 0
     for row in sample.rows[:DISTINCT]:
-        moments = [(name, moment) for name in columns if (moment := _moment(notations[name], sample.first(row, name)))]
+        moments = [
+            (name, moment) for name in columns if (moment := moment_of(notations[name], sample.first(row, name)))
+        ]
         late += any(sample.written is not None and moment > sample.written for name, moment in moments if name in past)
-        for (one, first), (two, second) in zip(moments, moments[1:], strict=False):
+        for (one, first), (two, second) in pairwise(moments):
             if first != second:
                 signs.setdefault((one, two), Counter())[first < second] += 1
     return sum(min(counts[True], counts[False]) for counts in signs.values()) + late
@@ -207,7 +213,8 @@ def ahead(name: str) -> bool:
     return next(found, "") in ("starts_at", "ends_at")
 
 
-def _moment(notation: Notation, value: Any) -> datetime | None:
+def moment_of(notation: Notation, value: Any) -> datetime | None:
+    """A time in a notation; None where it is none."""
     try:
         return None if value is None or is_nothing(value) else notation.instant(value)
     except Unreadable:

@@ -13,6 +13,7 @@ from exporter.proposal.tables import meant, unit
 from exporter.proposal.times import is_nothing
 from exporter.records import RECORDS, VITAL_COLUMNS
 from exporter.records.columns import BOOLEANS, COLUMNS, Column
+from exporter.records.notation import Length
 
 MOST_WORDS = 40  # of a column; what has more is no column of words
 ENDED = 0.5  # the share of a word's requests that have an end, so that the word is taken for one of ended requests
@@ -90,7 +91,9 @@ def _flag(fit: Fit, entry: Entry, match: Match, words: Sequence[Any]) -> Entry:
     last = match.name.word == "no_show" and all(each.name.word for each in fit.of[entry.column])
     no = "attended" if last else None
     of = {text(word): match.name.word if yes_or_no("", word) == "true" else no for word in words[:MOST_WORDS]}
-    notes = {word: "whoever is not marked counts as attended, once it has begun" for word, ours in of.items() if ours == no}
+    notes = {
+        word: "whoever is not marked counts as attended, once it has begun" for word, ours in of.items() if ours == no
+    }
     return _with(entry, {"map": of}, of_words=notes if last else {})
 
 
@@ -110,7 +113,10 @@ def _worded(sample: Sample, fit: Fit, entry: Entry, column: Column, words: Seque
     marked = any(each.name.word == "no_show" for each in fit.of[entry.column])
     for word, ours in of.items() if column.name == "outcome" and marked else ():
         if ours == "upcoming":
-            of[word], notes[word] = "attended", "whoever is not marked as a no-show counts as attended, once it has begun"
+            of[word], notes[word] = (
+                "attended",
+                "whoever is not marked as a no-show counts as attended, once it has begun",
+            )
     if fit.record == "request" and column.name == "outcome" and unknown:
         of |= {word: _by_ends(sample, fit, entry.theirs, word) for word in unknown}
         notes |= {word: f"this word is not known; {_why(of[word])}" for word in unknown}
@@ -144,15 +150,23 @@ def _rating(entry: Entry, words: Sequence[Any], signs: Signs) -> Entry:
     unknown = {text(word): None for word in words if not is_number(word) and text(word) not in of}
     rule: Rule = {"map": {**{word: float(ours) for word, ours in of.items()}, **unknown}} if of or unknown else {}
     notes = ["these words are ratings from 0 (worst) to 1 (best)"] if of else []
-    scale = scale_of([found for value in values[:SOME] if (found := number(value, signs)) is not None]) if values else None
+    scale = (
+        scale_of([found for value in values[:SOME] if (found := number(value, signs)) is not None]) if values else None
+    )
     if values and scale != (0.0, 1.0):
         rule |= {"scale": [int(end) for end in scale]} if scale else {}
-        notes.append("the worst and the best rating are taken from the values" if scale else "the scale of the ratings is not known")
+        notes.append(
+            "the worst and the best rating are taken from the values"
+            if scale
+            else "the scale of the ratings is not known"
+        )
     return _with(entry, rule, notes)
 
 
 def _length(entry: Entry, words: Sequence[Any]) -> Entry:
     some = [*islice(words, SOME)]
+    if some and all(isinstance(value, Length) for value in some):
+        return entry
     if some and sum(map(is_length, some)) > len(some) / 2:
         return _with(entry, {"unit": "h:mm"})
     named = unit(entry.theirs)

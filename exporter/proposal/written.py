@@ -10,6 +10,7 @@ from typing import Any
 
 from exporter.connectors.files.mapping import PLAIN_WORD, WORDS_OF_YAML, key_of, safe
 from exporter.proposal import Proposal
+from exporter.proposal.tables import plain
 from exporter.proposal.words import Entry
 from exporter.records import RECORDS
 from exporter.records.columns import COLUMNS
@@ -17,6 +18,11 @@ from exporter.records.columns import COLUMNS
 WIDTH = 110
 GUESS = "GUESS"
 ONE_OR_MORE = ("time_format",)  # keys whose value need not be a list
+CONSTANTS = {
+    "request": {"handled_by": ("human", "if people handle all of them")},
+    "run": {"workflow": ("NAME", "if all are of one")},
+}
+"""Record -> columns that one value may fill, if the file does not: the value, and when."""
 NAME = re.compile(r"[^a-z0-9]+")
 
 
@@ -27,7 +33,7 @@ def config(proposal: Proposal, output: Path, name: str) -> str:
 
 def source_name(path: Path) -> str:
     """The name of a source, after its file."""
-    return NAME.sub("-", path.name.split(".")[0].lower()).strip("-") or "export"
+    return NAME.sub("-", plain(path.name.split(".")[0])).strip("-") or "export"
 
 
 def _head(proposal: Proposal) -> Iterator[str]:
@@ -36,8 +42,7 @@ def _head(proposal: Proposal) -> Iterator[str]:
     yield f"# Made by `outcome-exporter init` from {seen} of {_shown(proposal.sample.path.name)}."
     if proposal.guesses:
         yield f"# Lines marked {GUESS} change values if they are wrong: correct them, or delete the mark."
-    yield "# Other keys: deploy/config.example.yaml; columns of the record: outcome-exporter records " + proposal.record
-    yield ""
+    yield f"# Columns of the record: outcome-exporter records {proposal.record}; other keys: deploy/config.example.yaml"
 
 
 def _labels(proposal: Proposal) -> Iterator[str]:
@@ -46,10 +51,13 @@ def _labels(proposal: Proposal) -> Iterator[str]:
     filled = {each.column for each in proposal.entries}
     usual = [name for name in record.DEFAULT_LABELS if name in filled]
     chosen = usual or [name for name in record.LABELS if name in filled][:1]
-    if tuple(chosen) != record.DEFAULT_LABELS:
+    if chosen and tuple(chosen) != record.DEFAULT_LABELS:
         more = [name for name in record.LABELS if name in filled and name not in chosen]
+        yield ""
         yield "labels:"
-        yield f"  {proposal.record}: [{', '.join(chosen)}]" + (f" # the file also fills {', '.join(more)}" if more else "")
+        yield f"  {proposal.record}: [{', '.join(chosen)}]" + (
+            f" # the file also fills {', '.join(more)}" if more else ""
+        )
 
 
 def _source(proposal: Proposal, output: Path, name: str) -> Iterator[str]:
@@ -77,8 +85,14 @@ def _source(proposal: Proposal, output: Path, name: str) -> Iterator[str]:
         yield "    fields:"
         for column, entries in fields.items():
             yield from _alternatives(column, entries, proposal.record)
+    for column, (value, when) in CONSTANTS.get(proposal.record, {}).items():
+        if column in proposal.missing:
+            constant = f"{column}: {{ value: {value} }}"
+            yield f"      # {constant} # {when}" if fields else f"    # fields: {{ {constant} }} # {when}"
     if proposal.missing:
-        yield from _comment(f"Nothing in the file seems to be: {', '.join(proposal.missing)}", "    ")
+        yield from _comment(
+            f"KPIs also need, and nothing in the file seems to be: {', '.join(proposal.missing)}", "    "
+        )
 
 
 def _fields(proposal: Proposal) -> dict[str, list[Entry]]:
@@ -87,7 +101,11 @@ def _fields(proposal: Proposal) -> dict[str, list[Entry]]:
     for entry in proposal.entries:
         of.setdefault(entry.column, []).append(entry)
     nested = proposal.sample.kind == "json_lines"
-    return {column: found for column, found in of.items() if len(found) > 1 or (nested and "." in found[0].theirs)}
+    return {
+        column: found
+        for column, found in of.items()
+        if len(found) > 1 or "query" in found[0].rule or (nested and "." in found[0].theirs)
+    }
 
 
 def _missing_id(proposal: Proposal) -> Iterator[str]:
@@ -115,7 +133,7 @@ def _alternatives(column: str, entries: Sequence[Entry], record: str) -> Iterato
     """Rules of which the first that finds something counts."""
     yield f"      {column}:" + (" # the first that says something counts" if len(entries) > 1 else "")
     for entry in entries:
-        rule = {"from": entry.theirs, **entry.rule}
+        rule = {**({} if "query" in entry.rule else {"from": entry.theirs}), **entry.rule}
         tail = _tail("; ".join(entry.notes), guess=bool(entry.notes))
         lines = [flow(rule)] if _short(rule, entry) else [*_block(rule, entry, record)]
         yield f"        {'- ' if len(entries) > 1 else ''}{lines[0]}{tail}"
@@ -173,5 +191,5 @@ def scalar(value: Any) -> str:
     """A text, number, truth or nothing as YAML has it."""
     if value is None or isinstance(value, bool | int | float):
         return json.dumps(value)
-    plain = PLAIN_WORD.fullmatch(value) and not WORDS_OF_YAML.fullmatch(value)
-    return value if plain else json.dumps(value, ensure_ascii=False)
+    bare = PLAIN_WORD.fullmatch(value) and not WORDS_OF_YAML.fullmatch(value)
+    return value if bare else json.dumps(value, ensure_ascii=False)

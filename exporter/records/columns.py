@@ -31,7 +31,7 @@ LARGEST = 2**63  # the store's whole numbers end below
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 UNITS = {"milliseconds": 0.001, "seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
 CLOCKS = {"h:mm": 60.0, "m:ss": 1.0}
-"""Units of lengths of time that are written with colons, 26:30 or with a third part: seconds in one of the last of two."""
+"""Units of lengths written with colons, such as 26:30 or 26:30:15 -> seconds in one of the second part of two."""
 Unit = Literal["milliseconds", "seconds", "minutes", "hours", "days", "h:mm", "m:ss"]
 CLOCK_LENGTH = re.compile(r"(\d+):([0-5]\d)(?::([0-5]\d))?")
 WHOLE = frozenset({"id", "url"})  # nothing is cut off these: they are no labels

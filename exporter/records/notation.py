@@ -215,7 +215,7 @@ def notation_faults(written: Written) -> Iterator[tuple[tuple[str, ...], str]]:
     """Mistakes in the notation keys of a source: (key, message)."""
     zone = written.time_zone
     if zone is not None and zone not in available_timezones():
-        yield ("time_zone",), f"there is no time zone {zone!r}; {_near_zone(zone)}"
+        yield ("time_zone",), f"there is no time zone {zone!r}; {near_zone(zone)}"
     formats = written.time_format
     for pattern in () if formats is None else (formats,) if isinstance(formats, str) else formats:
         if pattern not in NAMED and (fault := pattern_fault(pattern)):
@@ -292,7 +292,8 @@ def pattern_fault(pattern: str) -> str:
     return ""
 
 
-def _near_zone(zone: str) -> str:
+def near_zone(zone: str) -> str:
+    """What may be meant by the name of a time zone that there is not."""
     known = sorted(available_timezones())
     place = zone.rpartition("/")[2].replace(" ", "_").lower()
     near = [each for each in known if place and each.rpartition("/")[2].lower() == place]

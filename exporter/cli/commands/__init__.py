@@ -7,6 +7,7 @@ small modules; everything else is imported by the function that needs it, so tha
 COMMANDS = {
     "Set up": (
         "demo",
+        "init",
         "connectors",
         "records",
         "check",

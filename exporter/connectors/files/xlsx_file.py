@@ -71,7 +71,7 @@ def chosen(book: Any, sheet: str | None, file: File) -> Any:
     """The sheet that is named, or the only one that can be seen."""
     visible = visible_sheets(book)
     named = {each.title: each for each in book.worksheets} if sheet is not None else visible
-    if sheet in named:
+    if sheet is not None and sheet in named:
         return named[sheet]
     titles = ", ".join(map(repr, named))
     if sheet is not None:

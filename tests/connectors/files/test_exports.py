@@ -541,7 +541,7 @@ async def test_utf_16_is_read_with_a_mark_and_without_in_either_order_of_bytes(
 
 
 async def test_a_percent_sign_is_of_a_share_and_of_nothing_else(folder: Folder) -> None:
-    folder.write("a.csv", "id,csat,Stars,replies\n1,85 %,50%,3\n2,\"85,5 %\",101%,85 %\n")
+    folder.write("a.csv", 'id,csat,Stars,replies\n1,85 %,50%,3\n2,"85,5 %",101%,85 %\n')
     await folder.poll(decimal=",", columns={"Stars": Target(to="effort", scale=(0, 100))})
 
     assert (folder.request("1").csat, folder.request("1").effort, folder.request("1").replies) == (0.85, 0.5, 3)

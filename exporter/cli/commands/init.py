@@ -1,17 +1,16 @@
-"""`outcome-exporter init`: writes a first config, for a file or for a platform."""
+"""The command `init`: writes a first config, for an export or for a platform."""
 
 import sys
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from exporter.cli.command import Command
 from exporter.cli.end import fail, unwritable
 
 if TYPE_CHECKING:
-    from exporter.proposal import Proposal
     from exporter.proposal.sample import Unclear
 
 RECORDS = (
@@ -22,25 +21,37 @@ FLAGS = {"record": "--record", "order": "--day-first or --month-first", "time_zo
 """What may be unclear -> the flag that says it."""
 PAST = timedelta(days=90)
 
-Asker = Callable[["Unclear"], str | None]
+EXAMPLES = {
+    "init": "Ask for a file or a platform, and for what the file does not tell",
+    "init --file tickets.csv --time-zone Europe/Berlin": "For an export, without questions where flags suffice",
+    "init --connector zendesk --output zendesk.yaml": "For a platform",
+}
 
 
-@click.command(epilog="Example: outcome-exporter init --file tickets.csv --time-zone Europe/Berlin")
+@click.command("init", cls=Command, examples=EXAMPLES)
 @click.option("--file", "path", type=click.Path(path_type=Path), help="An export: CSV, JSON Lines, Parquet or .xlsx.")
 @click.option("--connector", "name", metavar="NAME", help="A platform to be polled; see outcome-exporter connectors.")
 @click.option("--output", type=click.Path(path_type=Path), default="outcome.yaml", show_default=True,
               help="Config file to write; one that exists is never overwritten.")  # fmt: skip
-@click.option("--record", type=click.Choice(RECORDS), metavar="RECORD", help="What a row is; see outcome-exporter records.")
-@click.option("--time-zone", "zone", metavar="ZONE", help="Time zone of times without an offset, such as Europe/Berlin.")
+@click.option(
+    "--record", type=click.Choice(RECORDS), metavar="RECORD", help="What a row is; see outcome-exporter records."
+)
+@click.option(
+    "--time-zone", "zone", metavar="ZONE", help="Time zone of times without an offset, such as Europe/Berlin."
+)
 @click.option("--day-first", "order", flag_value="day", help="In 03/04/2026 the day comes first.")
 @click.option("--month-first", "order", flag_value="month", help="In 03/04/2026 the month comes first.")
 @click.option("--sheet", help="Sheet of an .xlsx file.")
 @click.option("--ask/--no-ask", "asks", default=None, help="Ask what is not clear.  [default: if there is a terminal]")
-def init(
+def command(
     path: Path | None, name: str | None, output: Path, record: str | None, zone: str | None, order: str | None,
     sheet: str | None, asks: bool | None,
 ) -> None:  # fmt: skip
-    """Write a first config, for an export or a platform."""
+    """Write a first config for an export or a platform.
+
+    For an export, looks at its columns and values and proposes what they mean. Whatever it guesses, and what would
+    change values if it were wrong, is marked GUESS in the config.
+    """
     asks = sys.stdin.isatty() if asks is None else asks
     if path and name:
         fail("--file and --connector are both given; give one of them")
@@ -87,16 +98,20 @@ def _of_connector(name: str, output: Path) -> None:
     _then(output)
 
 
-def _of_file(path: Path, output: Path, asks: bool, *, record: str | None, zone: str | None, order: str, sheet: str | None) -> None:
+def _of_file(
+    path: Path, output: Path, asks: bool, *, record: str | None, zone: str | None, order: str, sheet: str | None
+) -> None:
     from exporter.base.clock import now
     from exporter.base.errors import SourceError
-    from exporter.proposal import Given, known_zone, proposed
+    from exporter.proposal import Given, proposed, report
     from exporter.proposal.sample import Unclear
     from exporter.proposal.written import config, source_name
 
-    if zone and not known_zone(zone):
-        fail(f"--time-zone {zone}: there is no such time zone; write it like Europe/Berlin")
-    given = Given(record=record, time_zone=zone, order="day" if order == "day" else "month" if order else "", sheet=sheet)
+    if zone and (fault := zone_fault(zone)):
+        fail(f"--time-zone: {fault}")
+    given = Given(
+        record=record, time_zone=zone, order="day" if order == "day" else "month" if order else "", sheet=sheet
+    )
     try:
         proposal = proposed(path, now(), given, _ask if asks else lambda _: None, machine_zone())
     except Unclear as question:
@@ -104,27 +119,44 @@ def _of_file(path: Path, output: Path, asks: bool, *, record: str | None, zone: 
     except (SourceError, OSError) as error:
         fail(error)
     _write(output, config(proposal, output, source_name(path)))
-    _report(proposal, output)
+    for line in report.lines(proposal, output, now()):
+        click.echo(line)
+    click.echo(f"\n{output} written. Next:")
     _then(output)
 
 
 def _ask(question: "Unclear") -> str | None:
     """Asks on the terminal."""
     if question.key == "time_zone":
-        from exporter.proposal import known_zone
-
-        while not known_zone(answer := click.prompt(str(question), default=question.choices[0]).strip()):
-            click.echo(f"There is no time zone {answer!r}; write it like Europe/Berlin")
-        return str(answer)
-    answer = click.prompt(str(question), type=click.Choice(list(question.choices)), default=question.choices[0] if question.key == "record" else None)
+        while fault := zone_fault(answer := str(click.prompt(str(question), default=question.choices[0])).strip()):
+            click.echo(fault)
+        return answer
+    answer = click.prompt(
+        str(question),
+        type=click.Choice(list(question.choices)),
+        default=question.choices[0] if question.key == "record" else None,
+    )
     return str(answer)
+
+
+def zone_fault(zone: str) -> str:
+    """What is wrong with the name of a time zone; empty where nothing is."""
+    from zoneinfo import available_timezones
+
+    from exporter.records.notation import near_zone
+
+    return "" if zone in available_timezones() else f"there is no time zone {zone!r}; {near_zone(zone)}"
 
 
 def machine_zone() -> str | None:
     """The time zone of this machine; None where it is UTC or not known."""
     link = Path("/etc/localtime")
     _, found, name = str(link.resolve()).partition("zoneinfo/")
-    return name if found and name not in ("UTC", "Etc/UTC", "Universal", "Etc/Universal", "Zulu", "GMT", "Etc/GMT") else None
+    return (
+        name
+        if found and name not in ("UTC", "Etc/UTC", "Universal", "Etc/Universal", "Zulu", "GMT", "Etc/GMT")
+        else None
+    )
 
 
 def _write(output: Path, text: str) -> None:
@@ -135,40 +167,6 @@ def _write(output: Path, text: str) -> None:
         fail(f"{output} exists and is not overwritten; give another name with --output")
     except OSError as error:
         unwritable(output, error)
-
-
-def _report(proposal: "Proposal", output: Path) -> None:
-    """What was found, what was guessed, and what is missing."""
-    from exporter.base.clock import now
-
-    sample = proposal.sample
-    layout = "".join(f", {key} {value!r}" if key == "delimiter" else f", {key} {value}" for key, value in sample.layout.items())
-    more = "" if sample.whole else " (the first ones)"
-    click.echo(f"{sample.path}: {sample.kind}, {len(sample.rows):,} rows{more}, {len(sample.names)} columns{layout}")
-    if sample.broken:
-        click.echo(f"  {sample.broken:,} rows cannot be read; check --live says why")
-    click.echo(f"A row is read as: {proposal.record}\n")
-    width = max(len(each.theirs) for each in proposal.entries) if proposal.entries else 0
-    for each in proposal.entries:
-        click.echo(f"  {each.theirs:{width}}  -> {each.column}")
-    if proposal.ignored:
-        click.echo(f"\nNot read: {', '.join(proposal.ignored)}")
-    if proposal.missing:
-        click.echo(f"Not in the file, as far as the names tell: {', '.join(proposal.missing)}")
-    if unknown := [(each.theirs, word) for each in proposal.entries for word in each.unknown]:
-        click.echo("Not known: " + ", ".join(f"{theirs} {word!r}" for theirs, word in unknown) + "; rows with them are not read")
-    if proposal.repeated_ids:
-        click.echo(f"{proposal.repeated_ids:,} rows have an id that an earlier row has: of rows with one id the last counts")
-    if proposal.guesses:
-        click.echo("\nGuessed, and marked GUESS in the config; a wrong guess makes wrong values:")
-        for guess in proposal.guesses:
-            click.echo(f"  {guess.key}: {guess.text}")
-    if proposal.newest and proposal.newest < now() - PAST:
-        click.echo(
-            f"\nThe newest row is of {proposal.newest:%Y-%m-%d}. Values are of the last 90 days: to see those of then, run"
-            f"\n  outcome-exporter once --config.file {output} --at {proposal.newest:%Y-%m-%d}"
-        )
-    click.echo(f"\n{output} written. Next:")
 
 
 def _then(output: Path) -> None:
