@@ -14,12 +14,12 @@ from exporter.__main__ import main
 from exporter.base import strict_yaml
 from exporter.collect.poll import poll_once
 from exporter.collect.selfmetrics import Health
-from exporter.config import Config
+from exporter.config import Config, read_config
 from exporter.connectors import CONNECTORS
 from exporter.proposal import tables
 from exporter.records import RECORDS
 from exporter.records.columns import COLUMNS
-from exporter.runtime import read_config, statuses
+from exporter.runtime import statuses
 from tests.exports import AT, EXPORTS, Export, workbook
 from tests.figures import Totals, stored
 from tests.scenario import empty_store
