@@ -24,6 +24,7 @@ from exporter.collect.receive import Inbox
 from exporter.collect.selfmetrics import Health
 from exporter.config import Config, read_config
 from exporter.evaluation.figure import Evaluation
+from exporter.evaluation.plan import Plan
 from exporter.explain import summary
 from exporter.explain.history import Ask, Histories, History
 from exporter.explain.query import LARGEST_SIZE, Unexplained, question
@@ -82,6 +83,7 @@ class App:
         self._statuses: list[SourceStatus] = []  # as it was last known
         self._memory = BaselineCache()
         self._histories = Histories(self._weeks)
+        self._known: tuple[Plan, Evaluation] | None = None  # the last one, and what it is of
         self._reloading = asyncio.Lock()
         # One at a time of each: they take memory and a core. A chunk of history takes minutes; nobody waits for that.
         self._explaining, self._recounting = asyncio.Lock(), asyncio.Lock()
@@ -196,6 +198,7 @@ class App:
         config = self.config
         sources = self.poller.statuses(at)
         evaluation = evaluated(config, self.store, at, sources, memory=self._memory)
+        self._known = config.plan, evaluation
         return sources, evaluation, series(evaluation, config.plan, config.limits)
 
     def _report_trouble(self, trouble: StoreError | None) -> None:
@@ -289,11 +292,16 @@ class App:
                 raise Unexplained("at: this time is in the future; give a past one")
             async with self._explaining:
                 sources = await asyncio.to_thread(self.poller.statuses, at)
-                return await asyncio.to_thread(explained, config, self.store, at, sources, wanted)
+                known = self._known_at(config.plan, at)
+                return await asyncio.to_thread(explained, config, self.store, at, sources, wanted, known)
         except Unexplained as error:
             raise Refusal(400, str(error)) from None
         except StoreError as error:
             raise Refusal(503, str(error)) from None
+
+    def _known_at(self, plan: Plan, at: datetime) -> Evaluation | None:
+        known_plan, evaluation = self._known or (None, None)
+        return evaluation if evaluation and known_plan is plan and evaluation.at == at else None
 
     async def _past(self, query: Mapping[str, str]) -> list[backfill.Line]:
         try:

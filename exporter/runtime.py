@@ -58,12 +58,17 @@ def first_published(config: Config, store: Store, evaluation: Evaluation) -> dic
 
 
 def explained(
-    config: Config, store: Store, at: datetime, sources: Sequence[SourceStatus], asked: Question
+    config: Config,
+    store: Store,
+    at: datetime,
+    sources: Sequence[SourceStatus],
+    asked: Question,
+    known: Evaluation | None = None,
 ) -> dict[str, Any]:
-    """Explains a value, ready for JSON. Raises Unexplained."""
+    """Explains a value, ready for JSON. `known`: the evaluation at that time, if there is one. Raises Unexplained."""
     with store.reading() as reader:
-        answer = explain(reader, config.plan, at, sources, asked)
-        return answer | {"baselines": comparisons(reader, store, config.plan, at, sources, asked)}
+        answer = explain(reader, config.plan, at, sources, asked, known)
+        return answer | {"baselines": comparisons(reader, store, config.plan, at, sources, asked, known)}
 
 
 def weeks(store: Store, sources: Sequence[SourceStatus], ask: Ask, stopping: Callable[[], bool]) -> dict[str, History]:

@@ -45,10 +45,10 @@ class Case:
             each for each in rows(self.evaluate(), self.plan, []) if (each["kpi"], each.get("window")) == (kpi, window)
         ]
 
-    def explain(self, **asked: Any) -> dict[str, Any]:
+    def explain(self, *, known: Evaluation | None = None, **asked: Any) -> dict[str, Any]:
         whole = {"kpi": self.written["kpi"], "window": self.written["window"], "size": LARGEST_SIZE, **asked}
         with self.store.reading() as reader:
-            return explain(reader, self.plan, self.at, self.sources, Question(**whole))
+            return explain(reader, self.plan, self.at, self.sources, Question(**whole), known)
 
     def evaluate(self) -> Evaluation:
         with self.store.reading() as reader:
@@ -104,6 +104,19 @@ def test_the_records_shown_add_up_to_the_figure(path: Path) -> None:
                 assert figure.median == pytest.approx(median(amounts))
             if kpi.kind == "derived":
                 assert [part["kpi"] for part in answer["parts"]]
+
+
+@pytest.mark.parametrize(
+    "name", ["deflection_ratio", "roi_ratio", "mttr_seconds", "backlog", "funnel_conversion_ratio"]
+)
+def test_with_the_published_evaluation_an_explanation_is_the_same(store: Store, name: str) -> None:
+    case = Case(scenario.load(scenario.FOLDER / f"{name}.yaml"), store)
+    published = case.evaluate()
+    segments = [dict(figure.segment) for figure in published.figures if figure.kpi == name][:2]
+
+    assert segments
+    for segment in ({}, *segments):
+        assert case.explain(segment=segment) == case.explain(segment=segment, known=published)
 
 
 def test_a_segment_may_be_named_as_it_is_published_or_by_its_column() -> None:

@@ -2,7 +2,7 @@
 explanation shows them page by page.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,9 +13,9 @@ from exporter.evaluation.compiled import Measure
 from exporter.evaluation.plan import Plan
 
 
-def rows_at(facts: str, plan: Plan, at: datetime) -> str:
-    """SQL: the rows of facts at a time (UTC, without zone), as far back as the longest window."""
-    since = at - timedelta(seconds=plan.windows[-1][1])
+def rows_at(facts: str, plan: Plan, at: datetime, since: datetime | None = None) -> str:
+    """SQL: the rows of facts at a time (UTC, without zone), as far back as `since`, or as the longest window."""
+    since = since or at - timedelta(seconds=plan.windows[-1][1])
     return f"from {rows_of(facts, plan, since, at, at)}"
 
 
@@ -59,6 +59,7 @@ class RowSource:
     at: datetime  # UTC, without zone
     seconds: int  # of the window
     segment: Mapping[str, str]
+    since: datetime | None = None  # what was over by then is not read; None: by the begin of the longest window
 
     @property
     def formula(self) -> Formula:
@@ -72,13 +73,13 @@ class RowSource:
         """The same over these rows: what adds them up to the figure."""
         return self.formula.over_columns()
 
-    def sql(self, but: str = "") -> str:
-        """A SELECT of all rows of the segment. `but`: a label that may have any value."""
+    def sql(self, but: Collection[str] = ()) -> str:
+        """A SELECT of all rows of the segment. `but`: labels that may have any value."""
         kpi, formula, measure = self.measure.kpi, self.formula, self.measure
         placed, inside = self._placed(kpi.placed_by), self._placed(kpi.numerator_placed_by or kpi.placed_by)
-        above = f"{formula.above} and {inside} and {self._has_all(kpi.numerator_labels)}"
+        above = f"{formula.above} and {inside} and {self.has_all(kpi.numerator_labels)}"
         why = " ".join(f"when {condition} then '{quoted(reason)}'" for condition, reason in formula.refusals)
-        segment = self._has_all(tuple(label for label in measure.labels if label != but))
+        segment = self.has_all(tuple(label for label in measure.labels if label not in but))
         return (
             f"select *, coalesce({formula.counted} and {placed}, false) as x_counted, "
             f"coalesce({above}, false) as x_above, coalesce({placed}, false) as x_placed, "
@@ -86,14 +87,15 @@ class RowSource:
             "case when x_above then 'numerator' when x_counted then 'denominator' "
             "when x_placed then 'no' else 'elsewhere' end as x_group, "
             f"case when x_counted then null {why} end as x_why "
-            f"{rows_at(kpi.facts, self.plan, self.at)} where {segment}"
+            f"{rows_at(kpi.facts, self.plan, self.at, self.since)} where {segment}"
         )
 
     def _placed(self, column: str | None) -> str:
         begin = self.at - timedelta(seconds=self.seconds)
         return f'"{column}" > {timestamp(begin)} and "{column}" <= {timestamp(self.at)}' if column else "true"
 
-    def _has_all(self, labels: tuple[str, ...]) -> str:
+    def has_all(self, labels: tuple[str, ...]) -> str:
+        """SQL: whether a row has the values of the segment, of some labels."""
         chosen = [(label, value) for label, value in self.segment.items() if label in labels]
         return " and ".join([self._has(label, quoted(value)) for label, value in chosen] or ["true"])
 

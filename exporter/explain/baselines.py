@@ -12,6 +12,7 @@ from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation, Figure, Past
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Baselines, Plan, Setting
+from exporter.evaluation.reach import within
 from exporter.explain.query import Question, setting_of
 from exporter.explain.summary import beside
 from exporter.store import Store
@@ -19,16 +20,22 @@ from exporter.store.status import SourceStatus
 
 
 def comparisons(
-    connection: Connection, store: Store, plan: Plan, at: datetime, sources: Sequence[SourceStatus], asked: Question
+    connection: Connection,
+    store: Store,
+    plan: Plan,
+    at: datetime,
+    sources: Sequence[SourceStatus],
+    asked: Question,
+    known: Evaluation | None = None,
 ) -> list[dict[str, Any]]:
-    """An entry for each baseline of a KPI, ready for JSON: values, n and difference, or why there is none."""
+    """An entry for each baseline of a KPI, ready for JSON: values, n and difference, or why there is none.
+
+    `known`: the evaluation of this plan at this time, with its baselines, where there is one.
+    """
     setting = setting_of(plan, asked.kpi)
     if not setting.baselines.kinds:
         return []
-    mine = of_one(plan, asked.kpi)
-    evaluation = evaluate(connection, replace(mine, medians=False), at, sources)
-    past = BaselineCache().past(connection, store, mine, at, sources, [asked.window])
-    evaluation = replace(evaluation, baselines=past)
+    evaluation = known or _evaluated(connection, store, plan, at, sources, asked)
     window = asked.window, dict(plan.windows)[asked.window]
     entries = []
     for kind in setting.baselines.kinds:
@@ -40,6 +47,15 @@ def comparisons(
         if not sums:
             entries.append({"baseline": kind, "absent": why(evaluation, asked.kpi, kind), "periods": periods})
     return entries
+
+
+def _evaluated(
+    connection: Connection, store: Store, plan: Plan, at: datetime, sources: Sequence[SourceStatus], asked: Question
+) -> Evaluation:
+    mine = within(of_one(plan, asked.kpi), asked.window)
+    evaluation = evaluate(connection, replace(mine, medians=False), at, sources)
+    past = BaselineCache().past(connection, store, mine, at, sources, [asked.window])
+    return replace(evaluation, baselines=past)
 
 
 def over(evaluation: Evaluation, setting: Setting, kind: str, asked: Question) -> list[Total]:

@@ -84,14 +84,20 @@ def point(
 
 def total(figures: Iterable[Figure], settings: Mapping[str, Setting], segment: Mapping[str, str]) -> Figure | None:
     """The sum of the figures of one KPI in a segment; None if there are none. Labels they lack are ignored."""
-    mine = [*figures]
-    # Of one service, what counts under it; of all, every record once.
-    one = any(settings[f.kpi].kpi.several in segment for f in mine)
-    mine = [f for f in mine if not f.whole] if one else summable(mine)
+    mine = additive_within(figures, segment)
     labels = {label for f in mine for label, _ in f.segment}
     wanted = {(label, value) for label, value in segment.items() if label in labels}
     chosen = [replace(reduced(f, ()), window=None) for f in mine if wanted <= {*f.segment}]
     return merge(chosen, settings)[0] if chosen else None
+
+
+def additive_within(figures: Iterable[Figure], labels: Collection[str]) -> list[Figure]:
+    """Figures of one KPI that can be added up where these labels are told apart."""
+    mine = [*figures]
+    known = {label for f in mine for label, _ in f.segment}
+    lacking = {label for f in mine if f.whole for label in known - {label for label, _ in f.segment}}
+    # Of one service, what counts under it; of all, every record once.
+    return [f for f in mine if not f.whole] if lacking & {*labels} else summable(mine)
 
 
 def windows_of(plan: Plan, kpis: Iterable[Kpi]) -> dict[str, frozenset[str]]:

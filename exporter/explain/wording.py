@@ -214,7 +214,8 @@ def notes(answer: dict[str, Any]) -> list[str]:
         for (column, record), ratio in rare.items()
     ]
     if elsewhere := answer.get("counts", {}).get("elsewhere"):
-        texts.append(f"{elsewhere:,} more records of this segment lie outside this window or have no time.")
+        time = answer["definition"]["placed_by"]
+        texts.append(f"{elsewhere:,} more records of this segment have no {time} yet, so they are in no window.")
     return texts
 
 
