@@ -1,6 +1,7 @@
 """What `check --live` finds: each connector asks its platform and names what the credential may not read."""
 
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -11,12 +12,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from rich.console import Console
+from click.testing import CliRunner
 
 from exporter import config
+from exporter.__main__ import main
 from exporter.base.errors import AuthFailed
 from exporter.catalogue import kpi
 from exporter.cli import preflight
+from exporter.cli.steps import steps
 from exporter.collect.account import Accounts
 from exporter.collect.auth import NOBODY, Auth
 from exporter.collect.contract import needs
@@ -225,9 +228,11 @@ async def test_the_program_says_what_is_missing_and_fails(tmp_path: Path) -> Non
     status, said = await live(tmp_path, platform)
 
     assert status == 1
-    assert "flows: answers, but something that is needed is missing" in said
-    assert f"  one execution: {lacks('/api/v1/executions/1026', 'the scope execution:read')}" in said
-    assert "  workflows: the first page is read" in said
+    one_line = " ".join(said.split())
+    assert "flows: n8n, 127.0.0.1" in said
+    assert f"fix one execution: {lacks('/api/v1/executions/1026', 'the scope execution:read')}" in one_line
+    assert "ok workflows the first page is read" in one_line
+    assert "ok credential accepted" in one_line
 
 
 @contextmanager
@@ -274,21 +279,107 @@ async def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
     assert found == [Finding("files", f"no file matches {tmp_path}/*.csv", wrong=True)]
 
 
-async def test_paths_of_the_config_that_no_item_has_are_named_with_the_nearest(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_paths_of_the_config_that_no_item_has_are_named_with_the_nearest(tmp_path: Path) -> None:
     calls = centre(style="page")
     async with TestServer(calls.app()) as server:
         path = tmp_path / "outcome.yaml"
         path.write_text(REST.format(url=server.make_url("/api")))
         (source,) = config.load(path, kpi.catalogue(), CONNECTORS, {"KEY": calls.key}).sources
         probe = await preflight.ask(source, AT, Accounts())
-    preflight.print_probe(probe, Console(width=200))
-    printed = capsys.readouterr().out
 
     assert probe.fault is None
     assert probe.records == {"request": 14}
-    assert "  startd: not in any of 14 items; the nearest is started\n" in printed
-    assert "  queue.nam: not in any of 14 items; the nearest is queue.name\n" in printed
-    assert "state.name: not" not in printed
-    assert "tags: not" not in printed
+    assert [step.text for step in steps(source, probe, AT) if step.what == "path"] == [
+        "queue.nam: not in any of 14 items; the nearest is queue.name",
+        "startd: not in any of 14 items; the nearest is started",
+    ]
+
+
+EXPORT = """\
+id,opened_at,resolved_at,outcome,requester,csat
+1,2026-11-20T10:00:00Z,2026-11-20T12:00:00Z,resolved,a@example.org,0.5
+2,20/11/2026,2026-11-20T12:00:00Z,resolved,b@example.org,0.5
+3,2026-11-20T11:00:00Z,2026-11-20T12:00:00Z,resolved,c@example.org,N/A
+"""
+FILES = "sources: [{name: desk, type: files, record: request, path: export.csv}]\n"
+
+
+def shown(folder: Path, config: str = FILES, export: str = EXPORT) -> tuple[int, list[str]]:
+    """The exit code and the lines of `check --live` on a file, as it is printed where nobody sees colours."""
+    (folder / "outcome.yaml").write_text(config)
+    (folder / "export.csv").write_text(export)
+    arguments = ["check", "--live", "--config.file", str(folder / "outcome.yaml")]
+    ended = CliRunner(env={"COLUMNS": "80"}).invoke(main, arguments)
+    return ended.exit_code, ended.output.partition("\n\n")[2].splitlines()
+
+
+def text_of(lines: list[str], what: str) -> list[str]:
+    """The steps of a name, each in one line, with the mark first."""
+    joined = re.sub(r"\n {7,}", " ", "\n".join(lines))
+    return [" ".join(line.split()) for line in joined.splitlines() if re.match(rf"  \w+ +{what} ", line)]
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, list[str]]:
+    return shown(tmp_path_factory.mktemp("refused"))
+
+
+def test_rows_that_are_refused_are_shown_with_column_value_reason_and_count_and_must_be_mended(
+    refused: tuple[int, list[str]],
+) -> None:
+    status, lines = refused
+
+    assert status == 1
+    assert lines[0].startswith("desk: files, ")
+    assert text_of(lines, "rows") == ["ok rows 2 requests"]
+    assert text_of(lines, "refused")[0].startswith(
+        "fix refused 1 of 3 rows cannot be read; they are left out 1 row: column opened_at: '20/11/2026' is not a time"
+    )
+    assert text_of(lines, "unknown")[0].endswith("1 row: column csat: 'N/A' is not a number (first: export.csv:4)")
+    assert "mend them before you go live" in lines[-1]
+
+
+def test_the_screen_fits_80_columns_and_has_no_colour_where_it_is_piped(refused: tuple[int, list[str]]) -> None:
+    _, lines = refused
+
+    assert [line for line in lines[1:-1] if len(line) > 80] == []
+    assert [line for line in lines if "\x1b" in line] == []
+
+
+def test_the_screen_tells_which_kpis_will_appear_and_why_others_will_not(tmp_path: Path) -> None:
+    status, lines = shown(tmp_path, export=EXPORT.replace("20/11/2026", "2026-11-20T11:00:00Z"))
+    (appear,) = text_of(lines, "appear")
+    (fields,) = text_of(lines, "fields")
+    (needed,) = text_of(lines, "needed")
+
+    assert status == 0
+    assert "resolution_seconds" in appear
+    assert "no_show_ratio" not in appear
+    assert "request.self_service 0% (50% needed): abandonment_ratio" in fields
+    assert needed.startswith("ok needed fields that KPIs need, and the share of request records that have them: ")
+    assert "requester 100%" in needed
+    assert ["booking" in line for line in text_of(lines, "no source")] == [True]
+
+
+def test_an_old_export_is_judged_at_its_newest_time_and_said_to_be_old(tmp_path: Path) -> None:
+    _, lines = shown(
+        tmp_path, export=EXPORT.replace("20/11/2026", "2016-05-27T09:00:00Z").replace("2026-11-20", "2016-05-28")
+    )
+
+    assert text_of(lines, "newest") == [
+        "note newest 2016-05-28 12:00 UTC, so windows that end now hold no records of it"
+    ]
+    assert "What comes of it, at the time of the newest record, 2016-05-28 12:00 UTC" in lines
+    assert "resolution_seconds" in text_of(lines, "appear")[0]
+
+
+async def test_a_platform_that_cannot_be_reached_is_one_step_and_the_others_are_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("k")
+    (tmp_path / "outcome.yaml").write_text(
+        "sources:\n  - {name: flows, type: n8n, url: 'http://127.0.0.1:9', api_key_file: key}\n"
+    )
+    (source,) = config.read_config(tmp_path / "outcome.yaml").sources
+    source = replace(source, http=replace(source.http, attempts=1))
+    probe = await preflight.ask(source, AT, Accounts())
+
+    assert [(step.mark, step.what) for step in steps(source, probe, AT)] == [("fix", "reach")]

@@ -142,6 +142,5 @@ def assumed(plan: Plan, figures: Sequence[Figure]) -> str:
     of_labels = [(len(values[label]), label) for label in EXAMPLE if label in values]
     texts = [f"{count}{'' if number else ' values'} of {label}" for number, (count, label) in enumerate(of_labels)]
     configured = [label for label, of in (("team", plan.teams), ("workflow", plan.workflows)) if of and label in values]
-    return f"for an example with {', '.join(texts)}" + (
-        f" ({' and '.join(configured)} as configured)" if configured else ""
-    )
+    example = f"for an example with {', '.join(texts)}" if texts else "for an example"
+    return example + (f" ({' and '.join(configured)} as configured)" if configured else "")

@@ -38,16 +38,33 @@ def command(config_path: Path, live: bool) -> None:
     for line in guarded(lambda: expected(config)):
         click.echo(line)
     if live:
-        _ask_sources(config)
+        click.echo()
+        if not _ask_sources(config):
+            fail("some steps are marked fix: mend them before you go live")
 
 
-def _ask_sources(config: "Config") -> None:
+def _ask_sources(config: "Config") -> bool:
+    """Shows step by step what sources answer, and what would come of it. Returns whether nothing must be mended."""
     import asyncio
-
-    from rich.console import Console
+    import os
+    from shutil import get_terminal_size
 
     from exporter.base.clock import now
-    from exporter.cli.preflight import probe
+    from exporter.cli.preflight import probes
+    from exporter.cli.steps import heading, lines, steps
+    from exporter.cli.trial import trial
 
-    if not asyncio.run(probe(config.sources, now(), Console(soft_wrap=True))):
-        fail("not every source answered as expected")
+    at, width = now(), max(60, min(100, get_terminal_size().columns))
+    answers = asyncio.run(probes(config.sources, at))
+    moment, labels, outlook = guarded(lambda: trial(config, answers, at))
+    well = True
+    screen = []
+    for source, probe in zip(config.sources, answers, strict=True):
+        shown = [*steps(source, probe, at), *(labels[name] for name in (source.name,) if name in labels)]
+        well = well and all(step.mark != "fix" for step in shown)
+        screen += [*lines(heading(source), shown, width), ""]
+    then = "" if moment == at else f", at the time of the newest record, {moment:%Y-%m-%d %H:%M} UTC"
+    screen += lines(f"What comes of it{then}", outlook, width)
+    for line in screen:
+        click.echo(line, color=False if os.environ.get("NO_COLOR") else None)
+    return well

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from exporter.collect.finding import Finding
 from exporter.collect.http import NotUnderstood
+from exporter.records.unreadable import counted
 
 MAGIC = re.compile(r"[*?[]")
 STILL = timedelta(seconds=60)  # a file not written to for so long is taken to be finished
@@ -90,7 +91,8 @@ def looked_at(pattern: str, at: datetime) -> list[Finding]:
         return findings
     size, newest = sum(file.size for file in files), max(files).written
     written = f", the newest written {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
-    return [Finding("files", f"{len(files):,} match, {size / 1e6:,.1f} MB{written}"), *findings]
+    held = f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size:,} bytes"
+    return [Finding("files", f"{counted(len(files), 'file')}, {held}{written}"), *findings]
 
 
 def key_of(status: os.stat_result) -> str:
