@@ -46,6 +46,7 @@ from exporter.store.status import SourceStatus
 log = logging.getLogger(__name__)
 
 EAGER_SECONDS = 2.0  # how often to evaluate while a first sync is under way
+EAGER_RESTS = 3  # ... and how many times as long as an evaluation to rest from it, for it slows the sync
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,8 @@ class App:
         self.path, self.config, self.options, self.clock = path, config, options, clock
         self.store = open_store(config)
         self.health = Health(version=__version__)
-        self.poller = Poller(self.store, self.health, clock=clock, show=show)
+        self._changed = asyncio.Event()
+        self.poller = Poller(self.store, self.health, clock=clock, show=show, read_once=self._changed.set)
         self.inbox = Inbox(self.store, self.health, clock)
         self.publisher = Publisher(
             self.health.registry, seconds=time.monotonic, refused=lambda: self.health.evaluation.failed(0.0)
@@ -77,7 +79,6 @@ class App:
         self.evaluation: Evaluation | None = None
         self.urls: list[str] = []
         self._stopping = asyncio.Event()
-        self._changed = asyncio.Event()
         self._retention = Retention(self.store)
         self._trouble: StoreError | None = None
         self._statuses: list[SourceStatus] = []  # as it was last known
@@ -160,9 +161,10 @@ class App:
             if self.evaluation and ready:
                 await ready(self)
                 ready = None
+            took = time.monotonic() - began
             interval = EAGER_SECONDS if eager else self.config.evaluation_interval_seconds
-            # An evaluation that takes long must not take the machine.
-            wait = max(interval - (time.monotonic() - began), time.monotonic() - began, 0.1)
+            # An evaluation that takes long must not take the machine, least of all from a first sync.
+            wait = max(interval - took, EAGER_RESTS * took if eager else took, 0.1)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), wait)
             self._changed.clear()

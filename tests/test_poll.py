@@ -169,7 +169,7 @@ async def test_a_platform_that_begins_anew_is_read_from_there_and_that_is_said_o
     stored = store.source("flows")
 
     assert after.polls == [{"mark": 1}, {"known": ["f1"]}]
-    assert outcome == Outcome(1, 1)  # an older state, of something else that has the id now
+    assert outcome == Outcome(1, 1, complete=True)  # an older state, of something else that has the id now
     assert (stored.cursor, stored.complete, stored.anew) == ({"mark": 1}, True, False)
     assert value(health, "outcome_source_starts_over_total", source="flows") == 1
     assert [record.message for record in caplog.records] == [
@@ -222,7 +222,7 @@ async def test_beginning_anew_outlives_a_poll_that_breaks_off(store: Store, heal
     outcome = await poll_once(source(broken), store, health, AT)
 
     assert broken.polls == [{"mark": 1}, {"known": ["f1"]}, {"known": ["f1"]}]
-    assert outcome == Outcome(1, 1)
+    assert outcome == Outcome(1, 1, complete=True)
 
 
 async def test_a_platform_that_begins_anew_twice_in_a_poll_is_not_read_for_ever(store: Store, health: Health) -> None:
@@ -384,13 +384,13 @@ async def test_details_that_fail_are_said_once_and_counted(
 async def test_a_poll_stores_every_page_and_its_cursor(store: Store, health: Health) -> None:
     platform = Platform()
 
-    assert await poll_once(source(platform), store, health, AT) == Outcome(6, 6)
+    assert await poll_once(source(platform), store, health, AT) == Outcome(6, 6, complete=True)
     with store.reading() as reader:
         stored = reader.execute("select id, source, team, attempt from run order by id limit 2").fetchall()
     assert stored == [("0-0", "flows", "red", None), ("0-1", "flows", "red", None)]
     assert store.source("flows").cursor == {"page": 3}
     assert store.source("flows").last_success == AT
-    assert await poll_once(source(platform), store, health, AT) == Outcome(0, 0)
+    assert await poll_once(source(platform), store, health, AT) == Outcome(0, 0, complete=True)
     assert platform.polls == [{}, {"page": 3}]
 
 
@@ -546,7 +546,7 @@ async def test_pages_that_come_faster_than_they_are_stored_share_a_transaction(s
     seen: list[Progress] = []
     outcome = await poll_once(source(Platform(pages=60)), store, health, AT, show=seen.append)
 
-    assert outcome == Outcome(120, 120)
+    assert outcome == Outcome(120, 120, complete=True)
     assert 2 <= len(seen) < 60
     assert seen[0].records == 2  # the first page does not wait for others
 
@@ -593,7 +593,7 @@ async def test_a_page_is_being_stored_while_the_next_is_fetched_and_in_order(sto
         await asyncio.sleep(0)
 
     assert cursors == sorted(cursors)
-    assert asked.result() == Outcome(80, 80)
+    assert asked.result() == Outcome(80, 80, complete=True)
 
 
 async def test_real_http_is_counted_by_status(store: Store, health: Health) -> None:

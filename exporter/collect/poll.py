@@ -45,6 +45,7 @@ class Outcome:
     reason: str | None = None
     text: str = ""
     until: datetime | None = None  # not to be asked again before
+    complete: bool = False  # the first sync has ended, with this poll or an earlier one
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +96,14 @@ async def poll_once(
     took = clock() - began
     if error is None:
         health.sources.succeeded(source.name, at, took, complete=poll.complete, rereading=poll.rereading)
-        return Outcome(poll.records, poll.changed)
+        return Outcome(poll.records, poll.changed, complete=poll.complete)
     reason, text = _fault(error)
     if isinstance(error, Partial):
         health.sources.partial(source.name, reason, at, took, complete=poll.complete, rereading=poll.rereading)
     else:
         health.sources.failed(source.name, reason, took)
-    return Outcome(poll.records, poll.changed, reason, text, _until(error, at + timedelta(seconds=took)))
+    until = _until(error, at + timedelta(seconds=took))
+    return Outcome(poll.records, poll.changed, reason, text, until, complete=poll.complete)
 
 
 async def _caught(work: Awaitable[None]) -> Exception | None:

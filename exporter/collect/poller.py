@@ -31,7 +31,10 @@ STOP_SECONDS = 10.0
 
 
 class Poller:
-    """Keeps every source polled. `clock` and `sleep` are passed in so that tests need not wait."""
+    """Keeps every source polled. `clock` and `sleep` are passed in so that tests need not wait.
+
+    `read_once` is called when the last source that was still to be read completely has been.
+    """
 
     def __init__(
         self,
@@ -42,9 +45,11 @@ class Poller:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random,
         show: Show | None = None,
+        read_once: Callable[[], None] = lambda: None,
     ) -> None:
         self._store, self._health = store, health
         self._clock, self._sleep, self._jitter, self._show = clock, sleep, jitter, show
+        self._read_once, self._incomplete = read_once, set[str]()
         self._tasks: dict[str, tuple[Source, asyncio.Task[None]]] = {}
         self._writer = ThreadPoolExecutor(1, "store-writer")
         self._accounts = Accounts()
@@ -57,9 +62,11 @@ class Poller:
         self._accounts.keep([(source.http.url, source.http.auth) for source in sources])
         for name in set(ending) - set(wanted):
             self._health.sources.forget(name)
+        self._incomplete -= set(ending)
         for name, source in wanted.items():
             if name not in self._tasks:
                 watch(self._health, source)
+                self._incomplete.add(name)
                 self._tasks[name] = source, asyncio.create_task(self._keep_polled(source), name=f"poll {name}")
 
     async def stop(self) -> None:
@@ -94,6 +101,7 @@ class Poller:
                 writer=self._writer,
                 accounts=self._accounts,
             )
+            self._completed(source.name, outcome)
             failures = failures + 1 if outcome.reason else _well_again(source, failures)
             wait = self._wait(source, outcome, failures, clock() - began)
             if failures == 1 or (outcome.reason == Partial.reason and outcome.text != told):
@@ -102,6 +110,12 @@ class Poller:
                 )
             told = outcome.text
             await self._sleep(wait)
+
+    def _completed(self, name: str, outcome: Outcome) -> None:
+        if outcome.complete and name in self._incomplete:
+            self._incomplete.remove(name)
+            if not self._incomplete:
+                self._read_once()
 
     def _wait(self, source: Source, outcome: Outcome, failures: int, took: float) -> float:
         """Seconds until the next poll, with up to a tenth more, so that sources do not poll in step."""

@@ -48,12 +48,11 @@ class Metrics:
     samples: Mapping[str, list[tuple[Labels, float]]]
 
     @staticmethod
-    def parse(text: str) -> "Metrics":
-        """The samples of an exposition in the text format."""
+    def parse(text: str, names: tuple[str, ...] = ("",)) -> "Metrics":
+        """The samples of an exposition in the text format. `names`: how those begin that are wanted."""
         samples: dict[str, list[tuple[Labels, float]]] = defaultdict(list)
         for line in text.splitlines():
-            match = SAMPLE.fullmatch(line)
-            if match:
+            if line.startswith(names) and (match := SAMPLE.fullmatch(line)):
                 samples[match[1]].append((dict(LABEL.findall(match[2] or "")), float(match[3])))
         return Metrics(samples)
 
@@ -66,8 +65,11 @@ class Metrics:
         return sums
 
 
+COMPLETION = ("outcome_kpi_absent", "outcome_source_backfill_complete")
+
+
 def complete(metrics: Metrics) -> bool:
-    """Whether every source has been read once, and figures were made of it."""
+    """Whether every source has been read once, and figures were made of it; to be told by COMPLETION alone."""
     waiting = {labels["reason"] for labels, _ in metrics.samples.get("outcome_kpi_absent", ())}
     sources = metrics.samples.get("outcome_source_backfill_complete", ())
     return bool(sources) and all(value for _, value in sources) and "initial_sync" not in waiting

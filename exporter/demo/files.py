@@ -47,16 +47,16 @@ class Files:
         """Appends the records as they stand at an instant."""
         lines: dict[type[Filed], list[str]] = {}
         for record in records:
-            lines.setdefault(type(record), []).append(line(as_of(record, at)))
+            lines.setdefault(type(record), []).append(line(record, at))
         for kind, added in lines.items():
             with self.paths[kind].open("a") as file:
                 file.writelines(added)
 
 
-def line(record: Filed) -> str:
-    """A record as one line of JSON, without what is not known."""
-    known = {name: value for name in COLUMNS[type(record)] if (value := getattr(record, name)) is not None}
-    return ENCODER.encode(known) + "\n"
+def line(record: Filed, at: datetime) -> str:
+    """A record as it stands at an instant, as one line of JSON without what is not known."""
+    columns = {name: getattr(record, name) for name in COLUMNS[type(record)]} | as_of(record, at)
+    return ENCODER.encode({name: value for name, value in columns.items() if value is not None}) + "\n"
 
 
 def stamp(moment: datetime) -> str:

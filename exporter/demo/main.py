@@ -20,7 +20,7 @@ from exporter.demo.world import World
 
 CHECKOUT = Path(__file__).parents[2]
 MARK = ".outcome-exporter-demo"
-READY_SECONDS = 300
+READY_SECONDS = 900
 AGAIN_SECONDS = 60
 WIDTH = 104  # of the widest table
 
@@ -131,10 +131,10 @@ class Teller:
             while asyncio.get_running_loop().time() < deadline:
                 with suppress(aiohttp.ClientError, OSError):
                     async with http.get(f"{self.exporter}/metrics") as response:
-                        metrics = board.Metrics.parse(await response.text())
-                    if board.complete(metrics):
-                        return metrics
-                await asyncio.sleep(0.5)
+                        text = await response.text()
+                    if board.complete(board.Metrics.parse(text, board.COMPLETION)):
+                        return board.Metrics.parse(text)
+                await asyncio.sleep(1)
         raise DemoError(f"{self.exporter}/metrics shows no figures after {READY_SECONDS} s; see the log above")
 
     def addresses(self, others: Mapping[str, str], config: Path) -> None:

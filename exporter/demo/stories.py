@@ -1,6 +1,6 @@
 """What can happen in the demo's organisation: each story with its whole course, and as it stood at an instant."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -110,18 +110,17 @@ def begins_at(story: Story) -> datetime:
     return turns(story)[0]
 
 
-def as_of(record: Filed, at: datetime) -> Filed:
-    """A record with what had happened by `at`; what comes later is left out and the state is the one of then."""
-    past = [turn for turn in turns(record) if turn <= at]
-    later: dict[str, Any] = {name: None for name in TURNS[type(record)] if (t := getattr(record, name)) and t > at}
-    record = replace(record, updated_at=past[-1])
-    if not later:
-        return record
+def as_of(record: Filed, at: datetime) -> dict[str, Any]:
+    """What is otherwise in a record at an instant: what comes later is left out and the state is the one of then."""
+    known = {name: turn for name in TURNS[type(record)] if (turn := getattr(record, name))}
+    last = max(turn for turn in known.values() if turn <= at)
+    later: dict[str, Any] = {name: None for name, turn in known.items() if turn > at}
+    later["updated_at"] = last
     if isinstance(record, Request) and {"resolved_at", "abandoned_at"} & later.keys():
         later |= dict.fromkeys(("handled_by", "human_seconds", "csat", "effort", "sentiment"))
-        return replace(record, **later, outcome="open")
+        later["outcome"] = "open"
     if isinstance(record, Run) and "finished_at" in later:
         status: RunStatus = "waiting" if "started_at" in later else "running"
         later |= dict.fromkeys(("exception", "human_override", "review", "rework", "human_seconds"))
-        return replace(record, **later, status=status)
-    return replace(record, **later)
+        later["status"] = status
+    return later

@@ -23,7 +23,7 @@ from exporter.demo.operations import ChangeTeller, GitHubTeller, PagerDutyTeller
 from exporter.demo.organisation import Desk
 from exporter.demo.platforms import N8nTeller, PrefectTeller
 from exporter.demo.simulation import Simulation
-from exporter.demo.stories import SERVED, Execution, Filed, Story, Ticket, begins_at, turns
+from exporter.demo.stories import SERVED, Execution, Filed, Story, Ticket, turns
 from exporter.records import Booking, Change, Incident
 
 DAYS = 120
@@ -131,8 +131,8 @@ class World:
 
     def _admit(self, story: Story, heard_at: datetime = DAWN) -> Filed | None:
         """Notes when a story goes on. A record that has begun is given back, to be told as it stands."""
-        served = isinstance(story, SERVED)
-        for at in turns(story):
+        served, moments = isinstance(story, SERVED), turns(story)
+        for at in moments:
             if served or at > self.now:
                 heapq.heappush(self._coming, (max(at, heard_at), next(self._number), at, story))
-        return story if not isinstance(story, SERVED) and begins_at(story) <= self.now else None
+        return story if not isinstance(story, SERVED) and moments[0] <= self.now else None

@@ -2,8 +2,10 @@
 
 import base64
 import json
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
@@ -140,10 +142,12 @@ class N8n:
             except ValueError:
                 return message(400, "An invalid cursor was provided")
             below, limit = int(place["lastId"]), place["limit"]
-        rows = [row for key, row in sorted(self.executions.items(), reverse=True) if self._listed(row, query)]
-        rows = [row for row in rows if below is None or int(row["id"]) < below]
-        page = rows[:limit]
-        place = {"lastId": page[-1]["id"], "limit": limit} if len(rows) > limit else None
+        ids = sorted(self.executions)
+        ids = ids if below is None else ids[: bisect_left(ids, below)]
+        rows = (self.executions[key] for key in reversed(ids))
+        page = list(islice((row for row in rows if self._listed(row, query)), limit + 1))  # one more: is there a next?
+        more, page = len(page) > limit, page[:limit]
+        place = {"lastId": page[-1]["id"], "limit": limit} if more else None
         return web.json_response({"data": page, "nextCursor": encoded(place)})
 
     def _listed(self, row: dict[str, Any], query: Any) -> bool:
@@ -201,7 +205,7 @@ def listed(shared: dict[str, Any]) -> dict[str, Any]:
 
 
 def stamp(at: datetime) -> str:
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
+    return at.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def encoded(place: dict[str, Any] | None) -> str | None:

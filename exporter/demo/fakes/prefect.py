@@ -1,6 +1,7 @@
 """A fake Prefect 3: its REST API over flow runs that a simulation adds to while it is served."""
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -22,6 +23,7 @@ NAMES = {
     "CRASHED": "Crashed",
     "CANCELLED": "Cancelled",
 }
+Json = dict[str, Any]
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -187,7 +189,7 @@ class Prefect:
     async def _filter_runs(self, request: web.Request) -> web.Response:
         question = await request.json()
         wanted, coalesced = question.get("flow_runs") or {}, self.release != "3.4.0"
-        rows = [row for row in self.runs.values() if matches(row, wanted, coalesced=coalesced)]
+        rows = list(filter(fitting(wanted, coalesced=coalesced), self.runs.values()))
         if question.get("sort", "ID_DESC") == "END_TIME_DESC":
             rows.sort(key=lambda row: instant(row["end_time"]), reverse=True)
         else:
@@ -209,33 +211,43 @@ class Prefect:
         return str(UUID(int=(self.made * 0x9E3779B97F4A7C15F39CC0605CEDC835) % 2**128))
 
 
-def matches(row: dict[str, Any], wanted: dict[str, Any], *, coalesced: bool = True) -> bool:
-    """Does a flow run fit the filter? `after_` and `before_` are inclusive. `coalesced`: what has not begun is taken
-    to begin when it is expected to."""
-    state = wanted.get("state", {})
-    began = row["start_time"] or (row["expected_start_time"] if coalesced else None)
-    parent = wanted.get("parent_task_run_id", {}).get("is_null_")
-    return (
-        row["id"] in wanted.get("id", {}).get("any_", [row["id"]])
-        and row["state_type"] in state.get("type", {}).get("any_", [row["state_type"]])
-        and row["state_name"] in state.get("name", {}).get("any_", [row["state_name"]])
-        and row["state_name"] not in state.get("name", {}).get("not_any_", [])
-        and (parent is None or parent == (row["parent_task_run_id"] is None))
-        and within(began, wanted.get("start_time", {}))
-        and within(row["expected_start_time"], wanted.get("expected_start_time", {}))
-        and within(row["end_time"], wanted.get("end_time", {}))
-    )
+def fitting(wanted: Json, *, coalesced: bool = True) -> Callable[[Json], bool]:
+    """Whether a flow run fits the filter. `coalesced`: what has not begun is taken to begin when it is expected to."""
+    state, parent = wanted.get("state", {}), wanted.get("parent_task_run_id", {}).get("is_null_")
+    one_of = {
+        "id": wanted.get("id", {}).get("any_"),
+        "state_type": state.get("type", {}).get("any_"),
+        "state_name": state.get("name", {}).get("any_"),
+    }
+    chosen = [(name, frozenset(words)) for name, words in one_of.items() if words is not None]
+    others = frozenset(state.get("name", {}).get("not_any_", ()))
+    begins = ("start_time", "expected_start_time") if coalesced else ("start_time",)
+    columns = {"start_time": begins, "expected_start_time": ("expected_start_time",), "end_time": ("end_time",)}
+    spans = [(names, within(wanted[name])) for name, names in columns.items() if wanted.get(name)]
+
+    def fits(row: Json) -> bool:
+        for name, words in chosen:
+            if row[name] not in words:
+                return False
+        for names, inside in spans:
+            if not inside(next(filter(None, map(row.get, names)), None)):
+                return False
+        return row["state_name"] not in others and (parent is None or parent == (row["parent_task_run_id"] is None))
+
+    return fits
 
 
-def within(moment: str | None, span: dict[str, Any]) -> bool:
-    if not span:
-        return True
+def within(span: Json) -> Callable[[str | None], bool]:
+    """Whether a moment is in a span; `after_` and `before_` are inclusive."""
     if "is_null_" in span:
-        return bool(span["is_null_"]) == (moment is None)
-    if moment is None:
-        return False
-    after, before = span.get("after_") or moment, span.get("before_") or moment
-    return instant(after) <= instant(moment) <= instant(before)
+        return lambda moment: bool(span["is_null_"]) == (moment is None)
+    after, before = (instant(span[name]) if span.get(name) else None for name in ("after_", "before_"))
+
+    def inside(moment: str | None) -> bool:
+        at = instant(moment) if moment else None
+        return at is not None and (after is None or after <= at) and (before is None or at <= before)
+
+    return inside
 
 
 def page(rows: list[dict[str, Any]], question: dict[str, Any]) -> web.Response:

@@ -2,9 +2,10 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -96,6 +97,7 @@ class ServiceNow:
     audits: bool = True  # deletions
     faults: Faults = field(default_factory=Faults)
     last: int = 0
+    names: dict[tuple[str, str], str] = field(default_factory=dict)  # table and name -> id
     definitions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -107,12 +109,11 @@ class ServiceNow:
 
     def named(self, table: str, name: str) -> str:
         """The id of a user, group, catalogue item, service or agreement of that name; made where there is none."""
-        column = "user_name" if table == "sys_user" else "name"
-        for key, row in self.tables[table].items():
-            if row[column] == name:
-                return key
+        known = self.names.get((table, name))
+        if known and known in self.tables[table]:
+            return known
         more = {"target": name} if table == "contract_sla" else {}
-        return self.add(table, datetime(2020, 1, 1, tzinfo=UTC), **{column: name, "name": name}, **more)
+        return self.add(table, datetime(2020, 1, 1, tzinfo=UTC), **{named_by(table): name, "name": name}, **more)
 
     def add(self, table: str, at: datetime, /, **columns: str) -> str:
         """A new row; its id. Columns that refer to people and things take their names."""
@@ -128,6 +129,8 @@ class ServiceNow:
             "sys_mod_count": "0",
         }
         self._set(table, key, at, columns)
+        if name := columns.get(named_by(table)):
+            self.names.setdefault((table, name), key)
         return key
 
     def update(self, table: str, key: str, at: datetime, /, **columns: str) -> None:
@@ -255,7 +258,7 @@ class ServiceNow:
             limit, offset = int(query.get("sysparm_limit", DEFAULT_LIMIT)), int(query.get("sysparm_offset", 0))
         except ValueError:
             return refused(400, "Invalid value for sysparm_limit or sysparm_offset", None)
-        found = selected([*self.tables[table].values()], self._query(query), self._value)
+        found = selected(self.tables[table].values(), self._query(query), self._value)
         page = [row for row in found[offset : offset + limit] if not self.hides(table, row)]
         names = query.get("sysparm_fields", "").split(",") if query.get("sysparm_fields") else columns_of(table)
         values = [self._shown(row, names, request) for row in page]
@@ -270,7 +273,7 @@ class ServiceNow:
         table = request.match_info["table"]
         if refusal := self._refusal(table):
             return refusal
-        found = selected([*self.tables[table].values()], self._query(request.query), self._value)
+        found = selected(self.tables[table].values(), self._query(request.query), self._value)
         count = sum(not self.hides(table, row) for row in found)
         return web.json_response({"result": {"stats": {"count": str(count)}}})
 
@@ -294,7 +297,7 @@ class ServiceNow:
         target = self.tables.get(REFERENCES.get(column, ""), {}).get(row[column])
         return (self._value(target, rest) if target else "") if column in REFERENCES else None
 
-    def _shown(self, row: Mapping[str, str], names: list[str], request: web.Request) -> dict[str, Any]:
+    def _shown(self, row: Mapping[str, str], names: Sequence[str], request: web.Request) -> dict[str, Any]:
         values = {name: self._value(row, name) for name in names if name not in self.hidden_columns}
         shown: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
         if request.query.get("sysparm_exclude_reference_link") != "true":
@@ -308,7 +311,13 @@ class ServiceNow:
         return shown
 
 
-def columns_of(table: str) -> list[str]:
+def named_by(table: str) -> str:
+    """The column with the name by which people know a row."""
+    return "user_name" if table == "sys_user" else "name"
+
+
+@cache
+def columns_of(table: str) -> Sequence[str]:
     common = ["sys_id", "sys_created_on", "sys_updated_on", "sys_created_by", "sys_mod_count"]
     return [*common, *(COLUMNS["task"].split() if table in TASKS else ()), *COLUMNS[table].split()]
 
@@ -340,7 +349,7 @@ def cancelled(rows: list[dict[str, Any]], how: str) -> web.Response:
 
 
 def stamp(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return at.astimezone(UTC).isoformat(" ", "seconds")[:19]
 
 
 def is_time(text: Any) -> bool:

@@ -61,6 +61,7 @@ class Zendesk:
     tickets: dict[int, Row] = field(default_factory=dict)
     metric_sets: dict[int, Row] = field(default_factory=dict)
     named: dict[str, dict[int, Row]] = field(default_factory=dict)  # groups, brands, ... by list and id
+    ids: dict[tuple[str, str], int] = field(default_factory=dict)  # by list and name
     metric_events: list[Row] = field(default_factory=list)
     events_at_once: int = MOST
     faults: Faults = field(default_factory=Faults)
@@ -72,14 +73,13 @@ class Zendesk:
 
     def id_of(self, kind: str, name: str) -> int:
         """The id of a group, brand, organization, ticket field, ticket form or user; made where there is none."""
-        column = "title" if kind == "ticket_fields" else "name"
-        rows = self.named.setdefault(kind, {})
-        for key, row in rows.items():
-            if row[column] == name:
-                return key
-        self.last_id += 1
-        rows[self.last_id] = {"id": self.last_id, column: name, "url": f"https://acme.zendesk.com/{kind}"}
-        return self.last_id
+        if (kind, name) not in self.ids:
+            column = "title" if kind == "ticket_fields" else "name"
+            self.last_id += 1
+            row = {"id": self.last_id, column: name, "url": f"https://acme.zendesk.com/{kind}"}
+            self.named.setdefault(kind, {})[self.last_id] = row
+            self.ids[kind, name] = self.last_id
+        return self.ids[kind, name]
 
     def open(self, requester: str, at: datetime, *, channel: str = "email", group: str = "", **columns: Any) -> int:
         """A ticket of somebody; its id. `custom`: values of custom fields by their title."""

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 
 from exporter.collect.http import Auth, Client, HttpSettings
 from exporter.connectors.prefect import Options, poll
-from exporter.demo.fakes.prefect import ENDED, instant, matches
+from exporter.demo.fakes.prefect import ENDED, fitting, instant
 from exporter.records import Read, Run, Workflow
 from tests.connectors.recording import Recording
 from tests.connectors.world import AT, SINCE
@@ -23,7 +23,7 @@ LATER = AT.replace(month=11, day=22, hour=5)
 def flow_runs(recording: Recording, question: Any) -> Any:
     """The recorded runs, filtered and paged as asked."""
     rows = [row for page in recording.bodies(5, 6, 7, 16) for row in page]
-    rows = [row for row in rows if matches(row, question["flow_runs"])]
+    rows = list(filter(fitting(question["flow_runs"]), rows))
     if question.get("sort") == "END_TIME_DESC":
         rows.sort(key=lambda row: instant(row["end_time"]), reverse=True)
     return rows[question.get("offset", 0) :][: question["limit"]]
