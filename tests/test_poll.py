@@ -730,6 +730,22 @@ async def test_one_bad_source_does_not_disturb_another(make: Make, store: Store)
     assert (store.source("bad").complete, store.source("good").complete) == (False, True)
 
 
+async def test_the_end_of_the_last_first_sync_is_announced_once(make: Make) -> None:
+    ends: list[str] = []
+    slow = Platform(trouble=Unavailable("down"), trouble_after=1)
+    poller, time = make(read_once=lambda: ends.append("ended"))
+    await poller.apply([source(Platform(), name="quick"), source(slow, name="slow")])
+    sleeps = [await time.asleep() for _ in range(2)]
+    before = [*ends]
+    slow.trouble = None
+    for _, over in sleeps:
+        over.set()
+    for _ in range(2):
+        await time.asleep()
+
+    assert (before, ends) == ([], ["ended"])
+
+
 async def test_freshness_tells_what_evaluation_may_build_on(make: Make) -> None:
     platform = Platform(trouble=Unavailable("down"), trouble_after=1)
     poller, time = make()

@@ -324,6 +324,7 @@ def test_an_alert_compares_waits_explains_and_links(rule: Mapping[str, Any]) -> 
     assert summary.endswith(".")
     assert "{{" not in summary
     assert "Look first" in description
+    assert ("kpi" in rule["labels"]) is ("/explain?kpi=" in rule["annotations"].get("explain_url", ""))
     assert rule["annotations"]["runbook_url"] == Urls().of(rule["alert"])
     assert rule["annotations"]["dashboard_url"].startswith(f"{Urls().dashboard}/d/outcome-core-operations")
     assert not any("{{" in value for value in rule["labels"].values()), "a label that changes is another alert"
@@ -402,7 +403,8 @@ def test_a_config_gets_the_rules_of_exactly_its_thresholds(tmp_path: Path) -> No
 
 
 def test_rules_of_a_config_have_a_runbook_and_lead_to_the_dashboard_of_any_kpi(tmp_path: Path) -> None:
-    said = made_for(OWN, tmp_path, "--runbook-url", "https://wiki.test/run", "--dashboard-url", "https://grafana.test")
+    links = ["--runbook-url=https://wiki.test/run", "--dashboard-url=https://grafana.test"]
+    said = made_for(OWN, tmp_path, *links, "--explain-url=https://outcome.test/")
     alerts = [
         rule
         for group in yaml.load((tmp_path / "kpi.rules.yaml").read_text(), Loader=yaml.CSafeLoader)["groups"]
@@ -419,6 +421,10 @@ def test_rules_of_a_config_have_a_runbook_and_lead_to_the_dashboard_of_any_kpi(t
     assert "explain vip_escalation_ratio team=... --window 7d" in runbook
     vip = next(rule for rule in alerts if rule["labels"]["kpi"] == "vip_escalation_ratio")
     assert vip["annotations"]["runbook_url"] == "https://wiki.test/run#outcomeescalationofviprequestshigh"
+    assert vip["annotations"]["explain_url"] == (
+        "https://outcome.test/explain?kpi=vip_escalation_ratio&window={{ $labels.window | urlquery }}"
+        "&team={{ $labels.team | urlquery }}"
+    )
     assert vip["annotations"]["dashboard_url"].startswith("https://grafana.test/d/outcome-any-kpi?")
     assert vip["annotations"]["dashboard_url"].endswith("&var-kpi=vip_escalation_ratio")
     assert dashboard["uid"] == "outcome-any-kpi"

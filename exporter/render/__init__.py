@@ -41,6 +41,7 @@ def render(
     check: bool,
     runbook_url: str = RUNBOOK_URL,
     dashboard_url: str = DASHBOARD_URL,
+    explain_url: str = "",
     more: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Writes every made file that is not as it should be, or with `check` writes none; names those files either way.
@@ -48,7 +49,7 @@ def render(
     `more`: path -> text of files that are made of what stands above this package.
     """
     stale: list[str] = []
-    files = made_files(root, Urls(runbook=runbook_url, dashboard=dashboard_url))
+    files = made_files(root, Urls(runbook=runbook_url, dashboard=dashboard_url, explain=explain_url))
     for path, text in (files | {root / name: text for name, text in (more or {}).items()}).items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             stale.append(str(path.relative_to(root)))

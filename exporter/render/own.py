@@ -1,6 +1,7 @@
 """A config -> the rules, the runbook and the dashboard of exactly its KPIs and thresholds."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -31,7 +32,7 @@ def files(
     """Name of a file -> its text."""
     kpis = {**shipped, **{setting.kpi.name: levelled(setting, windows) for setting in settings}}
     ruled = {setting.kpi.name: setting for setting in settings if setting.has_threshold or kpis[setting.kpi.name].spike}
-    of_any = Urls(runbook=urls.runbook, dashboard=urls.dashboard, view=ANY_KPI)
+    of_any = replace(urls, view=ANY_KPI)
     head = HEAD.format(min_records=MIN_RECORDS).replace("render` from exporter/kpis/*.yaml", "rules` from a config")
     head = head.replace("change the KPI, render, commit both", "change the config and run it again")
     rules = rule_file([kpis[name] for name in ruled], kpis, of_any)

@@ -24,6 +24,8 @@ from exporter.render.spike import SpikeRules, spike_name
 RUNBOOK_URL = "https://runbooks.example.com/outcome-exporter/alerts/README.md"
 DASHBOARD_URL = "https://grafana.example.com"
 """Placeholders: hosts that cannot exist. `render --runbook-url` and `--dashboard-url` set the real ones."""
+SCRAPED = "{{ with query (printf `up{job=%q} == 1` $labels.job) }}http://{{ . | first | label `instance` }}"
+"""The exporter as Prometheus reaches it; the rules know no other address. Ends with a `with` that is still open."""
 
 ANY_KPI = "outcome-any-kpi"
 HEAD = """\
@@ -43,6 +45,7 @@ class Urls:
     runbook: str = RUNBOOK_URL
     dashboard: str = DASHBOARD_URL
     view: str = "outcome-core-operations"
+    explain: str = ""  # the exporter, as people reach it
 
     def of(self, alert: str) -> str:
         """The runbook heading of an alert; anchors of rendered Markdown are lower case."""
@@ -57,6 +60,13 @@ class Urls:
             f"{self.dashboard}/d/{self.view}?var-job={{{{ $labels.job | urlquery }}}}"
             f"&var-team={{{{ $labels.team | urlquery }}}}{window}{basis}{chosen}"
         )
+
+    def explanation(self, names: "Names") -> str:
+        """The exporter's page about the value of the alert: of its KPI, window, team and whatever else names it."""
+        labels = ("window", *(label for label in names.labels if label not in ("job", "window")))
+        chosen = "".join(f"&{label}={{{{ $labels.{label} | urlquery }}}}" for label in labels if label in names.labels)
+        page = f"/explain?kpi={names.kpi.name}{chosen}"
+        return self.explain.rstrip("/") + page if self.explain else f"{SCRAPED}{page}{{{{ end }}}}"
 
 
 @dataclass(frozen=True)
@@ -151,6 +161,7 @@ def spike_group(kpi: Kpi, spike: Spike, kpis: Mapping[str, Kpi], urls: Urls) -> 
         "annotations": {
             "summary": f"{kpi.title} far above what is usual on this weekday.",
             "description": rules.description(", ".join(kpis[guard].title for guard in kpi.guard)),
+            "explain_url": urls.explanation(Names(kpi, kpis)),
             "runbook_url": urls.of(name),
             "dashboard_url": urls.panel(kpi),
         },
@@ -204,6 +215,7 @@ def alert(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
         "annotations": {
             "summary": f"{kpi.title} {side(kpi)} the threshold.",
             "description": description(kpi, kpis),
+            "explain_url": urls.explanation(Names(kpi, kpis)),
             "runbook_url": urls.of(name),
             "dashboard_url": urls.panel(kpi),
         },

@@ -19,7 +19,10 @@ EXAMPLES = {
 )
 @click.option("--runbook-url", help="URL of alerts/README.md; each alert links to its heading there.")
 @click.option("--dashboard-url", help="URL of Grafana; alerts and panels link to it.")
-def command(check_only: bool, runbook_url: str | None, dashboard_url: str | None) -> None:
+@click.option(
+    "--explain-url", help="URL of the exporter; alerts link to its page. By default, as Prometheus scrapes it."
+)
+def command(check_only: bool, runbook_url: str | None, dashboard_url: str | None, explain_url: str | None) -> None:
     """Generate rules, dashboards and references.
 
     In a checkout of the project. Also the example config's sources and its schema.
@@ -27,7 +30,7 @@ def command(check_only: bool, runbook_url: str | None, dashboard_url: str | None
     from exporter.cli.commands.schema import schema
     from exporter.render import render as render_all
 
-    given = {"runbook_url": runbook_url, "dashboard_url": dashboard_url}
+    given = {"runbook_url": runbook_url, "dashboard_url": dashboard_url, "explain_url": explain_url}
     urls = {key: url for key, url in given.items() if url}
     stale = render_all(Path.cwd(), check=check_only, more={"deploy/config.schema.json": schema()}, **urls)
     for name in stale:

@@ -19,7 +19,12 @@ EXAMPLES = {
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
 @click.option("--runbook-url", help="URL of RUNBOOK.md; each alert links to its heading there.")
 @click.option("--dashboard-url", help="URL of Grafana; alerts link to it.")
-def command(config_path: Path, output: Path, runbook_url: str | None, dashboard_url: str | None) -> None:
+@click.option(
+    "--explain-url", help="URL of the exporter; alerts link to its page. By default, as Prometheus scrapes it."
+)
+def command(
+    config_path: Path, output: Path, runbook_url: str | None, dashboard_url: str | None, explain_url: str | None
+) -> None:
     """Write alert rules, runbook and dashboard.
 
     For the KPIs and thresholds of a config, including your own KPIs.
@@ -28,7 +33,11 @@ def command(config_path: Path, output: Path, runbook_url: str | None, dashboard_
     from exporter.render import own, rules
 
     config = loaded(config_path)
-    urls = rules.Urls(runbook=runbook_url or own.RUNBOOK_URL, dashboard=dashboard_url or rules.DASHBOARD_URL)
+    urls = rules.Urls(
+        runbook=runbook_url or own.RUNBOOK_URL,
+        dashboard=dashboard_url or rules.DASHBOARD_URL,
+        explain=explain_url or "",
+    )
     windows = [name for name, _ in config.plan.windows]
     try:
         output.mkdir(parents=True, exist_ok=True)
