@@ -13,6 +13,7 @@ sources: [{name: meetings, type: files, record: booking, path: "*.jsonl"}]
 SMALL = {"exporter", "exporter.base", "exporter.base.clock", "exporter.base.defaults", "exporter.base.duration"} | {
     "exporter.cli",
     "exporter.cli.command",
+    "exporter.cli.complete",
     "exporter.cli.commands",
     "exporter.cli.config",
     "exporter.cli.end",

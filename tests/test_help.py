@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from exporter.__main__ import main
@@ -71,3 +72,28 @@ def test_a_command_that_there_is_not_is_an_error_that_names_the_nearest() -> Non
 
     assert wrong.exit_code == 2
     assert "check" in wrong.output
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_completion_script_asks_the_program_by_its_name(shell: str) -> None:
+    printed = CliRunner().invoke(main, ["completion", shell]).output
+
+    assert f"_OUTCOME_EXPORTER_COMPLETE={shell}_complete" in printed
+    assert "outcome-exporter" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "begun", "expected"),
+    [
+        ([], "che", ["check"]),
+        (["check"], "--li", ["--live"]),
+        (["completion"], "", ["bash", "zsh", "fish"]),
+        (["explain"], "no_show", ["no_show_ratio"]),
+        (["connectors"], "n8", ["n8n"]),
+        (["records"], "inc", ["incident"]),
+    ],
+)
+def test_commands_options_and_names_are_completed(words: list[str], begun: str, expected: list[str]) -> None:
+    shell = ShellComplete(main, {}, "outcome-exporter", "_OUTCOME_EXPORTER_COMPLETE")
+
+    assert [item.value for item in shell.get_completions(words, begun)] == expected

@@ -26,6 +26,7 @@ COMMANDS = {
     "Maintain": (
         "erase",
         "schema",
+        "completion",
     ),
     "Develop": (
         "new",

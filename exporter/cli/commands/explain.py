@@ -7,6 +7,7 @@ import click
 
 from exporter.base.defaults import SIZE
 from exporter.cli.command import Command
+from exporter.cli.complete import kpis
 from exporter.cli.config import config_file, loaded
 from exporter.cli.end import fail, guarded
 from exporter.cli.types import Instant
@@ -20,7 +21,7 @@ EXAMPLES = {
 
 @click.command("explain", cls=Command, examples=EXAMPLES)
 @config_file
-@click.argument("kpi")
+@click.argument("kpi", shell_complete=kpis)
 @click.argument("labels", nargs=-1, metavar="[LABEL=VALUE]...")
 @click.option("--window", help="Window to explain; by default, the window that alerts use.")
 @click.option("--at", "at", type=Instant(), help="Explain the value at this time instead of at the last evaluation.")

@@ -47,7 +47,7 @@ def command(
     path: Path | None, name: str | None, output: Path, record: str | None, zone: str | None, order: str | None,
     sheet: str | None, asks: bool | None,
 ) -> None:  # fmt: skip
-    """Write a first config for an export or a platform.
+    """Write a first config for a file or platform.
 
     For an export, looks at its columns and values and proposes what they mean. Whatever it guesses, and what would
     change values if it were wrong, is marked GUESS in the config.

@@ -3,6 +3,7 @@
 import click
 
 from exporter.cli.command import Command
+from exporter.cli.complete import records
 from exporter.cli.end import fail
 
 EXAMPLES = {
@@ -12,7 +13,7 @@ EXAMPLES = {
 
 
 @click.command("records", cls=Command, examples=EXAMPLES)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=records)
 def command(name: str | None) -> None:
     """List the records that items become.
 
