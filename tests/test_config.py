@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from exporter.catalogue import kpi
 from exporter.catalogue.kpi import Threshold
 from exporter.collect.auth import App, ClientCredentials, Grant, Login, RefreshToken, Scheme
 from exporter.collect.mapping import apply
-from exporter.config import Config
+from exporter.config import Config, effective
 from exporter.config.choice import one_by_one
 from exporter.config.secret import Secret
 from exporter.config.section import AuthSection, KpiSection, Whole
@@ -704,6 +705,15 @@ def test_the_example_is_sound(example: Path) -> None:
         "kpis.vip_escalation_ratio.threshold: no shipped alert rule uses this threshold; "
         f"`outcome-exporter rules --config.file {example} --output DIR` writes the rules of this config"
     ]
+
+
+def test_the_effective_config_of_the_example_means_the_same(example: Path) -> None:
+    first = load(example, example_environ())
+    content = effective.effective(first, strict_yaml.read_yaml(example)[0].data)
+    (example.parent / "effective.yaml").write_text(strict_yaml.text(content))
+    second = load(example.parent / "effective.yaml", example_environ())
+
+    assert replace(second, file=example, warnings=()) == replace(first, warnings=())
 
 
 def keys_of(shape: Any, data: Any, at: str = "") -> Iterator[tuple[str, set[str], set[str]]]:

@@ -135,6 +135,11 @@ def _built(loader: type[Any], text: str, file: str) -> tuple[Document, list[Mist
     return Document(data, file, builder.lines), builder.mistakes
 
 
+def text(content: Any) -> str:
+    """Content as a document that reads as the same content."""
+    return yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120)
+
+
 def path_text(at: At) -> str:
     """`("sources", 0, "url")` -> "sources[0].url"."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at).removeprefix(".")

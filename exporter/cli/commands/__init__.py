@@ -11,6 +11,7 @@ COMMANDS = {
         "connectors",
         "records",
         "check",
+        "config",
     ),
     "Run": (
         "run",
