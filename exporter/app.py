@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from exporter import __version__
 from exporter.base import strict_yaml
@@ -28,15 +29,14 @@ from exporter.evaluation.plan import Plan
 from exporter.explain import summary
 from exporter.explain.history import Ask, Histories, History
 from exporter.explain.query import LARGEST_SIZE, Unexplained, question
-from exporter.explain.summary import lacking, standing
 from exporter.publish import backfill
 from exporter.publish.exposition import Publisher, own_families
 from exporter.publish.families import Series, series
 from exporter.publish.otlp import Otlp
 from exporter.runtime import Clock, evaluated, explained, first_published, open_store, past, weeks
-from exporter.server import Refusal, Server, Surface, view
+from exporter.server import Refusal, Server, Surface, cards, overview, sources, view
+from exporter.server.board import Board
 from exporter.server.gate import Gate
-from exporter.server.page import SourceLine
 from exporter.server.places import possible
 from exporter.server.reach import Reach
 from exporter.store import StoreError
@@ -77,6 +77,8 @@ class App:
         )
         self.otlp: Otlp | None = None
         self.evaluation: Evaluation | None = None
+        self.board: Board | None = None
+        self._not_reloaded = ""  # why the last reload failed
         self.urls: list[str] = []
         self._stopping = asyncio.Event()
         self._retention = Retention(self.store)
@@ -132,6 +134,7 @@ class App:
                     raise ValueError("store: changes of this section need a restart")
             except (strict_yaml.Mistakes, ValueError) as error:
                 self.health.reload.failed()
+                self._not_reloaded = str(error)
                 log.error("the config is not reloaded; the previous one stays in use: %s", error)
                 return str(error)
             await self._apply(config)
@@ -142,6 +145,7 @@ class App:
                 await self._stop_otlp()
                 self._start_otlp()
             self.health.reload.succeeded(self.clock())
+            self._not_reloaded = ""
             self._changed.set()
             log.info("config reloaded")
             return None
@@ -175,9 +179,9 @@ class App:
         trouble: StoreError | None = None
         try:
             trouble = await asyncio.to_thread(self.store.trouble)
-            sources, evaluation, published = await asyncio.to_thread(self._figures, at)
+            board, published = await asyncio.to_thread(self._figures, at)
             if await self.publisher.swap(published.snapshot):
-                self.evaluation = evaluation
+                self.board, self.evaluation = board, board.evaluation
                 seconds = time.monotonic() - began
                 self.health.evaluation.succeeded(
                     at, seconds, series=published.count, folded=published.folded, shortened=published.spread_levels
@@ -185,7 +189,7 @@ class App:
                 if self.otlp:
                     await self.otlp.swap(published.snapshot.families)
             await asyncio.to_thread(self._keep_house, at)
-            return not all(each.complete for each in sources)
+            return not all(each.complete for each in board.sources)
         except Exception as error:
             self.health.evaluation.failed(time.monotonic() - began)
             if isinstance(error, StoreError):
@@ -196,12 +200,21 @@ class App:
         finally:
             self._report_trouble(trouble)
 
-    def _figures(self, at: datetime) -> tuple[list[SourceStatus], Evaluation, Series]:
+    def _figures(self, at: datetime) -> tuple[Board, Series]:
         config = self.config
         sources = self.poller.statuses(at)
         evaluation = evaluated(config, self.store, at, sources, memory=self._memory)
         self._known = config.plan, evaluation
-        return sources, evaluation, series(evaluation, config.plan, config.limits)
+        published = series(evaluation, config.plan, config.limits)
+        board = Board(
+            evaluation=evaluation,
+            plan=config.plan,
+            sources=sources,
+            series=published.count,
+            most_series=config.limits.series,
+            combined=published.folded,
+        )
+        return board, published
 
     def _report_trouble(self, trouble: StoreError | None) -> None:
         """Counts a fault of the store each time and logs it once; the values known so far are still served."""
@@ -245,9 +258,9 @@ class App:
             ready=lambda: self.evaluation is not None and not self._stopping.is_set(),
             state=self._state,
             trouble=lambda: f"{self._trouble.what}; {self._trouble.remedy}" if self._trouble else None,
-            sources=self._lines,
+            overview=self._overview,
             kpis=self._kpis,
-            cards=lambda: view.cards(self.config.plan, self._kpis()),
+            cards=self._cards,
             explain=self._explain_page,
             local_routes={
                 "/api/v1/explain": lambda query: self._explain(query, LARGEST_SIZE),
@@ -264,19 +277,22 @@ class App:
             return "stopping"
         return "running" if self.evaluation else "starting: the first evaluation is under way"
 
-    def _lines(self) -> list[SourceLine]:
+    def _overview(self) -> dict[str, Any]:
         kinds = {source.name: source.type for source in self.config.sources}
-        return [
-            SourceLine(
-                name=each.source,
-                kind=kinds.get(each.source, ""),
-                state=standing(each),
-                healthy=each.complete and not each.stale and not each.unread.lost,
-                last_success_at=each.last_success,
-                unmapped=lacking(each),
-            )
+        poller = self.poller
+        lines = [
+            sources.line(each, kinds.get(each.source, ""), poller.last_poll(each.source), poller.progress(each.source))
             for each in self._sources()
         ]
+        return overview.overview(self.board, lines, self._not_reloaded)
+
+    def _cards(self, query: Mapping[str, str]) -> dict[str, Any]:
+        team = query.get("team", "")
+        if team and self.board and team not in self.board.teams:
+            choices = [(each, f"/kpis?{urlencode({'team': each})}") for each in self.board.teams]
+            raise Refusal(400, f"team: there are no values of a team {team!r}; the teams are these", choices)
+        plan = self.board.plan if self.board else self.config.plan
+        return cards.listing(self.board, plan, team, query.get("q", "")[:200]) | {"state": self._state()}
 
     def _sources(self) -> list[SourceStatus]:
         """The status of every source; the last known one if the store cannot be read."""
@@ -330,9 +346,8 @@ class App:
         return self._histories.of(self.config.plan, kpis, window, at, kept_since)
 
     def _kpis(self) -> list[dict[str, Any]]:
-        if self.evaluation is None:
-            return []
-        return summary.rows(self.evaluation, self.config.plan, self._sources())
+        board = self.board
+        return [] if board is None else summary.rows(board.evaluation, board.plan, self._sources())
 
 
 async def serve(path: Path, options: ServeOptions, *, show: Show | None = None) -> None:

@@ -21,6 +21,7 @@ from exporter.connectors import events
 from exporter.publish.exposition import Publisher
 from exporter.server import Server, Surface
 from exporter.server.gate import Gate
+from exporter.server.overview import overview
 from exporter.server.reach import Reach
 from exporter.store import Store
 from tests import polled
@@ -98,7 +99,8 @@ async def listening(
             now=lambda: clock[-1],
             ready=lambda: True,
             state=str,
-            sources=list,
+            overview=lambda: overview(None, []),
+            cards=lambda _query: {},
             kpis=list,
             reload=unchanged,
             inbox=inbox,

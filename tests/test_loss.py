@@ -19,7 +19,7 @@ from exporter.evaluation.range import Instants, evaluations
 from exporter.explain import summary
 from exporter.explain.query import Question
 from exporter.runtime import OnceResult, explained, once, open_store, statuses
-from exporter.server import view
+from exporter.server.cards import card
 
 pytestmark = pytest.mark.slow
 
@@ -222,12 +222,13 @@ async def test_a_partial_source_is_told_beside_every_figure_that_it_feeds(desk: 
     desk.write("0.csv", rows("new", range(1)), header=HEADER.replace("outcome", "result"))
     found = await desk.once()
     told = "partial: 1 file of desk cannot be read"
-    card = next(each for each in view.cards(desk.config.plan, desk.kpis(found)) if each["kpi"] == "requests")
+    setting = next(each for each in desk.config.plan.settings if each.kpi.name == "requests")
+    shown = card(setting, desk.config.plan, [row for row in desk.kpis(found) if row["kpi"] == "requests"])
 
     assert told in table(desk, found, "90d")
     assert told in line_of(table(desk, found, "1d"), "requests")
     assert "too many records of a source could not be read" in line_of(table(desk, found, "1d"), "requests")
-    assert told in str(card["absent"] or card["doubts"])
+    assert told in str(shown["absent"] or shown["doubts"])
     assert "partial: 1 file cannot be read" in desk.explain("90d")["sources"][0]["state"]
     assert (desk.explain("1d")["absent"], desk.explain("90d")["absent"]) == ("unreadable", None)
     assert desk.explain("90d")["unreadable"] == {"all": ["1d", "7d"], "teams": {}}

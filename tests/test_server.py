@@ -22,14 +22,18 @@ from multidict import CIMultiDict
 from prometheus_client import CollectorRegistry, Gauge
 from yarl import URL
 
+from exporter.evaluation.plan import Plan
 from exporter.evaluation.stats import Family, Snapshot
 from exporter.publish.content_negotiation import TEXT
 from exporter.publish.exposition import Publisher
 from exporter.server import Refusal, Server, Surface, listen
 from exporter.server.ask import ask
+from exporter.server.cards import listing
 from exporter.server.gate import Gate
-from exporter.server.page import SourceLine, ago
+from exporter.server.overview import overview
+from exporter.server.page import ago
 from exporter.server.reach import asker, reach
+from exporter.server.sources import SourceLine
 from tests import deadline
 
 AT = datetime(2026, 3, 31, 9, 30, tzinfo=UTC)
@@ -41,12 +45,20 @@ class Stage:
     def __init__(self) -> None:
         self.ready = True
         self.fault: str | None = None
+        self.not_reloaded = ""
         self.reloads = 0
         self.sources = [
             SourceLine(
-                name="desk", kind="request-tracker", state="up", healthy=True, last_success_at=AT, unmapped="team <b>"
+                name="desk", kind="request-tracker", state="fresh", last_success_at=AT, notes=["Not mapped: team <b>"]
             ),
-            SourceLine(name="<b>flows</b>", kind="n8n", state="failing: auth", healthy=False, last_success_at=None),
+            SourceLine(
+                name="<b>flows</b>",
+                kind="n8n",
+                state="failing",
+                error="the credential is refused: 401 <b>",
+                next_at=AT + timedelta(minutes=20),
+                last_success_at=None,
+            ),
         ]
         self.base = ""
         self.urls: list[str] = []
@@ -81,7 +93,8 @@ class Stage:
                 "now": lambda: AT + timedelta(minutes=5),
                 "ready": lambda: self.ready,
                 "state": lambda: "First sync of desk: 40 %.",
-                "sources": lambda: self.sources,
+                "overview": lambda: overview(None, self.sources, self.not_reloaded),
+                "cards": lambda _query: {},
                 "kpis": lambda: [{"name": "no_show_ratio"}],
                 "reload": self.reload,
                 "routes": {"/api/v1/explain": explain},
@@ -216,10 +229,10 @@ async def test_a_crowd_for_pages_delays_no_scrape_and_costs_nothing_once_it_has_
 ) -> None:
     made, go = list[int](), threading.Event()
 
-    def cards() -> list[Any]:
+    def cards(_query: Any) -> dict[str, Any]:
         made.append(1)
         go.wait(10)
-        return []
+        return listing(None, Plan(settings=[], windows=[("1d", 86400)], labels={})) | {"state": "running"}
 
     base = await stage.start(cards=cards)
     crowd = [await asyncio.open_connection("127.0.0.1", stage.port) for _ in range(70)]
@@ -380,7 +393,7 @@ async def test_a_store_that_is_busy_holds_up_the_landing_page_and_nothing_else(
     stage: Stage, http: ClientSession
 ) -> None:
     go = threading.Event()
-    base = await stage.start(sources=lambda: stage.sources if go.wait(20) else [])
+    base = await stage.start(overview=lambda: overview(None, stage.sources if go.wait(20) else []))
     await figures(stage)
     pages = [asyncio.create_task(fetch(http, base + "/")) for _ in range(40)]
     meanwhile = [(await fetch(http, base + path))[0] for path in ("/-/healthy", "/metrics", "/api/v1/kpis")]
@@ -400,8 +413,10 @@ async def test_the_landing_page_shows_the_sources_escaped_and_runs_no_script_but
 
     assert "Version 1.2.3" in page
     assert '2026-03-31 09:30 UTC <span class="age">(5 minutes ago)</span>, 3 series' in page
+    assert "The credential is refused: 401 &lt;b&gt;; next try at 09:50 UTC." in page
+    assert "The config is up to date." in page
     assert "&lt;b&gt;flows&lt;/b&gt;" in page
-    assert "✗ failing: auth" in page
+    assert "✗ failing" in page
     assert "Not mapped: team &lt;b&gt;" in page
     assert page.count("<script") == 1
     assert "<b>" not in page

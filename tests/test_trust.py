@@ -27,7 +27,7 @@ from exporter.explain.wording import notes
 from exporter.publish.cardinality import Limits
 from exporter.publish.families import series
 from exporter.records import RECORDS, Booking, Change, Cost, Record, Request
-from exporter.server.view import cards
+from exporter.server.cards import card
 from exporter.store import Store
 from exporter.store.status import SourceStatus
 from tests import test_evaluate
@@ -238,15 +238,16 @@ def test_what_no_rule_of_attribution_reached_is_counted(tmp_path: Path) -> None:
 def test_what_is_said_of_a_field_that_is_missing_names_it_and_what_to_do(tmp_path: Path) -> None:
     found = counted(tmp_path, {"desk": filled(4)})
     chosen = plan()
-    told = rows(found, chosen, [])
-    card = next(card for card in cards(chosen, told) if card["kpi"] == "automated_resolution_ratio")
+    name = "automated_resolution_ratio"
+    told = [row for row in rows(found, chosen, []) if row["kpi"] == name]
+    shown = card(next(each for each in chosen.settings if each.kpi.name == name), chosen, told)
     with Store.open(tmp_path / "store.duckdb") as store:
         asked = Question(kpi="automated_resolution_ratio", window="7d")
         with store.reading() as reader:
             answer = explain(reader, chosen, AT, FEEDS, asked)
 
-    assert card["absent"] == "field missing: request.handled_by 40.0% of records, 50% needed"
-    assert "request.handled_by (40.0%)" in card["fields"]
+    assert shown["absent"] == "field missing: request.handled_by 40.0% of records, 50% needed"
+    assert "request.handled_by (40.0%)" in shown["fields"]
     assert answer["absent"] == "field_missing"
     assert {each["field"]: each["by_source"] for each in answer["coverage"]}["handled_by"] == {"desk": 0.4}
     assert answer["unattributed"] == 0.6

@@ -22,6 +22,7 @@ from exporter.evaluation.stats import Distribution, Family, Snapshot
 from exporter.publish.exposition import Publisher
 from exporter.server import Server, Surface
 from exporter.server.gate import Busy, Gate, load
+from exporter.server.overview import overview
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 TLS = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n"
@@ -86,7 +87,8 @@ async def served() -> AsyncIterator[Callable[[Gate], "asyncio.Future[str]"]]:
             now=lambda: AT,
             ready=lambda: True,
             state=str,
-            sources=list,
+            overview=lambda: overview(None, []),
+            cards=lambda _query: {},
             kpis=list,
             reload=reload,
             open_health=True,

@@ -147,6 +147,7 @@ class Kpi(Declaration):
     fields: tuple[Needed, ...] = ()  # those without which it is wrong; not those whose absence is the figure
     unattributed: Unattributed | None = None
     unit: str = ""
+    working_time: bool = False  # of a sum of seconds: the working time of people, which is shown in their days, too
     better: Literal["higher", "lower", "none"]
     group: Group | None = None  # shipped KPIs have all three, a user's at least its group
     tier: Tier | None = None

@@ -8,12 +8,13 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from random import random
 
 from exporter.base.errors import Partial
 from exporter.collect.account import Accounts
-from exporter.collect.poll import Outcome, Show, poll_once, watch
+from exporter.collect.poll import Outcome, Progress, Show, poll_once, watch
 from exporter.collect.selfmetrics import Health
 from exporter.collect.source import Source
 from exporter.collect.status import status
@@ -28,6 +29,15 @@ LONGEST_BACK_OFF_SECONDS = 300.0  # or the interval, where that is longer
 AFTER_REFUSAL_SECONDS = 900.0  # going on with a refused credential may lock the account
 LONGEST_OBEYED_SECONDS = 86400.0  # a platform that says "not before next year" is mistaken
 STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class LastPoll:
+    """How the last poll of a source went, and when the next is due. `reason` is None if it read everything."""
+
+    reason: str | None
+    text: str
+    next_at: datetime
 
 
 class Poller:
@@ -51,6 +61,8 @@ class Poller:
         self._clock, self._sleep, self._jitter, self._show = clock, sleep, jitter, show
         self._read_once, self._incomplete = read_once, set[str]()
         self._tasks: dict[str, tuple[Source, asyncio.Task[None]]] = {}
+        self._last: dict[str, LastPoll] = {}
+        self._progress: dict[str, Progress] = {}
         self._writer = ThreadPoolExecutor(1, "store-writer")
         self._accounts = Accounts()
 
@@ -62,6 +74,8 @@ class Poller:
         self._accounts.keep([(source.http.url, source.http.auth) for source in sources])
         for name in set(ending) - set(wanted):
             self._health.sources.forget(name)
+            self._last.pop(name, None)
+            self._progress.pop(name, None)
         self._incomplete -= set(ending)
         for name, source in wanted.items():
             if name not in self._tasks:
@@ -81,6 +95,19 @@ class Poller:
         """The status of every source at a time. May be called from any thread."""
         return [status(source, self._store, at) for source, _ in list(self._tasks.values())]
 
+    def last_poll(self, source: str) -> LastPoll | None:
+        """How the last poll of a source went; None before its first has ended. May be called from any thread."""
+        return self._last.get(source)
+
+    def progress(self, source: str) -> Progress | None:
+        """How far the first sync of a source is; None where it has not begun. May be called from any thread."""
+        return self._progress.get(source)
+
+    def _show_progress(self, step: Progress) -> None:
+        self._progress[step.source] = step
+        if self._show:
+            self._show(step)
+
     async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         for task in tasks:
             task.cancel()
@@ -97,7 +124,7 @@ class Poller:
                 self._store,
                 self._health,
                 self._clock(),
-                show=self._show,
+                show=self._show_progress,
                 writer=self._writer,
                 accounts=self._accounts,
             )
@@ -109,6 +136,7 @@ class Poller:
                     "source %s: %s: %s; trying again in %.0f s", source.name, outcome.reason, outcome.text, wait
                 )
             told = outcome.text
+            self._last[source.name] = LastPoll(outcome.reason, told, self._clock() + timedelta(seconds=wait))
             await self._sleep(wait)
 
     def _completed(self, name: str, outcome: Outcome) -> None:

@@ -144,6 +144,7 @@ class _Loader:
                 windows=windows,
                 labels=labels,
                 run_timeout=whole.run_timeout,
+                person_day_seconds=whole.person_day,
                 workflows={name: self._workflow(each, ("workflows", name)) for name, each in whole.workflows.items()},
                 services={
                     name: ServiceSetting(

@@ -329,6 +329,7 @@ class Whole(Section):
     limits: LimitsSection = LimitsSection()
     evaluation_interval: Pause = 60
     run_timeout: Length = 86400
+    person_day: Length = 8 * 3600  # how long a person works a day
     workflows: Mapping[str, WorkflowSection] = {}
     services: Mapping[str, ServiceSection] = {}
     teams: Mapping[str, TeamSection] = {}

@@ -142,6 +142,7 @@ class Plan:
     labels: Mapping[str, Sequence[str]]
     not_computed: Sequence[Setting] = ()
     run_timeout: float = 86400.0
+    person_day_seconds: float = 8 * 3600.0  # working time is shown in days of this length, too
     workflows: Mapping[str, WorkflowSetting] = field(default_factory=dict)
     services: Mapping[str, ServiceSetting] = field(default_factory=dict)
     teams: Mapping[str, TeamSetting] = field(default_factory=dict)

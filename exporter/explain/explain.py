@@ -59,6 +59,7 @@ def explain(
         "details": kpi.details,
         "kind": kpi.kind,
         "unit": kpi.unit or unit_of(kpi),
+        "person_day_seconds": plan.person_day_seconds if kpi.working_time else None,
         "better": kpi.better,
         "guard": list(kpi.guard),
         "series": list(kpi.series),

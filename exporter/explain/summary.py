@@ -1,6 +1,7 @@
 """The present values for people and programs: a row per KPI and window, segments added up, with n and freshness."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,12 +10,13 @@ from exporter.baselines.compare import Total, reduced, totals
 from exporter.catalogue.kpi import Kpi, non_additive
 from exporter.evaluation import loss
 from exporter.evaluation.add import merge, value_of
-from exporter.evaluation.breach import levels_of
+from exporter.evaluation.breach import least, levels_of, resolve
 from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.coverage import filled, summed
-from exporter.evaluation.figure import Evaluation, Figure, Lost, summable
+from exporter.evaluation.figure import Evaluation, Figure, Key, Lost, summable
 from exporter.evaluation.plan import Plan, Setting
 from exporter.evaluation.stats import wilson
+from exporter.explain.breaches import records_of, window_of
 from exporter.publish.families import unit
 from exporter.store.status import SourceStatus
 
@@ -22,8 +24,35 @@ COMPARED = ("handled_by", "kind")
 """Labels whose values are there to be compared: their sum says less."""
 
 
-def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[SourceStatus]) -> list[dict[str, Any]]:
-    """A row for each KPI, window and split; a KPI without a value has one row that says why."""
+def splits(kpi: Kpi) -> tuple[str, ...]:
+    """The labels that the rows of a KPI are told apart by."""
+    return (*non_additive(kpi), *COMPARED)
+
+
+def narrowed_to(evaluation: Evaluation, plan: Plan, segment: Key = ()) -> Evaluation:
+    """The values that alerts look at, each in one window, of one segment."""
+    windows = {setting.kpi.name: window_of(setting, plan) for setting in plan.settings}
+    wanted = frozenset(segment)
+
+    def mine(figures: Sequence[Figure]) -> tuple[Figure, ...]:
+        return tuple(f for f in figures if f.window in (windows.get(f.kpi), None) and wanted <= {*f.segment})
+
+    days = {kind: tuple(map(mine, days)) for kind, days in evaluation.baselines.days.items()}
+    return replace(evaluation, figures=mine(evaluation.figures), baselines=replace(evaluation.baselines, days=days))
+
+
+def rows(
+    evaluation: Evaluation,
+    plan: Plan,
+    sources: Sequence[SourceStatus],
+    *,
+    splits: Callable[[Kpi], tuple[str, ...]] = splits,
+    segment: Key = (),
+) -> list[dict[str, Any]]:
+    """A row for each KPI, window and split; a KPI without a value has one row that says why.
+
+    `splits`: the labels that the rows of a KPI are told apart by. `segment`: what the evaluation was narrowed to.
+    """
     grouped: dict[str, list[Figure]] = {}
     for figure in summable(evaluation.figures):
         grouped.setdefault(figure.kpi, []).append(figure)
@@ -37,7 +66,7 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[SourceStatus]) ->
     shares = summed(evaluation.coverage)
     order = [*windows, None]
     for setting in plan.settings:
-        common = _common(setting, evaluation.at, sources)
+        common = _common(setting, plan, evaluation.at, sources)
         lost = evaluation.lost.get(setting.kpi.name, Lost())
         common["waiting"] = [name for name in order if name in evaluation.waiting.get(setting.kpi.name, ())]
         common["unreadable"] = loss.withdrawn(lost, windows, windowed=setting.kpi.windowed)
@@ -50,15 +79,10 @@ def rows(evaluation: Evaluation, plan: Plan, sources: Sequence[SourceStatus]) ->
         whole = (reduced(figure, splits(setting.kpi)) for figure in grouped.get(setting.kpi.name, ()))
         for total in sorted(merge(whole, settings), key=lambda figure: (order.index(figure.window), figure.segment)):
             split = dict(total.segment)
-            shown = {"window": total.window, "split": split, "threshold": _threshold(setting, split)}
+            shown = {"window": total.window, "split": split, "threshold": _threshold(setting, split, segment)}
             of_all = {"baselines": compared.get((total.kpi, total.window, total.segment), [])}
-            listed.append(common | shown | valued(setting.kpi, total) | of_all)
+            listed.append(common | shown | valued(setting.kpi, total) | behind(setting.kpi, plan, total) | of_all)
     return listed
-
-
-def splits(kpi: Kpi) -> tuple[str, ...]:
-    """The labels that the rows of a KPI are told apart by."""
-    return (*non_additive(kpi), *COMPARED)
 
 
 def beside(total: Total) -> dict[str, Any]:
@@ -74,7 +98,7 @@ def beside(total: Total) -> dict[str, Any]:
     }
 
 
-def _common(setting: Setting, at: datetime, sources: Sequence[SourceStatus]) -> dict[str, Any]:
+def _common(setting: Setting, plan: Plan, at: datetime, sources: Sequence[SourceStatus]) -> dict[str, Any]:
     kpi = setting.kpi
     concerned = [each.last_success for each in sources if each.records & kpi.fed_by]
     known = [moment for moment in concerned if moment]
@@ -83,6 +107,7 @@ def _common(setting: Setting, at: datetime, sources: Sequence[SourceStatus]) -> 
         "kpi": kpi.name,
         "title": kpi.title,
         "unit": kpi.unit or unit(kpi),
+        "person_day_seconds": plan.person_day_seconds if kpi.working_time else None,
         "better": kpi.better,
         "owner": setting.owner,
         "threshold": _threshold(setting, {}),
@@ -93,9 +118,19 @@ def _common(setting: Setting, at: datetime, sources: Sequence[SourceStatus]) -> 
     }
 
 
-def _threshold(setting: Setting, split: Mapping[str, str]) -> dict[str, float | None]:
+def _threshold(setting: Setting, split: Mapping[str, str], segment: Key = ()) -> dict[str, float | None]:
     judged = split.get("basis", setting.basis) == setting.basis
-    return {severity: level if judged else None for severity, level in levels_of(setting.threshold).items()}
+    levels = levels_of(setting.threshold)
+    if segment:
+        levels = dict.fromkeys(levels) | resolve(setting, (*segment, *split.items()))
+    return {severity: level if judged else None for severity, level in levels.items()}
+
+
+def behind(kpi: Kpi, plan: Plan, figure: Figure) -> dict[str, Any]:
+    """`records`: how many are behind a value, None where n does not count them. `few`: too few for an alert."""
+    enough = least(kpi, plan.kpis)
+    few = enough is not None and (figure.denominator or 0.0) < enough
+    return {"records": records_of(kpi, plan.kpis, figure.denominator), "few": few}
 
 
 def valued(kpi: Kpi, figure: Figure) -> dict[str, Any]:

@@ -93,10 +93,27 @@ def value(row: dict[str, Any]) -> str:
     if unit == "ratio":
         return f"{number:.1%}"
     if unit == "seconds":
-        return length(number)
+        return worked(number, day) if (day := row.get("person_day_seconds")) else length(number)
     if unit == "currency":
         return f"{number:,.2f} {row.get('currency') or ''}".rstrip()
-    return f"{number:,.2f}" if number % 1 else f"{number:,.0f}"
+    return counted(number, unit)
+
+
+def worked(seconds: float, day_seconds: float) -> str:
+    """Working time in hours, and in the days of a person."""
+    days = seconds / day_seconds
+    return f"{seconds / 3600:,.1f} h ({days:,.1f} person-{'day' if f'{days:.1f}' == '1.0' else 'days'})"
+
+
+def counted(number: float, unit: str) -> str:
+    """A number with what it is a number of: `412 requests`, `1 person`."""
+    text = f"{number:,.2f}" if number % 1 else f"{number:,.0f}"
+    noun, _, rest = unit.partition(" ")
+    if noun == "score":
+        return text
+    if text == "1":
+        noun = "person" if noun == "people" else re.sub("ie$", "y", noun.removesuffix("s"))
+    return " ".join(filter(None, (text, noun, rest)))
 
 
 def with_median(row: dict[str, Any]) -> str:
@@ -146,7 +163,7 @@ def against(row: dict[str, Any]) -> str:
         return next((name for name, level in levels if number is not None and worse(number, level)), None)
 
     bound = row.get("lower" if row["better"] == "lower" else "upper")
-    if severity := broken(row["value"] if bound is None else bound):
+    if not row.get("few") and (severity := broken(row["value"] if bound is None else bound)):
         return severity
     # The value is, but of too few records to be sure: no alert fires.
     return "beyond, but few records" if broken(row["value"]) else "within" if levels else ""
@@ -157,7 +174,7 @@ def numbers(answer: dict[str, Any]) -> dict[str, str]:
     parts = answer["numbers"]
     if parts is None:
         return {}
-    words = {"value": amount(answer, parts["value"])}
+    words = {"value": amount(answer, parts["value"], days=answer.get("person_day_seconds"))}
     if parts["denominator"] is not None:
         words["value"] += f" = {amount(answer, parts['numerator'], summed=True)} / {parts['denominator']:,.10g}"
     if parts.get("median") is not None:
@@ -188,11 +205,15 @@ def trust(answer: Mapping[str, Any]) -> list[tuple[str, str]]:
     return shown + ([] if nobody is None else [("unattributed", f"{nobody:.1%}")])
 
 
-def amount(answer: Mapping[str, Any], number: float, *, summed: bool = False) -> str:
-    """A number in the unit of a KPI and the currency asked for; `summed`: what is divided to get it."""
+def amount(answer: Mapping[str, Any], number: float, *, summed: bool = False, days: float | None = None) -> str:
+    """A number in the unit of a KPI and the currency asked for; `summed`: what is divided to get it.
+
+    `days`: the seconds of a person's day, of working time.
+    """
     if summed and answer["unit"] not in ("seconds", "currency"):
         return f"{number:,.10g}"
-    return value({"value": number, "unit": answer["unit"], "currency": answer["segment"].get("currency")})
+    currency = answer["segment"].get("currency")
+    return value({"value": number, "unit": answer["unit"], "currency": currency, "person_day_seconds": days})
 
 
 def notes(answer: dict[str, Any]) -> list[str]:

@@ -81,7 +81,7 @@ class Handlers:
 
     async def cards(self, request: web.Request) -> web.Response:
         async with self._turn(request):
-            page = await asyncio.to_thread(lambda: self._pages.other("kpis", cards=self._surface.cards()))
+            page = await asyncio.to_thread(lambda: self._pages.other("kpis", **self._surface.cards(request.query)))
         return web.Response(text=page, content_type="text/html")
 
     @asynccontextmanager
@@ -111,8 +111,10 @@ class Handlers:
     async def index(self, _request: web.Request) -> web.Response:
         surface = self._surface
         async with self._listing:
-            sources = await asyncio.to_thread(surface.sources)
-        page = self._pages.index(
+            shown = await asyncio.to_thread(surface.overview)
+        page = self._pages.other(
+            "index",
+            **shown,
             version=surface.version,
             ready=surface.ready(),
             state=surface.state(),
@@ -120,7 +122,6 @@ class Handlers:
             at=surface.publisher.at,
             now=surface.now(),
             series=surface.publisher.series,
-            sources=sources,
             links=self._links,
             prefix=self._reach.prefix,
         )

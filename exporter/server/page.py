@@ -3,25 +3,12 @@
 import base64
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SourceLine:
-    """A source, as the landing page shows it."""
-
-    name: str
-    kind: str
-    state: str
-    healthy: bool
-    last_success_at: datetime | None
-    unmapped: str = ""  # labels that records lack
 
 
 class Pages:
@@ -36,7 +23,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters |= {"instant": instant, "ago": ago, "prose": prose}
+        self._environment.filters |= {each.__name__: each for each in (instant, ago, clock, capital, prose)}
         self._environment.globals |= {"base": base, "here": ""}
         # Both are the same in every page: a browser applies what has the digest that the header names, and no more.
         self._environment.globals["style"] = style = Markup(self._text("style.css"))  # noqa: S704 - our own file
@@ -55,10 +42,6 @@ class Pages:
 
     def _text(self, name: str) -> str:
         return self._environment.get_template(name).render()
-
-    def index(self, *, sources: Sequence[SourceLine], links: Sequence[tuple[str, str]], **values: Any) -> str:
-        """The landing page."""
-        return self.other("index", sources=sources, links=links, **values)
 
     def other(self, name: str, **values: Any) -> str:
         """The page of a name. `base`, if given, stands before every path of ours in this page."""
@@ -87,3 +70,15 @@ def ago(at: datetime, now: datetime) -> str:
         if (count := int(seconds // length)) >= (2 if unit != "minute" else 1):
             return f"{count} {unit}{'s' if count > 1 else ''} ago"
     return "just now" if seconds >= 0 else "in the future"
+
+
+def clock(at: datetime, now: datetime) -> str:
+    """When something is due: `at 10:31 UTC`, or a date where that is another day; `now` where it is past."""
+    if at <= now:
+        return "now"
+    return f"at {at:%H:%M} UTC" if at.date() == now.date() else f"at {instant(at)}"
+
+
+def capital(text: str) -> str:
+    """A text that begins with a capital, and is otherwise as it was."""
+    return text[:1].upper() + text[1:]

@@ -8,7 +8,6 @@ from typing import Any
 from exporter.collect.receive import Inbox
 from exporter.publish.exposition import Publisher
 from exporter.records import Json
-from exporter.server.page import SourceLine
 from exporter.server.reach import Reach
 
 Answer = Callable[[Mapping[str, str]], Awaitable[Json]]
@@ -36,11 +35,11 @@ class Surface:
     now: Callable[[], datetime]
     ready: Callable[[], bool]
     state: Callable[[], str]  # a sentence for people: what it is doing, or why it is not ready
-    sources: Callable[[], Sequence[SourceLine]]  # called in a thread: the store may be busy for long
+    overview: Callable[[], Mapping[str, Any]]  # what / shows; called in a thread: the store may be busy for long
     kpis: Callable[[], Json]  # called in a thread
+    cards: Callable[[Mapping[str, str]], Mapping[str, Any]]  # what /kpis shows; takes the query, called in a thread
     reload: Callable[[], Awaitable[str | None]]  # None, or why the old configuration stays
     trouble: Callable[[], str | None] = lambda: None  # what is wrong with the store, in words
-    cards: Callable[[], Sequence[Mapping[str, Any]]] = tuple  # what /kpis shows; called in a thread
     explain: Answer | None = None  # what /explain shows
     lifecycle: bool = False
     reach: Reach = field(default_factory=Reach)

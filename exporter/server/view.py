@@ -1,27 +1,19 @@
-"""Data for the HTML pages: every KPI in words, and the explanation of a value."""
+"""Data for the page that explains a value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from exporter.catalogue.kpi import parts
-from exporter.evaluation.plan import Plan, Setting
 from exporter.explain.wording import (
     TERMS,
-    WHY,
     against,
     amount,
     baseline,
     cell,
-    doubts,
     notes,
     numbers,
     telling,
     trust,
-    value,
-    why,
-    with_median,
-    withdrawn,
 )
 
 GROUPS = {"numerator": "in the numerator", "denominator": "in the denominator only", "no": "not counted"}
@@ -30,65 +22,6 @@ GROUPS = {"numerator": "in the numerator", "denominator": "in the denominator on
 def link(kpi: str, **query: Any) -> str:
     """The page that explains a KPI."""
     return "/explain?" + urlencode({"kpi": kpi} | {name: text for name, text in query.items() if text})
-
-
-def cards(plan: Plan, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What /kpis shows: a card for each KPI, with how it stands in the window that alerts look at."""
-    by_kpi: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        by_kpi.setdefault(row["kpi"], []).append(row)
-    shown = [_card(setting, plan, by_kpi.get(setting.kpi.name, ())) for setting in plan.settings]
-    fed = {card["record"] for card in shown if card["standing"]}
-    # What has figures comes first: the records that are fed, and the figures there are of each.
-    return sorted(shown, key=lambda card: (card["record"] not in fed, card["record"], not card["standing"]))
-
-
-def _card(setting: Setting, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    kpi = setting.kpi
-    windows = [name for name, _ in plan.windows]
-    window = kpi.window if kpi.window in windows else windows[0]
-    standing = []
-    for row in rows:
-        if row.get("absent") or row.get("window") not in (window, None):
-            continue
-        judged = against(dict(row))
-        standing.append(
-            {
-                "split": ", ".join(row["split"].values()),
-                "value": with_median(dict(row)),
-                "n": "" if row.get("n") is None else f"{row['n']:,.10g}",
-                "judged": judged,
-                "baselines": [(each["baseline"], baseline(each, row["unit"])) for each in row.get("baselines", ())],
-                "good": judged not in ("warning", "critical"),
-            }
-        )
-    reason = next((why(row) for row in rows if row.get("absent")), None if rows else WHY["no_records"])
-    at = window if kpi.windowed else "now"
-    if rows and not standing and not reason and withdrawn(rows[0], at):
-        reason = why(rows[0], at)
-    coverage = rows[0]["coverage"] if rows else {}
-    limits = setting.threshold.model_dump(exclude_none=True)
-    unit = rows[0]["unit"] if rows else kpi.unit
-    return {
-        "kpi": kpi.name,
-        "record": kpi.record.replace("_", " ").capitalize(),
-        "title": kpi.title,
-        "help": kpi.help,
-        "series": kpi.series,
-        "made_of": [*map(str, parts(kpi).values())],
-        "guard": kpi.guard,
-        "thresholds": [(severity, value({"value": limit, "unit": unit})) for severity, limit in limits.items()],
-        "better": kpi.better,
-        "window": window if kpi.windowed else "now",
-        "standing": standing,
-        "absent": reason,
-        "doubts": doubts({**rows[0], "window": None if at == "now" else at}, at) if standing else [],
-        "fields": [
-            f"{name} ({by_window[at]:.1%})" if by_window.get(at, 1) < 1 else name
-            for name, by_window in coverage.items()
-        ],
-        "href": link(kpi.name),
-    }
 
 
 def page(answer: dict[str, Any]) -> dict[str, Any]:

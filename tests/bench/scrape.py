@@ -21,6 +21,7 @@ from exporter.publish.content_negotiation import OPENMETRICS, TEXT
 from exporter.publish.exposition import Publisher, render
 from exporter.server import Server, Surface
 from exporter.server.gate import Gate
+from exporter.server.overview import overview
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 CASES = {
@@ -63,7 +64,8 @@ async def serving(publisher: Publisher) -> AsyncIterator[tuple[str, list[str]]]:
         now=lambda: AT,
         ready=lambda: True,
         state=str,
-        sources=list,
+        overview=lambda: overview(None, []),
+        cards=lambda _query: {},
         kpis=list,
         reload=unused,
     )
