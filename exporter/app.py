@@ -284,7 +284,7 @@ class App:
             sources.line(each, kinds.get(each.source, ""), poller.last_poll(each.source), poller.progress(each.source))
             for each in self._sources()
         ]
-        return overview.overview(self.board, lines, self._not_reloaded)
+        return overview.overview(self.board, lines, self._not_reloaded, self.histories)
 
     def _cards(self, query: Mapping[str, str]) -> dict[str, Any]:
         team = query.get("team", "")

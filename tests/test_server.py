@@ -39,6 +39,10 @@ from tests import deadline
 AT = datetime(2026, 3, 31, 9, 30, tzinfo=UTC)
 
 
+def no_cards(_query: Any) -> dict[str, Any]:
+    return listing(None, Plan(settings=[], windows=[("1d", 86400)], labels={})) | {"state": "running"}
+
+
 class Stage:
     """A server on a free port; what it shows can be changed while it runs."""
 
@@ -94,7 +98,7 @@ class Stage:
                 "ready": lambda: self.ready,
                 "state": lambda: "First sync of desk: 40 %.",
                 "overview": lambda: overview(None, self.sources, self.not_reloaded),
-                "cards": lambda _query: {},
+                "cards": no_cards,
                 "kpis": lambda: [{"name": "no_show_ratio"}],
                 "reload": self.reload,
                 "routes": {"/api/v1/explain": explain},
@@ -232,7 +236,7 @@ async def test_a_crowd_for_pages_delays_no_scrape_and_costs_nothing_once_it_has_
     def cards(_query: Any) -> dict[str, Any]:
         made.append(1)
         go.wait(10)
-        return listing(None, Plan(settings=[], windows=[("1d", 86400)], labels={})) | {"state": "running"}
+        return no_cards(_query)
 
     base = await stage.start(cards=cards)
     crowd = [await asyncio.open_connection("127.0.0.1", stage.port) for _ in range(70)]

@@ -5,8 +5,9 @@ from typing import Any
 
 from exporter.catalogue.group import GROUPS
 from exporter.catalogue.kpi import parts
+from exporter.evaluation.breach import target as target_of
 from exporter.evaluation.compiled import compile_plan
-from exporter.evaluation.plan import Plan, Setting
+from exporter.evaluation.plan import NOBODY, Plan, Setting
 from exporter.explain.breaches import SEVERITIES, TEAM, Breach, window_of
 from exporter.explain.wording import WHY, against, baseline, doubts, value, why, with_median, withdrawn
 from exporter.publish.families import unit as unit_of
@@ -28,6 +29,7 @@ def listing(board: Board | None, plan: Plan, team: str = "", search: str = "") -
     cards = [
         card(setting, plan, rows.get(setting.kpi.name, ()), [b for b in beyond if b.kpi == setting.kpi.name], team)
         for setting in plan.settings
+        if setting.chosen
     ]
     words = search.lower().split()
     for each in cards:
@@ -45,7 +47,7 @@ def listing(board: Board | None, plan: Plan, team: str = "", search: str = "") -
         "unfed": unfed,
         "count": len(fed) + len(unfed),
         "shown": sum(not each["hidden"] for each in (*fed, *unfed)),
-        "others": len(plan.settings) - len(fed) - len(unfed),
+        "others": len(cards) - len(fed) - len(unfed),
     }
 
 
@@ -82,11 +84,12 @@ def card(
     coverage = rows[0]["coverage"] if rows else {}
     unit = kpi.unit or unit_of(kpi)
     group = kpi.group or OTHER
+    target = target_of(setting, ((TEAM, team),) if team else ())
     return {
         "kpi": kpi.name,
         "group": group,
-        "tier": kpi.tier,
-        "indicator": kpi.indicator,
+        "tier": setting.tier,
+        "indicator": setting.indicator,
         "title": kpi.title,
         "help": kpi.help,
         "series": kpi.series,
@@ -96,7 +99,8 @@ def card(
         "guard": kpi.guard,
         "limits": limits(setting, unit),
         "better": kpi.better,
-        "owner": setting.owner,
+        "target": "" if target is None else value({"value": target, "unit": unit}),
+        "owners": owners(setting),
         "window": at,
         "standing": standing,
         "beyond": [chip(each, plan) for each in beyond],
@@ -109,8 +113,25 @@ def card(
             for name, by_window in coverage.items()
         ],
         "href": link(kpi.name, team=team),
-        "text": " ".join((kpi.title, kpi.name, kpi.help, group, kpi.tier or "", kpi.record)).lower(),
+        "text": text(setting),
     }
+
+
+def owners(setting: Setting) -> list[tuple[str, str]]:
+    """(what for, name) of those who own a KPI."""
+    named = {
+        "Business owner": setting.business_owner,
+        "Technical owner": setting.technical_owner,
+        "Owner": setting.owner,
+    }
+    return [(role, name) for role, name in named.items() if name != NOBODY]
+
+
+def text(setting: Setting) -> str:
+    """What a search looks at."""
+    kpi = setting.kpi
+    words = (kpi.title, kpi.name, kpi.help, kpi.group or "", setting.tier or "", kpi.record)
+    return " ".join((*words, *(name for _, name in owners(setting)))).lower()
 
 
 def _standing(row: Row) -> dict[str, Any]:

@@ -1,20 +1,26 @@
 """What the landing page shows: is automation paying off, what is beyond a threshold, and can the values be believed."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
+from markupsafe import Markup
+
 from exporter.catalogue.group import GROUPS
 from exporter.catalogue.kpi import Kpi
+from exporter.evaluation.breach import target as target_of
 from exporter.evaluation.plan import Setting
 from exporter.explain.breaches import SEVERITIES
+from exporter.explain.history import WEEKS, History, Point, windows_of
 from exporter.explain.wording import against, difference, value, why
 from exporter.server.board import Board, Row
 from exporter.server.cards import NO_SOURCE, UNSURE, chip, level_of, limits, records
+from exporter.server.chart import sparkline
 from exporter.server.sources import SourceLine, worst_first
 from exporter.server.view import link
 
+Past = Callable[[Collection[str], str], Mapping[str, History]]
 MOST_TILES = 12
 MOST_CERTAIN, MOST_UNSURE = 8, 4
 """How many breaches the first screen has room for; /kpis has all."""
@@ -22,8 +28,16 @@ FEWEST_TILES = 6
 """Where fewer headlines have a source, drivers follow."""
 
 
-def overview(board: Board | None, lines: Sequence[SourceLine], not_reloaded: str = "") -> dict[str, Any]:
-    """The page, without what the server itself knows. `not_reloaded`: why a changed config is not in use."""
+def overview(
+    board: Board | None,
+    lines: Sequence[SourceLine],
+    not_reloaded: str = "",
+    histories: Past = lambda *_: {},
+) -> dict[str, Any]:
+    """The page, without what the server itself knows. `not_reloaded`: why a changed config is not in use.
+
+    `histories`: gives those of some KPIs in a window, as far as they are ready.
+    """
     beyond = board.breaches if board else []
     certain, unsure = [each for each in beyond if each.certain], [each for each in beyond if not each.certain]
     return {
@@ -31,7 +45,7 @@ def overview(board: Board | None, lines: Sequence[SourceLine], not_reloaded: str
         "fresh": [each for each in worst_first(lines) if each.level == "good"],
         "source_counts": source_counts(lines),
         "not_reloaded": not_reloaded,
-        "tiles": [tile(setting, board) for setting in chosen(board)] if board else [],
+        "tiles": tiles(board, histories) if board else [],
         "certain": [chip(each, board.plan) for each in certain[:MOST_CERTAIN]] if board else [],
         "unsure": [chip(each, board.plan) for each in unsure[:MOST_UNSURE]] if board else [],
         "more_certain": max(0, len(certain) - MOST_CERTAIN),
@@ -60,10 +74,14 @@ def chosen(board: Board) -> list[Setting]:
     """The KPIs of the first screen: headlines, and where few of those have a source, drivers that have a value."""
     order = [*GROUPS, None]
     settings = sorted(board.plan.settings, key=lambda setting: order.index(setting.kpi.group))
-    fed = [s for s in settings if any(row.get("absent") != NO_SOURCE for row in board.totals.get(s.kpi.name, ()))]
-    headlines = [each for each in fed if each.kpi.tier == "headline"]
-    drivers = [s for s in fed if s.kpi.tier != "headline" and valued(board.totals[s.kpi.name])]
-    drivers.sort(key=lambda setting: (setting.kpi.tier != "driver", not setting.has_threshold))
+    fed = [
+        s
+        for s in settings
+        if s.chosen and any(row.get("absent") != NO_SOURCE for row in board.totals.get(s.kpi.name, ()))
+    ]
+    headlines = [each for each in fed if each.tier == "headline"]
+    drivers = [s for s in fed if s.tier != "headline" and valued(board.totals[s.kpi.name])]
+    drivers.sort(key=lambda setting: (setting.tier != "driver", not setting.has_threshold))
     return [*headlines, *drivers[: max(0, FEWEST_TILES - len(headlines))]][:MOST_TILES]
 
 
@@ -72,7 +90,16 @@ def valued(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if not row.get("absent")]
 
 
-def tile(setting: Setting, board: Board) -> dict[str, Any]:
+def tiles(board: Board, histories: Past) -> list[dict[str, Any]]:
+    """The KPIs of the first screen."""
+    settings = chosen(board)
+    past: dict[str, History] = {}
+    for window, names in windows_of(board.plan, [setting.kpi for setting in settings]).items():
+        past |= histories(names, window)
+    return [tile(setting, board, past.get(setting.kpi.name)) for setting in settings]
+
+
+def tile(setting: Setting, board: Board, history: History | None) -> dict[str, Any]:
     """A KPI on the first screen: its value over all segments, and how it has changed."""
     kpi, rows = setting.kpi, board.totals[setting.kpi.name]
     mine = [row for row in valued(rows) if row["split"].get("basis", setting.basis) == setting.basis]
@@ -82,6 +109,8 @@ def tile(setting: Setting, board: Board) -> dict[str, Any]:
     said = against(dict(row)) if row else ""
     own = said if said in SEVERITIES else UNSURE if "beyond" in said else ""
     currency = row["split"].get("currency") if row else None
+    target = target_of(setting, tuple(row["split"].items()) if row else ())
+    points = history.points(board.plan, row["split"], board.evaluation) if history and row else []
     shown, _, more = value({**row, "currency": currency}).partition(" (") if row else ("no value", "", "")
     return {
         "kpi": kpi.name,
@@ -93,7 +122,9 @@ def tile(setting: Setting, board: Board) -> dict[str, Any]:
         "records": "" if row is None or row["records"] is None else records(row["records"]),
         "window": window,
         "limits": limits(setting, rows[0]["unit"]),
-        "change": change(row, kpi) if row else None,
+        "target": "" if target is None else value({"value": target, "unit": rows[0]["unit"], "currency": currency}),
+        "change": change(row, kpi, points) if row else None,
+        "line": trend(points, kpi, rows[0]["unit"]),
         "level": level_of([{"level": own}], beyond),
         "own": own,
         "teams": [each for each in dict.fromkeys(each.team for each in beyond if each.certain) if each],
@@ -107,14 +138,31 @@ def detail(row: Row, others: int) -> str:
     return " ".join((*of, *more))
 
 
-def change(row: Row, kpi: Kpi) -> dict[str, str] | None:
-    """The difference from the first baseline that there is, and whether it is for the better."""
+def change(row: Row, kpi: Kpi, points: Sequence[Point]) -> dict[str, str] | None:
+    """The difference from the first baseline that there is, else from the oldest of the last weeks; which way it is."""
     for each in row["baselines"]:
-        amount = each["difference"]
-        if amount is not None:
-            better = {"higher": amount > 0, "lower": amount < 0}.get(kpi.better)
-            arrow = "→" if not amount else "↗" if amount > 0 else "↘"
-            way = "" if better is None or not amount else "better" if better else "worse"
-            words = difference(each, row["unit"])
-            return {"text": f"{arrow} {words}", "way": way, "baseline": each["baseline"].replace("_", " ")}
-    return None
+        if each["difference"] is not None:
+            return _changed(each, row["unit"], kpi, each["baseline"].replace("_", " "))
+    known = [i for i, point in enumerate(points[:-1]) if point.value is not None]
+    if not known or row["value"] is None:
+        return None
+    then, weeks = points[known[0]].value or 0.0, len(points) - 1 - known[0]
+    ago = f"{weeks} week{'s' if weeks > 1 else ''} ago"
+    return _changed({"difference": row["value"] - then}, row["unit"], kpi, ago)
+
+
+def _changed(each: Mapping[str, Any], unit: str, kpi: Kpi, with_what: str) -> dict[str, str]:
+    amount = each["difference"]
+    better = {"higher": amount > 0, "lower": amount < 0}.get(kpi.better)
+    arrow = "→" if not amount else "↗" if amount > 0 else "↘"
+    way = "" if better is None or not amount else "better" if better else "worse"
+    return {"text": f"{arrow} {difference(each, unit)}", "way": way, "baseline": with_what}
+
+
+def trend(points: Sequence[Point], kpi: Kpi, unit: str) -> Markup:
+    """The last weeks as a small line; what it shows is said in words, too."""
+    known = [point.value for point in points if point.value is not None]
+    if len(known) < 2:
+        return Markup()
+    first, last = (value({"value": number, "unit": unit}) for number in (known[0], known[-1]))
+    return sparkline([point.value for point in points], f"{kpi.title} over {WEEKS} weeks: from {first} to {last}")
