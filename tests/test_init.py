@@ -154,6 +154,17 @@ def test_what_is_not_there_is_said(tmp_path: Path, arguments: list[str], said: s
     assert (code, output) == (1, f"outcome-exporter: {said}\n")
 
 
+def test_the_day_is_told_from_the_month_by_any_row_of_a_long_file(tmp_path: Path) -> None:
+    days = ["01/02/2026", "02/02/2026", "13/02/2026"]
+    rows = [f"{number},{days[number // 5000]} 10:{number % 60:02},Closed" for number in range(10_001)]
+    (tmp_path / "a.csv").write_text("\n".join(["id,created,status", *rows, ""]))
+    code, _ = run(tmp_path, "--file", "a.csv", "--no-ask", "--time-zone", "UTC")
+    text = (tmp_path / "outcome.yaml").read_text()
+
+    assert (code, marked(text)) == (0, [])
+    assert '    time_format: "%d/%m/%Y %H:%M"\n' in text
+
+
 def test_a_workbook_of_several_sheets_says_what_there_is_to_choose_from(tmp_path: Path) -> None:
     workbook(tmp_path / "a.xlsx")
     code, output = run(tmp_path, "--file", "a.xlsx", "--no-ask")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from exporter.proposal.columns import Fit, fit, fits, missing, repeats, sure
+from exporter.proposal.day import with_times_of_day
 from exporter.proposal.numbers import Signs, is_number, signs_of
 from exporter.proposal.sample import Sample, Unclear, sampled
 from exporter.proposal.tables import is_length_name
@@ -61,13 +62,14 @@ class Proposal:
     @property
     def ignored(self) -> list[str]:
         read = {each.theirs for each in self.entries}
+        read |= {clock for day, clock in self.sample.times_of_day.items() if day in read}
         return [name for name in self.sample.names if name and name not in read]
 
 
 def proposed(path: Path, at: datetime, given: Given, ask: Ask, zone: str | None = None) -> Proposal:
     """The proposal. `zone`: the time zone of this machine. Raises SourceError where the file cannot be read, and
     Unclear where something must be said that nobody says."""
-    sample = _sampled(path, at, given, ask)
+    sample = with_times_of_day(_sampled(path, at, given, ask))
     times = Times.found(sample, given.order)
     guesses: list[Guess] = []
     chosen = _record(sample, times, given, ask, guesses)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from exporter.catalogue.kpi import catalogue
 from exporter.proposal.numbers import is_length, is_number
 from exporter.proposal.sample import Sample
-from exporter.proposal.tables import Name, columns, forms, hints, meant, names, plain
-from exporter.proposal.times import Times, is_nothing
+from exporter.proposal.tables import Name, columns, forms, hints, is_nothing, meant, names, plain
+from exporter.proposal.times import Times
 from exporter.records import RECORDS, VITAL_COLUMNS
 from exporter.records.columns import COLUMNS, Column
 

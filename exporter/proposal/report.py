@@ -17,7 +17,7 @@ def lines(proposal: Proposal, output: Path, at: datetime) -> Iterator[str]:
     if proposal.guesses:
         yield "\nGuessed, and marked GUESS in the config. A wrong guess makes wrong values:"
         yield from (f"  {guess.key}: {guess.text}" for guess in proposal.guesses)
-    if proposal.newest and proposal.newest < at - timedelta(days=SHOWN_DAYS):
+    if proposal.sample.whole and proposal.newest and proposal.newest < at - timedelta(days=SHOWN_DAYS):
         day = proposal.newest + timedelta(days=1)
         yield f"\nThe newest row is of {proposal.newest:%Y-%m-%d}; values reach back {SHOWN_DAYS} days. Those of then:"
         yield f"  outcome-exporter once --config.file {output} --at {day:%Y-%m-%d}"

@@ -49,6 +49,7 @@ class Sample:
     written: datetime | None = None
     layout: Mapping[str, Any] = field(default_factory=dict)  # keys of a source that are not at their default
     repeated: Collection[str] = ()  # names that several columns have
+    times_of_day: Mapping[str, str] = field(default_factory=dict)  # column with a date -> the one with its time of day
 
     def values(self, name: str) -> Iterator[Any]:
         """What is in a column, empty values left out."""

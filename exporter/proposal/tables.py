@@ -78,8 +78,16 @@ def forms(name: str) -> Iterator[str]:
     for form in dict.fromkeys([whole, without]):
         yield from _shorter(form)
     for form in dict.fromkeys([whole, without]):
-        timeless = " ".join(word for word in form.split() if word not in _set("times"))
-        yield from _shorter(timeless)
+        yield from _shorter(_timeless(form))
+
+
+def _timeless(form: str) -> str:
+    return " ".join(word for word in form.split() if word not in _set("times"))
+
+
+def stem(name: str) -> str:
+    """The name of a column without what says that it holds a time, or that it is of a record."""
+    return [*_shorter(_timeless(plain(name))), ""][-1]
 
 
 def _shorter(form: str) -> Iterator[str]:
@@ -108,9 +116,13 @@ def meant(column: str, word: str) -> str | None:
     return known.get(form) or known.get(re.sub(r"^\d+\s+", "", form))
 
 
+def is_nothing(value: Any) -> bool:
+    """Whether a value is a usual word for nothing."""
+    return isinstance(value, str) and value.lower() in _nothing()
+
+
 @cache
-def nothing() -> frozenset[str]:
-    """Usual words for nothing, in small letters."""
+def _nothing() -> frozenset[str]:
     return frozenset(word.lower() for word in parted(_document("words.yaml")["nothing"]))
 
 
@@ -134,7 +146,7 @@ def unit(name: str) -> str | None:
 def zone(found: Sequence[str]) -> tuple[str, int]:
     """The time zone of the language that most names are in, and how many are."""
     forms_found = {plain(name) for name in found}
-    timeless = {" ".join(word for word in form.split() if word not in _set("times")) for form in forms_found}
+    timeless = set(map(_timeless, forms_found))
     counts = {
         zone: len((forms_found | timeless) & set(map(plain, parted(words))))
         for zone, words in _document("words.yaml")["zones"].items()

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from exporter.proposal.sample import Sample
-from exporter.proposal.tables import forms, names, nothing
+from exporter.proposal.tables import forms, is_nothing, names
 from exporter.records.notation import MILLISECONDS, SHEET_DAYS, Notation, patterns_of
 from exporter.records.unreadable import Unreadable
 
-DISTINCT = 5_000  # values of a column that are looked at
+DISTINCT = 5_000  # values of a column, and rows, that are looked at: some of all parts of a file
 ENOUGH = 0.9  # the share of its values that must be times
+T = TypeVar("T")
 Order = Literal["day", "month", "unclear", ""]
 UTC_ZONE = ZoneInfo("UTC")
 SECONDS = (5e8, 5e9)  # 1985 to 2128
@@ -139,19 +140,18 @@ def _both(formats: Iterable[str]) -> list[str]:
 
 def _column(sample: Sample, name: str) -> list[Looks]:
     """The looks of the different values of a column; empty where it holds no times."""
-    seen: dict[Any, None] = {}
-    for value in sample.values(name):
-        if isinstance(value, str | int | float | datetime | date):
-            seen[value] = None
-        if len(seen) == DISTINCT:
-            break
+    different = dict.fromkeys(
+        value for value in sample.values(name) if isinstance(value, str | int | float | datetime | date)
+    )
+    seen = spread([*different])
     known = [each for value in seen if not is_nothing(value) and (each := looks(value))]
     there = sum(not is_nothing(value) for value in seen)
     return known if there and len(known) >= ENOUGH * there else []
 
 
-def is_nothing(value: Any) -> bool:
-    return isinstance(value, str) and value.lower() in nothing()
+def spread(given: Sequence[T]) -> Sequence[T]:
+    """At most DISTINCT of them, from the first to the last."""
+    return given[:: len(given) // DISTINCT + 1]
 
 
 def _order(sample: Sample, of: Mapping[str, Sequence[Looks]]) -> tuple[Order, str, str]:
@@ -195,7 +195,7 @@ def _contradictions(sample: Sample, of: Mapping[str, Sequence[Looks]], columns: 
     signs: dict[tuple[str, str], Counter[bool]] = {}
     past = {name for name in columns if not ahead(name)}
     late = 0
-    for row in sample.rows[:DISTINCT]:
+    for row in spread(sample.rows):
         moments = [
             (name, moment) for name in columns if (moment := moment_of(notations[name], sample.first(row, name)))
         ]

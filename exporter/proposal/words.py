@@ -9,8 +9,7 @@ from typing import Any
 from exporter.proposal.columns import SOME, Fit, Match, word_of, yes_or_no
 from exporter.proposal.numbers import Signs, is_length, is_number, number, scale_of
 from exporter.proposal.sample import Sample
-from exporter.proposal.tables import meant, unit
-from exporter.proposal.times import is_nothing
+from exporter.proposal.tables import is_nothing, meant, unit
 from exporter.records import RECORDS, VITAL_COLUMNS
 from exporter.records.columns import BOOLEANS, COLUMNS, Column
 from exporter.records.notation import Length
@@ -53,7 +52,9 @@ def _entry(sample: Sample, fit: Fit, column: Column, match: Match, signs: Signs)
     notes = [f"{column.name} may also be another column"] if match.name.guess and column.name == "id" else []
     if match.name.guess and column.name != "id":
         notes = [f"{match.theirs} may mean something else than {column.name}"]
-    entry = Entry(match.theirs, column.name, _repeated(sample, match.theirs), notes)
+    clock = sample.times_of_day.get(match.theirs)
+    rule = {"time_of_day": clock} if clock else _repeated(sample, match.theirs)
+    entry = Entry(match.theirs, column.name, rule, notes)
     if match.name.word:
         return _flag(fit, entry, match, words)
     if column.kind == "boolean":

@@ -221,6 +221,20 @@ EXPORTS = (
         edits={"# fields: { handled_by: { value: human } }": "fields: { handled_by: { value: human } }"},
         guesses=["time_zone"],
     ),
+    # The date and the time of day in two columns, one time that the clocks pass over, and a word that nobody knows.
+    Export(
+        "Termine.csv",
+        saved("practice.csv", "cp1252"),
+        "booking",
+        {
+            "no_show_ratio": (1, 3),
+            "attendance_ratio": (2, 4),
+            "booking_cancellation_ratio": (1, 4),
+            "bookings": (4, 0),
+        },
+        edits={"# Warteliste: ...": "Warteliste: cancelled"},
+        guesses=["time_zone"],
+    ),
     # UTF-16 without a mark, and money.
     Export(
         "citas.csv",

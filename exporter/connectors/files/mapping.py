@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -12,7 +13,7 @@ from exporter.connectors.files.discovery import Broken
 from exporter.connectors.files.rows import Row
 from exporter.records import Read, Record
 from exporter.records.columns import COLUMNS, FROM, LATER, Column, Meaning
-from exporter.records.notation import Notation
+from exporter.records.notation import Length, Notation
 from exporter.records.unreadable import Unreadable, quoted, value
 
 OTHERS = "*"  # in `columns`: all that are not named
@@ -30,6 +31,7 @@ class Target(Meaning):
     from_: Annotated[str, FROM] = field(default="", metadata=LATER)
     to: str = PASSED
     repeated: Literal["first", "last"] | None = None  # of several columns of that name, which counts
+    time_of_day: str | None = field(default=None, metadata=LATER)  # the column with the time, where this has the date
 
 
 def target_of(given: "str | Target") -> Target:
@@ -68,6 +70,8 @@ def faults(columns: "Mapping[str, str | Target]", record: type[Record]) -> Itera
             advice = f"did you mean {near[0]!r}? All columns: " if near and not back else "known: "
             yield at, f"there is no column {target.to!r}{back}; {advice}{', '.join(known)}"
         elif target.to:
+            if target.time_of_day is not None and known[target.to].kind != "instant":
+                yield (name, "time_of_day"), f"{target.to} is not a time"
             for keys, message in faults_of(target, known[target.to]):
                 yield (name, *keys), message
         seen.add(theirs)
@@ -89,6 +93,7 @@ class Reading(NamedTuple):
     others: bool  # whether unknown columns are passed over
     zoneless: Collection[str]  # times, as they name them, that need an offset of their own
     single: Collection[str]  # names that may stand over one column only
+    times_of_day: Mapping[str, str]  # column with a date -> the one with its time of day
     defaults: Mapping[str, Any]  # ours -> where a row says nothing
     blank: Mapping[str, Any]  # every column of the record, as it is when nothing is said
     setters: Sequence[Callable[[Record, Any], None]]
@@ -116,6 +121,8 @@ def meaning(columns: "Mapping[str, str | Target]", record: type[Record], notatio
     ours = {name: column for name, column in COLUMNS[record].items() if name != "source"}
     targets = {name: Target(to=name) for name in ours} | {name: target_of(given) for name, given in columns.items()}
     targets.pop(OTHERS, None)
+    times_of_day = {theirs: target.time_of_day for theirs, target in targets.items() if target.time_of_day}
+    targets = dict.fromkeys(times_of_day.values(), Target()) | targets
     used = {theirs: target for theirs, target in targets.items() if target.to}
     written = {theirs: notation.over(target) for theirs, target in used.items()}
     blank = {each.name: None if each.default is MISSING else each.default for each in fields(record)}
@@ -140,6 +147,7 @@ def meaning(columns: "Mapping[str, str | Target]", record: type[Record], notatio
         single={
             theirs for theirs, target in used.items() if target.repeated is None and ours[target.to].kind != "texts"
         },
+        times_of_day=times_of_day,
         defaults={
             target.to: ours[target.to].read(target.default) for target in used.values() if target.default is not None
         },
@@ -174,8 +182,10 @@ def read(reading: Reading, empty_is_none: bool, row: Row) -> Read:
     if row.fault:
         raise Unreadable("broken_row", row.fault)
     found: dict[str, Any] = {}
-    columns = reading.columns
-    for theirs, given in row.values.items():
+    columns, values = reading.columns, row.values
+    if reading.times_of_day:
+        values = {**values, **{day: dated(values, day, clock) for day, clock in reading.times_of_day.items()}}
+    for theirs, given in values.items():
         if theirs not in columns:
             continue  # passed over, or it would have been refused
         ours, of_column, nothing = columns[theirs]
@@ -187,6 +197,16 @@ def read(reading: Reading, empty_is_none: bool, row: Row) -> Read:
     if reading.defaults:
         found = {**reading.defaults, **found}
     return Read(reading.made(found), row.values)
+
+
+def dated(row: Mapping[str, Any], day: str, clock: str) -> Any:
+    """A date with the time of day that another column has; without one it stays a date."""
+    date, time = row.get(day), row.get(clock)
+    if date in (None, "") or time in (None, ""):
+        return date
+    if isinstance(date, datetime):
+        return date + timedelta(seconds=time) if isinstance(time, Length) else f"{date:%Y-%m-%d} {time}"
+    return f"{date} {timedelta(seconds=time) if isinstance(time, Length) else time}"
 
 
 def unknown_columns(unknown: Sequence[str], known: Collection[str], record: type[Record]) -> str:

@@ -582,3 +582,20 @@ async def test_a_length_of_time_of_a_spreadsheet_is_one_whatever_its_cell_shows(
         "1:30:00 is a time of day or a length, without a date",
         "1 day, 2:30:00 is a time of day or a length, without a date",
     ]
+
+
+async def test_a_date_and_its_time_of_day_may_be_in_two_columns(folder: Folder) -> None:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    book.active.append(["id", "Day", "Time"])
+    book.active.append([2, datetime(2026, 3, 30), 10 / 24])  # noqa: DTZ001 - cells have no time zone
+    book.active.cell(2, 3).number_format = "h:mm"
+    book.save(folder.path / "b.xlsx")
+    folder.touch(folder.path / "b.xlsx", ago=120)
+    folder.write("a.csv", "id,Day,Time\n1,30.03.2026,10:00\n3,,10:00\n4,30.03.2026,\n")
+    await folder.poll(columns={"Day": Target(to="opened_at", time_of_day="Time")}, **BERLIN)
+
+    assert {key: folder.request(key).opened_at for key in "123"} == {"1": OPENED, "2": OPENED, "3": None}
+    assert [(each.place, each.faults[0].text) for each in folder.left_out] == [
+        ("a.csv:4", '\'30.03.2026\' does not fit time_format "%d.%m.%Y %H:%M"; by its looks it is "%d.%m.%Y"'),
+    ]
