@@ -478,6 +478,25 @@ async def test_a_store_that_cannot_be_written_is_503_and_nothing_is_remembered(t
         assert here.rows("select id from run") == [("1",)]
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_nothing_is_taken_once_the_file_of_the_store_is_not_the_one_that_is_open(
+    replaced: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "store"
+    async with listening(path) as here:
+        await here.post(run("1"))
+        path.rename(tmp_path / "moved")
+        if replaced:
+            path.write_bytes((tmp_path / "moved").read_bytes())
+        got, _, headers = await here.post(run("2"))
+        path.unlink(missing_ok=True)
+        (tmp_path / "moved").rename(path)
+        again, _, _ = await here.post(run("2"))
+
+        assert (got, headers["Retry-After"], again) == (503, "5", 202)
+        assert here.rows("select id from run order by id") == [("1",), ("2",)]
+
+
 async def test_what_a_source_leaves_behind_is_erased(tmp_path: Path) -> None:
     async with listening(tmp_path / "store") as here:
         await here.post(run("1"))

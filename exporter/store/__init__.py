@@ -149,8 +149,14 @@ class Store:
     def add(
         self, source: str, told: Sequence[Told], deliveries: Sequence[int], at: datetime, spans: Sequence[Nested] = ()
     ) -> int:
-        """Stores what events say, and that they have come, in one transaction; returns how many rows are different."""
+        """Stores what events say, and that they have come, in one transaction; returns how many rows are different.
+
+        Raises StoreError also where the file was deleted or replaced: polls read everything anew, but nobody sends an
+        event again that was taken.
+        """
         with self._transaction() as db:
+            if found := file.gone(self.path, self._identity):
+                raise found
             pushed.remember(db, source, deliveries, at)
             changed = pushed.add(db, source, self._tables, told)
             self._tables[Run].delete(db, source, nesting.add(db, source, spans, at))

@@ -60,14 +60,19 @@ def used_bytes(db: duckdb.DuckDBPyConnection) -> int:
 
 def trouble(db: duckdb.DuckDBPyConnection, path: Path, identity: tuple[int, int] | None) -> StoreError | None:
     """What became of the file while it is open; None where it is as it should be."""
-    now = rewrite.identity_of(path)
-    if now is None:
-        return Deleted(path, "its file was deleted or moved away while in use")
-    if now != identity:
-        return Replaced(path, "its file was replaced by another while in use")
+    if found := gone(path, identity):
+        return found
     if path.stat().st_size < used_bytes(db):
         return CutOff(path, "its file was cut off while in use")
     return None
+
+
+def gone(path: Path, identity: tuple[int, int] | None) -> StoreError | None:
+    """Whether the open file is no longer the one at its path; what is written then is lost."""
+    now = rewrite.identity_of(path)
+    if now is None:
+        return Deleted(path, "its file was deleted or moved away while in use")
+    return Replaced(path, "its file was replaced by another while in use") if now != identity else None
 
 
 def _open(path: Path, settings: dict[str, str]) -> duckdb.DuckDBPyConnection:
