@@ -76,6 +76,7 @@ def known_labels() -> set[str]:
         "source",
         "kind",
         "record",
+        "column",
         "label",
         "basis",
     }
