@@ -40,6 +40,13 @@ def resident(which: str) -> int:
     return int(text.partition(f"{which}:")[2].split()[0]) * 1024
 
 
+def settled() -> int:
+    """The resident memory of now; the most so far begins anew."""
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")
+    return resident("VmRSS")
+
+
 def options_of(name: str, given: Any) -> Any:
     """The options of a platform's suite, with pages as large as a config has them where it does not say."""
     sizes = [each for each in fields(given) if each.name == "page_size"]
@@ -69,9 +76,7 @@ async def poll(name: str, url: str) -> None:
             pages, records = pages + 1, records + len(page.reads)
             client.left_out()
             if pages == SETTLED:
-                gc.collect()
-                Path("/proc/self/clear_refs").write_text("5")  # the most so far begins anew
-                before = resident("VmRSS")
+                before = settled()
     grown = resident("VmHWM") - before if before else 0
     took = time.perf_counter() - began
     sys.stdout.write(json.dumps({"records": records, "pages": pages, "grown": grown, "seconds": took}))
@@ -87,7 +92,7 @@ async def child(*arguments: str) -> asyncio.subprocess.Process:
 async def measured(name: str, records: int, seconds: float) -> dict[str, float] | None:
     """What a first poll of so many records takes; None where it takes longer than that."""
     server = await child("--serve", name, str(records))
-    assert server.stdout and server.stdin
+    assert server.stdout
     polling = None
     try:
         async with asyncio.timeout(seconds):
