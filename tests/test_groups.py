@@ -18,6 +18,7 @@ from exporter.evaluation.breach import target
 from exporter.evaluation.context import MADE, longest
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Setting
+from exporter.explain.roles import in_words, roles
 from exporter.publish.families import series
 from exporter.records import Booking, Record, Request
 from exporter.runtime import once
@@ -244,3 +245,36 @@ async def test_a_kpi_that_never_had_values_has_no_first_time(tmp_path: Path) -> 
             }
 
     assert found[0] == found[1] == {"backlog_change": AT.timestamp(), "csat_ratio": None}
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("", [("place", "headline of support, lagging"), ("reviewed", "weekly")]),
+        (
+            "  csat_ratio: { business_owner: desk, technical_owner: survey, escalation: coo, cadence: monthly }\n",
+            [
+                ("place", "headline of support, lagging"),
+                ("business owner", "desk"),
+                ("technical owner", "survey"),
+                ("escalation", "coo"),
+                ("reviewed", "monthly"),
+            ],
+        ),
+        (
+            "  csat_ratio: { owner: queue }\n",
+            [("place", "headline of support, lagging"), ("alerts go to", "queue"), ("reviewed", "weekly")],
+        ),
+        (
+            "  only: [cost_per_request]\n",
+            [
+                ("place", "headline of support, lagging; comes with a KPI that the config chooses"),
+                ("reviewed", "weekly"),
+            ],
+        ),
+    ],
+)
+def test_what_a_kpi_is_for_and_who_answers_for_it_is_said_in_words(
+    said: str, words: list[tuple[str, str]], read: Callable[[str], Config]
+) -> None:
+    assert in_words(roles(setting_of(read(said), "csat_ratio"))) == words

@@ -24,6 +24,7 @@ from rich.table import Table
 
 from exporter.collect.poll import Progress as Step
 from exporter.collect.poll import Show
+from exporter.explain.roles import in_words
 from exporter.explain.wording import (
     TERMS,
     against,
@@ -90,7 +91,7 @@ def explanation(answer: dict[str, Any], console: Console | None = None) -> None:
     if answer["details"]:
         out.print(escape(answer["details"]))
     definition = {TERMS[name].lower(): text for name, text in answer["definition"].items()}
-    for name, text in (*definition.items(), *(numbers(answer) or {"value": "no records"}).items()):
+    for name, text in (*definition.items(), *(numbers(answer) or {"value": "no records"}).items(), *in_words(answer)):
         out.print(f"  {name}: {escape(text)}", highlight=False)
     for each in answer.get("baselines", ()):
         name = " ".join((each["baseline"], *each.get("split", {}).values()))

@@ -8,7 +8,7 @@ from typing import Any
 from exporter.catalogue.kpi import non_additive
 from exporter.catalogue.sql import words
 from exporter.evaluation import loss
-from exporter.evaluation.breach import resolve
+from exporter.evaluation.breach import resolve, target
 from exporter.evaluation.business_time import UNASSIGNED
 from exporter.evaluation.compiled import CompiledPlan, Measure, compile_plan
 from exporter.evaluation.context import Connection, prepare
@@ -18,6 +18,7 @@ from exporter.evaluation.plan import Plan
 from exporter.evaluation.readiness import unfits, waiting, with_configured
 from exporter.explain.query import Question, Unexplained, setting_of
 from exporter.explain.records import Records, plain
+from exporter.explain.roles import roles
 from exporter.explain.segments import Segments, figures_of
 from exporter.explain.summary import standing
 from exporter.publish.cardinality import OTHER
@@ -72,6 +73,8 @@ def explain(
         "apart": separate,
         "segments": segments.choices(),
         "threshold": resolve(measure.setting, tuple(asked.segment.items())),
+        "target": target(measure.setting, tuple(asked.segment.items())),
+        **roles(measure.setting),
         "absent": unfits(plan, at, with_configured(plan, sources)).get(kpi.name),
         "sources": [
             {

@@ -10,13 +10,14 @@ from exporter.baselines.compare import Total, reduced, totals
 from exporter.catalogue.kpi import Kpi, non_additive
 from exporter.evaluation import loss
 from exporter.evaluation.add import merge, value_of
-from exporter.evaluation.breach import least, levels_of, resolve
+from exporter.evaluation.breach import least, levels_of, resolve, target
 from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.coverage import filled, summed
 from exporter.evaluation.figure import Evaluation, Figure, Key, Lost, summable
 from exporter.evaluation.plan import Plan, Setting
 from exporter.evaluation.stats import wilson
 from exporter.explain.breaches import records_of, window_of
+from exporter.explain.roles import roles
 from exporter.publish.families import unit
 from exporter.store.status import SourceStatus
 
@@ -79,7 +80,9 @@ def rows(
         whole = (reduced(figure, splits(setting.kpi)) for figure in grouped.get(setting.kpi.name, ()))
         for total in sorted(merge(whole, settings), key=lambda figure: (order.index(figure.window), figure.segment)):
             split = dict(total.segment)
-            shown = {"window": total.window, "split": split, "threshold": _threshold(setting, split, segment)}
+            shown: dict[str, Any] = {"window": total.window, "split": split}
+            shown["threshold"] = _threshold(setting, split, segment)
+            shown["target"] = target(setting, (*segment, *total.segment))
             of_all = {"baselines": compared.get((total.kpi, total.window, total.segment), [])}
             listed.append(common | shown | valued(setting.kpi, total) | behind(setting.kpi, plan, total) | of_all)
     return listed
@@ -109,8 +112,9 @@ def _common(setting: Setting, plan: Plan, at: datetime, sources: Sequence[Source
         "unit": kpi.unit or unit(kpi),
         "person_day_seconds": plan.person_day_seconds if kpi.working_time else None,
         "better": kpi.better,
-        "owner": setting.owner,
+        **roles(setting),
         "threshold": _threshold(setting, {}),
+        "target": setting.target,
         "at": at.isoformat(),
         "partial": {source: count for source, count in files.items() if count},  # files that cannot be read
         # As fresh as the source that answered longest ago.

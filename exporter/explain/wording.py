@@ -181,6 +181,8 @@ def numbers(answer: dict[str, Any]) -> dict[str, str]:
         words["median"] = amount(answer, parts["median"])
     if parts.get("lower") is not None:
         words["95 % interval"] = f"{parts['lower']:.1%} to {parts['upper']:.1%}"
+    if answer.get("target") is not None:
+        words["target"] = amount(answer, answer["target"])
     if answer.get("threshold"):
         words["thresholds"] = ", ".join(
             f"{severity} {amount(answer, limit)}" for severity, limit in answer["threshold"].items()

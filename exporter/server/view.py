@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from exporter.explain.roles import in_words
 from exporter.explain.wording import (
     TERMS,
     against,
@@ -53,6 +54,7 @@ def page(answer: dict[str, Any]) -> dict[str, Any]:
             for each in answer.get("baselines", ())
         ],
         "definition": [(TERMS[name], text) for name, text in answer["definition"].items()],
+        "roles": in_words(answer),
         "series": answer["series"],
         "guard": [(name, link(name, window=answer["window"])) for name in answer["guard"]],
         "notes": notes(answer),
