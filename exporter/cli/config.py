@@ -4,13 +4,14 @@ What that takes is imported when a config is read, so that `--help` is quick.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from exporter.cli.end import fail
 
 if TYPE_CHECKING:
+    from exporter.base.strict_yaml import Mistakes
     from exporter.config import Config
 
 config_file = click.option(
@@ -27,12 +28,17 @@ def loaded(path: Path, level: str | None = None, style: str | None = None) -> "C
     try:
         config = read_config(path)
     except strict_yaml.Mistakes as mistakes:
-        for mistake in mistakes.mistakes:
-            click.echo(str(mistake), err=True)
-        count = len(mistakes.mistakes)
-        fail(f"{count} mistake{'s' if count > 1 else ''} in the config; nothing was started")
+        refuse(mistakes, "in the config; nothing was started")
     logs.start(level or config.log.level, "json" if (style or config.log.format) == "json" else "logfmt")
     return config
+
+
+def refuse(mistakes: "Mistakes", where: str) -> NoReturn:
+    """Ends the program with all mistakes of a file."""
+    for mistake in mistakes.mistakes:
+        click.echo(str(mistake), err=True)
+    count = len(mistakes.mistakes)
+    fail(f"{count} mistake{'s' if count > 1 else ''} {where}")
 
 
 def say_valid(config: "Config") -> None:

@@ -22,6 +22,9 @@ The module may also have any of these, if the default does not suit its platform
                                              for `check --live`: version, time zone, the first page of each resource,
                                              and what the credential may not read; see exporter.collect.finding
 
+    def read_item(options, item) -> Read     what one item means, for the tests that users write of their mapping, where
+                                             the config says what its parts are; raises what reading it raises
+
 The type checker checks a connector against `Connector`, and the test suite checks everything else.
 
 A connector keeps no state, reads no clock, logs nothing and retries nothing. `<platform>/mapping.py` says what items
@@ -170,6 +173,12 @@ class ReadEvent(Protocol):
     def __call__(self, options: Any, event: Event, /) -> Iterable[Read] | None: ...
 
 
+class ReadItem(Protocol):
+    """What one item means, without asking for more. Raises what reading it raises."""
+
+    def __call__(self, options: Any, item: Mapping[str, Any], /) -> Read: ...
+
+
 class Connector(Protocol):
     """What every connector has."""
 
@@ -186,7 +195,7 @@ class Connector(Protocol):
     def poll(self) -> Poll: ...
 
 
-FUNCTIONS = ("judge", "check", "receive", "read_event")
+FUNCTIONS = ("judge", "check", "receive", "read_event", "read_item")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +216,7 @@ class Needs:
     most_bytes: int = 1024 * 1024
     receive: Receive | None = None
     read_event: ReadEvent | None = None
+    read_item: ReadItem | None = None
 
     @property
     def dialect(self) -> Dialect:

@@ -12,6 +12,7 @@ COMMANDS = {
         "records",
         "check",
         "config",
+        "test",
     ),
     "Run": (
         "run",

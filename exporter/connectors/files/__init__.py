@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Discriminator, Field, Tag
 
@@ -120,6 +120,17 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
 async def check(client: Client, options: Options) -> list[Finding]:
     """The files there are. What is in them is read, and told of, as in any poll."""
     return await asyncio.to_thread(looked_at, options.path, client.at)
+
+
+def read_item(options: Options, item: Mapping[str, Any]) -> Read:
+    """A row as the file would have it; in CSV everything is a text."""
+    kind = options.format or next((FORMATS[each] for each in Path(options.path).suffixes if each in FORMATS), "csv")
+    texts = {True: "true", False: "false"}
+    if kind == "csv":
+        item = {name: texts[v] if isinstance(v, bool) else v if v is None else str(v) for name, v in item.items()}
+    reading = meaning(options.columns, records.RECORDS[options.record], options.notation)
+    reading.check(item.keys(), "the item")
+    return read(reading, kind in ("csv", "xlsx"), Row(1, item, 0))
 
 
 class Like(NamedTuple):

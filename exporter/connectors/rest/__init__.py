@@ -166,6 +166,11 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
         yield page
 
 
+def read_item(options: Options, item: Mapping[str, Any]) -> records.Read:
+    """An item as the API would give it."""
+    return records.Read(reading(options)(item), item)
+
+
 def place_of(client: Client, options: Options, cursor: Cursor) -> Place:
     """Where a poll begins."""
     since, of = options.since, {records.RECORDS[options.record]: None}
