@@ -12,13 +12,15 @@ from exporter.proposal.numbers import is_length, is_number
 from exporter.proposal.sample import Sample
 from exporter.proposal.tables import Name, columns, forms, hints, is_nothing, meant, names, plain
 from exporter.proposal.times import Times
-from exporter.records import RECORDS, VITAL_COLUMNS
+from exporter.records import RECORDS, VITAL_COLUMNS, person_columns
 from exporter.records.columns import COLUMNS, Column
 
 SOME = 1_000  # values that tell whether a column can be what its name says
 MOST = 0.8  # the share of them that must
 VITAL_WEIGHT, WEIGHT, HINT_WEIGHT, MOST_HINTS = 3.0, 1.0, 1.0, 2
 SURE = 1.3  # how much better than any other a record must fit, so that nobody is asked
+KEY = re.compile(r"[\w./#-]*\d[\w./#-]*")
+BEGINS = ("starts_at", "opened_at", "started_at", "requested_at", "booked_at", "lead_at", "deployed_at", "period_start")
 WORDY = ("outcome", "status", "result")
 """Columns that several of theirs may fill together: the first that says something counts."""
 
@@ -136,22 +138,48 @@ def _share(values: Sequence[Any], holds: Callable[[Any], bool]) -> float:
 
 def _ids(sample: Sample, found: Sequence[Match]) -> list[Match]:
     """Those in which each row has a value of its own come first."""
-    return sorted(found, key=lambda each: (repeats(sample, each.theirs) > 0, each.surest))
+    return sorted(found, key=lambda each: (repeats(sample, [each.theirs]) > 0, each.surest))
 
 
-def repeats(sample: Sample, name: str) -> int:
-    """How many rows have no id by a column, or one that an earlier row has."""
-    found = [str(each) for row in sample.rows if (each := sample.first(row, name)) not in (None, "")]
-    return len(sample.rows) - len(set(found))
+def repeats(sample: Sample, names: Sequence[str]) -> int:
+    """How many rows have nothing in some columns, or what an earlier row has in them."""
+    found = {
+        values for row in sample.rows if any(values := tuple(str(sample.first(row, name) or "") for name in names))
+    }
+    return len(sample.rows) - len(found)
+
+
+def telling_apart(sample: Sample, fit: Fit) -> list[str]:
+    """Columns that together tell rows apart, if none holds an id: where rows begin, and then what changes the least."""
+    kind = RECORDS[fit.record]
+    persons, filled = person_columns(kind), {column: matches[0].theirs for column, matches in fit.of.items()}
+    begins = [filled[column] for column in BEGINS if column in filled]
+    labels = [filled[column] for column in kind.LABELS if column in filled]
+    used = {*filled.values(), *sample.times_of_day.values()}
+    others = [name for name in sample.names if name not in used and not (sample.kind == "json_lines" and "." in name)]
+    chosen: list[str] = []
+    for name in dict.fromkeys([*begins[:1], *labels, *others, *(filled[each] for each in persons if each in filled)]):
+        more = [*chosen, name, *([sample.times_of_day[name]] if name in sample.times_of_day else [])]
+        if repeats(sample, more) < (repeats(sample, chosen) if chosen else len(sample.rows)):
+            chosen = more
+        if chosen and not repeats(sample, chosen):
+            break
+    return chosen
 
 
 def _any_id(sample: Sample, times: Times, taken: set[str]) -> Match | None:
-    """The first column with a value of its own in each row."""
+    """The first column with a word of its own in each row."""
     for theirs in sample.names:
         nested = sample.kind == "json_lines" and "." in theirs
-        if theirs not in taken and theirs not in times.of and not nested and not repeats(sample, theirs):
+        if theirs not in taken and theirs not in times.of and not nested and _is_key(sample, theirs):
             return Match(theirs, Name("id", 0, guess=True))
     return None
+
+
+def _is_key(sample: Sample, name: str) -> bool:
+    """Whether the values of a column look like ids, and there is one for each row."""
+    values = [str(value) for value in sample.values(name)]
+    return not repeats(sample, [name]) and all(KEY.fullmatch(value) for value in values)
 
 
 def _weight(sample: Sample, record: str, of: Mapping[str, Sequence[Match]]) -> float:

@@ -74,7 +74,6 @@ def _source(proposal: Proposal, output: Path, name: str) -> Iterator[str]:
         yield _marked(f"    {key}: {flow(value, key)}", marks.get(key))
     fields = _fields(proposal)
     yield "    columns: # name in the file: column of the record"
-    yield from _missing_id(proposal)
     for entry in proposal.entries:
         if entry.column not in fields:
             yield from _column(entry, proposal.others.get(entry.column, ()), proposal.record)
@@ -106,12 +105,6 @@ def _fields(proposal: Proposal) -> dict[str, list[Entry]]:
         for column, found in of.items()
         if len(found) > 1 or "query" in found[0].rule or (nested and "." in found[0].theirs)
     }
-
-
-def _missing_id(proposal: Proposal) -> Iterator[str]:
-    if not any(each.column == "id" for each in proposal.entries):
-        yield "      # GUESS needed: no column has a value of its own in each row. Write the name of one before `: id`."
-        yield "      id: id"
 
 
 def _column(entry: Entry, others: Sequence[str], record: str) -> Iterator[str]:

@@ -235,6 +235,15 @@ EXPORTS = (
         edits={"# Warteliste: ...": "Warteliste: cancelled"},
         guesses=["time_zone"],
     ),
+    # A calendar: no id, what became of a meeting as a category.
+    Export(
+        "calendar.CSV",
+        saved("outlook.csv", "cp1252", "\r\n"),
+        "booking",
+        {"no_show_ratio": (1, 3), "attendance_ratio": (2, 4), "booking_cancellation_ratio": (1, 4)},
+        flags=["--time-zone", "America/Chicago"],
+        guesses=["id_columns"],
+    ),
     # UTF-16 without a mark, and money.
     Export(
         "citas.csv",

@@ -89,7 +89,7 @@ def _of_connector(name: str, output: Path) -> None:
     _write(output, block.text)
     click.echo(f"{output} written: a source of type {name}.")
     if access := block.about.says.get("Access"):
-        click.echo(f"\nAccess: {access}")
+        click.echo(f"\n{click.wrap_text(f'Access: {access}', width=100, subsequent_indent='  ')}")
     click.echo("\nNext:")
     if block.edits:
         click.echo(f"  edit {output}: {', '.join(dict.fromkeys(block.edits))}")

@@ -77,6 +77,7 @@ class Options:
     record: RecordName
     format: Format | None = None  # none: by the ending of the name
     columns: Mapping[str, Named] = field(default_factory=dict)  # their name -> ours, or -> "" to pass the column over
+    id_columns: tuple[str, ...] = field(default=(), metadata=LATER)  # tell rows apart where none of their columns does
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","  # of CSV
     page_size: Annotated[int, Field(ge=1, le=50_000)] = 5_000  # rows
     encoding: Encoding = field(default="utf-8", metadata=LATER)  # of JSON Lines and CSV
@@ -102,6 +103,8 @@ class Options:
     def faults(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """What is wrong with the options together: the keys that lead to it, and words."""
         yield from notation_faults(self)
+        if self.id_columns and "id" in self.rules:
+            yield ("id_columns",), "columns says what the id is as well; keep one of the two"
         for keys, message in faults(self.columns, records.RECORDS[self.record]):
             yield ("columns", *keys), message
 
@@ -165,7 +168,7 @@ class Gathering:
 
     def __init__(self, client: Client, options: Options, cursor: Cursor) -> None:
         self.client, self.options = client, options
-        self.reading = meaning(options.columns, records.RECORDS[options.record], options.notation)
+        self.reading = meaning(options.columns, records.RECORDS[options.record], options.notation, options.id_columns)
         self.layout = Layout(
             options.delimiter, options.header_line, options.encoding, self.reading.columns.keys(), self.reading.single
         )

@@ -1,5 +1,6 @@
 """The meaning of the columns of a file: turns a row into a record, and keeps the row for the mapping."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -94,6 +95,7 @@ class Reading(NamedTuple):
     zoneless: Collection[str]  # times, as they name them, that need an offset of their own
     single: Collection[str]  # names that may stand over one column only
     times_of_day: Mapping[str, str]  # column with a date -> the one with its time of day
+    id_columns: Sequence[str]  # whose values together make the id
     defaults: Mapping[str, Any]  # ours -> where a row says nothing
     blank: Mapping[str, Any]  # every column of the record, as it is when nothing is said
     setters: Sequence[Callable[[Record, Any], None]]
@@ -116,13 +118,16 @@ class Reading(NamedTuple):
         return {theirs for theirs, target in self.columns.items() if target.ours == ours}
 
 
-def meaning(columns: "Mapping[str, str | Target]", record: type[Record], notation: Notation) -> Reading:
+def meaning(
+    columns: "Mapping[str, str | Target]", record: type[Record], notation: Notation, id_columns: Sequence[str] = ()
+) -> Reading:
+    """What columns mean, as the config says it."""
     columns = dict(turned(*each) for each in columns.items())
     ours = {name: column for name, column in COLUMNS[record].items() if name != "source"}
     targets = {name: Target(to=name) for name in ours} | {name: target_of(given) for name, given in columns.items()}
     targets.pop(OTHERS, None)
     times_of_day = {theirs: target.time_of_day for theirs, target in targets.items() if target.time_of_day}
-    targets = dict.fromkeys(times_of_day.values(), Target()) | targets
+    targets = dict.fromkeys((*times_of_day.values(), *id_columns), Target()) | targets
     used = {theirs: target for theirs, target in targets.items() if target.to}
     written = {theirs: notation.over(target) for theirs, target in used.items()}
     blank = {each.name: None if each.default is MISSING else each.default for each in fields(record)}
@@ -148,6 +153,7 @@ def meaning(columns: "Mapping[str, str | Target]", record: type[Record], notatio
             theirs for theirs, target in used.items() if target.repeated is None and ours[target.to].kind != "texts"
         },
         times_of_day=times_of_day,
+        id_columns=id_columns,
         defaults={
             target.to: ours[target.to].read(target.default) for target in used.values() if target.default is not None
         },
@@ -191,12 +197,24 @@ def read(reading: Reading, empty_is_none: bool, row: Row) -> Read:
         ours, of_column, nothing = columns[theirs]
         if ours and given is not None and not (empty_is_none and given == "") and not (nothing and nothing(given)):
             found[ours] = value(ours, of_column, given, theirs)
+    if reading.id_columns:
+        found["id"] = made_id(row.values, reading.id_columns)
     if "id" not in found:
         told = " or ".join(sorted(reading.called("id") & row.values.keys())) or "id"
         raise Unreadable("missing", f"there is no id in {told}" if told != "id" else "there is no id", "id")
     if reading.defaults:
         found = {**reading.defaults, **found}
     return Read(reading.made(found), row.values)
+
+
+def made_id(row: Mapping[str, Any], columns: Sequence[str]) -> str:
+    """An id made of several values; which they are, it does not tell. Raises Unreadable where one is not there."""
+    if absent := [name for name in columns if name not in row]:
+        raise Unreadable("missing", f"there is no {named(absent[0])}, which id_columns names", "id")
+    values = ["" if row[name] is None else str(row[name]).strip() for name in columns]
+    if not any(values):
+        raise Unreadable("missing", f"there is nothing in {' or '.join(map(named, columns))}", "id")
+    return hashlib.blake2b(json.dumps(values).encode(), digest_size=12).hexdigest()
 
 
 def dated(row: Mapping[str, Any], day: str, clock: str) -> Any:

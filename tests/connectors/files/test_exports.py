@@ -20,6 +20,7 @@ from tests.connectors.files.test_broken_files import faults, measured
 
 OPENED = datetime(2026, 3, 30, 8, tzinfo=UTC)
 BERLIN: dict[str, Any] = {"time_zone": "Europe/Berlin", "time_format": "%d.%m.%Y %H:%M"}
+BERLIN_DAYS: dict[str, Any] = {"time_zone": "Europe/Berlin", "time_format": "%d.%m.%Y"}
 GERMAN = "sep=;\r\nTicket;Eröffnet;Rubrik;Zufriedenheit;;\r\n1;30.03.2026 10:00;Störung;4,5;;\r\n"
 GERMAN_COLUMNS: dict[str, Any] = {
     "Ticket": "id",
@@ -599,3 +600,16 @@ async def test_a_date_and_its_time_of_day_may_be_in_two_columns(folder: Folder) 
     assert [(each.place, each.faults[0].text) for each in folder.left_out] == [
         ("a.csv:4", '\'30.03.2026\' does not fit time_format "%d.%m.%Y %H:%M"; by its looks it is "%d.%m.%Y"'),
     ]
+
+
+async def test_an_id_may_be_made_of_several_columns(folder: Folder) -> None:
+    folder.write("a.csv", "Day,Who,category\n30.03.2026,x,a\n30.03.2026,y,b\n,,c\n30.03.2026,x,d\n")
+    await folder.poll(columns={"Day": "opened_at"}, id_columns=["Day", "Who"], **BERLIN_DAYS)
+
+    assert sorted(getattr(each, "category", "") for each in folder.stored.values()) == ["b", "d"]
+    assert [each.faults[0].text for each in folder.left_out] == ["there is nothing in 'Day' or 'Who'"]
+
+    folder.write("b.jsonl", '{"Day": "30.03.2026"}\n')
+    await folder.poll("*.jsonl", columns={"Day": "opened_at"}, id_columns=["Day", "Who"], **BERLIN_DAYS)
+
+    assert [each.faults[0].text for each in folder.left_out] == ["there is no 'Who', which id_columns names"]
