@@ -129,6 +129,7 @@ def plan(scenario: Mapping[str, Any], only: str | None = None) -> Plan:
         ],
         windows=sorted(WINDOWS.items(), key=lambda item: item[1]),
         labels=labels if isinstance(labels, Mapping) else dict.fromkeys(RECORDS, labels),
+        shared_cost=settings.get("shared_cost", "none"),
         workflows={k: WorkflowSetting(**v) for k, v in settings.get("workflows", {}).items()},
         services={k: ServiceSetting(**v) for k, v in settings.get("services", {}).items()},
         teams={k: TeamSetting(**v) for k, v in settings.get("teams", {}).items()},

@@ -64,7 +64,7 @@ def test_a_header_names_all_that_its_rows_are_made_from(name: str, macro: Macro)
 
 @pytest.mark.parametrize(("name", "macro"), TABLE_MACROS, ids=lambda each: getattr(each, "name", None))
 def test_a_header_names_every_parameter_its_rows_are_made_with(name: str, macro: Macro) -> None:
-    variables = re.findall(r"getvariable\('(\w+)_seconds'\)", body(name, macro.name))
+    variables = re.findall(r"getvariable\('(\w+?)(?:_seconds)?'\)", body(name, macro.name))
 
     assert {param.name for param in macro.params} == set(variables), f"{macro.name}: see getvariable in its SQL"
 
@@ -130,6 +130,7 @@ def test_a_parameter_has_one_owner() -> None:
         ("failure_window", "shared"),
         ("recontact_window", "longest"),
         ("run_timeout", "general"),
+        ("shared_cost", "general"),
     }
 
 

@@ -170,9 +170,11 @@ def definition(plan: Plan, setting: Setting) -> list[object]:
         return [kpi.name, declared]
     built_on = facts_below(kpi.facts)
     texts = [" ".join(facts(name).sql.split()) for name in built_on]
-    general = any(param.scope == "general" for name in built_on for param in facts(name).params)
-    limit = plan.run_timeout if general else None
+    general = {param.name for name in built_on for param in facts(name).params if param.scope == "general"}
+    limit = plan.run_timeout if "run_timeout" in general else None
     defining: list[object] = [kpi.name, declared, dict(setting.params), list(labels_of(kpi, plan.labels)), texts, limit]
+    if "shared_cost" in general:
+        defining.append(plan.shared_cost)
     return [*defining, hours(plan)] if kpi.business and plan.calendars else defining
 
 

@@ -145,6 +145,7 @@ class _Loader:
                 labels=labels,
                 run_timeout=whole.run_timeout,
                 person_day_seconds=whole.person_day,
+                shared_cost=whole.shared_cost.by,
                 workflows={name: self._workflow(each, ("workflows", name)) for name, each in whole.workflows.items()},
                 services={
                     name: ServiceSetting(

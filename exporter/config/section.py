@@ -158,6 +158,12 @@ class CostSection(Section):
     to: Day | None = None  # the last day
 
 
+class SharedCostSection(Section):
+    """What becomes of the cost of automation that serves no workflow with a claim."""
+
+    by: Literal["runs", "time_saved", "value", "none"] = "none"
+
+
 class WorkflowSection(Section):
     """What is known of an automation that its platform does not say."""
 
@@ -330,6 +336,7 @@ class Whole(Section):
     evaluation_interval: Pause = 60
     run_timeout: Length = 86400
     person_day: Length = 8 * 3600  # how long a person works a day
+    shared_cost: SharedCostSection = SharedCostSection()
     workflows: Mapping[str, WorkflowSection] = {}
     services: Mapping[str, ServiceSection] = {}
     teams: Mapping[str, TeamSection] = {}

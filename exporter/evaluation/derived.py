@@ -16,7 +16,8 @@ def derive(measure: Measure, figures: Sequence[Figure]) -> Iterator[Figure]:
     """The figures of a derived KPI, by the labels its parts leave it (see labels_made).
 
     Where a segment has one part only, the other is 0: there is no quotient then, but sums over segments lose nothing.
-    A count that has no figure is 0, and that is known; any other numerator without one is not known.
+    A count that has no figure is 0, and that is known; any other numerator without one is not known, whatever is
+    subtracted from it.
     """
     if len(measure.below) < len(measure.parts):
         return
@@ -40,6 +41,7 @@ def _derived(measure: Measure, figures: Sequence[Figure], labels: set[str]) -> I
     counts = first.kpi.kind == "count"
     if not above and not counts:
         return
+    known = {*above}
     if measure.minus:
         above = less(above, summed(figure_part(figures, measure.minus), labels))
     if not measure.denominator:
@@ -56,7 +58,7 @@ def _derived(measure: Measure, figures: Sequence[Figure], labels: set[str]) -> I
     for window, key in sorted(keys, key=str):
         n, d = above.get((window, key)), below.get((window, narrowed(key, common)))
         if d or not kpi.only_matched_segments:
-            partial = n is None and not counts
+            partial = (window, key) not in known and not counts
             yield Figure(kpi.name, window, key, n or 0.0, (d or 0.0) / float(kpi.per or 1), partial=partial)
 
 

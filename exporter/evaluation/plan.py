@@ -143,6 +143,7 @@ class Plan:
     not_computed: Sequence[Setting] = ()
     run_timeout: float = 86400.0
     person_day_seconds: float = 8 * 3600.0  # working time is shown in days of this length, too
+    shared_cost: Literal["runs", "time_saved", "value", "none"] = "none"  # what it is allocated to claims by
     workflows: Mapping[str, WorkflowSetting] = field(default_factory=dict)
     services: Mapping[str, ServiceSetting] = field(default_factory=dict)
     teams: Mapping[str, TeamSetting] = field(default_factory=dict)
