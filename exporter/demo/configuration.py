@@ -51,6 +51,7 @@ costs:
   - {{amount: 1180, currency: EUR, per: month, kind: licence, from: "2025-01-01"}}
   - {{amount: 150, currency: EUR, per: month, kind: licence, workflow: Invoice intake, from: "2025-01-01"}}
   - {{amount: 260, currency: EUR, per: month, kind: infrastructure, workflow: Reply drafts, from: "2025-01-01"}}
+shared_cost: {{by: runs}}
 
 sources:
   - name: n8n
