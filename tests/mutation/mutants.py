@@ -127,6 +127,8 @@ def of_table(value: ast.expr) -> Found:
             yield each, "entry", f"without {ast.unparse(each)}", taken(words.elts, i)
     for one, other in combinations(lists, 2):
         for (i, first), (j, second) in product(enumerate(one.elts), enumerate(other.elts)):
+            if ast.dump(first) == ast.dump(second):
+                continue
             what = f"{ast.unparse(first)} and {ast.unparse(second)} swapped"
             yield first, "swap", what, exchanged(one.elts, i, other.elts, j)
     for node in nodes:
