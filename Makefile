@@ -1,5 +1,5 @@
 # What can be done in a checkout. Every target makes what it needs by itself; `make` alone lists them.
-.PHONY: help demo test test-real check coverage bench history render snapshots lock clean mutation
+.PHONY: help demo install python test test-real check coverage bench history render snapshots lock clean mutation
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -25,6 +25,7 @@ export PIP_ROOT_USER_ACTION := ignore
 
 help:
 	@echo "make demo       a simulated organisation, the exporter and, where installed, Prometheus and Alertmanager"
+	@echo "make install    the program for you alone, with the locked dependencies; PREFIX=/usr/local as root: for everybody"
 	@echo "make test       everything: lint, types, tests against the real programs (as root on Debian: installs them)"
 	@echo "make check      the quick part of it: lint, types, the tests that start no program; of connectors that have not changed"
 	@echo "                only three (ALL=1: every one); FAST=1: hardly any tests"
@@ -40,7 +41,7 @@ help:
 
 # --- Python -----------------------------------------------------------------------------------------------------------
 
-$(VENV)/made:
+python:
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or later is needed; found: $$(python3 --version 2>&1 || echo none)." >&2; \
 	  echo "Debian 12, Ubuntu 24.04 and later: apt-get install python3. Elsewhere: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
@@ -49,6 +50,8 @@ $(VENV)/made:
 	  else \
 	    echo "Python's venv module is not installed. On Debian and Ubuntu, as root: apt-get install python3-venv" >&2; exit 1; \
 	  fi; }
+
+$(VENV)/made: | python
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
@@ -72,6 +75,18 @@ TEST_PACKAGES := $(DEMO_PACKAGES) request-tracker5 rt5-standalone rt5-db-postgre
 demo: $(VENV)/run
 	@.ci/packages $(DEMO_PACKAGES)
 	@exec $(BIN)/outcome-exporter demo
+
+# In a virtual environment of its own: nothing else on the machine gets other versions of anything.
+PREFIX ?= $(HOME)/.local
+PLACE := $(PREFIX)/lib/outcome-exporter
+install: | python
+	$(PYTHON) -m venv --clear $(PLACE)
+	$(PLACE)/bin/pip install -q --require-hashes -r requirements.lock
+	$(PLACE)/bin/pip install -q --no-deps .
+	@mkdir -p $(PREFIX)/bin
+	@ln -sf $(PLACE)/bin/outcome-exporter $(PREFIX)/bin/outcome-exporter
+	@echo "Installed: $(PREFIX)/bin/outcome-exporter"; \
+	  command -v outcome-exporter >/dev/null || echo "Add $(PREFIX)/bin to your PATH."
 
 check: $(VENV)/test
 	$(BIN)/ruff check

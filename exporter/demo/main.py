@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
+from exporter.base import assets
 from exporter.catalogue.kpi import catalogue
 from exporter.demo import board, configuration
 from exporter.demo.serving import serving
@@ -18,7 +19,6 @@ from exporter.demo.simulation import Simulation
 from exporter.demo.stack import FOR, Shipped, free_port, programs, stack
 from exporter.demo.world import World
 
-CHECKOUT = Path(__file__).parents[2]
 MARK = ".outcome-exporter-demo"
 READY_SECONDS = 900
 AGAIN_SECONDS = 60
@@ -101,7 +101,7 @@ async def beside(folder: Path, listen: str, addresses: Mapping[str, str], config
     async with AsyncExitStack() as running:
         monitors: Mapping[str, str] = {}
         try:
-            context = stack(folder / "monitoring", listen, Shipped.of(CHECKOUT), say.alert, tools)
+            context = stack(folder / "monitoring", listen, Shipped.of(assets.root()), say.alert, tools)
             monitors = await running.enter_async_context(context)
         except (RuntimeError, OSError) as error:
             say.line(f"Left out: Prometheus and Alertmanager ({error})")

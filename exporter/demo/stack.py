@@ -166,16 +166,16 @@ def receiver(alerted: Callable[[str, Mapping[str, Any]], None]) -> web.Applicati
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """The files of the checkout that the stack is derived from."""
+    """The shipped files that the stack is derived from."""
 
     rules: Sequence[Path]
     alertmanager: Path
 
     @staticmethod
-    def of(checkout: Path) -> "Shipped":
+    def of(root: Path) -> "Shipped":
         return Shipped(
-            sorted((checkout / "alerts").glob("*.rules.yaml")),
-            checkout / "deploy" / "compose" / "alertmanager" / "alertmanager.yml",
+            sorted((root / "alerts").glob("*.rules.yaml")),
+            root / "deploy" / "compose" / "alertmanager" / "alertmanager.yml",
         )
 
 

@@ -13,6 +13,7 @@ COMMANDS = {
         "check",
         "config",
         "test",
+        "assets",
     ),
     "Run": (
         "run",
