@@ -104,6 +104,7 @@ coverage: $(VENV)/test
 
 test: $(VENV)/test
 	@.ci/packages $(TEST_PACKAGES)
+	@.ci/axe
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

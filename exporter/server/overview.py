@@ -20,6 +20,13 @@ from exporter.server.chart import sparkline
 from exporter.server.sources import SourceLine, worst_first
 from exporter.server.view import link
 
+BASELINES = {
+    "previous": "the window before",
+    "weekday_median": "the usual weekday",
+    "control": "the control group",
+    "fixed": "the fixed period",
+}
+"""What a value is compared with, in words."""
 Past = Callable[[Collection[str], str], Mapping[str, History]]
 MOST_TILES = 12
 MOST_CERTAIN, MOST_UNSURE = 8, 4
@@ -43,6 +50,7 @@ def overview(
     return {
         "troubled": [each for each in worst_first(lines) if each.level != "good"],
         "fresh": [each for each in worst_first(lines) if each.level == "good"],
+        "syncing": any(each.state == "first sync" for each in lines),
         "source_counts": source_counts(lines),
         "not_reloaded": not_reloaded,
         "tiles": tiles(board, histories) if board else [],
@@ -142,21 +150,25 @@ def change(row: Row, kpi: Kpi, points: Sequence[Point]) -> dict[str, str] | None
     """The difference from the first baseline that there is, else from the oldest of the last weeks; which way it is."""
     for each in row["baselines"]:
         if each["difference"] is not None:
-            return _changed(each, row["unit"], kpi, each["baseline"].replace("_", " "))
+            return _changed(each["difference"], row, kpi, BASELINES.get(each["baseline"], each["baseline"]))
     known = [i for i, point in enumerate(points[:-1]) if point.value is not None]
     if not known or row["value"] is None:
         return None
     then, weeks = points[known[0]].value or 0.0, len(points) - 1 - known[0]
     ago = f"{weeks} week{'s' if weeks > 1 else ''} ago"
-    return _changed({"difference": row["value"] - then}, row["unit"], kpi, ago)
+    return _changed(row["value"] - then, row, kpi, ago)
 
 
-def _changed(each: Mapping[str, Any], unit: str, kpi: Kpi, with_what: str) -> dict[str, str]:
-    amount = each["difference"]
+def _changed(amount: float, row: Row, kpi: Kpi, with_what: str) -> dict[str, str]:
+    unit = row["unit"]
+    words = difference({"difference": amount}, unit)
+    if row["person_day_seconds"]:
+        words = f"{amount / 3600:+,.1f} h"
+    if not any(sign in "123456789" for sign in words):
+        return {"text": "→ unchanged", "way": "", "baseline": with_what}
     better = {"higher": amount > 0, "lower": amount < 0}.get(kpi.better)
-    arrow = "→" if not amount else "↗" if amount > 0 else "↘"
-    way = "" if better is None or not amount else "better" if better else "worse"
-    return {"text": f"{arrow} {difference(each, unit)}", "way": way, "baseline": with_what}
+    way = "" if better is None else "better" if better else "worse"
+    return {"text": f"{'↗' if amount > 0 else '↘'} {words}", "way": way, "baseline": with_what}
 
 
 def trend(points: Sequence[Point], kpi: Kpi, unit: str) -> Markup:
