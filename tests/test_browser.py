@@ -24,7 +24,7 @@ store: {path: store.duckdb}
 windows: [1d, 7d]
 labels: {run: [team, workflow], request: [team]}
 kpis:
-  only: [completion_ratio, time_saved_seconds, deflection_ratio, requests, requests_per_user, no_show_ratio, mttr_seconds]
+  only: [completion_ratio, time_saved_seconds, deflection_ratio, requests, requests_per_user, mttr_seconds]
   completion_ratio: {target: 0.97, business_owner: Ada}
 workflows:
   Intake: {manual_time: [10m], manual_origin: time study}
