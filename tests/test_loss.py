@@ -12,7 +12,7 @@ import yaml
 from rich.console import Console
 
 from exporter.catalogue.kpi import catalogue
-from exporter.cli.terminal import kpi_table
+from exporter.cli.table import kpi_table
 from exporter.config import read_config
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.range import Instants, evaluations
@@ -226,8 +226,8 @@ async def test_a_partial_source_is_told_beside_every_figure_that_it_feeds(desk: 
     shown = card(setting, desk.config.plan, [row for row in desk.kpis(found) if row["kpi"] == "requests"])
 
     assert told in table(desk, found, "90d")
-    assert told in line_of(table(desk, found, "1d"), "requests")
-    assert "too many records of a source could not be read" in line_of(table(desk, found, "1d"), "requests")
+    assert told in reason_of(table(desk, found, "1d"), "requests")
+    assert "too many records of a source could not be read" in reason_of(table(desk, found, "1d"), "requests")
     assert told in str(shown["absent"] or shown["doubts"])
     assert "partial: 1 file cannot be read" in desk.explain("90d")["sources"][0]["state"]
     assert (desk.explain("1d")["absent"], desk.explain("90d")["absent"]) == ("unreadable", None)
@@ -259,5 +259,8 @@ def table(desk: Desk, found: OnceResult, window: str) -> str:
     return out.getvalue()
 
 
-def line_of(text: str, kpi: str) -> str:
-    return next(line for line in text.splitlines() if line.split()[:1] == [kpi])
+def reason_of(text: str, kpi: str) -> str:
+    """The line above the names that a KPI is among."""
+    without = text.partition("NO VALUE\n")[2].splitlines()
+    at = next(i for i, line in enumerate(without) if kpi in line.strip().split(", "))
+    return next(line for line in reversed(without[:at]) if not line.startswith(" "))

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from exporter.catalogue import kpi
-from exporter.cli.terminal import kpi_table
+from exporter.cli.table import kpi_table
 from exporter.evaluation.checks import COVERAGE
 from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.context import prepare, utc

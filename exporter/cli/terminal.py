@@ -3,9 +3,8 @@
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -27,58 +26,13 @@ from exporter.collect.poll import Show
 from exporter.explain.roles import in_words
 from exporter.explain.wording import (
     TERMS,
-    against,
-    age,
     baseline,
     cell,
-    difference,
-    doubts,
     notes,
     numbers,
     telling,
     trust,
-    value,
-    why,
-    with_median,
-    withdrawn,
 )
-
-
-def kpi_table(rows: Sequence[dict[str, Any]], window: str, at: datetime, console: Console | None = None) -> None:
-    """Prints a line for every KPI: its value in one window, the interval, n and how fresh it is."""
-    table = Table(title=f"KPIs over {window} (states: now)", title_justify="left", box=None, pad_edge=False)
-    table.add_column("KPI", no_wrap=True)
-    for name in ("value", "95 % interval", "n", "fresh"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("thresholds")
-    shown = {row["kpi"] for row in rows if "absent" in row or row["window"] in (window, None)}
-    for row in rows:
-        if row["kpi"] not in shown and withdrawn(row, window):
-            shown.add(row["kpi"])
-            table.add_row(row["kpi"], "-", "", "", age(row["fresh_at"], at), why(row, window))
-        elif "absent" in row:
-            table.add_row(row["kpi"], "-", "", "", age(row["fresh_at"], at), why(row))
-        elif row["window"] in (window, None):
-            *cells, judged = line(row, at)
-            table.add_row(*cells, "; ".join(filter(None, (judged, *doubts(row, window)))))
-            for each in row.get("baselines", ()):
-                n = "" if each["n"] is None else f"{each['n']:,.0f}"
-                then, now = (value({"value": each[key], "unit": row["unit"]}) for key in ("value", "now"))
-                # Of the segments that both sides have, so not always the figure above.
-                table.add_row(f"  {each['baseline']}", then, "", n, "", f"now {now}, {difference(each, row['unit'])}")
-    out = console or Console(soft_wrap=True)
-    # Whole figures, however narrow the terminal is: a number cut off is another number.
-    out.width = max(out.width, Measurement.get(out, out.options.update(width=100_000), table).maximum)
-    out.print(table)
-
-
-def line(row: dict[str, Any], at: datetime) -> tuple[str, ...]:
-    """The cells of a row that has a value."""
-    split = ", ".join(row["split"].values())
-    interval = "" if row.get("lower") is None else f"{row['lower']:.1%} to {row['upper']:.1%}"
-    n = "" if row.get("n") is None else f"{row['n']:,.0f}"
-    name = f"{row['kpi']} ({split})" if split else row["kpi"]
-    return name, with_median(row), interval, n, age(row["fresh_at"], at), against(row)
 
 
 def explanation(answer: dict[str, Any], console: Console | None = None) -> None:

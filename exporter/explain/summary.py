@@ -15,6 +15,7 @@ from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.coverage import filled, summed
 from exporter.evaluation.figure import Evaluation, Figure, Key, Lost, summable
 from exporter.evaluation.plan import Plan, Setting
+from exporter.evaluation.readiness import fed_records
 from exporter.evaluation.stats import wilson
 from exporter.explain.breaches import records_of, window_of
 from exporter.explain.roles import roles
@@ -112,6 +113,8 @@ def _common(setting: Setting, plan: Plan, at: datetime, sources: Sequence[Source
         "unit": kpi.unit or unit(kpi),
         "person_day_seconds": plan.person_day_seconds if kpi.working_time else None,
         "better": kpi.better,
+        "lacks": sorted({*kpi.needs} - fed_records(sources)),
+        "instead": list(kpi.alternative_records),
         **roles(setting),
         "threshold": _threshold(setting, {}),
         "target": setting.target,

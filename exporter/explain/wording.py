@@ -22,6 +22,8 @@ WHY = {
     "no_match": "no segment has both sides",
     "failed": "failed, see the log",
 }
+UNSURE = "beyond, but few records"
+"""A value beyond a threshold, of too few records for an alert."""
 
 TERMS = {
     "facts": "Rows",
@@ -166,7 +168,7 @@ def against(row: dict[str, Any]) -> str:
     if not row.get("few") and (severity := broken(row["value"] if bound is None else bound)):
         return severity
     # The value is, but of too few records to be sure: no alert fires.
-    return "beyond, but few records" if broken(row["value"]) else "within" if levels else ""
+    return UNSURE if broken(row["value"]) else "within" if levels else ""
 
 
 def numbers(answer: dict[str, Any]) -> dict[str, str]:

@@ -11,6 +11,8 @@ from exporter.cli.end import fail, guarded
 EXAMPLES = {
     "kpis": "Values over 7 days",
     "kpis --window 30d": "Values over another window of the config",
+    "kpis --all": "Also the KPIs that no source gives records for",
+    "kpis --long": "With tier and owners",
     "kpis --json": "All windows, for programs",
 }
 
@@ -18,17 +20,19 @@ EXAMPLES = {
 @click.command("kpis", cls=Command, examples=EXAMPLES)
 @config_file
 @click.option("--window", default="7d", show_default=True, help="Window to show.")
+@click.option("--all", "every", is_flag=True, help="Also show KPIs that no source gives records for.")
+@click.option("--long", "roles", is_flag=True, help="Also show tier, indicator, owners and review cadence.")
 @click.option("--json", "as_json", is_flag=True, help="Print all windows as JSON.")
-def command(config_path: Path, window: str, as_json: bool) -> None:
+def command(config_path: Path, window: str, every: bool, roles: bool, as_json: bool) -> None:
     """Show the present values in a table.
 
-    With sample sizes and freshness, from the running exporter or else from the store.
+    By group, what is beyond a threshold first; from the running exporter or else from the store.
     """
     import json
 
     from exporter.base.clock import now
     from exporter.cli.ask import known
-    from exporter.cli.terminal import kpi_table
+    from exporter.cli.table import kpi_table
 
     config = loaded(config_path)
     names = [name for name, _ in config.plan.windows]
@@ -38,4 +42,4 @@ def command(config_path: Path, window: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:
-        kpi_table(rows, window, now())
+        kpi_table(rows, window, now(), every=every, roles=roles)
