@@ -12,12 +12,13 @@ Polls    Every hour templates and schedules. Approvals that ended or are pending
 Cursor   changed: the latest end stored, never later than the poll. recent: the jobs that ended last. open: ids that had
          not ended. decided: workflow jobs of late in which a person decided, with their end. resumed: open ones that
          have gone on after an approval, with the time of it. looked: when deleted jobs were looked for.
-Blind    Which job a relaunch repeats: a relaunch is a run of its own, and there is no rate of retries or of success at
-         the first attempt. Whether a failure is a business exception, unless the playbook says so with set_stats. What
-         ended and was cleaned up before it was read; the schedule "Cleanup Job Schedule" says after how many days. Who
-         owns a template. Which templates a workflow is made of. A renamed template begins a new series. Jobs launched
-         in bulk are one run. Jobs deleted by a user, unless the credential sees the activity stream. A job that began
-         and ended between two polls, by a clock that is slow by more than `overlap`.
+Blind    Which job a relaunch repeats: a relaunch is a run of its own, so there is no retry rate and no rate of success
+         at the first attempt. Whether a failure is a business exception, unless the playbook says so with set_stats.
+         Jobs that AWX cleaned up before they were read; the schedule "Cleanup Job Schedule" says after how many days.
+         Who owns a template. Which templates a workflow consists of. A renamed template starts a new series. A bulk
+         launch counts as one run. Jobs that a user deleted, unless the credential can read the activity stream: they
+         stay as last seen. A job that started and ended between two polls, if the clock of AWX is slow by more than
+         `overlap`.
 Checked  The source of AWX 24 and of its filters; a fake that filters, sorts and refuses as they do.
 """
 

@@ -2,7 +2,7 @@
 
 API      REST API v2, https://api.pagerduty.com or https://api.eu.pagerduty.com; an API key or an OAuth app.
 Access   An administrator creates a read-only key of the account: Integrations > API Access Keys > Create New API Key,
-         Read-only API Key. With less rights, an app: Integrations > App Registration > New App > OAuth 2.0, Scoped
+         Read-only API Key. With fewer rights, an app: Integrations > App Registration > New App > OAuth 2.0, Scoped
          OAuth, with the scope incidents.read (and priorities.read, for `check --live` alone). It gets its tokens by
          client credentials, with the scopes as_account-REGION.SUBDOMAIN (REGION is us or eu) and incidents.read. A
          user's own key works, too; it shows the incidents that this user may see.
@@ -12,12 +12,12 @@ Polls    The log of the account since the last poll, and the incidents created s
          10,000 incidents.
 Cursor   seen: the latest entries of the log, each with its time. place: while the first poll is under way, up to when
          all is read. owed: incidents of which the log or the incident itself could not be read.
-Blind    When the trouble began: it knows when it was notified. The change that caused an incident: PagerDuty only
-         suspects one. Whether an integration resolves because automation has mended something or because it went away:
-         both count as automatic. Whether a runbook or a workflow helped a person. Who acts through an integration: it
-         counts as automation. A priority, title or team that changes after the incident is resolved; before, it is seen
-         within the hour. Alerts that opened no incident. How long people worked on it. An incident that was merged
-         counts as the one it was merged into.
+Blind    When the trouble began: PagerDuty knows only when it was notified. Which change caused an incident: PagerDuty
+         only suspects one. Why an integration resolved an incident, because automation fixed it or because the problem
+         went away: both count as resolved automatically. Whether a runbook or a workflow helped the responder. Which
+         person acts through an integration: what it does counts as automation's. A priority, title or team that changes
+         after the incident was resolved; until then, changes are seen within the hour. Alerts that opened no incident.
+         How long people worked on an incident. A merged incident counts as the one it was merged into.
 Checked  The published OpenAPI document of 2026-08; a fake that asks for as much and limits as it describes.
 """
 

@@ -12,14 +12,14 @@ Polls    Hourly the folders, and the queues, processes and triggers of each. Of 
          deleted, abandoned or postponed. Daily, which jobs worked on the last items of each queue. A quiet poll is two
          requests per folder. At most 50 requests per minute for queue items, and for jobs: half of what a tenant has.
 Cursor   By folder and list what rows.py remembers. workflows: the ids of those that are known, by folder.
-Blind    Jobs of a process that works on queue items: its items are the runs, so a job that fails before it takes one is
-         not seen (`jobs: all` counts both). When an item was deleted or reviewed: UiPath gives no time. What an item
-         was before it was deleted, unless it had failed: it counts as cancelled. An abandoned item without a time of
-         its end counts as ended 24 hours after it began, as UiPath describes it. A process that only API triggers,
-         events or Apps start besides a disabled trigger is called disabled. That a row was deleted: retention deletes
-         ended rows, which stay as last seen. What an attended robot does offline. Which job a duplicated job came from.
-         An item that waits, or a job that is suspended, for longer than `run_timeout` counts as abandoned until it
-         ends. Personal workspaces, and jobs that Studio or Test Manager starts, are left out.
+Blind    Jobs of a process that works through a queue: the queue items are the runs, so a job that fails before it takes
+         an item is not counted (`jobs: all` counts both). When an item was deleted or reviewed: UiPath gives no time.
+         The result of a deleted item, unless it had failed: it counts as cancelled. An abandoned item without an end
+         time counts as ended 24 hours after it began, as UiPath describes it. A process whose only schedule or queue
+         trigger is disabled counts as disabled, even if API triggers, events or Apps still start it. Items and jobs
+         that retention deletes: they stay as last seen. What an attended robot does offline. Which job a duplicate was
+         made from. An item that waits, or a job that is suspended, for longer than `run_timeout` counts as abandoned
+         until it ends. Personal workspaces, and jobs started by Studio or Test Manager, are left out.
 Checked  The published OpenAPI document (20.0) and documentation, and a fake that is held to them.
 """
 

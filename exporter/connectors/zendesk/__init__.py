@@ -15,18 +15,17 @@ Cursor   after: the place in the export. recent: the ten tickets that changed la
          created. events: until when events were read. Remembered beside it: tickets with breaches; AI agent tickets,
          and when they were first seen as tickets of agents; on which channels and brands there were any, and since
          when.
-Blind    An account may hide conversations with its AI agent: they are missing then. Tickets do not say that an AI agent
-         handed them over: where there was an AI agent ticket on a channel and brand, every later messaging ticket of
-         agents there counts as handed over, as Zendesk describes it, even one that an agent began, unless `ai_first`
-         says otherwise. Nobody sees whether a user gave up on the AI agent: its conversations count as resolved, also
-         those that show only a greeting. Zendesk decides up to 72 hours later which of them it bills, and the API does
-         not say: all count as claimed, unless `claimed` says otherwise. A ticket that was solved without an assignee or
-         a reply counts as automation's, for Zendesk lets only rules and programs do that; who closed one that was never
-         solved stays unknown. Replies that an integration sends as an agent count as an agent's, unless `bots` names
-         it. A ticket that `escalated` names counts as escalated when it was last assigned. Without the Time Tracking
-         app nobody knows how long agents worked. Breaches are read only with `slas`, and a ticket without a target
-         counts as kept. First responses are exact to the minute, in messaging to the second. The API does not export
-         suspended tickets.
+Blind    Conversations with the AI agent, if the account hides them. Handovers by the AI agent: tickets do not record
+         them. Once a channel and brand has had an AI agent ticket, every later messaging ticket of agents there counts
+         as handed over, as Zendesk describes it, even one that an agent started; `ai_first` changes that. Users who
+         gave up on the AI agent: its conversations count as resolved, even those that show only a greeting. Which
+         conversations Zendesk bills: it decides up to 72 hours later, and the API does not say, so all count as
+         claimed; `claimed` changes that. A ticket solved without an assignee or a reply counts as automation's, because
+         Zendesk lets only rules and programs do that; who closed a ticket that was never solved stays unknown. Replies
+         that an integration sends as an agent count as an agent's, unless `bots` names it. A ticket that `escalated`
+         names counts as escalated when it was last assigned. How long agents worked, without the Time Tracking app. SLA
+         breaches, without `slas`; a ticket without an SLA target counts as kept. First response times are exact to the
+         minute, in messaging to the second. Suspended tickets: the API does not export them.
 Checked  The published description of July 2026, and a fake that is held to it. No account has confirmed how events of
          metrics are ordered and withdrawn.
 """
