@@ -4,13 +4,16 @@ import asyncio
 import gzip
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from exporter.collect.contract import needs
 from exporter.collect.delivery import REASONS, Refused
@@ -22,10 +25,10 @@ from exporter.collect.status import status
 from exporter.connectors import CONNECTORS, events
 from exporter.records.columns import Rule
 from exporter.server.gate import Gate
-from exporter.server.hooks import ROUTES
+from exporter.server.hooks import ROUTES, Hooks
 from exporter.server.reach import reach
 from tests.connectors.world import AT
-from tests.receiving import STRUCTURED, TOKEN, listening, run, signed, source
+from tests.receiving import STRUCTURED, TOKEN, Listening, listening, run, signed, source
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 BATCH = {**BEARER, "Content-Type": "application/cloudevents-batch+json"}
@@ -476,6 +479,44 @@ async def test_a_store_that_cannot_be_written_is_503_and_nothing_is_remembered(t
 
         assert (got, headers["Retry-After"], again) == (503, "5", 202)
         assert here.rows("select id from run") == [("1",)]
+
+
+@asynccontextmanager
+async def hooks_alone(here: Listening, **limits: Any) -> AsyncIterator[str]:
+    """The same paths with other limits, at an address of their own."""
+    app = web.Application()
+    Hooks(here.inbox, "", **limits).add_to(app)
+    server = TestServer(app)
+    await server.start_server(auto_decompress=False)
+    try:
+        yield str(server.make_url("/events/pipelines"))
+    finally:
+        await server.close()
+
+
+async def test_what_is_held_of_all_bodies_counts_what_they_unpack_to_and_is_given_back(tmp_path: Path) -> None:
+    large = gzip.compress(json.dumps(run("1", workflow="x" * 3000)).encode())
+    packed = {**BEARER, **STRUCTURED, "Content-Encoding": "gzip"}
+    async with listening(tmp_path / "store") as here, hooks_alone(here, most_held=2000) as url:
+        for _ in range(2):
+            async with here.http.post(url, data=large, headers=packed) as response:
+                assert (response.status, response.headers["Retry-After"]) == (503, "5")
+        async with here.http.post(url, json=run("1"), headers={**BEARER, **STRUCTURED}) as response:
+            assert response.status == 202
+
+        assert here.value("deliveries_refused_total", reason="busy") == 2
+
+
+async def test_a_body_that_does_not_arrive_in_time_is_refused_as_too_slow(tmp_path: Path) -> None:
+    async def half() -> Any:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async with listening(tmp_path / "store") as here, hooks_alone(here, read_seconds=0.05) as url:
+        async with here.http.post(url, data=half(), headers={**BEARER, **STRUCTURED}) as response:
+            assert response.status == 408
+
+        assert here.value("deliveries_refused_total", reason="too_slow") == 1
 
 
 @pytest.mark.parametrize("replaced", [False, True])

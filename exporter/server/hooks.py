@@ -20,8 +20,11 @@ ORIGIN = "WebHook-Request-Origin"
 class Hooks:
     """The handlers of these paths, which a password does not guard: each source has its own way to."""
 
-    def __init__(self, inbox: Inbox, prefix: str) -> None:
+    def __init__(
+        self, inbox: Inbox, prefix: str, *, read_seconds: float = READ_SECONDS, most_held: int = MOST_HELD
+    ) -> None:
         self._inbox, self._prefix = inbox, prefix
+        self._read_seconds, self._most_held = read_seconds, most_held
         self._held = 0
 
     def add_to(self, app: web.Application) -> None:
@@ -84,7 +87,7 @@ class Hooks:
         """The body as it was before it was packed; what that takes is held, too."""
         plain = unpacked(body, headers.get("content-encoding", ""), most)
         more = 0 if plain is body else len(plain)
-        if self._held + more > MOST_HELD:
+        if self._held + more > self._most_held:
             raise _busy()
         self._held += more
         try:
@@ -99,13 +102,13 @@ class Hooks:
             raise too_large
         body = bytearray()
         try:
-            async with asyncio.timeout(READ_SECONDS):
+            async with asyncio.timeout(self._read_seconds):
                 async for chunk in _chunks(request):
                     body += chunk
                     self._held += len(chunk)
                     if len(body) > most:
                         raise too_large
-                    if self._held > MOST_HELD:
+                    if self._held > self._most_held:
                         raise _busy()
         except TimeoutError:
             self._held -= len(body)
