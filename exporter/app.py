@@ -45,6 +45,7 @@ from exporter.store.status import SourceStatus
 
 log = logging.getLogger(__name__)
 
+FORGOTTEN = "its records do not count; give it its name back, or remove them with: outcome-exporter erase --source NAME"
 EAGER_SECONDS = 2.0  # how often to evaluate while a first sync is under way
 EAGER_RESTS = 3  # ... and how many times as long as an evaluation to rest from it, for it slows the sync
 
@@ -154,6 +155,11 @@ class App:
         """Polls, and receives for, these sources from now on."""
         await self.poller.apply(config.sources)
         self.inbox.apply(config.sources)
+        with suppress(StoreError):
+            configured = {source.name for source in config.sources}
+            for name in await asyncio.to_thread(self.store.sources):
+                if name not in configured:
+                    log.warning("source %s is stored and not in the config: %s", name, FORGOTTEN)
         for source in config.sources:
             if source.door:
                 log.info("source %s: receives at %s%s", source.name, self.options.reach.prefix, source.route)

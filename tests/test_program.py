@@ -174,7 +174,8 @@ async def test_a_reload_takes_the_new_config_or_keeps_the_old_one(tmp_path: Path
     path.write_text(valid + "wrong_key: 1\n")
     program.process.send_signal(signal.SIGHUP)
     refused = await program.until(lambda samples: value(samples, "outcome_config_last_reload_successful") == 0)
-    path.write_text(valid + "kpis: {no_show_ratio: {threshold: {warning: 0.21}}}\n")
+    renamed = valid.replace("name: meetings", "name: appointments")
+    path.write_text(renamed + "kpis: {no_show_ratio: {threshold: {warning: 0.21}}}\n")
     program.process.send_signal(signal.SIGHUP)
     taken = await program.until(
         lambda samples: value(samples, "outcome_no_show_ratio_threshold", window="7d", severity="warning") == 0.21
@@ -185,6 +186,7 @@ async def test_a_reload_takes_the_new_config_or_keeps_the_old_one(tmp_path: Path
     assert value(taken, "outcome_no_show_ratio_threshold", window="7d", severity="warning") == 0.21
     assert value(taken, "outcome_config_last_reload_successful") == 1
     assert [line for line in program.log if "wrong_key" in line]
+    assert len([line for line in program.log if "source meetings is stored and not in the config" in line]) == 1
 
 
 async def test_kpis_and_a_second_process_beside_a_running_one(tmp_path: Path, program: Program) -> None:

@@ -279,6 +279,11 @@ class Store:
                 published.add(db, new, at)
         return known | dict.fromkeys(new, at)
 
+    def sources(self) -> list[str]:
+        """The names of all sources that are stored, in the config or not."""
+        with self._connection() as db:
+            return state.names(db)
+
     def source(self, source: str) -> SyncState:
         with self._connection() as db:
             return state.of(db, source)

@@ -50,6 +50,11 @@ def make(db: Database) -> None:
         db.execute(f"alter table source_state add column if not exists {column}")
 
 
+def names(db: Database) -> list[str]:
+    """The sources that are stored."""
+    return [name for (name,) in db.execute("select source from source_state order by source").fetchall()]
+
+
 def of(db: Database, source: str) -> SyncState:
     """The state of a source; an unknown one has never been read."""
     rows = db.execute(

@@ -18,7 +18,8 @@ Blind    Events that a sender gave up, or never sent; a second exporter sees onl
          run. A rollback without the chainId of the deployment that it reverts is a change of its own. The review of a
          change and its deployment are two records, so the time from commit to deployment needs first_commit_at under
          fields. The order of events from senders whose clocks differ: it is the order of their times. A mapping that is
-         changed in the config applies to what comes afterwards.
+         changed in the config applies to what comes afterwards. What was sent under another name of the source: records
+         of a source that is not in the config do not count.
 Checked  The conformance events of CDEvents 0.5.1, and published test vectors of signatures.
 """
 

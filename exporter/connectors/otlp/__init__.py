@@ -15,7 +15,8 @@ Blind    Runs that have not ended: a span comes when it ends. Traces that sampli
          An agent inside another is counted by itself until the outer one has ended, or if a span between them never
          comes, or comes more than a day later. Decisions of people, unless an attribute says them (fields). Prompts,
          answers, arguments of tools, names of users and texts of errors are dropped when they arrive, and cannot be
-         mapped.
+         mapped. What was sent under another name of the source: records of a source that is not in the config do not
+         count.
 Checked  The OpenTelemetry SDK for Python 1.45, which sends protobuf; JSON by a recording of the SDK for JavaScript 2.12
          (the SDK for Python has no sender of JSON).
 """
