@@ -759,7 +759,7 @@ def test_the_median_of_what_is_folded_is_that_of_its_records(tmp_path: Path, mos
     assert {name for name in families if name.endswith("_median")} >= {"outcome_resolution_seconds_median"}
 
 
-OF_THE_CATALOGUE = ("outcome_kpi_info", "outcome_kpi_absent")
+OF_THE_CATALOGUE = ("outcome_kpi_info", "outcome_kpi_absent", "outcome_assumption_info")
 """Families with a sample for each KPI, whatever the segments."""
 
 

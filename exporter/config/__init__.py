@@ -207,6 +207,7 @@ class _Loader:
             run_timeout_seconds=section.run_timeout,
             manual_seconds_low=times[0] if times else None,
             manual_seconds_high=times[-1] if times else None,
+            manual_origin=section.manual_origin,
             category=section.category,
             rate=section.rate.amount if section.rate else None,
             currency=section.rate.currency if section.rate else None,

@@ -83,6 +83,7 @@ class WorkflowSetting:
     run_timeout_seconds: float | None = None
     manual_seconds_low: float | None = None  # how long a person takes for one run, configured
     manual_seconds_high: float | None = None
+    manual_origin: str | None = None  # where that is from
     category: str | None = None  # of the requests that people handle instead: how long that takes is measured there
     rate: float | None = None  # loaded, per hour
     currency: str | None = None

@@ -7,6 +7,7 @@ from exporter.baselines.compare import Baseline, compare, unmatched
 from exporter.catalogue.kpi import Kpi
 from exporter.evaluation import coverage
 from exporter.evaluation.add import value_of
+from exporter.evaluation.assumptions import assumptions
 from exporter.evaluation.breach import resolve, target
 from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.figure import Evaluation, Figure, Key, Spread
@@ -76,7 +77,7 @@ def beside(evaluation: Evaluation, plan: Plan) -> list[Family]:
     windows = [name for name, _ in plan.windows]
     trusted = coverage.families(windows, evaluation.coverage, evaluation.unattributed)
     waits = [window_absent(evaluation.waiting)] if evaluation.waiting else []
-    return [info(plan.settings), absent(evaluation.absent), *waits, *trusted]
+    return [info(plan.settings), assumed(plan), absent(evaluation.absent), *waits, *trusted]
 
 
 def size(family: Family) -> int:
@@ -223,6 +224,18 @@ def info(settings: Sequence[Setting]) -> Family:
             *("business_owner", "technical_owner", "kpi_owner", "escalation", "cadence"),
         ),
         tuple(sorted((row, 1.0) for row in rows)),
+    )
+
+
+def assumed(plan: Plan) -> Family:
+    """What figures of money rest on that is configured and not measured."""
+    return Family(
+        "outcome_assumption_info",
+        "What figures of money rest on that is configured, not measured: manual times, rates, claims, prices, and how "
+        "shared cost is allocated; with what each is about (empty: all) and where it comes from. Always 1.",
+        "gauge",
+        ("assumption", "subject", "value", "origin"),
+        tuple((tuple(each), 1.0) for each in assumptions(plan)),
     )
 
 

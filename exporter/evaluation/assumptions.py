@@ -1,0 +1,58 @@
+"""What figures of money rest on that nobody has measured: times, rates and prices of the config, and shared cost."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from exporter.base.duration import text as length
+from exporter.evaluation.plan import Plan, WorkflowSetting
+
+
+class Assumption(NamedTuple):
+    """One assumption of the config. `subject`: the workflow, service, team or source it is about; empty: all."""
+
+    name: str
+    subject: str
+    value: str
+    origin: str  # where it comes from, as the config says
+
+    @property
+    def sentence(self) -> str:
+        """As people read it."""
+        about = f"{self.name.replace('_', ' ')} of {self.subject}" if self.subject else self.name.replace("_", " ")
+        return f"{about}: {self.value}" + (f" ({self.origin})" if self.origin else "")
+
+
+def assumptions(plan: Plan) -> list[Assumption]:
+    """All of a plan, those of the whole first."""
+    return [Assumption("shared_cost", "", _shared(plan.shared_cost), ""), *sorted(_configured(plan))]
+
+
+def _shared(by: str) -> str:
+    return "not allocated" if by == "none" else f"allocated by {by.replace('_', ' ')}"
+
+
+def _configured(plan: Plan) -> Iterator[Assumption]:
+    for name, workflow in plan.workflows.items():
+        yield from _of_workflow(name, workflow)
+    for name, service in plan.services.items():
+        if service.downtime_cost_per_hour is not None:
+            yield Assumption(
+                "downtime_cost", name, f"{service.downtime_cost_per_hour:g} {service.currency} an hour", ""
+            )
+    for name, source in plan.sources.items():
+        if source.claimed_resolution_price is not None:
+            price = f"{source.claimed_resolution_price:g} {source.currency}"
+            yield Assumption("claimed_resolution_price", name, price, "")
+
+
+def _of_workflow(name: str, workflow: WorkflowSetting) -> Iterator[Assumption]:
+    low, high = workflow.manual_seconds_low, workflow.manual_seconds_high
+    if low is not None and high is not None:
+        ends = [length(round(low)), length(round(high))]
+        measured = f"measured on requests of category {workflow.category}; else " if workflow.category else ""
+        value = measured + (ends[0] if low == high else f"{ends[0]} to {ends[1]}, of which the lower end counts")
+        yield Assumption("manual_time", name, value, workflow.manual_origin or "")
+    if workflow.rate is not None:
+        yield Assumption("rate", name, f"{workflow.rate:g} {workflow.currency} an hour", "")
+    if workflow.claim is not None:
+        yield Assumption("claim", name, workflow.claim.replace("_", " "), "")

@@ -1,0 +1,56 @@
+"""What figures of money rest on, as the config says it."""
+
+from exporter.evaluation.assumptions import assumptions
+from exporter.evaluation.plan import Plan, ServiceSetting, SourceSetting, WorkflowSetting
+from exporter.publish.families import assumed
+
+PLAN = Plan(
+    settings=(),
+    windows=(),
+    labels={},
+    shared_cost="time_saved",
+    workflows={
+        "Invoice intake": WorkflowSetting(
+            manual_seconds_low=480,
+            manual_seconds_high=720,
+            manual_origin="time study",
+            rate=38,
+            currency="EUR",
+            claim="hard_cost_avoided",
+        ),
+        "Password reset": WorkflowSetting(
+            manual_seconds_low=600, manual_seconds_high=600, manual_origin="estimate", category="access"
+        ),
+        "Nightly": WorkflowSetting(run_timeout_seconds=7200),
+    },
+    services={"shop": ServiceSetting(downtime_cost_per_hour=5000, currency="EUR")},
+    sources={
+        "zendesk": SourceSetting(claimed_resolution_price=1.5, currency="USD"),
+        "desk": SourceSetting(calendar="office"),
+    },
+)  # fmt: skip - a workflow is one thing
+
+
+def test_every_assumption_of_a_plan_is_a_sentence() -> None:
+    assert [each.sentence for each in assumptions(PLAN)] == [
+        "shared cost: allocated by time saved",
+        "claim of Invoice intake: hard cost avoided",
+        "claimed resolution price of zendesk: 1.5 USD",
+        "downtime cost of shop: 5000 EUR an hour",
+        "manual time of Invoice intake: 8m to 12m, of which the lower end counts (time study)",
+        "manual time of Password reset: measured on requests of category access; else 10m (estimate)",
+        "rate of Invoice intake: 38 EUR an hour",
+    ]
+
+
+def test_where_nothing_is_configured_shared_cost_is_not_allocated() -> None:
+    assert [each.sentence for each in assumptions(Plan(settings=(), windows=(), labels={}))] == [
+        "shared cost: not allocated"
+    ]
+
+
+def test_they_are_published() -> None:
+    family = assumed(PLAN)
+
+    assert (family.name, family.labels) == ("outcome_assumption_info", ("assumption", "subject", "value", "origin"))
+    assert (("rate", "Invoice intake", "38 EUR an hour", ""), 1.0) in family.samples
