@@ -1,6 +1,7 @@
 """`outcome-exporter init`: from an export as it is to right figures."""
 
 import asyncio
+import json
 import os
 import re
 from collections import Counter
@@ -49,8 +50,8 @@ def written(folder: Path, export: Export) -> str:
         0,
         [
             "outcome.yaml written. Next:",
-            "  outcome-exporter check --config.file outcome.yaml --live",
-            "  outcome-exporter run --config.file outcome.yaml",
+            "  outcome-exporter check --live",
+            "  outcome-exporter run",
         ],
     ), output
     return (folder / "outcome.yaml").read_text()
@@ -154,6 +155,19 @@ def test_what_is_not_there_is_said(tmp_path: Path, arguments: list[str], said: s
     assert (code, output) == (1, f"outcome-exporter: {said}\n")
 
 
+def test_what_is_nested_is_read_by_rules(tmp_path: Path) -> None:
+    item = {"key": "A-1", "created": {"at": "2026-03-30T10:00:00Z"}, "group": {"name": "net"}, "status": "done"}
+    (tmp_path / "tickets.jsonl").write_text(json.dumps(item) + "\n")
+    code, _ = run(tmp_path, "--file", "tickets.jsonl", "--no-ask")
+    config = read_config(tmp_path / "outcome.yaml")
+    with empty_store(tmp_path / "store") as store:
+        asyncio.run(poll_once(config.sources[0], store, Health(version="0"), AT))
+        with store.reading() as db:
+            rows = db.execute("select id, team, outcome, epoch(opened_at) from request").fetchall()
+
+    assert (code, rows) == (0, [("A-1", "net", "resolved", 1_774_864_800)])
+
+
 def test_the_day_is_told_from_the_month_by_any_row_of_a_long_file(tmp_path: Path) -> None:
     days = ["01/02/2026", "02/02/2026", "13/02/2026"]
     rows = [f"{number},{days[number // 5000]} 10:{number % 60:02},Closed" for number in range(10_001)]
@@ -187,7 +201,7 @@ def test_the_config_for_a_connector_is_valid_once_its_variables_are_set(
 
     assert code == 0
     assert [source.type for source in config.sources] == [name]
-    assert ("_file:" in re.sub(r"#.*", "", text), "check --config.file outcome.yaml --live" in output) == (False, True)
+    assert ("_file:" in re.sub(r"#.*", "", text), "check --live" in output) == (False, True)
 
 
 def test_no_word_stands_twice_for_a_column_in_the_tables() -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import pytest
@@ -15,8 +16,11 @@ from exporter.collect.selfmetrics import Health
 from exporter.connectors import CONNECTORS
 from exporter.evaluation.coverage import HELP as COVERAGE_HELP
 from exporter.explain.wording import WHY
+from exporter.proposal import Given, proposed, report
+from exporter.proposal.written import config
 from exporter.publish.families import BASELINE_HELP, SUFFIX_HELP, absent, baseline_absent, info
 from exporter.render.rules import kpi_rules
+from tests.exports import AT, EXPORTS
 
 ROOT = Path(__file__).parent.parent
 ROW = re.compile(r"^\| (?P<word>[^|]+?) \| (?P<means>[^|]+?) \| (?P<inside>[^|]*?) ?\|$", re.MULTILINE)
@@ -117,7 +121,18 @@ def document_texts() -> Iterator[Text]:
         yield name, (ROOT / name).read_text()
 
 
+def init_texts() -> Iterator[Text]:
+    """What `init` says of exports and writes for them, without the names in them."""
+    for export in EXPORTS[1:4]:
+        with TemporaryDirectory() as folder:
+            export.write(Path(folder) / export.name)
+            proposal = proposed(Path(folder) / export.name, AT, Given(), lambda _: None)
+            yield export.name, "\n".join(report.lines(proposal, Path("outcome.yaml"), AT))
+            yield f"config of {export.name}", config(proposal, Path(folder) / "outcome.yaml", "export")
+
+
 SURFACES = (
+    init_texts,
     kpi_texts,
     help_texts,
     command_texts,

@@ -163,6 +163,9 @@ class Reader:
         for part, rules, known in (("segments", section.segments, SEGMENTS), ("fields", section.fields, others)):
             for name, alternatives in rules.items():
                 place = (*at, part, name)
+                if part == "fields" and name in SEGMENTS:
+                    self.checker.wrong(place, f"{name} is a segment; write it under segments")
+                    continue
                 if name not in known and not (name in of_one and name.rpartition(".")[2] in known):
                     self.checker.unknown("segment" if part == "segments" else "column", name, known, place)
                     continue

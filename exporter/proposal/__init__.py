@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from exporter.proposal.columns import Fit, fit, fits, missing, repeats, sure, telling_apart
+from exporter.proposal.columns import Fit, fit, fits, identifying_columns, missing, repeats, sure
 from exporter.proposal.day import with_times_of_day
 from exporter.proposal.numbers import Signs, is_number, signs_of
 from exporter.proposal.sample import Sample, Unclear, sampled
@@ -84,10 +84,12 @@ def proposed(path: Path, at: datetime, given: Given, ask: Ask, zone: str | None 
         keys["time_zone"] = zoned
     keys |= {"time_format": [*formats]} if formats else {}
     keys |= {key: sign for key, sign, plain in zip(Signs._fields, signs, Signs(), strict=True) if sign != plain}
-    apart = [] if "id" in chosen.of else telling_apart(sample, chosen)
-    if apart:
-        keys["id_columns"] = apart
-        guesses.append(Guess("id_columns", "no column holds an id; these tell rows apart, and must never change"))
+    identifying = [] if "id" in chosen.of else identifying_columns(sample, chosen)
+    if identifying:
+        keys["id_columns"] = identifying
+        guesses.append(
+            Guess("id_columns", "no column holds an id; these together identify a row, and must never change")
+        )
     keys |= {"nulls": words} if (words := nulls(sample, found, chosen.record)) else {}
     found = [_timed(each, times, formats, zoned) for each in found]
     guesses += [Guess(each.theirs, note) for each in found for note in each.notes]
@@ -100,7 +102,7 @@ def proposed(path: Path, at: datetime, given: Given, ask: Ask, zone: str | None 
         guesses=guesses,
         others=chosen.others,
         missing=missing(chosen.record, {each.column for each in found}),
-        repeated_ids=repeats(sample, apart or [each.theirs for each in chosen.of.get("id", ())]),
+        repeated_ids=repeats(sample, identifying or [each.theirs for each in chosen.of.get("id", ())]),
         newest=_newest(sample, found, keys, chosen.record),
     )
 

@@ -17,8 +17,8 @@ from exporter.records.columns import COLUMNS, Column
 
 SOME = 1_000  # values that tell whether a column can be what its name says
 MOST = 0.8  # the share of them that must
-VITAL_WEIGHT, WEIGHT, HINT_WEIGHT, MOST_HINTS = 3.0, 1.0, 1.0, 2
-SURE = 1.3  # how much better than any other a record must fit, so that nobody is asked
+VITAL_WEIGHT, WEIGHT, HINT_WEIGHT, MOST_HINTS = 3.0, 1.0, 2.0, 2
+SURE = 1.25  # how much better than any other a record must fit, so that nobody is asked
 KEY = re.compile(r"[\w./#-]*\d[\w./#-]*")
 BEGINS = ("starts_at", "opened_at", "started_at", "requested_at", "booked_at", "lead_at", "deployed_at", "period_start")
 WORDY = ("outcome", "status", "result")
@@ -149,8 +149,8 @@ def repeats(sample: Sample, names: Sequence[str]) -> int:
     return len(sample.rows) - len(found)
 
 
-def telling_apart(sample: Sample, fit: Fit) -> list[str]:
-    """Columns that together tell rows apart, if none holds an id: where rows begin, and then what changes the least."""
+def identifying_columns(sample: Sample, fit: Fit) -> list[str]:
+    """Columns that together identify a row, if none holds an id: where rows begin, and then what changes the least."""
     kind = RECORDS[fit.record]
     persons, filled = person_columns(kind), {column: matches[0].theirs for column, matches in fit.of.items()}
     begins = [filled[column] for column in BEGINS if column in filled]

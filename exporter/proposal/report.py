@@ -33,11 +33,12 @@ def _found(proposal: Proposal) -> Iterator[str]:
     yield f"A row is read as: {proposal.record}\n"
     width = max((len(each.theirs) for each in proposal.entries), default=0)
     yield from (f"  {each.theirs:{width}}  -> {each.column}" for each in proposal.entries)
+    yield ""
 
 
 def _not_found(proposal: Proposal) -> Iterator[str]:
     if proposal.ignored:
-        yield f"\nNot read: {', '.join(proposal.ignored)}"
+        yield f"Not read: {', '.join(proposal.ignored)}"
     if proposal.missing:
         yield f"Not found, so KPIs that need it stay out: {', '.join(proposal.missing)}"
     if unknown := [f"{word!r} in {each.theirs}" for each in proposal.entries for word in each.unknown]:

@@ -12,7 +12,7 @@ from exporter.connectors.files.mapping import PLAIN_WORD, WORDS_OF_YAML, key_of,
 from exporter.proposal import Proposal
 from exporter.proposal.tables import plain
 from exporter.proposal.words import Entry
-from exporter.records import RECORDS
+from exporter.records import RECORDS, SEGMENTS
 from exporter.records.columns import COLUMNS
 
 WIDTH = 110
@@ -80,14 +80,16 @@ def _source(proposal: Proposal, output: Path, name: str) -> Iterator[str]:
     if ignored := proposal.ignored:
         yield from _comment(f"Not read: {', '.join(map(_shown, ignored))}", "      ")
     yield '      "*": ""'
-    if fields:
-        yield "    fields:"
-        for column, entries in fields.items():
+    own = {column: entries for column, entries in fields.items() if column not in SEGMENTS}
+    for part, rules in (("segments", {key: fields[key] for key in fields.keys() - own.keys()}), ("fields", own)):
+        if rules:
+            yield f"    {part}:"
+        for column, entries in rules.items():
             yield from _alternatives(column, entries, proposal.record)
     for column, (value, when) in CONSTANTS.get(proposal.record, {}).items():
         if column in proposal.missing:
             constant = f"{column}: {{ value: {value} }}"
-            yield f"      # {constant} # {when}" if fields else f"    # fields: {{ {constant} }} # {when}"
+            yield f"      # {constant} # {when}" if own else f"    # fields: {{ {constant} }} # {when}"
     if proposal.missing:
         yield from _comment(
             f"KPIs also need, and nothing in the file seems to be: {', '.join(proposal.missing)}", "    "
@@ -124,13 +126,20 @@ def _column(entry: Entry, others: Sequence[str], record: str) -> Iterator[str]:
 
 def _alternatives(column: str, entries: Sequence[Entry], record: str) -> Iterator[str]:
     """Rules of which the first that finds something counts."""
-    yield f"      {column}:" + (" # the first that says something counts" if len(entries) > 1 else "")
+    several = len(entries) > 1
+    if several:
+        yield f"      {column}: # the first that says something counts"
     for entry in entries:
         rule = {**({} if "query" in entry.rule else {"from": entry.theirs}), **entry.rule}
         tail = _tail("; ".join(entry.notes), guess=bool(entry.notes))
-        lines = [flow(rule)] if _short(rule, entry) else [*_block(rule, entry, record)]
-        yield f"        {'- ' if len(entries) > 1 else ''}{lines[0]}{tail}"
-        yield from (f"        {'  ' if len(entries) > 1 else ''}{line}" for line in lines[1:])
+        if _short(rule, entry):
+            yield f"        - {flow(rule)}{tail}" if several else f"      {column}: {flow(rule)}{tail}"
+            continue
+        first, *others = _block(rule, entry, record)
+        if not several:
+            yield f"      {column}:"
+        yield f"        {'- ' if several else ''}{first}{tail}"
+        yield from (f"        {'  ' if several else ''}{line}" for line in others)
 
 
 def _short(rule: Mapping[str, Any], entry: Entry) -> bool:

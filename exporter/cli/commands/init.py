@@ -17,6 +17,7 @@ RECORDS = (
     *("request", "incident", "change", "run", "workflow", "booking"),
     *("opportunity", "account", "activity", "audit", "cost", "service_level"),
 )
+DEFAULT = "outcome.yaml"
 FLAGS = {"record": "--record", "order": "--day-first or --month-first", "time_zone": "--time-zone", "sheet": "--sheet"}
 """What may be unclear -> the flag that says it."""
 PAST = timedelta(days=90)
@@ -31,7 +32,7 @@ EXAMPLES = {
 @click.command("init", cls=Command, examples=EXAMPLES)
 @click.option("--file", "path", type=click.Path(path_type=Path), help="An export: CSV, JSON Lines, Parquet or .xlsx.")
 @click.option("--connector", "name", metavar="NAME", help="A platform to be polled; see outcome-exporter connectors.")
-@click.option("--output", type=click.Path(path_type=Path), default="outcome.yaml", show_default=True,
+@click.option("--output", type=click.Path(path_type=Path), default=DEFAULT, show_default=True,
               help="Config file to write; one that exists is never overwritten.")  # fmt: skip
 @click.option(
     "--record", type=click.Choice(RECORDS), metavar="RECORD", help="What a row is; see outcome-exporter records."
@@ -71,7 +72,7 @@ def _chosen(asks: bool) -> tuple[Path | None, str | None]:
 
     if not asks:
         fail("give --file PATH for an export, or --connector NAME for a platform")
-    click.echo(f"Platforms: {', '.join(sorted(CONNECTORS))}")
+    click.echo(f"Platforms: {', '.join(sorted({*CONNECTORS} - {'files'}))}")
     answer = click.prompt("A file with an export, or the name of a platform").strip()
     return (None, answer) if answer in CONNECTORS and answer != "files" else (Path(answer).expanduser(), None)
 
@@ -131,12 +132,9 @@ def _ask(question: "Unclear") -> str | None:
         while fault := zone_fault(answer := str(click.prompt(str(question), default=question.choices[0])).strip()):
             click.echo(fault)
         return answer
-    answer = click.prompt(
-        str(question),
-        type=click.Choice(list(question.choices)),
-        default=question.choices[0] if question.key == "record" else None,
-    )
-    return str(answer)
+    text = f"{question}. Which one" if question.key == "sheet" else str(question)
+    default = question.choices[0] if question.key == "record" else None
+    return str(click.prompt(text, type=click.Choice(list(question.choices)), default=default))
 
 
 def zone_fault(zone: str) -> str:
@@ -170,5 +168,6 @@ def _write(output: Path, text: str) -> None:
 
 
 def _then(output: Path) -> None:
-    click.echo(f"  outcome-exporter check --config.file {output} --live")
-    click.echo(f"  outcome-exporter run --config.file {output}")
+    where = "" if output == Path(DEFAULT) else f" --config.file {output}"
+    click.echo(f"  outcome-exporter check{where} --live")
+    click.echo(f"  outcome-exporter run{where}")

@@ -77,7 +77,9 @@ class Options:
     record: RecordName
     format: Format | None = None  # none: by the ending of the name
     columns: Mapping[str, Named] = field(default_factory=dict)  # their name -> ours, or -> "" to pass the column over
-    id_columns: tuple[str, ...] = field(default=(), metadata=LATER)  # tell rows apart where none of their columns does
+    id_columns: tuple[str, ...] = field(
+        default=(), metadata=LATER
+    )  # which together identify a row, where none holds an id
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","  # of CSV
     page_size: Annotated[int, Field(ge=1, le=50_000)] = 5_000  # rows
     encoding: Encoding = field(default="utf-8", metadata=LATER)  # of JSON Lines and CSV
