@@ -18,6 +18,8 @@ from exporter.evaluation.breach import target
 from exporter.evaluation.context import MADE, longest
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Setting
+from exporter.explain.explain import explain
+from exporter.explain.query import Unexplained, question
 from exporter.explain.roles import in_words, roles
 from exporter.publish.families import series
 from exporter.records import Booking, Record, Request
@@ -278,3 +280,21 @@ def test_what_a_kpi_is_for_and_who_answers_for_it_is_said_in_words(
     said: str, words: list[tuple[str, str]], read: Callable[[str], Config]
 ) -> None:
     assert in_words(roles(setting_of(read(said), "csat_ratio"))) == words
+
+
+@pytest.mark.parametrize("said", ["  only: [support]\n", "  win_ratio: { enabled: false }\n"])
+def test_whoever_asks_for_a_kpi_that_is_not_computed_is_told_so(said: str, read: Callable[[str], Config]) -> None:
+    with pytest.raises(Unexplained, match="'win_ratio' is not computed: the config switches it off, or does not name"):
+        question({"kpi": "win_ratio"}, read(said).plan)
+
+
+def test_an_explanation_names_no_guard_that_is_not_computed(read: Callable[[str], Config], tmp_path: Path) -> None:
+    plan = read("  only: [utilisation_ratio]\n").plan
+    sources = [SourceStatus(source="a", records=frozenset({"request"}))]
+    with empty_store(tmp_path / "store") as store, store.reading() as reader:
+        guards = {
+            name: explain(reader, plan, AT, sources, question({"kpi": name}, plan))["guard"]
+            for name in ("utilisation_ratio", "backlog")
+        }
+
+    assert guards == {"utilisation_ratio": ["handle_seconds", "backlog"], "backlog": []}

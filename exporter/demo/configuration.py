@@ -178,16 +178,26 @@ sources:
 
 <files>
 kpis:
+  groups:
+    support: {{business_owner: head-of-service, technical_owner: support-tools, escalation: operations-board}}
+    automation: {{business_owner: head-of-operations, technical_owner: automation-centre}}
+    changes: {{business_owner: head-of-engineering, technical_owner: platform}}
+    incidents: {{business_owner: head-of-engineering, technical_owner: platform, escalation: on-call-lead}}
+    bookings: {{business_owner: head-of-sales, technical_owner: sales-operations}}
+    rollout: {{business_owner: head-of-people, technical_owner: workplace-tools, cadence: monthly}}
+    money: {{business_owner: finance, cadence: monthly}}
+  csat_ratio: {{target: 0.8}}
   deflection_ratio:
+    target: 0.45
     eligible: self_service  # what the chat bot never saw, it could not deflect
     owner: support
     baselines: {{previous: {{}}}}
   abandonment_ratio: {{owner: support}}
   escalation_ratio: {{owner: support, baselines: {{previous: {{}}, weekday_median: {{}}}}}}
-  no_show_ratio: {{owner: sales-operations, baselines: {{previous: {{}}}}}}
+  no_show_ratio: {{target: 0.1, owner: sales-operations, baselines: {{previous: {{}}}}}}
   activation_ratio: {{baselines: {{control: {{}}}}}}  # the same tool without the training
   unaided_ratio: {{baselines: {{control: {{}}}}}}
-  completion_ratio: {{owner: platform}}
+  completion_ratio: {{target: 0.95, owner: platform}}
   queue_seconds: {{min_coverage: 0.2}}  # n8n tells no time in the queue
   revenue_per_booking: {{min_coverage: 0.2}}  # most meetings are not about money
   exception_ratio: {{owner: platform}}
@@ -195,7 +205,7 @@ kpis:
     failure_window: 2h
     owner: platform
   blocked_seconds: {{min_coverage: 0.1}}  # GitHub does not tell it
-  mttr_seconds: {{owner: platform}}
+  mttr_seconds: {{target: 2h, owner: platform}}
 """
 
 SOURCE = f"""\

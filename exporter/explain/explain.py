@@ -62,7 +62,7 @@ def explain(
         "unit": kpi.unit or unit_of(kpi),
         "person_day_seconds": plan.person_day_seconds if kpi.working_time else None,
         "better": kpi.better,
-        "guard": list(kpi.guard),
+        "guard": [name for name in kpi.guard if name in compiled.settings],
         "series": list(kpi.series),
         "definition": definition(measure),
         "at": at.isoformat(),

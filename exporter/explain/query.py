@@ -79,4 +79,6 @@ def setting_of(plan: Plan, name: str) -> Setting:
     if setting := compile_plan(plan).settings.get(name.removeprefix("outcome_")):
         return setting
     known = "/kpis and the command kpis list all KPIs"
+    if any(setting.kpi.name == name.removeprefix("outcome_") for setting in plan.not_computed):
+        raise Unexplained(f"kpi {name!r} is not computed: the config switches it off, or does not name it in kpis.only")
     raise Unexplained(f"kpi {name!r} is not configured; {known}" if name else f"give a kpi; {known}")

@@ -96,7 +96,7 @@ def card(
         "by_team": TEAM in compile_plan(plan).by_name[kpi.name].labels,
         "needs": [record.replace("_", " ") for record in kpi.needs],
         "made_of": [*map(str, parts(kpi).values())],
-        "guard": kpi.guard,
+        "guard": [name for name in kpi.guard if name in plan.kpis and compile_plan(plan).settings[name].chosen],
         "limits": limits(setting, unit),
         "better": kpi.better,
         "target": "" if target is None else value({"value": target, "unit": unit}),
