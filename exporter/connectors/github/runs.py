@@ -159,7 +159,6 @@ class Runs:
 
     def keep(self, items: dict[str, Json], before: dict[str, list[Json]]) -> None:
         """Remembers what there is to remember of runs that were just read."""
-        self.seen |= items.keys()
         for key, item in items.items():
             if is_ended(item):
                 self.open.pop(key, None)
@@ -170,6 +169,7 @@ class Runs:
         oldest = written(self.client.at - RERUNS)
         self.open = {key: created for key, created in self.open.items() if created >= oldest}
         self.tried = {key: last for key, last in self.tried.items() if last[1] >= oldest}
+        self.seen |= items.keys() & self.open.keys()  # of a long history not all: nobody asks for the others
         self.state |= {"open": dict(self.open), "tried": dict(self.tried)}
 
 
