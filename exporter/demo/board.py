@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlencode
 
 from rich.table import Table
 
@@ -65,14 +66,33 @@ class Metrics:
         return sums
 
 
-COMPLETION = ("outcome_kpi_absent", "outcome_source_backfill_complete")
+READING = ("outcome_kpi_absent", "outcome_source_backfill_complete", "outcome_source_records_total")
+"""What tells how far the first reading is."""
 
 
 def complete(metrics: Metrics) -> bool:
-    """Whether every source has been read once, and figures were made of it; to be told by COMPLETION alone."""
+    """Whether every source has been read once, and figures were made of it; told by READING alone."""
     waiting = {labels["reason"] for labels, _ in metrics.samples.get("outcome_kpi_absent", ())}
     sources = metrics.samples.get("outcome_source_backfill_complete", ())
     return bool(sources) and all(value for _, value in sources) and "initial_sync" not in waiting
+
+
+def progress(metrics: Metrics) -> str:
+    """How far the first reading is, told by READING alone."""
+    read = [value for _, value in metrics.samples.get("outcome_source_backfill_complete", ())]
+    records = sum(metrics.by("outcome_source_records_total").values())
+    computing = "; computing the values" if read and all(read) else ""
+    return f"Reading: {sum(map(bool, read))} of {len(read)} sources, {number(records)} records{computing}"
+
+
+def worst(metrics: Metrics, kpis: Mapping[str, Kpi]) -> str:
+    """The query of /explain for the first critical KPI of the table and its worst team; empty where all is well."""
+    for name in SHOWN:
+        if name in kpis and kpis[name].kind in ("ratio", "duration"):
+            team, severity = judged(metrics, kpis[name])
+            if severity == "CRITICAL":
+                return urlencode({"kpi": name, "window": WINDOW, "team": team})
+    return ""
 
 
 def figures(metrics: Metrics, kpis: Mapping[str, Kpi]) -> Table:
@@ -116,16 +136,16 @@ def money(metrics: Metrics, kpi: Kpi) -> list[tuple[str, ...]]:
 
 def shared(metrics: Metrics, kpi: Kpi) -> tuple[str, ...]:
     """The line of a KPI that is a quotient: summed before it is divided, never a mean of quotients."""
-    wanted = {"window": WINDOW} | ({"basis": "calendar"} if kpi.business else {})
-    above = metrics.by(f"{kpi.stem}_numerator", "team", **wanted)
-    below = {team: n for team, n in metrics.by(f"{kpi.stem}_denominator", "team", **wanted).items() if n}
+    above, below = parts(metrics, kpi)
     if not below:
         return (kpi.title, "-", "0", "", "", "", "")
     show = percent if kpi.kind == "ratio" else length
-    sign = -1 if kpi.better == "higher" else 1
-    judged = {team: above[team] / n for team, n in below.items() if n >= LEAST} or {max(below): 0.0}
-    worst = max(judged, key=lambda team: sign * judged[team])
-    limit = f"{'<' if sign < 0 else '>'} {show(kpi.threshold.warning)}" if kpi.threshold.warning is not None else ""
+    worst = worst_team(kpi, above, below)
+    limit = (
+        f"{'<' if kpi.better == 'higher' else '>'} {show(kpi.threshold.warning)}"
+        if kpi.threshold.warning is not None
+        else ""
+    )
     return (
         kpi.title,
         show(sum(above.values()) / sum(below.values())),
@@ -135,6 +155,33 @@ def shared(metrics: Metrics, kpi: Kpi) -> tuple[str, ...]:
         number(below[worst]),
         breach(kpi, above[worst], below[worst]),
     )
+
+
+Parts = Mapping[tuple[str, ...], float]
+
+
+def parts(metrics: Metrics, kpi: Kpi) -> tuple[Parts, Parts]:
+    """Numerator and denominator of a quotient, by team, where the denominator is not 0."""
+    wanted = {"window": WINDOW} | ({"basis": "calendar"} if kpi.business else {})
+    above = metrics.by(f"{kpi.stem}_numerator", "team", **wanted)
+    below = metrics.by(f"{kpi.stem}_denominator", "team", **wanted)
+    return above, {team: n for team, n in below.items() if n}
+
+
+def worst_team(kpi: Kpi, above: Parts, below: Parts) -> tuple[str, ...]:
+    """The worst of the teams with enough records, or the largest if none has."""
+    sign = -1 if kpi.better == "higher" else 1
+    means = {team: above[team] / n for team, n in below.items() if n >= LEAST}
+    return max(means, key=lambda team: sign * means[team]) if means else max(below)
+
+
+def judged(metrics: Metrics, kpi: Kpi) -> tuple[str, str]:
+    """The worst team of a quotient and how bad it is."""
+    above, below = parts(metrics, kpi)
+    if not below:
+        return "", ""
+    team = worst_team(kpi, above, below)
+    return team[0], breach(kpi, above[team], below[team])
 
 
 def breach(kpi: Kpi, above: float, below: float) -> str:
@@ -158,6 +205,13 @@ def freshness(metrics: Metrics, now: datetime) -> Table:
         event = max((value for labels, value in newest if labels["source"] == source), default=0.0)
         table.add_row(source, ago(moment, now), ago(event, now), number(read.get((source,), 0.0)))
     return table
+
+
+def summary(metrics: Metrics, now: datetime) -> str:
+    """The same in a line."""
+    answers = metrics.by("outcome_source_last_success_timestamp_seconds", "source").values()
+    read = number(sum(metrics.by("outcome_source_records_total").values()))
+    return f"{len(answers)} sources, {read} records read; oldest answer {ago(min(answers, default=0.0), now)}"
 
 
 def ago(moment: float, now: datetime) -> str:

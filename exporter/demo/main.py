@@ -2,34 +2,29 @@
 
 import asyncio
 import shutil
+import sys
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, suppress
-from datetime import UTC, datetime
+from contextlib import AsyncExitStack
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 from rich.console import Console
 
 from exporter.base import assets
-from exporter.catalogue.kpi import catalogue
-from exporter.demo import board, configuration
+from exporter.demo import configuration
+from exporter.demo.screen import DemoError, Screen
 from exporter.demo.serving import serving
 from exporter.demo.simulation import Simulation
 from exporter.demo.stack import FOR, Shipped, free_port, programs, stack
 from exporter.demo.world import World
 
 MARK = ".outcome-exporter-demo"
-READY_SECONDS = 900
-AGAIN_SECONDS = 60
+AGAIN_SECONDS = 60  # from one table to the next, where each is printed
+LIVE_SECONDS = 10  # ... where the board changes in place
 WIDTH = 104  # of the widest table
 
 RunExporter = Callable[[Path, str], Awaitable[None]]
 """Runs the exporter on a config file, listening on host:port, until it is stopped by a signal or cancelled."""
-
-
-class DemoError(Exception):
-    """Why the demo cannot run; the text says what to do."""
 
 
 async def demo(
@@ -41,9 +36,9 @@ async def demo(
     console: Console | None = None,
 ) -> None:
     """Runs everything until the exporter ends or this is cancelled; then nothing of it is left but files."""
-    width = max(WIDTH, shutil.get_terminal_size().columns)
-    console = console or Console(highlight=False, soft_wrap=True, width=width)
+    console = console or terminal()
     folder = empty(directory)
+    screen = Screen(console, now)
     console.print(f"Simulating an organisation and its history (seed {seed}). Everything below is made up.")
     world = await asyncio.to_thread(World, Simulation(seed, now()), folder / "records")
     async with AsyncExitStack() as running:
@@ -53,12 +48,13 @@ async def demo(
         }
         config = configuration.write(folder, addresses, world.secrets)
         listen = f"127.0.0.1:{free_port()}"
-        say = Teller(console, f"http://{listen}", now)
-        say.line("Reading it: the first figures come when every source has been read once.")
+        screen.exporter = f"http://{listen}"
+        screen.line("Reading it; the first values come when every source has been read once.")
+        running.enter_context(screen.shown())
         await together(
             run_exporter(config, listen),
             live(world, now),
-            beside(folder, listen, addresses, config, say),
+            beside(folder, listen, config, screen),
         )
     console.print("The demo has ended.")
 
@@ -94,69 +90,30 @@ async def live(world: World, now: Callable[[], datetime]) -> None:
         world.advance(now())
 
 
-async def beside(folder: Path, listen: str, addresses: Mapping[str, str], config: Path, say: "Teller") -> None:
-    """Prometheus and Alertmanager; the table once there are figures, and again every minute."""
+async def beside(folder: Path, listen: str, config: Path, screen: Screen) -> None:
+    """Prometheus and Alertmanager; the board once there are values, and again and again."""
     tools = programs()
     (folder / "monitoring").mkdir()
     async with AsyncExitStack() as running:
         monitors: Mapping[str, str] = {}
         try:
-            context = stack(folder / "monitoring", listen, Shipped.of(assets.root()), say.alert, tools)
+            context = stack(folder / "monitoring", listen, Shipped.of(assets.root()), screen.alert, tools)
             monitors = await running.enter_async_context(context)
         except (RuntimeError, OSError) as error:
-            say.line(f"Left out: Prometheus and Alertmanager ({error})")
-        metrics = await say.wait()
-        say.addresses({**monitors, **addresses}, config)
+            screen.line(f"Left out: Prometheus and Alertmanager ({error})")
+        metrics = await screen.metrics()
+        screen.figures(metrics)
+        await screen.links(monitors, metrics, {"Config": str(config)})
+        screen.line(f"An alert about a KPI fires after {FOR} here; the shipped rules wait longer. Ctrl-C ends it all.")
         if tools.missing:
-            say.line(f"Left out, because not installed: {', '.join(tools.missing)}")
+            screen.line(f"Left out, because not installed: {', '.join(tools.missing)}")
         while True:
-            say.figures(metrics)
-            await asyncio.sleep(AGAIN_SECONDS)
-            metrics = await say.wait()
+            await asyncio.sleep(AGAIN_SECONDS if screen.live is None else LIVE_SECONDS)
+            screen.figures(await screen.metrics())
 
 
-class Teller:
-    """What the demo says on the screen."""
-
-    def __init__(self, console: Console, exporter: str, now: Callable[[], datetime]) -> None:
-        self.console, self.exporter, self.now = console, exporter, now
-
-    def line(self, text: str) -> None:
-        self.console.print(text, markup=False)
-
-    async def wait(self) -> board.Metrics:
-        """The exporter's metrics, as soon as every source has been read."""
-        deadline = asyncio.get_running_loop().time() + READY_SECONDS
-        async with aiohttp.ClientSession() as http:
-            while asyncio.get_running_loop().time() < deadline:
-                with suppress(aiohttp.ClientError, OSError):
-                    async with http.get(f"{self.exporter}/metrics") as response:
-                        text = await response.text()
-                    if board.complete(board.Metrics.parse(text, board.COMPLETION)):
-                        return board.Metrics.parse(text)
-                await asyncio.sleep(1)
-        raise DemoError(f"{self.exporter}/metrics shows no figures after {READY_SECONDS} s; see the log above")
-
-    def addresses(self, others: Mapping[str, str], config: Path) -> None:
-        self.line("")
-        self.line(f"Exporter            {self.exporter}  (/metrics, /-/ready)")
-        for name, address in others.items():
-            self.line(f"{name:<20}{address}{'' if name[0].isupper() else '  (simulated)'}")
-        self.line(f"Config              {config}")
-        self.line(f"An alert about a KPI fires after {FOR} here; the shipped rules wait longer. Ctrl-C ends it all.")
-
-    def figures(self, metrics: board.Metrics) -> None:
-        now = self.now()
-        self.line("")
-        self.line(f"{now.astimezone(UTC):%H:%M:%S} UTC")
-        self.console.print(board.figures(metrics, catalogue()))
-        self.line("")
-        self.console.print(board.freshness(metrics, now))
-        self.line("")
-
-    def alert(self, _receiver: str, alert: Mapping[str, Any]) -> None:
-        """One line for an alert that has arrived at Alertmanager's receiver."""
-        labels = alert["labels"]
-        severity = str(labels.get("severity", "")).upper()
-        sentence = alert["annotations"].get("description", "").partition(". ")[0]
-        self.line(f"ALERT {alert['status']} {severity} {labels['alertname']}: {sentence}")
+def terminal() -> Console:
+    """What the demo prints to. Where lines go to a file they are as long as they have to be."""
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, soft_wrap=True, width=max(WIDTH, shutil.get_terminal_size().columns))

@@ -3,22 +3,22 @@
 Seeded: the same seed and end give the same stories. Nothing here knows a platform's format or reads a clock.
 """
 
+import heapq
 import random
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 
 from exporter.demo import courses, rollout, sales
 from exporter.demo import organisation as org
-from exporter.demo.chance import about, identifier, pick, working_hours
+from exporter.demo.chance import about, identifier, working_hours
 from exporter.demo.organisation import SERVICES, TEAMS, WORKFLOWS, Team, Workflow
 from exporter.demo.stories import Attempt, Execution, Story, begins_at
 from exporter.records import Cost, CostKind
 from exporter.records import Workflow as Inventory
 
-LIVE_SECONDS = 8  # mean time between two live stories: busier than the history, so that figures can be seen to move
-LIVE_LEAD = timedelta(hours=1)  # live stories begin this long before the present, so that some are under way
-LIVE = {"conversation": 36, "run": 43, "ticket": 8, "meeting": 6, "lead": 3, "audit": 3, "change": 1}
+FOLLOWING_DAYS = 10  # what a story brings about begins no later
 MONTHLY_EUR: tuple[tuple[CostKind, float], ...] = (
     ("infrastructure", 640),
     ("maintenance", 2900),
@@ -41,7 +41,7 @@ class Simulation:
 
     def history(self, days: int = 120) -> Iterator[Story]:
         """What began in the `days` up to the end, what follows from it, and the meetings booked for the days after."""
-        midnight = self.end.replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight = self._midnight
         for number in range(-days, sales.BOOKED_AHEAD_DAYS):
             day = midnight + timedelta(days=number)
             yield from self._meetings(day)
@@ -54,34 +54,27 @@ class Simulation:
         yield from self._hanging()
 
     def live(self) -> Iterator[tuple[datetime, Story]]:
-        """Stories without end, each with the instant it is heard of, from LIVE_LEAD before the end of history."""
-        rng, at = self._rng("live"), self.end - LIVE_LEAD
-        while True:
-            at += timedelta(seconds=rng.expovariate(1 / LIVE_SECONDS))
-            yield from ((at, story) for story in self._one(rng, at))
+        """What begins after the end, without end and as often as before; each with the instant it is heard of."""
+        coming: list[tuple[datetime, int, Story]] = []
+        order = count()
+        for number in count(-FOLLOWING_DAYS):
+            day = self._midnight + timedelta(days=number)
+            begun = [story for story in self._day(day) if number > 0 or begins_at(story) > self.end]
+            if number > 0:  # until then history has them
+                booked = day + timedelta(days=sales.BOOKED_AHEAD_DAYS - 1)
+                begun += [*self._meetings(booked), *self._reports(booked)]
+            for story in begun:
+                heapq.heappush(coming, (max(begins_at(story), day), next(order), story))
+            while number >= 0 and coming and coming[0][0] < day + timedelta(days=1):
+                at, _, story = heapq.heappop(coming)
+                yield at, story
+
+    @property
+    def _midnight(self) -> datetime:
+        return self.end.replace(hour=0, minute=0, second=0, microsecond=0)
 
     def _rng(self, *about: object) -> random.Random:
         return random.Random(":".join(map(str, (self.seed, *about))))  # noqa: S311 - a simulation; nothing is secret
-
-    def _one(self, rng: random.Random, at: datetime) -> Iterator[Story]:
-        """One story of any kind, beginning at an instant (a meeting: taking place at it)."""
-        kind = pick(rng, [*LIVE], [*LIVE.values()])
-        weights = {"meeting": [team.meetings for team in TEAMS], "lead": [team.deal for team in TEAMS]}
-        team = pick(rng, TEAMS, weights.get(kind) or [team.conversations for team in TEAMS])
-        if kind == "conversation":
-            yield from courses.conversation(rng, team, at, confused=self._confused(team, at))
-        elif kind == "run":
-            yield from self._run(rng, pick(rng, WORKFLOWS, [workflow.daily for workflow in WORKFLOWS]), at)
-        elif kind == "ticket":
-            yield courses.ticket(rng, team, at, confused=self._confused(team, at))
-        elif kind == "meeting":
-            yield from sales.meeting(rng, team, at, unreminded=self._unreminded(team, at))
-        elif kind == "lead":
-            yield sales.lead(rng, team, at)
-        elif kind == "audit":
-            yield rollout.audit(rng, team, at)
-        else:
-            yield from courses.change(rng, pick(rng, SERVICES, [service.deployments for service in SERVICES]), at)
 
     def _meetings(self, day: datetime) -> Iterator[Story]:
         """What takes place on a day; booked days before."""

@@ -36,6 +36,7 @@ def command(directory: Path, seed: int, level: str | None) -> None:
     from exporter.base import logs
     from exporter.base.clock import now
     from exporter.demo import main as show
+    from exporter.demo.screen import DemoError
 
     async def run_exporter(config: Path, listen: str) -> None:
         await serve(config, ServeOptions(addresses=[listen]))
@@ -43,5 +44,5 @@ def command(directory: Path, seed: int, level: str | None) -> None:
     logs.start(level or "warn", "logfmt")
     try:
         guarded(lambda: asyncio.run(show.demo(directory, seed, run_exporter=run_exporter, now=now)))
-    except show.DemoError as error:
+    except DemoError as error:
         fail(error)
