@@ -79,7 +79,7 @@ class App:
         self.otlp: Otlp | None = None
         self.evaluation: Evaluation | None = None
         self.board: Board | None = None
-        self._not_reloaded = ""  # why the last reload failed
+        self._loaded_at, self._not_reloaded = clock(), ""  # the config in use, and why a newer one is not
         self.urls: list[str] = []
         self._stopping = asyncio.Event()
         self._retention = Retention(self.store)
@@ -146,7 +146,7 @@ class App:
                 await self._stop_otlp()
                 self._start_otlp()
             self.health.reload.succeeded(self.clock())
-            self._not_reloaded = ""
+            self._loaded_at, self._not_reloaded = self.clock(), ""
             self._changed.set()
             log.info("config reloaded")
             return None
@@ -194,6 +194,7 @@ class App:
                 )
                 if self.otlp:
                     await self.otlp.swap(published.snapshot.families)
+            await asyncio.to_thread(board.prepare)
             await asyncio.to_thread(self._keep_house, at)
             return not all(each.complete for each in board.sources)
         except Exception as error:
@@ -290,7 +291,7 @@ class App:
             sources.line(each, kinds.get(each.source, ""), poller.last_poll(each.source), poller.progress(each.source))
             for each in self._sources()
         ]
-        return overview.overview(self.board, lines, self._not_reloaded, self.histories)
+        return overview.overview(self.board, lines, self.histories, self._not_reloaded, self._loaded_at)
 
     def _cards(self, query: Mapping[str, str]) -> dict[str, Any]:
         team = query.get("team", "")

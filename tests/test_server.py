@@ -97,7 +97,7 @@ class Stage:
                 "now": lambda: AT + timedelta(minutes=5),
                 "ready": lambda: self.ready,
                 "state": lambda: "First sync of desk: 40 %.",
-                "overview": lambda: overview(None, self.sources, self.not_reloaded),
+                "overview": lambda: overview(None, self.sources, not_reloaded=self.not_reloaded, loaded_at=AT),
                 "cards": no_cards,
                 "kpis": lambda: [{"name": "no_show_ratio"}],
                 "reload": self.reload,
@@ -418,7 +418,7 @@ async def test_the_landing_page_shows_the_sources_escaped_and_runs_no_script_but
     assert "Version 1.2.3" in page
     assert '2026-03-31 09:30 UTC <span class="age">(5 minutes ago)</span>, 3 series' in page
     assert "The credential is refused: 401 &lt;b&gt;; next try at 09:50 UTC." in page
-    assert "The config is up to date." in page
+    assert "Config loaded 5 minutes ago." in page
     assert "&lt;b&gt;flows&lt;/b&gt;" in page
     assert "✗ failing" in page
     assert "Not mapped: team &lt;b&gt;" in page

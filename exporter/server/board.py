@@ -27,6 +27,7 @@ class Board:
     series: int = 0
     most_series: int = 0
     combined: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (KPI, label) -> values in `other`
+    tiles: dict[object, list[Row]] = field(default_factory=dict, repr=False)  # by the histories that they show
     _by_team: dict[str, dict[str, list[Row]]] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -48,6 +49,10 @@ class Board:
     def of_all(self) -> dict[str, list[Row]]:
         """The rows of each KPI over all segments."""
         return by_kpi(self._rows())
+
+    def prepare(self) -> None:
+        """Computes what the first page would otherwise wait for."""
+        _ = self.breaches, self.teams, self.totals, self.of_all
 
     def of_team(self, team: str) -> dict[str, list[Row]]:
         """The rows of each KPI that has values of a team."""

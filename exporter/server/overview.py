@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from itertools import repeat
 from typing import Any
 
@@ -38,10 +39,12 @@ FEWEST_TILES = 6
 def overview(
     board: Board | None,
     lines: Sequence[SourceLine],
-    not_reloaded: str = "",
     histories: Past = lambda *_: {},
+    not_reloaded: str = "",
+    loaded_at: datetime | None = None,
 ) -> dict[str, Any]:
-    """The page, without what the server itself knows. `not_reloaded`: why a changed config is not in use.
+    """The page, without what the server itself knows. `loaded_at`: when the config in use was loaded;
+    `not_reloaded`: why a changed one is not in use.
 
     `histories`: gives those of some KPIs in a window, as far as they are ready.
     """
@@ -53,6 +56,7 @@ def overview(
         "syncing": any(each.state == "first sync" for each in lines),
         "source_counts": source_counts(lines),
         "not_reloaded": not_reloaded,
+        "loaded_at": loaded_at,
         "tiles": tiles(board, histories) if board else [],
         "certain": [chip(each, board.plan) for each in certain[:MOST_CERTAIN]] if board else [],
         "unsure": [chip(each, board.plan) for each in unsure[:MOST_UNSURE]] if board else [],
@@ -90,6 +94,7 @@ def chosen(board: Board) -> list[Setting]:
     headlines = [each for each in fed if each.tier == "headline"]
     drivers = [s for s in fed if s.tier != "headline" and valued(board.totals[s.kpi.name])]
     drivers.sort(key=lambda setting: (setting.tier != "driver", not setting.has_threshold))
+    headlines.sort(key=lambda setting: not valued(board.totals[setting.kpi.name]))
     return [*headlines, *drivers[: max(0, FEWEST_TILES - len(headlines))]][:MOST_TILES]
 
 
@@ -98,13 +103,17 @@ def valued(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if not row.get("absent")]
 
 
-def tiles(board: Board, histories: Past) -> list[dict[str, Any]]:
+def tiles(board: Board, histories: Past) -> Sequence[Row]:
     """The KPIs of the first screen."""
     settings = chosen(board)
     past: dict[str, History] = {}
     for window, names in windows_of(board.plan, [setting.kpi for setting in settings]).items():
         past |= histories(names, window)
-    return [tile(setting, board, past.get(setting.kpi.name)) for setting in settings]
+    shown = tuple((name, past[name].hour) for name in sorted(past))
+    if shown not in board.tiles:
+        board.tiles.clear()
+        board.tiles[shown] = [tile(setting, board, past.get(setting.kpi.name)) for setting in settings]
+    return board.tiles[shown]
 
 
 def tile(setting: Setting, board: Board, history: History | None) -> dict[str, Any]:
