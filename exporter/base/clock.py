@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 NEVER = datetime.max.replace(tzinfo=UTC)
+DAY = 86400  # seconds
 
 
 def now() -> datetime:

@@ -8,7 +8,6 @@ fixed           a period of whole days; counts and sums scaled to the length of 
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 
 from exporter.catalogue.kpi import Kpi
 from exporter.evaluation.add import merge, value_of
@@ -137,6 +136,8 @@ def baseline(kind: str, figure: Figure, then: Sequence[Figure]) -> Baseline | No
         values = [value for f in then if (value := value_of(f)) is not None]
         if len(values) < FEWEST_DAYS:
             return None
+        from statistics import median  # noqa: PLC0415 - with decimals and fractions it takes long to load
+
         counts = [f.denominator for f in then if f.denominator is not None]
         return Baseline(kind, *placed(figure), median(values), None, sum(counts) if counts else None)
     if not then:

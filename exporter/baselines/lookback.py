@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from exporter.base import duration
+from exporter.base.clock import DAY
 from exporter.baselines.frozen import Fixed, Reasons, reach
 from exporter.catalogue.kpi import Kpi
 from exporter.evaluation.compiled import compile_plan, narrowed
 from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation, Figure, Past
-from exporter.evaluation.instant import DAY, evaluate
+from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Baselines, Plan, Setting
 from exporter.store import Store
 from exporter.store.status import SourceStatus

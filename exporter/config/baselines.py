@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from exporter.base.clock import DAY
 from exporter.base.strict_yaml import At
 from exporter.catalogue.kpi import Kpi, labels_of, made_of
 from exporter.config.section import ComparisonSection, ControlSection, FixedSection
 from exporter.config.shape import Checker
-from exporter.evaluation.instant import DAY
 from exporter.evaluation.plan import Baselines, Period
 
 SEPARATE_LABELS = frozenset({"currency", "kind"})

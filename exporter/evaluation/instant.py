@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
+from exporter.base.clock import DAY
 from exporter.catalogue.kpi import BUCKETS, Kpi, listed
 from exporter.catalogue.sql import LIST
 from exporter.evaluation.checks import COVERAGE, UNATTRIBUTED
@@ -27,7 +28,6 @@ from exporter.evaluation.rows import rows_of, segment_value, timestamp, under_ea
 from exporter.evaluation.stats import Distribution
 from exporter.store.status import SourceStatus
 
-DAY = 86400
 ROWS = 1000
 SumRow = tuple[Any, ...]
 Exact = Any

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from exporter.base.clock import DAY
 from exporter.catalogue.kpi import listed, non_additive
 from exporter.catalogue.sql import ONE
 from exporter.evaluation.compiled import CompiledPlan, Measure
 from exporter.evaluation.context import Connection, utc
 from exporter.evaluation.facts_schema import columns_of
 from exporter.evaluation.figure import Figure
-from exporter.evaluation.instant import DAY
 from exporter.evaluation.reach import bounded
 from exporter.evaluation.rows import RowSource, segment_value
 from exporter.explain.query import GROUPS, Question, Unexplained
