@@ -20,6 +20,7 @@ from exporter.base.errors import AuthFailed
 from exporter.catalogue import kpi
 from exporter.cli import preflight
 from exporter.cli.steps import steps
+from exporter.cli.trial import trial
 from exporter.collect.account import Accounts
 from exporter.collect.auth import NOBODY, Auth
 from exporter.collect.contract import needs
@@ -301,7 +302,10 @@ id,opened_at,resolved_at,outcome,requester,csat
 2,20/11/2026,2026-11-20T12:00:00Z,resolved,b@example.org,0.5
 3,2026-11-20T11:00:00Z,2026-11-20T12:00:00Z,resolved,c@example.org,N/A
 """
-FILES = "sources: [{name: desk, type: files, record: request, path: export.csv}]\n"
+FILES = """\
+sources: [{name: desk, type: files, record: request, path: export.csv}]
+kpis: {only: [support, no_show_ratio]}
+"""
 
 
 def shown(folder: Path, config: str = FILES, export: str = EXPORT) -> tuple[int, list[str]]:
@@ -383,3 +387,23 @@ async def test_a_platform_that_cannot_be_reached_is_one_step_and_the_others_are_
     probe = await preflight.ask(source, AT, Accounts())
 
     assert [(step.mark, step.what) for step in steps(source, probe, AT)] == [("fix", "reach")]
+
+
+def test_kpis_of_a_source_that_failed_and_of_records_that_did_not_come_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "outcome.yaml").write_text(
+        "sources:\n"
+        "  - {name: desk, type: files, record: request, path: '*.csv'}\n"
+        "  - {name: meetings, type: files, record: booking, path: '*.csv'}\n"
+        "kpis: {only: [requests, no_show_ratio, mttr_seconds]}\n"
+    )
+    settings = config.read_config(tmp_path / "outcome.yaml")
+    probes = [preflight.Probe("desk", fault="cannot connect"), preflight.Probe("meetings")]
+    moment, labels, outlook = trial(settings, probes, AT)
+
+    assert (moment, labels) == (AT, {})
+    assert [(step.mark, step.what, step.text) for step in outlook] == [
+        ("note", "appear", "0 of 3 KPIs: none"),
+        ("note", "without", "1 KPI: a source could not be read, see above"),
+        ("note", "without", "1 KPI needs records of which none was read here: booking"),
+        ("note", "no source", "1 KPI needs records that no source brings: incident"),
+    ]

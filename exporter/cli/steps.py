@@ -82,7 +82,7 @@ def _times(source: Source, probe: Probe, at: datetime) -> Iterator[Step]:
     if probe.clock_offset_seconds is not None:
         far = abs(probe.clock_offset_seconds) > TOLERATED_OFFSET
         note = "; correct the clocks, or new records look old or lie in the future" if far else ""
-        offset = f"{probe.clock_offset_seconds:+.0f} s relative to this machine{note}"
+        offset = f"{round(probe.clock_offset_seconds):+d} s relative to this machine{note}"
         yield Step("fix" if far else "ok", "clock", offset)
     notation = getattr(source.options, "notation", None)
     zone = notation.time_zone.key if notation and notation.time_zone else ""
@@ -102,7 +102,7 @@ def _times(source: Source, probe: Probe, at: datetime) -> Iterator[Step]:
 def _read(source: Source, probe: Probe) -> Iterator[Step]:
     if source.door or (probe.fault and not probe.records):
         return
-    some = "" if probe.whole else f"; only the first {PAGES} pages are read here"
+    some = "" if probe.whole else f"; at most {PAGES} pages are read here"
     kinds = ", ".join(f"{counted(count, record)}" for record, count in sorted(probe.records.items()))
     yield Step("ok" if probe.records else "note", f"{probe.noun}s", f"{kinds or 'none'}{some}")
 

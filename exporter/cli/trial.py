@@ -1,6 +1,6 @@
 """What would come of the records that `check --live` has read: they are evaluated in a store that is thrown away."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,14 +17,15 @@ from exporter.evaluation.coverage import share, summed
 from exporter.evaluation.figure import Evaluation
 from exporter.explain.summary import lacking, rows
 from exporter.explain.wording import WHY
+from exporter.records.unreadable import counted
 from exporter.runtime import evaluated, statuses
 from exporter.store import Store
 from exporter.store.left_out import Noted
 from exporter.store.status import SourceStatus
 
 LATER = {
-    "initial_sync": "a source that they need could not be read, see above",
-    "unreadable": "a source that they need has too many records that are refused, see above",
+    "initial_sync": "a source could not be read, see above",
+    "unreadable": "more records of a source are refused than may be lost, see above",
 }
 """Why nothing can be said yet of KPIs, whichever these are."""
 
@@ -48,8 +49,9 @@ def trial(config: Config, probes: Sequence[Probe], at: datetime) -> tuple[dateti
         sources = statuses(config, store, moment)
         evaluation = evaluated(config, store, moment, sources)
         kpis = rows(evaluation, config.plan, sources)
+    read = {record for probe in probes for record in probe.records}
     labels = {each.source: Step("note", "labels", f"missing: {text}") for each in sources if (text := lacking(each))}
-    return moment, labels, [*_fields(config, evaluation), *_kpis(config, sources, kpis)]
+    return moment, labels, [*_fields(config, evaluation), *_kpis(config, sources, kpis, read)]
 
 
 def _fields(config: Config, evaluation: Evaluation) -> Iterator[Step]:
@@ -66,13 +68,17 @@ def _fields(config: Config, evaluation: Evaluation) -> Iterator[Step]:
         yield Step("ok", "needed", f"fields that KPIs need, and the share of {record} records that have them: {texts}")
 
 
-def _kpis(config: Config, sources: Sequence[SourceStatus], kpis: Sequence[Mapping[str, Any]]) -> Iterator[Step]:
+def _kpis(
+    config: Config, sources: Sequence[SourceStatus], kpis: Sequence[Mapping[str, Any]], read: Collection[str]
+) -> Iterator[Step]:
     """Which KPIs have a value, and which do not, by the reason."""
+    chosen = {setting.kpi.name for setting in config.plan.settings if setting.chosen}
+    kpis = [row for row in kpis if row["kpi"] in chosen]
     valued = {row["kpi"]: None for row in kpis if row.get("value") is not None}
     yield Step(
         "ok" if valued else "note",
         "appear",
-        f"{len(valued)} of {len(config.plan.settings)} KPIs: {', '.join(valued) or 'none'}",
+        f"{len(valued)} of {len(chosen)} KPIs: {', '.join(valued) or 'none'}",
     )
     others = {row["kpi"]: row for row in kpis if row["kpi"] not in valued}
     few, reasons = dict[str, list[str]](), dict[str, list[str]]()
@@ -85,17 +91,26 @@ def _kpis(config: Config, sources: Sequence[SourceStatus], kpis: Sequence[Mappin
     if few:
         text = "KPIs that need fields which are filled too rarely; fill them under fields: of the source"
         yield Step("note", "fields", text, [f"{fields}: {', '.join(names)}" for fields, names in few.items()])
+    needs = {setting.kpi.name: {*setting.kpi.needs} for setting in config.plan.settings}
     fed = {record for each in sources for record in each.records}
-    records = {setting.kpi.name: setting.kpi.record for setting in config.plan.settings}
     for reason, names in sorted(reasons.items(), key=lambda pair: pair[0] == "no_source"):
+        empty = [name for name in names if reason == "no_records" and needs[name].isdisjoint(read)]
         if reason == "no_source":
-            missing = sorted({records[name] for name in names} - fed)
-            text = f"{len(names)} KPIs need records that no source brings: {', '.join(missing)}"
+            records = set[str]().union(*(needs[name] for name in names)) - fed
+            text = f"{needing(names)} records that no source brings: {', '.join(sorted(records))}"
             yield Step("note", "no source", text)
         elif reason in LATER:
-            yield Step("note", "without", f"{len(names)} KPIs, because {LATER[reason]}")
-        else:
-            yield Step("note", "without", f"{WHY.get(reason, reason)}: {', '.join(names)}")
+            yield Step("note", "without", f"{counted(len(names), 'KPI')}: {LATER[reason]}")
+        elif rest := [name for name in names if name not in empty]:
+            yield Step("note", "without", f"{WHY.get(reason, reason)}: {', '.join(rest)}")
+        if empty:
+            records = set[str]().union(*(needs[name] for name in empty))
+            text = f"{needing(empty)} records of which none was read here: {', '.join(sorted(records))}"
+            yield Step("note", "without", text)
+
+
+def needing(names: Sequence[str]) -> str:
+    return f"{counted(len(names), 'KPI')} need{'s' if len(names) == 1 else ''}"
 
 
 def rare(row: Mapping[str, Any]) -> list[str]:
