@@ -31,7 +31,7 @@ from exporter.connectors import CONNECTORS
 from exporter.evaluation.breach import resolve
 from exporter.evaluation.calendar import Calendar
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Baselines, Period
+from exporter.evaluation.plan import Baselines, Period, SourceSetting
 from exporter.records import RECORDS, SEGMENTS, Read, Request, Run
 from exporter.records.columns import COLUMNS, Rule
 from exporter.records.labels import DEFAULT_LABELS, LABELS
@@ -161,6 +161,32 @@ def test_the_least_config_has_the_defaults() -> None:
         120 * 86400,
     )
     assert (source.records, source.options.path) == ((Request,), str(CONFIGS / "valid" / "requests.jsonl"))
+
+
+REST = "type: rest, url: https://x.example.com, endpoint: /v1, record: request"
+
+
+@pytest.mark.parametrize(
+    ("source", "reported"),
+    [
+        ("type: files, record: request, path: x.csv", True),
+        ("type: files, record: request, path: x.csv, columns: {Nr: id}", True),  # another may be called escalated_at
+        ('type: files, record: request, path: x.csv, columns: {Nr: id, "*": ""}', False),
+        ('type: files, record: request, path: x.csv, columns: {Nr: id, Up: escalated_at, "*": ""}', True),
+        (
+            'type: files, record: request, path: x.csv, columns: {Nr: id, "*": ""}, fields: {escalated_at: {from: Up}}',
+            True,
+        ),
+        (f"{REST}, columns: {{id: {{from: id}}}}", False),
+        (f"{REST}, columns: {{id: {{from: id}}, escalated_at: {{from: up}}}}", True),
+        ('type: zendesk, url: https://x.zendesk.com, token: "${KNOWN}"', False),
+        ('type: zendesk, url: https://x.zendesk.com, token: "${KNOWN}", escalated: [{from: tags, match: up}]', True),
+    ],
+)
+def test_a_source_reports_escalations_where_something_fills_them(written: Any, source: str, reported: bool) -> None:
+    found = written(f"sources:\n  - {{name: a, {source}}}\n")
+
+    assert found.plan.sources.get("a", SourceSetting()).escalations_reported == reported
 
 
 def test_a_typical_config_is_read_as_it_says() -> None:

@@ -17,7 +17,7 @@ from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.context import prepare, utc
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Plan
+from exporter.evaluation.plan import Plan, SourceSetting
 from exporter.evaluation.range import Instants, evaluations
 from exporter.evaluation.rows import rows_at
 from exporter.explain.explain import explain
@@ -93,6 +93,22 @@ def test_a_kpi_whose_field_is_filled_on_few_records_is_withdrawn_and_so_is_what_
     assert "escalation_ratio" not in found.absent
     assert "spend" not in found.absent
     assert covered(found, "handled_by") == {"desk": (4, 10)}
+
+
+def test_no_escalation_is_none_only_where_the_source_reports_them(tmp_path: Path) -> None:
+    silent = replace(plan(), sources={"chat": SourceSetting(escalations_reported=False)})
+
+    def folder(name: str) -> Path:
+        (tmp_path / name).mkdir()
+        return tmp_path / name
+
+    found = counted(folder("one"), {"chat": filled(9)}, silent)
+    mostly = counted(folder("two"), {"chat": filled(4, of=4), "desk": filled(6, of=6, name="d")}, silent)
+
+    assert covered(found, "escalated_at") == {"chat": (0, 10)}
+    assert found.absent["escalation_ratio"] == "field_missing"
+    assert covered(mostly, "escalated_at") == {"chat": (0, 4), "desk": (6, 6)}
+    assert "escalation_ratio" not in mostly.absent
 
 
 def test_changes_with_a_result_and_without_its_time_are_missed(tmp_path: Path) -> None:

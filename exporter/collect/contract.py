@@ -4,7 +4,8 @@
     Options: a frozen dataclass              its own config keys, validated by pydantic, each with a default. An
                                              optional method `faults()` reports mistakes in their combination; an
                                              optional property `notation` gives how its source writes times and numbers,
-                                             `paths` where in items its own rules look, and `rules` these by column
+                                             `paths` where in items its own rules look, and `rules` these by column;
+                                             `unfilled` columns that it can never fill with these options
     async def poll(client, options, cursor) -> AsyncIterator[Page]
 
 The module may also have any of these, if the default does not suit its platform (see `Needs`):

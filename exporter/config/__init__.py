@@ -36,7 +36,7 @@ from exporter.evaluation.plan import (
 )
 from exporter.publish.cardinality import Limits
 from exporter.publish.otlp_settings import OtlpSettings, address
-from exporter.records import RECORDS
+from exporter.records import RECORDS, Request
 from exporter.records.labels import DEFAULT_LABELS, LABELS
 from exporter.store.person import SHORTEST_KEY
 
@@ -332,4 +332,11 @@ class _Loader:
 
 def _of_source(source: Source) -> SourceSetting:
     price, currency = source.claimed_resolution_price or (None, None)
-    return SourceSetting(calendar=source.calendar, claimed_resolution_price=price, currency=currency)
+    mapped = source.mapped.get(Request, frozenset())
+    return SourceSetting(
+        calendar=source.calendar,
+        escalations_reported="escalated_at" in mapped
+        or "escalated_at" not in getattr(source.options, "unfilled", frozenset()),
+        claimed_resolution_price=price,
+        currency=currency,
+    )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import duckdb
 
 Connection: TypeAlias = "duckdb.DuckDBPyConnection"  # not loaded for its name alone
-SQL_TYPES = {"Literal": "varchar", "str": "varchar", "datetime": "timestamp"}
+SQL_TYPES = {"Literal": "varchar", "str": "varchar", "datetime": "timestamp", "bool": "boolean"}
 """Word in the type of a setting -> type of its column; of all others double."""
 TABLES: Mapping[str, type[Any]] = {
     "workflow": WorkflowSetting,

@@ -18,7 +18,7 @@ Checked  Files written by Python's csv, json, gzip and zipfile, by DuckDB and by
 
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -101,6 +101,13 @@ class Options:
         """Columns that the config fills here."""
         targets = [target_of(turned(*each)[1]) for each in self.columns.items()]
         return {target.to: (target,) for target in targets if target.to}
+
+    @property
+    def unfilled(self) -> frozenset[str]:
+        """Columns that no file can fill. Unless all others are passed over, a file may have any under its own name."""
+        if self.columns.get("*") != "":
+            return frozenset()
+        return frozenset({each.name for each in fields(records.RECORDS[self.record])} - {*self.rules})
 
     def faults(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """What is wrong with the options together: the keys that lead to it, and words."""

@@ -18,7 +18,7 @@ Checked  A fake that pages in each of these ways, and refuses what it does not k
 
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -84,6 +84,11 @@ class Options:
     def rules(self) -> Mapping[str, Sequence[Rule]]:
         """Columns that the config fills here."""
         return {name: (rule,) for name, rule in self.columns.items()}
+
+    @property
+    def unfilled(self) -> frozenset[str]:
+        """Columns that no item can fill."""
+        return frozenset({each.name for each in fields(records.RECORDS[self.record])} - {*self.rules})
 
     def question(self, since: Scalar) -> Question:
         """The list that is asked for, from a time or id on."""

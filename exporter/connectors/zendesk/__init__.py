@@ -93,6 +93,11 @@ class Options:
     slas: bool = False
     page_size: Annotated[int, Field(ge=1, le=1_000)] = 500
 
+    @property
+    def unfilled(self) -> frozenset[str]:
+        """Zendesk has no word for an escalation: without `escalated` nobody knows of any."""
+        return frozenset() if self.escalated else frozenset({"escalated_at"})
+
 
 def judge(answer: Answer) -> SourceError | None:
     """A refusal in Zendesk's own words. `error` is a text, or an object where a role or a plan is the matter."""
