@@ -21,6 +21,7 @@ from exporter.evaluation.plan import Setting
 from exporter.explain.explain import explain
 from exporter.explain.query import Unexplained, question
 from exporter.explain.roles import in_words, roles
+from exporter.publish.cardinality import shape
 from exporter.publish.families import series
 from exporter.records import Booking, Record, Request
 from exporter.runtime import once
@@ -197,6 +198,15 @@ def test_a_target_is_published_beside_the_value_of_each_segment(read: Callable[[
 
     assert {dict(labels)["team"]: value for labels, value in targets.items()} == {"emea": 0.12, "it": 0.1, "none": 0.1}
     assert {dict(labels)["window"] for labels in targets} == {"7d", "30d", "90d"}
+
+
+def test_a_target_takes_a_series_of_each_segment_and_window_from_the_limits(read: Callable[[str], Config]) -> None:
+    plain, aimed = (
+        shape(setting_of(read(said), "csat_ratio"), windows=4, splits=1, buckets=0).all
+        for said in ("", "  csat_ratio: { target: 0.8 }\n")
+    )
+
+    assert aimed - plain == 4
 
 
 def test_a_target_of_a_duration_is_for_the_basis_of_its_thresholds(read: Callable[[str], Config]) -> None:
