@@ -403,7 +403,7 @@ def test_kpis_of_a_source_that_failed_and_of_records_that_did_not_come_are_count
     assert (moment, labels) == (AT, {})
     assert [(step.mark, step.what, step.text) for step in outlook] == [
         ("note", "appear", "0 of 3 KPIs: none"),
-        ("note", "without", "1 KPI: a source could not be read, see above"),
         ("note", "without", "1 KPI needs records of which none was read here: booking"),
+        ("note", "without", "1 KPI: a source could not be read, see above"),
         ("note", "no source", "1 KPI needs records that no source brings: incident"),
     ]
