@@ -176,7 +176,8 @@ async def history(
 ) -> AsyncIterator[tuple[Sequence[Json], Json]]:
     """What ended, latest first. What ends meanwhile moves nothing."""
     until, latest = instant(cursor.get("until")), instant(cursor.get("latest"))
-    newest, seen = dict(cursor.get("newest", {}) if until else {}), set(still_open)
+    newest, recent = dict(cursor.get("newest", {}) if until else {}), dict.fromkeys(cursor.get("recent", ()), "")
+    seen = still_open & recent.keys()
     floor = since(client, options, cursor.get("ended"))
 
     def ask(place: datetime | None, offset: int, size: int) -> Awaitable[Answer]:
@@ -190,12 +191,11 @@ async def history(
         ends = [*known.values()]
         latest = latest or (ends[0] if ends else instant(cursor.get("ended")))
         until = ends[-1] if ends else until
-        seen |= known.keys()
+        seen |= known.keys() & recent.keys()
         newest |= {key: end.isoformat() for key, end in [*known.items()][: WITNESSES - len(newest)]}
         place = {"until": until and until.isoformat(), "latest": latest and latest.isoformat(), "newest": newest}
         yield page.items, place
     if not cursor.get("until"):  # all down to the floor was seen in this poll
-        recent = dict.fromkeys(cursor.get("recent", ()), "")
         still_there(recent, dict.fromkeys(seen, ""), "runs", {"deployments": cursor.get("deployments", ())})
 
 
