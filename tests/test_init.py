@@ -234,3 +234,23 @@ def test_the_tables_name_columns_and_words_that_there_are() -> None:
 
     assert named - columns.keys() == set()
     assert {key: words for key, words in unknown.items() if words} == {}
+
+
+def test_what_is_true_of_a_file_only_by_its_looks_is_told(tmp_path: Path) -> None:
+    rows = ["1,2026-03-27,2026-03-30,Solved,12:30", "1,2026-03-28,,Waiting,12:15"]
+    (tmp_path / "a.csv").write_text("\n".join(["Ticket ID,Created,Solved,Status,Handle time", *rows, ""]))
+    code, output = run(tmp_path, "--file", "a.csv", "--no-ask", "--time-zone", "UTC")
+    lines = output.splitlines()
+
+    assert code == 0
+    assert "Only days, so lengths of time are in whole days: Created, Solved" in lines
+    assert "1 row without an id of its own: of rows with one id the last counts" in lines
+    assert '  Handle time: lengths like 26:30 may also be minutes: then "m:ss"' in lines
+
+
+def test_a_time_of_day_that_may_be_a_length_of_time_is_marked(tmp_path: Path) -> None:
+    rows = ["1,2026-03-27 08:00,2026-03-30,12:30,Solved", "2,2026-03-28 08:00,2026-03-28,12:15,Solved"]
+    (tmp_path / "a.csv").write_text("\n".join(["Ticket,Created,Resolution date,Resolution time,Status", *rows, ""]))
+    code, _ = run(tmp_path, "--file", "a.csv", "--no-ask", "--time-zone", "UTC")
+
+    assert (code, marked((tmp_path / "outcome.yaml").read_text())) == (0, ["Resolution date"])

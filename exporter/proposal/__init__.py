@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from exporter.proposal.columns import Fit, fit, fits, identifying_columns, missing, repeats, sure
-from exporter.proposal.day import with_times_of_day
+from exporter.proposal.day import all_are, is_day, with_times_of_day
 from exporter.proposal.numbers import Signs, is_number, signs_of
 from exporter.proposal.sample import Sample, Unclear, sampled
 from exporter.proposal.tables import is_length_name
@@ -58,6 +58,7 @@ class Proposal:
     missing: Sequence[str]  # columns of ours that KPIs need, and that nothing fills
     repeated_ids: int
     newest: datetime | None
+    days: Sequence[str]  # columns with times that have no time of day
 
     @property
     def ignored(self) -> list[str]:
@@ -104,6 +105,7 @@ def proposed(path: Path, at: datetime, given: Given, ask: Ask, zone: str | None 
         missing=missing(chosen.record, {each.column for each in found}),
         repeated_ids=repeats(sample, identifying or [each.theirs for each in chosen.of.get("id", ())]),
         newest=_newest(sample, found, keys, chosen.record),
+        days=[each.theirs for each in found if each.theirs in times.of and all_are(sample, each.theirs, is_day)],
     )
 
 

@@ -13,12 +13,13 @@ from exporter.proposal.tables import is_nothing, stem
 from exporter.proposal.times import looks
 from exporter.records.notation import Length
 
-CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?( ?[AaPp]\.?[Mm]\.?)?")
+CLOCK = re.compile(r"([01]?\d|2[0-3]):\d{2}(:\d{2})?( ?[AaPp]\.?[Mm]\.?)?")
 SOME = 500
 
 
 def with_times_of_day(sample: Sample) -> Sample:
-    """The sample with each date and its time of day in one: they are called alike, or stand side by side."""
+    """The sample with each date and its time of day in one: they are called alike, or a column that is called no more
+    than a time stands beside a date."""
     clocks = [name for name in sample.names if all_are(sample, name, is_clock)]
     days = [name for name in sample.names if clocks and name not in clocks and all_are(sample, name, is_day)]
     pairs = dict(_pairs(sample, days, clocks))
@@ -41,7 +42,7 @@ def _pairs(sample: Sample, days: Sequence[str], clocks: Sequence[str]) -> Iterat
     for day in waiting:
         place = sample.names.index(day) + 1
         beside = sample.names[place] if place < len(sample.names) else ""
-        if beside in free:
+        if beside in free and not stem(beside):
             free.remove(beside)
             yield day, beside
 

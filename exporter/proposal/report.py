@@ -41,6 +41,8 @@ def _not_found(proposal: Proposal) -> Iterator[str]:
         yield f"Not read: {', '.join(proposal.ignored)}"
     if proposal.missing:
         yield f"Not found, so KPIs that need it stay out: {', '.join(proposal.missing)}"
+    if proposal.days:
+        yield f"Only days, so lengths of time are in whole days: {', '.join(proposal.days)}"
     if unknown := [f"{word!r} in {each.theirs}" for each in proposal.entries for word in each.unknown]:
         yield f"Not known, so rows with it are not read: {', '.join(unknown)}"
     if proposal.repeated_ids:

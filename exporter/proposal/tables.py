@@ -87,7 +87,8 @@ def _timeless(form: str) -> str:
 
 def stem(name: str) -> str:
     """The name of a column without what says that it holds a time, or that it is of a record."""
-    return [*_shorter(_timeless(plain(name))), ""][-1]
+    found = [*_shorter(_timeless(plain(name)))]
+    return found[-1] if found else ""
 
 
 def _shorter(form: str) -> Iterator[str]:

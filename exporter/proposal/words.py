@@ -9,7 +9,8 @@ from typing import Any
 from exporter.proposal.columns import SOME, Fit, Match, word_of, yes_or_no
 from exporter.proposal.numbers import Signs, is_length, is_number, number, scale_of
 from exporter.proposal.sample import Sample
-from exporter.proposal.tables import is_nothing, meant, unit
+from exporter.proposal.tables import is_nothing, meant, stem, unit
+from exporter.proposal.times import ahead
 from exporter.records import RECORDS, VITAL_COLUMNS
 from exporter.records.columns import BOOLEANS, COLUMNS, Column
 from exporter.records.notation import Length
@@ -54,6 +55,8 @@ def _entry(sample: Sample, fit: Fit, column: Column, match: Match, signs: Signs)
         notes = [f"{match.theirs} may mean something else than {column.name}"]
     clock = sample.times_of_day.get(match.theirs)
     rule = {"time_of_day": clock} if clock else _repeated(sample, match.theirs)
+    if clock and stem(clock) and not ahead(match.theirs):
+        notes.append(f"{clock} is taken for the time of day, not for a length of time")
     entry = Entry(match.theirs, column.name, rule, notes)
     if match.name.word:
         return _flag(fit, entry, match, words)
@@ -169,7 +172,8 @@ def _length(entry: Entry, words: Sequence[Any]) -> Entry:
     if some and all(isinstance(value, Length) for value in some):
         return entry
     if some and sum(map(is_length, some)) > len(some) / 2:
-        return _with(entry, {"unit": "h:mm"})
+        sure = any(str(value).count(":") > 1 for value in some)
+        return _with(entry, {"unit": "h:mm"}, [] if sure else ['lengths like 26:30 may also be minutes: then "m:ss"'])
     named = unit(entry.theirs)
     if named:
         return _with(entry, {} if named == "seconds" else {"unit": named})
