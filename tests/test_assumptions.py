@@ -1,7 +1,11 @@
 """What figures of money rest on, as the config says it."""
 
+from datetime import UTC, datetime
+
 from exporter.evaluation.assumptions import assumptions
 from exporter.evaluation.plan import Plan, ServiceSetting, SourceSetting, WorkflowSetting
+from exporter.evaluation.stats import Snapshot
+from exporter.publish.exposition import check
 from exporter.publish.families import assumed
 
 PLAN = Plan(
@@ -49,8 +53,9 @@ def test_where_nothing_is_configured_shared_cost_is_not_allocated() -> None:
     ]
 
 
-def test_they_are_published() -> None:
+def test_they_are_published_with_a_word_for_what_is_not_said() -> None:
     family = assumed(PLAN)
+    check(Snapshot(datetime(2026, 3, 31, tzinfo=UTC), (family,)))  # raises what would keep it from being published
 
     assert (family.name, family.labels) == ("outcome_assumption_info", ("assumption", "subject", "value", "origin"))
-    assert (("rate", "Invoice intake", "38 EUR an hour", ""), 1.0) in family.samples
+    assert (("rate", "Invoice intake", "38 EUR an hour", "none"), 1.0) in family.samples

@@ -87,7 +87,9 @@ def size(family: Family) -> int:
 
 Published = Figure | Baseline | Spread
 UNSAID = "none"
-"""The label of what the config does not say of a KPI of its own; an empty one would be no label."""
+"""The label of what the config does not say; an empty one would be no label."""
+ALL = "all"
+"""The label of what an assumption is about that is about everything."""
 
 
 def kpi_families(everything: Iterable[Published], settings: Mapping[str, Setting]) -> Iterator[Family]:
@@ -232,10 +234,11 @@ def assumed(plan: Plan) -> Family:
     return Family(
         "outcome_assumption_info",
         "What figures of money rest on that is configured, not measured: manual times, rates, claims, prices, and how "
-        "shared cost is allocated; with what each is about (empty: all) and where it comes from. Always 1.",
+        "shared cost is allocated; with what each is about (all, or a name) and where it comes from (none: not said). Always 1.",
         "gauge",
         ("assumption", "subject", "value", "origin"),
-        tuple((tuple(each), 1.0) for each in assumptions(plan)),
+        # An empty label is no label to Prometheus, and would not be published.
+        tuple(((each.name, each.subject or ALL, each.value, each.origin or UNSAID), 1.0) for each in assumptions(plan)),
     )
 
 

@@ -66,7 +66,7 @@ and add a scenario to `tests/scenarios/`. [GLOSSARY.md](../../GLOSSARY.md) expla
 - **Indicator**: a lagging one shows the outcome, a leading one moves before it. The config can change tier and
   indicator, and says who owns a KPI, who helps, and how often it is reviewed; see `outcome_kpi_info`.
 - **Assumptions** that figures of money rest on are the series of `outcome_assumption_info`: `assumption`, `subject`
-  (empty: all), `value` and `origin`.
+  (`all`, or a name), `value` and `origin` (`none`: not said).
 """
 
 
