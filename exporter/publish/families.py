@@ -234,7 +234,8 @@ def assumed(plan: Plan) -> Family:
     return Family(
         "outcome_assumption_info",
         "What figures of money rest on that is configured, not measured: manual times, rates, claims, prices, and how "
-        "shared cost is allocated; with what each is about (all, or a name) and where it comes from (none: not said). Always 1.",
+        "shared cost is allocated; with what each is about (all, or a name) and where it comes from (none: not "
+        "said). Always 1.",
         "gauge",
         ("assumption", "subject", "value", "origin"),
         # An empty label is no label to Prometheus, and would not be published.
