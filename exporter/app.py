@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from exporter import __version__
 from exporter.base import strict_yaml
 from exporter.base.clock import now
-from exporter.base.defaults import MOST_CONNECTIONS, SIZE
+from exporter.base.defaults import MOST_CONNECTIONS
 from exporter.baselines.lookback import BaselineCache
 from exporter.collect.poll import Show
 from exporter.collect.poller import Poller
@@ -28,7 +28,7 @@ from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.plan import Plan
 from exporter.explain import summary
 from exporter.explain.history import Ask, Histories, History
-from exporter.explain.query import LARGEST_SIZE, Unexplained, question
+from exporter.explain.query import COLUMNS, Question, Unexplained, question
 from exporter.publish import backfill
 from exporter.publish.exposition import Publisher, own_families
 from exporter.publish.families import Series, series
@@ -46,6 +46,7 @@ from exporter.store.status import SourceStatus
 log = logging.getLogger(__name__)
 
 FORGOTTEN = "its records do not count; give it its name back, or remove them with: outcome-exporter erase --source NAME"
+PATIENCE_SECONDS = 0.2  # how long a page waits for its chart
 EAGER_SECONDS = 2.0  # how often to evaluate while a first sync is under way
 EAGER_RESTS = 3  # ... and how many times as long as an evaluation to rest from it, for it slows the sync
 
@@ -87,7 +88,6 @@ class App:
         self._statuses: list[SourceStatus] = []  # as it was last known
         self._memory = BaselineCache()
         self._histories = Histories(self._weeks)
-        self._known: tuple[Plan, Evaluation] | None = None  # the last one, and what it is of
         self._reloading = asyncio.Lock()
         # One at a time of each: they take memory and a core. A chunk of history takes minutes; nobody waits for that.
         self._explaining, self._recounting = asyncio.Lock(), asyncio.Lock()
@@ -211,7 +211,6 @@ class App:
         config = self.config
         sources = self.poller.statuses(at)
         evaluation = evaluated(config, self.store, at, sources, memory=self._memory)
-        self._known = config.plan, evaluation
         published = series(evaluation, config.plan, config.limits)
         board = Board(
             evaluation=evaluation,
@@ -268,11 +267,8 @@ class App:
             overview=self._overview,
             kpis=self._kpis,
             cards=self._cards,
-            explain=self._explain_page,
-            local_routes={
-                "/api/v1/explain": lambda query: self._explain(query, LARGEST_SIZE),
-                backfill.ROUTE: self._past,
-            },
+            explain=self._explain,
+            local_routes={backfill.ROUTE: self._past},
             reload=self.reload,
             lifecycle=self.options.lifecycle,
             inbox=self.inbox,
@@ -318,15 +314,29 @@ class App:
             async with self._explaining:
                 sources = await asyncio.to_thread(self.poller.statuses, at)
                 known = self._known_at(config.plan, at)
-                return await asyncio.to_thread(explained, config, self.store, at, sources, wanted, known)
+                answer = await asyncio.to_thread(explained, config, self.store, at, sources, wanted, known)
+            history = None if wanted.at or not known else await asyncio.to_thread(self._history, answer, wanted, known)
+            return answer | {"history": history}
         except Unexplained as error:
-            raise Refusal(400, str(error)) from None
+            raise Refusal(400, str(error), [(text, view.link(**query)) for text, query in error.choices]) from None
         except StoreError as error:
             raise Refusal(503, str(error)) from None
 
+    def _history(self, answer: Mapping[str, Any], wanted: Question, known: Evaluation) -> list[dict[str, Any]] | None:
+        """The points of the chart; None if they take longer than a page waits for them."""
+        if wanted.kpi not in self.histories([wanted.kpi], wanted.window):
+            self._histories.settle(PATIENCE_SECONDS)
+        history = self.histories([wanted.kpi], wanted.window).get(wanted.kpi)
+        segment = {COLUMNS.get(label, label): value for label, value in answer["segment"].items()}
+        if history is None:
+            return None
+        points = history.points(self.config.plan, segment, known)
+        return [{"at": each.at.isoformat(), "value": each.value, "n": each.n} for each in points]
+
     def _known_at(self, plan: Plan, at: datetime) -> Evaluation | None:
-        known_plan, evaluation = self._known or (None, None)
-        return evaluation if evaluation and known_plan is plan and evaluation.at == at else None
+        """The published evaluation, if it is of this time and as configured now."""
+        board = self.board
+        return board.evaluation if board and board.plan is plan and board.evaluation.at == at else None
 
     async def _past(self, query: Mapping[str, str]) -> list[backfill.Line]:
         try:
@@ -336,10 +346,6 @@ class App:
         async with self._recounting:
             sources = await asyncio.to_thread(self.poller.statuses, self.clock())
             return await asyncio.to_thread(past, self.config, self.store, sources, chunk)
-
-    async def _explain_page(self, query: Mapping[str, str]) -> dict[str, Any]:
-        answer = await self._explain(query, SIZE)
-        return view.page(answer) | {"at": datetime.fromisoformat(answer["at"])}
 
     def _weeks(self, ask: Ask) -> dict[str, History]:
         return weeks(self.store, self.poller.statuses(ask.hour), ask, self._stopping.is_set)

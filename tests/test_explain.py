@@ -1,6 +1,7 @@
 """Explanations: the records shown for a figure are exactly those it counts."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,17 +11,18 @@ from typing import Any
 import pytest
 
 from exporter.catalogue.kpi import catalogue
-from exporter.cli.terminal import csv_text, every_page
+from exporter.cli.terminal import every_page
 from exporter.evaluation.figure import Evaluation, Figure
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Setting
+from exporter.explain.download import csv_text
 from exporter.explain.explain import explain
 from exporter.explain.query import LARGEST_SIZE, Question, Unexplained, question
 from exporter.explain.summary import rows
 from exporter.explain.wording import against, numbers
 from exporter.records import RECORDS, person_columns
+from exporter.server.explanation import page
 from exporter.server.gate import Gate
-from exporter.server.view import page
 from exporter.store import Store
 from tests import scenario
 
@@ -213,7 +215,12 @@ def test_two_currencies_are_never_added_up(store: Store) -> None:
     assert (most["segment"], most["apart"]) == ({"currency": "EUR"}, {"currency": ["EUR", "USD"]})
     assert numbers(most)["value"] == "100.00 EUR = 8,000.00 EUR / 80"
     assert numbers(other)["value"] == "7.00 USD = 280.00 USD / 40"
-    assert [(name, "currency=USD" in href) for name, href in page(most)["apart"]] == [("currency=USD", True)]
+    [(label, links)] = page(most)["apart"]
+    assert label == "currency"
+    assert [(name, f"currency={name}" in href, shown) for name, href, shown in links] == [
+        ("EUR", True, True),
+        ("USD", True, False),
+    ]
 
 
 CLAIMS = {
@@ -244,7 +251,8 @@ def test_claims_are_never_added_up(store: Store) -> None:
 
     assert (most["segment"]["claim"], most["numbers"]["numerator"]) == ("hard_cost_avoided", 200)
     assert (other["segment"]["claim"], other["numbers"]["numerator"]) == ("productivity_gained", 100)
-    assert [name for name, _ in page(most)["apart"]] == ["claim=productivity_gained"]
+    claims = dict(page(most)["apart"])["claim"]
+    assert [(name, shown) for name, _, shown in claims] == [("hard_cost_avoided", True), ("productivity_gained", False)]
     assert [(each["split"]["claim"], each["value"]) for each in case.rows("value", "7d")] == [
         ("hard_cost_avoided", 200),
         ("productivity_gained", 100),
@@ -263,9 +271,11 @@ def test_handoffs_of_a_funnel_are_never_added_up(store: Store) -> None:
 
     assert list(found["segment"].items()) == [("from", "contacted"), ("to", "booked")]
     # Another stage is not looked for among those that went on to the one shown.
-    assert [(name, "to=" in href) for name, href in page(found)["apart"]] == [
-        ("from=booked", False),
-        ("from=lead", False),
+    stages = dict(page(found)["apart"])["from"]
+    assert [(name, "to=" in href) for name, href, _ in stages] == [
+        ("booked", False),
+        ("contacted", False),
+        ("lead", False),
     ]
     assert found["numbers"]["denominator"] == 4
     assert {(each["split"]["from"], each["split"]["to"], each["n"]) for each in case.rows(asked["kpi"], "7d")} == {
@@ -318,13 +328,71 @@ def test_an_amount_that_is_a_column_of_the_record_is_shown_once(store: Store) ->
 
 
 def test_the_page_says_which_threshold_is_broken(store: Store) -> None:
-    broken = Case(BOOKINGS, store).explain()
-    whole = Case(BOOKINGS, store).explain() | {"threshold": {"warning": 0.9}}
+    answer = Case(BOOKINGS, store).explain()
 
-    assert (page(broken | {"threshold": {"warning": 0.1, "critical": 0.9}})["judged"], page(whole)["judged"]) == (
-        "warning",
-        "",
+    def says(**levels: float) -> tuple[str, str]:
+        found = page(answer | {"threshold": levels})["verdict"]
+        return found.level, found.text
+
+    assert says(warning=0.1, critical=0.9) == ("warning", "Beyond the warning threshold (warning above 10.0%).")
+    assert says(critical=0.45) == (
+        "unsure",
+        "Beyond the critical threshold (critical above 45.0%), but with 80 bookings not certain: no alert.",
     )
+    assert says(warning=0.9) == ("good", "Within its thresholds (warning above 90.0%).")
+    assert says() == ("", "")
+
+
+def test_the_page_says_in_a_sentence_how_the_value_is_computed(store: Store) -> None:
+    answer = Case(BOOKINGS, store).explain()
+
+    assert page(answer)["formula"] == "40 of 80 bookings in the last 7d: 50.0%."
+    assert page(answer | {"threshold": {"critical": 0.3}, "target": 0.2})["limits"] == [
+        "critical above 30.0%",
+        "target at most 20.0%",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("resolution_seconds", r"The mean over \d+ requests in the last 7d: .+ / \d+ = .+\."),
+        ("requests", r"\d+ requests counted in the last 7d\."),
+        ("deployment_frequency", r"\d+ changes counted in the last 7d: .+ a day\."),
+        ("backlog", r"\d+ requests? now|\d+ requests? counted now\."),
+        ("spend", r"The sum over \d+ (cost|row)s in the last 7d: .+ EUR\."),
+        ("cost_per_run", r".+ \(.+\) divided by .+ \(.+\): .+\."),
+    ],
+)
+def test_each_kind_of_kpi_has_its_sentence(store: Store, name: str, said: str) -> None:
+    answer = Case(scenario.load(scenario.FOLDER / f"{name}.yaml"), store).explain()
+
+    assert re.fullmatch(said, page(answer)["formula"])
+
+
+def test_values_of_a_label_are_links_the_worst_first(store: Store) -> None:
+    answer = Case(BOOKINGS, store).explain()
+    choices = [{**each, "threshold": {"critical": 0.3}} for each in answer["segments"]["team"]]
+    good = {**choices[0], "name": "all well", "numerator": 1.0, "denominator": 99.0, "value": 0.01, "lower": 0.0}
+    page_of = page(answer | {"segments": {"team": [good, *choices]}})
+    [picker] = page_of["pickers"]
+
+    assert [(row["name"], row["text"], row["n"], row["level"]) for row in picker["first"]] == [
+        ("it", "50.0%", "40", "critical"),
+        ("unassigned", "50.0%", "40", "critical"),
+        ("all well", "1.0%", "99", ""),
+    ]
+    assert picker["first"][0]["href"] == "/explain?kpi=no_show_ratio&window=7d&team=it"
+
+
+def test_a_value_of_a_label_that_is_nowhere_is_answered_with_those_there_are(store: Store) -> None:
+    case = Case(BOOKINGS, store)
+    there = [each["name"] for each in case.explain()["segments"]["team"]]
+
+    with pytest.raises(Unexplained, match="team 'nobody' has no values of no_show_ratio") as refused:
+        case.explain(segment={"team": "nobody"}, known=case.evaluate())
+
+    assert [(name, {"kpi": "no_show_ratio", "window": "7d", "team": name}) for name in there] == refused.value.choices
 
 
 def test_a_label_that_a_kpi_does_not_have_is_refused(store: Store) -> None:

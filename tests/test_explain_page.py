@@ -43,7 +43,7 @@ async def test_the_page_shows_the_records_and_leads_on(site: Program) -> None:
     page = await site.get("/explain?kpi=no_show_ratio&window=7d")
     index, kpis = await site.get("/"), await site.get("/kpis")
 
-    assert "50.0% = 40 / 80" in page
+    assert "40 of 80 bookings in the last 7d: 50.0%." in page
     assert 'href="https://calendar.example/0"' in page
     assert "page 1 of 3" in page
     assert "&lt;b000&gt;" in page

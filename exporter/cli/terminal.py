@@ -1,9 +1,7 @@
 """Tables, explanations and progress on a terminal."""
 
-import csv
-import io
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -79,24 +77,6 @@ def every_page(page: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
     for number in range(2, answer.get("pages", 1) + 1):
         answer["records"] += page(number)["records"]
     return answer
-
-
-def csv_text(answer: Mapping[str, Any]) -> str:
-    """The records as CSV; of a derived KPI its parts."""
-    rows = answer.get("records", answer.get("parts", []))
-    columns = answer.get("columns", ["kpi", "part", "title"])
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_harmless(row[column]) for column in columns] for row in rows)
-    return out.getvalue()
-
-
-def _harmless(content: Any) -> Any:
-    # What begins like this is a formula to spreadsheets, and these texts come from strangers.
-    return (
-        f"'{content}" if isinstance(content, str) and content.startswith(("=", "+", "-", "@", "\t", "\r")) else content
-    )
 
 
 @contextmanager

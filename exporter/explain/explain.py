@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from exporter.catalogue.kpi import non_additive
+from exporter.catalogue.kpi import Kpi, non_additive
 from exporter.catalogue.sql import words
 from exporter.evaluation import loss
-from exporter.evaluation.breach import resolve, target
+from exporter.evaluation.breach import least, resolve, target
 from exporter.evaluation.business_time import UNASSIGNED
 from exporter.evaluation.compiled import CompiledPlan, Measure, compile_plan
 from exporter.evaluation.context import Connection, prepare
@@ -16,6 +16,7 @@ from exporter.evaluation.coverage import answer as trusted
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.plan import Plan
 from exporter.evaluation.readiness import unfits, waiting, with_configured
+from exporter.explain.breaches import records_of
 from exporter.explain.query import Question, Unexplained, setting_of
 from exporter.explain.records import Records, plain
 from exporter.explain.roles import roles
@@ -23,6 +24,7 @@ from exporter.explain.segments import Segments, figures_of
 from exporter.explain.summary import standing
 from exporter.publish.cardinality import OTHER
 from exporter.publish.families import unit as unit_of
+from exporter.records import RECORDS
 from exporter.records.labels import LABEL_NAMES
 from exporter.store.status import SourceStatus
 
@@ -46,6 +48,8 @@ def explain(
     prepare(connection, plan, at, with_configured(plan, sources), [] if measure.parts else [kpi.facts])
     segments = Segments(compiled, measure, figures, asked)
     rows = segments if measure.parts else Records(connection, compiled, at, measure, asked)
+    if known:
+        segments.check()
     separate: dict[str, list[str]] = {}
     for label in non_additive(kpi):
         # What makes no sum is shown one by one: what most is in comes first.
@@ -62,6 +66,7 @@ def explain(
         "unit": kpi.unit or unit_of(kpi),
         "person_day_seconds": plan.person_day_seconds if kpi.working_time else None,
         "better": kpi.better,
+        "record": record_of(kpi),
         "guard": [name for name in kpi.guard if name in compiled.settings],
         "series": list(kpi.series),
         "definition": definition(measure),
@@ -75,6 +80,8 @@ def explain(
         "threshold": resolve(measure.setting, tuple(asked.segment.items())),
         "target": target(measure.setting, tuple(asked.segment.items())),
         **roles(measure.setting),
+        "fewest": least(kpi, plan.kpis),
+        "counts_records": records_of(kpi, plan.kpis, 1.0) is not None,
         "absent": unfits(plan, at, with_configured(plan, sources)).get(kpi.name),
         "sources": [
             {
@@ -113,6 +120,11 @@ def _on_basis(compiled: CompiledPlan, name: str, asked: Question) -> Measure:
         why = "no calendar is configured" if lacks_calendar else "its time on hold is not subtracted"
         raise Unexplained(f"{name} is not computed on the basis {asked_for}: {why}")
     return bases[asked_for]
+
+
+def record_of(kpi: Kpi) -> str | None:
+    """The record type of which each row is one; None where rows are something else."""
+    return kpi.facts if kpi.facts in RECORDS and kpi.kind != "derived" else None
 
 
 def definition(measure: Measure) -> dict[str, str]:

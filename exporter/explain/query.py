@@ -1,8 +1,9 @@
 """Parses and checks a query for an explanation, such as ?kpi=no_show_ratio&window=7d&team=it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from difflib import get_close_matches
 
 from exporter.base.defaults import SIZE
 from exporter.catalogue.kpi import BASES
@@ -18,7 +19,14 @@ COLUMNS = {published: column for column, published in LABEL_NAMES.items()}
 
 
 class Unexplained(ValueError):  # noqa: N818 - an answer, not a fault of ours
-    """A question that has no answer; the text says why."""
+    """A question that has no answer; the text says why.
+
+    `choices`: (text, parameters) of questions that have one.
+    """
+
+    def __init__(self, reason: str, choices: Sequence[tuple[str, Mapping[str, str]]] = ()) -> None:
+        super().__init__(reason)
+        self.choices = choices
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,4 +89,6 @@ def setting_of(plan: Plan, name: str) -> Setting:
     known = "/kpis and the command kpis list all KPIs"
     if any(setting.kpi.name == name.removeprefix("outcome_") for setting in plan.not_computed):
         raise Unexplained(f"kpi {name!r} is not computed: the config switches it off, or does not name it in kpis.only")
-    raise Unexplained(f"kpi {name!r} is not configured; {known}" if name else f"give a kpi; {known}")
+    close = get_close_matches(name[:100], plan.kpis, cutoff=0.5)
+    choices = [(plan.kpis[each].title, {"kpi": each}) for each in close]
+    raise Unexplained(f"kpi {name!r} is not configured; {known}" if name else f"give a kpi; {known}", choices)

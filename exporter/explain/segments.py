@@ -23,9 +23,12 @@ from exporter.evaluation.readiness import with_configured
 from exporter.explain.history import additive_within, total
 from exporter.explain.query import Question, Unexplained
 from exporter.explain.records import parts_of
+from exporter.publish.cardinality import OTHER
 from exporter.publish.families import unit as unit_of
 from exporter.records.labels import LABEL_NAMES
 from exporter.store.status import SourceStatus
+
+MOST_CHOICES = 100
 
 
 def figures_of(
@@ -94,12 +97,26 @@ class Segments:
     def _separate(self) -> set[str]:
         return {"basis", *non_additive(self.kpi)} - {self.kpi.several}
 
+    def check(self) -> None:
+        """Raises Unexplained for a value of a label that no record has, with those there are."""
+        mine = [f for f in self.figures if f.kpi == self.kpi.name]
+        for label, value in self.asked.segment.items():
+            there = sorted({text for f in mine for name, text in f.segment if name == label})
+            if label != "basis" and there and value not in (*there, OTHER):
+                published = LABEL_NAMES.get(label, label)
+                rest = {LABEL_NAMES.get(k, k): v for k, v in self.asked.segment.items() if k != label}
+                query = {"kpi": self.kpi.name, "window": self.asked.window, **rest}
+                raise Unexplained(
+                    f"{published} {value!r} has no values of {self.kpi.name}; choose one of these",
+                    [(each, {**query, published: each}) for each in there[:MOST_CHOICES]],
+                )
+
     def _values(self, label: str, mine: Sequence[Figure]) -> list[dict[str, Any]]:
         rest = {(name, value) for name, value in self.asked.segment.items() if name != label}
         additive = additive_within(mine, {label, *self.asked.segment})
         chosen = [replace(reduced(f, (label,)), window=None) for f in additive if rest <= {*f.segment}]
         return [
-            {"value": figure.segment[0][1]}
+            {"name": figure.segment[0][1]}
             | parts_of(self.measure, figure)
             | {"threshold": resolve(self.measure.setting, (*rest, *figure.segment))}
             for figure in sorted(merge(chosen, self.settings), key=lambda f: f.segment)

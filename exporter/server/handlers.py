@@ -1,21 +1,27 @@
 """Answers the paths of the server: metrics, pages, health, reload and JSON."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
+from exporter.base.defaults import SIZE
+from exporter.explain.download import csv_text
+from exporter.explain.query import LARGEST_SIZE
 from exporter.publish.content_negotiation import format_for, gzip_wanted
 from exporter.records import Json
+from exporter.server import explanation as explanations
 from exporter.server.gate import Gate
 from exporter.server.page import Pages
-from exporter.server.reach import CARDS, HEALTHY, KPIS, READY, Reach, asker, foreign, hostname, passed_on
+from exporter.server.reach import CARDS, EXPLAINED, HEALTHY, KPIS, READY, Reach, asker, foreign, hostname, passed_on
 from exporter.server.surface import Answer, Refusal, Surface
 from exporter.server.turns import Busy, Turns
 
 CHUNK = 256 * 1024
+FORMS = ("csv", "json")
 MOST_WAITING = 64  # for a page that has to be made
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -37,6 +43,10 @@ def _json(value: Json) -> web.Response:
     return web.Response(body=msgspec.json.encode(value), content_type="application/json", charset="utf-8")
 
 
+def _csv(explanation: Mapping[str, Any]) -> web.Response:
+    return web.Response(text=csv_text(explanation), content_type="text/csv", charset="utf-8")
+
+
 class Handlers:
     """One method per path."""
 
@@ -51,6 +61,7 @@ class Handlers:
             (reach.telemetry, "the metrics, for Prometheus"),
             (CARDS, "what each KPI means, its present value, and the records behind it"),
             (KPIS, "the present value of each KPI, as JSON"),
+            *([(EXPLAINED, "one value and its records, as JSON; add ?kpi=")] if surface.explain else []),
             (HEALTHY, "200 while the process is working"),
             (READY, "200 once the first values are published"),
             *((path, "JSON") for path in extra),
@@ -96,6 +107,27 @@ class Handlers:
             raise Refusal(429, "too many pages are being requested at once; try again later") from None
 
     async def explain(self, request: web.Request) -> web.Response:
+        query = dict(request.query)
+        form = query.pop("format", "html")
+        if form not in ("html", *FORMS):
+            raise Refusal(400, f"format {form!r}: choose one of html, {', '.join(FORMS)}")
+        if form == "html":
+            return await self._explained(request, query, SIZE, self._as_page)
+        whole = {"size": str(LARGEST_SIZE)} | query
+        return await self._explained(request, whole, LARGEST_SIZE, _json if form == "json" else _csv, form)
+
+    async def explain_json(self, request: web.Request) -> web.Response:
+        return await self._explained(request, request.query, LARGEST_SIZE, _json)
+
+    async def _explained(
+        self,
+        request: web.Request,
+        query: Mapping[str, str],
+        most: int,
+        answer: Callable[[dict[str, Any]], web.Response],
+        form: str = "",
+    ) -> web.Response:
+        """An explanation as an answer; as a file to keep, where a form is given. Who may see records is asked first."""
         if self._surface.explain is None:
             raise Refusal(404, "explanations are not available here")
         if self._gate is not None:
@@ -104,8 +136,15 @@ class Handlers:
             if (reason := self._gate.keeps_records(here[0] if here else "", host, passed_on=through)) is not None:
                 raise Refusal(403, reason)
         async with self._turn(request):
-            shown = await self._surface.explain(request.query)
-            page = await asyncio.to_thread(lambda: self._pages.other("explain", **shown))
+            explanation = await self._surface.explain(query, most)
+            response = await asyncio.to_thread(answer, explanation)
+        if form:
+            name = "-".join(filter(None, (explanation["kpi"], explanation["window"], explanation["at"][:10])))
+            response.headers["Content-Disposition"] = f'attachment; filename="{name}.{form}"'
+        return response
+
+    def _as_page(self, explanation: dict[str, Any]) -> web.Response:
+        page = self._pages.other("explain", **explanations.page(explanation))
         return web.Response(text=page, content_type="text/html")
 
     async def index(self, _request: web.Request) -> web.Response:

@@ -13,6 +13,9 @@ from exporter.server.reach import Reach
 Answer = Callable[[Mapping[str, str]], Awaitable[Json]]
 """Answers a path with JSON; takes the query. Raises Refusal for a request that cannot be answered."""
 
+Explain = Callable[[Mapping[str, str], int], Awaitable[dict[str, Any]]]
+"""Explains a value; takes the query, and how many records there may be on a page. Raises Refusal."""
+
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
     """An answer other than 200, with the reason in plain words.
@@ -40,7 +43,7 @@ class Surface:
     cards: Callable[[Mapping[str, str]], Mapping[str, Any]]  # what /kpis shows; takes the query, called in a thread
     reload: Callable[[], Awaitable[str | None]]  # None, or why the old configuration stays
     trouble: Callable[[], str | None] = lambda: None  # what is wrong with the store, in words
-    explain: Answer | None = None  # what /explain shows
+    explain: Explain | None = None  # an explanation, ready for JSON
     lifecycle: bool = False
     reach: Reach = field(default_factory=Reach)
     send_seconds: float = 60.0  # a scraper that takes longer to read gave up long ago

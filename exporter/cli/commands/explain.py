@@ -39,7 +39,8 @@ def command(
     import json
 
     from exporter.cli.ask import explained
-    from exporter.cli.terminal import csv_text, every_page, explanation
+    from exporter.cli.terminal import every_page, explanation
+    from exporter.explain.download import csv_text
     from exporter.explain.query import LARGEST_SIZE, Unexplained
 
     config = loaded(config_path)
