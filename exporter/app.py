@@ -312,8 +312,9 @@ class App:
             if at > self.clock():
                 raise Unexplained("at: this time is in the future; give a past one")
             async with self._explaining:
-                sources = await asyncio.to_thread(self.poller.statuses, at)
-                known = self._known_at(config.plan, at)
+                board = self._board_at(config.plan, at)
+                known = board.evaluation if board else None
+                sources = board.sources if board else await asyncio.to_thread(self.poller.statuses, at)
                 answer = await asyncio.to_thread(explained, config, self.store, at, sources, wanted, known)
             history = None if wanted.at or not known else await asyncio.to_thread(self._history, answer, wanted, known)
             return answer | {"history": history}
@@ -333,10 +334,10 @@ class App:
         points = history.points(self.config.plan, segment, known)
         return [{"at": each.at.isoformat(), "value": each.value, "n": each.n} for each in points]
 
-    def _known_at(self, plan: Plan, at: datetime) -> Evaluation | None:
-        """The published evaluation, if it is of this time and as configured now."""
+    def _board_at(self, plan: Plan, at: datetime) -> Board | None:
+        """What is published, if it is of this time and as configured now."""
         board = self.board
-        return board.evaluation if board and board.plan is plan and board.evaluation.at == at else None
+        return board if board and board.plan is plan and board.evaluation.at == at else None
 
     async def _past(self, query: Mapping[str, str]) -> list[backfill.Line]:
         try:

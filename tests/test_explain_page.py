@@ -1,8 +1,11 @@
 """The page and the command that explain a figure, of the running program: what they show, and to whom."""
 
+import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -11,8 +14,11 @@ from yarl import URL
 
 from exporter.catalogue.kpi import catalogue
 from exporter.server.page import prose
+from tests.deadline import seconds
 from tests.program import Program, command, running, value
 from tests.test_explain import BOOKINGS
+
+ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -93,6 +99,59 @@ async def test_what_cannot_be_meant_is_answered_with_400(site: Program, asked: s
 
     assert status == 400
     assert said in told
+
+
+async def fetched(site: Program, path: str, **headers: str) -> tuple[int, str, str]:
+    """(status, Content-Disposition, text)."""
+    async with ClientSession() as http, http.get(f"{site.url}{path}", headers=headers) as response:
+        return response.status, response.headers.get("Content-Disposition", ""), await response.text()
+
+
+async def test_the_page_draws_twelve_weeks_up_to_the_published_value(site: Program) -> None:
+    async with asyncio.timeout(seconds(30)):
+        while "<svg class=" not in (page := await site.get("/explain?kpi=no_show_ratio&window=7d")):
+            assert 'are being computed. <a href="">Load again</a>' in page
+    [answer] = [json.loads((await fetched(site, "/api/v1/explain?kpi=no_show_ratio&window=7d"))[2])]
+
+    assert [point["value"] for point in answer["history"]] == [None] * 12 + [0.5]
+    assert answer["history"][-1]["at"] == answer["at"]
+    assert '<circle class="last"' in page
+
+
+async def test_the_api_gives_all_that_is_documented_under_the_rules_of_the_page(site: Program) -> None:
+    path = "/api/v1/explain?kpi=no_show_ratio&window=7d&size=3"
+    status, _, text = await fetched(site, path)
+    refused, _, reason = await fetched(site, path, **{"X-Forwarded-For": "192.0.2.1"})
+    wrong, _, why = await fetched(site, "/api/v1/explain?kpi=no_show_rate")
+    answer = json.loads(text)
+    documented = re.findall(r"^\| `(\w+)` \|", (ROOT / "exporter/explain/README.md").read_text(), re.M)
+
+    assert status == 200
+    assert sorted(answer) == sorted({*documented} - {"parts"})
+    assert (answer["numbers"]["numerator"], len(answer["records"]), answer["pages"]) == (40, 3, 40)
+    assert "corp.example" not in text
+    assert (refused, list(json.loads(reason))) == (403, ["error"])
+    assert (wrong, "'no_show_rate' is not configured" in json.loads(why)["error"]) == (400, True)
+
+
+async def test_the_records_are_a_file_where_a_format_is_asked_for(site: Program) -> None:
+    status, name, text = await fetched(site, "/explain?kpi=no_show_ratio&window=7d&counted=numerator&format=csv")
+    _, other_name, other = await fetched(site, "/explain?kpi=no_show_ratio&window=7d&format=json")
+
+    assert status == 200
+    assert re.fullmatch(r'attachment; filename="no_show_ratio-7d-\d{4}-\d\d-\d\d\.csv"', name)
+    assert (len(text.splitlines()), text.splitlines()[0].split(",")[:4]) == (41, ["counted", "source", "id", "url"])
+    assert other_name.endswith('.json"')
+    assert len(json.loads(other)["records"]) == 120
+
+
+async def test_a_team_that_is_nowhere_is_answered_with_links_to_those_there_are(site: Program) -> None:
+    status, _, page = await fetched(site, "/explain?kpi=no_show_ratio&window=7d&team=nobody")
+    unknown, _, other = await fetched(site, "/explain?kpi=no_show_rate")
+
+    assert status == 400
+    assert 'href="./explain?kpi=no_show_ratio&amp;window=7d&amp;team=it"' in page
+    assert (unknown, 'href="./explain?kpi=no_show_ratio"' in other) == (400, True)
 
 
 async def test_without_users_http_1_0_gets_no_records_because_proxies_speak_it(site: Program) -> None:

@@ -83,7 +83,7 @@ class Stage:
         most: int = 512,
         **changes: Any,
     ) -> str:
-        async def explain(query: Any) -> Any:
+        async def explain(query: Any, _most: int = 0) -> Any:
             if query.get("kpi") == "bug":
                 raise ZeroDivisionError("secret detail")
             if "kpi" not in query:

@@ -82,6 +82,12 @@ def page(answer: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _value(answer: Row) -> str:
+    numbers_of = answer["numbers"]
+    known = numbers_of and numbers_of["value"] is not None
+    return amount(answer, numbers_of["value"], days=answer["person_day_seconds"]) if known else "no value"
+
+
 def _shown(answer: Row, number: float) -> str:
     """A number in the unit of a KPI, short enough for an axis."""
     unit = "" if answer["unit"] not in ("ratio", "seconds") else answer["unit"]
