@@ -32,7 +32,11 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         'NESTED = ("[]", ")")  # how the types of lists, and of structs and maps, end | without \'[]\'': AT_ONCE,
         'NESTED = ("[]", ")")  # how the types of lists, and of structs and maps, end | without \')\'': AT_ONCE,
     },
-    "github": {f"{SHAPED} | without 'type'": SHAPE, f"{SHAPED} | without 'pattern'": SHAPE},
+    "github": {
+        f"{SHAPED} | without 'type'": SHAPE,
+        f"{SHAPED} | without 'pattern'": SHAPE,
+        f"{SHAPED} | 'type' and 'pattern' swapped": SHAPE,
+    },
     "github.mapping": {
         "if requested_at and now - requested_at > LONGEST_APPROVAL:"
         " | requested_at and now - requested_at > LONGEST_APPROVAL without requested_at": "it is there in sound items",

@@ -285,7 +285,7 @@ def tickets() -> Truth:
     return truth(
         "tickets",
         [
-            *(event("created", 1, name, creator="Ada") for name in "abcdefg"),
+            *(event("created", 1, name, creator="Ada") for name in "abcdefgj"),
             event("created", 2, "a", creator="Ada"),
             event("updated", 3, "a", priority="high"),
             event("updated", 2, "a", priority="medium"),
@@ -296,6 +296,8 @@ def tickets() -> Truth:
             closed(3, "f", "pondering"),
             closed(3, "g", "completed"),
             event("created", 4, "g", creator="Ada"),
+            closed(3, "j", "withdrawn"),
+            event("created", 4, "j", creator="Ada"),
             closed(2, "h", "withdrawn"),
             closed(3, "h", "completed"),
             closed(2, "i", "completed"),
@@ -309,6 +311,7 @@ def tickets() -> Truth:
             ticket("e", 3, closed_at=at(3), outcome="discarded"),
             ticket("f", 1, outcome="open"),
             ticket("g", 4, outcome="open"),
+            ticket("j", 4, outcome="open"),
             ticket("h", 3, opened_at=None, requester=None, closed_at=at(3), resolved_at=at(3), outcome="resolved"),
             ticket("i", 3, opened_at=None, requester=None, closed_at=at(3), abandoned_at=at(3), outcome="abandoned"),
         ],
