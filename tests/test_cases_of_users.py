@@ -107,7 +107,7 @@ kpis:
         "FAIL mapping 1",
         "       opened_at: expected 2026-11-20T10:00:00Z, got 2026-11-20T09:00:00Z",
         "       outcome: expected resolved, got open",
-        "       csat: expected 1.0, got nothing ('n/a' is not a number)",
+        "       csat: expected 1.0, got nothing ('n/a' is not a number; if it means nothing, add it to nulls)",
     ]
     assert lines[5].startswith("       the item is refused: opened_at: a text of 9 characters is not a time")
     assert lines[7:-2] == [

@@ -339,7 +339,9 @@ def test_rows_that_are_refused_are_shown_with_column_value_reason_and_count_and_
     assert text_of(lines, "refused")[0].startswith(
         "fix refused 1 of 3 rows cannot be read; they are left out 1 row: column opened_at: '20/11/2026' is not a time"
     )
-    assert text_of(lines, "unknown")[0].endswith("1 row: column csat: 'N/A' is not a number (first: export.csv:4)")
+    assert text_of(lines, "unknown")[0].endswith(
+        "1 row: column csat: 'N/A' is not a number; if it means nothing, add it to nulls (first: export.csv:4)"
+    )
     assert "mend them before you go live" in lines[-1]
 
 

@@ -149,7 +149,7 @@ def test_a_number_is_read_as_it_is_written(decimal: str, thousands: str, given: 
         (PLAIN, "1,234", '\'1,234\' is not a number; set thousands: "," (1234) or decimal: "," (1.234)'),
         (PLAIN, "1.234,50", '\'1.234,50\' is not a number; set decimal: "," and thousands: "." (1234.5)'),
         (PLAIN, "12 MIN", "'12 MIN' is not a number"),
-        (PLAIN, "nan", "'nan' is not a number"),
+        (PLAIN, "nan", "'nan' is not a number; if it means nothing, add it to nulls"),
         (PLAIN, True, "True is not a number"),
         (
             Notation(decimal=",", thousands="."),

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
 from exporter.records import EARLIEST, bounded, instant
-from exporter.records.unreadable import Unreadable, quoted
+from exporter.records.unreadable import NOTHINGS, Unreadable, quoted
 
 Decimal = Literal[".", ","]
 Thousands = Literal["", ".", ",", " ", "'", "_"]
@@ -195,6 +195,8 @@ class Notation:
     def _number_advice(self, given: Any) -> str:
         """The keys by which a text would be a number, with what it would be."""
         text = _without_currency(given) if isinstance(given, str) else ""
+        if text.strip().lower() in NOTHINGS:
+            return "; if it means nothing, add it to nulls"
         if not re.search(r"\d[.,\s'\u2019]\d", text):
             return ""
         found: dict[float, str] = {}
