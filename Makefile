@@ -1,5 +1,5 @@
 # What can be done in a checkout. Every target makes what it needs by itself; `make` alone lists them.
-.PHONY: help demo install python test test-real check coverage bench history render snapshots lock clean mutation
+.PHONY: help demo install python picture test test-real check coverage bench history render snapshots lock clean mutation
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -36,6 +36,7 @@ help:
 	@echo "make mutation   changes the connectors' words, times and conditions one by one; each must be noticed; takes long; NAME=n8n: of one"
 	@echo "make render     writes what is made from declarations: rules, dashboards, documents, example config"
 	@echo "make snapshots  writes the SQL of every KPI and the list of all series anew; review the diff"
+	@echo "make picture    takes the picture of the README anew; needs chromium"
 	@echo "make lock       resolves the dependencies anew and writes both lock files"
 	@echo "make clean      removes everything that was made, the virtual environment too"
 
@@ -131,6 +132,9 @@ mutation: $(VENV)/test
 
 render: $(VENV)/run
 	$(BIN)/outcome-exporter render
+
+picture: $(VENV)/test
+	$(BIN)/python -m tests.picture
 
 snapshots: $(VENV)/test
 	$(BIN)/python -m tests.snapshot

@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
+import click
+
 from exporter import config
+from exporter.__main__ import main
 from exporter.base import strict_yaml
 from exporter.catalogue.kpi import catalogue
 from exporter.connectors import CONNECTORS
@@ -75,10 +78,33 @@ def test_the_output_it_shows_is_the_demo_s() -> None:
     assert {line.split("  ")[0] for line in shown[1].splitlines()} <= titles
 
 
+def test_every_command_it_shows_is_there_with_its_options() -> None:
+    blocks = "\n".join(text for _, text in re.findall(r"^```(\w*)\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE))
+    shown = re.findall(r"^(?:.venv/bin/)?outcome-exporter (.+?)(?: +[#>&|].*)?$", blocks, re.MULTILINE)
+    unknown: list[tuple[str, str]] = []
+    for line in shown:
+        command: click.Command | None = main
+        words = line.split()
+        while isinstance(command, click.Group):
+            command = command.get_command(click.Context(command), words.pop(0))
+        options = {option for each in command.params for option in each.opts} if command else set()
+        unknown += [(line, word) for word in words if word.startswith("--") and word not in options]
+        unknown += [] if command else [(line, "no such command")]
+
+    assert len(shown) > 10
+    assert unknown == []
+
+
+def test_its_picture_is_there_and_small() -> None:
+    (picture,) = re.findall(r"!\[[^]]+\]\(([^)]+)\)", TEXT)
+
+    assert 10_000 < (CHECKOUT / picture).stat().st_size < 150_000
+
+
 def test_every_target_it_names_is_in_the_makefile() -> None:
     targets = set(re.findall(r"^([\w-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"\bmake ([a-z][\w-]*)", re.sub(r"^#.*$", "", TEXT, flags=re.MULTILINE)))
     named = {name for name in named if re.search(rf"(?:`|^)make {name}", TEXT, re.MULTILINE)}
 
-    assert {"demo", "test", "bench", "render"} <= named
+    assert {"demo", "install", "test", "render"} <= named
     assert named <= targets
