@@ -66,7 +66,12 @@ class Metrics:
         return sums
 
 
-READING = ("outcome_kpi_absent", "outcome_source_backfill_complete", "outcome_source_records_total")
+READING = (
+    "outcome_kpi_absent",
+    "outcome_kpi_info",
+    "outcome_source_backfill_complete",
+    "outcome_source_records_total",
+)
 """What tells how far the first reading is."""
 
 
@@ -74,7 +79,8 @@ def complete(metrics: Metrics) -> bool:
     """Whether every source has been read once, and figures were made of it; told by READING alone."""
     waiting = {labels["reason"] for labels, _ in metrics.samples.get("outcome_kpi_absent", ())}
     sources = metrics.samples.get("outcome_source_backfill_complete", ())
-    return bool(sources) and all(value for _, value in sources) and "initial_sync" not in waiting
+    evaluated = "outcome_kpi_info" in metrics.samples
+    return bool(sources) and all(value for _, value in sources) and evaluated and "initial_sync" not in waiting
 
 
 def progress(metrics: Metrics) -> str:
