@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,6 +31,7 @@ from exporter.connectors import CONNECTORS, n8n, prefect, request_tracker
 from exporter.demo.fakes.n8n import N8n
 from exporter.demo.fakes.prefect import Prefect
 from exporter.demo.fakes.request_tracker import RequestTracker
+from exporter.records import Booking
 from tests.connectors.n8n.suite import instance
 from tests.connectors.rest.suite import centre
 from tests.connectors.source import speaks_http, world
@@ -409,3 +411,12 @@ def test_kpis_of_a_source_that_failed_and_of_records_that_did_not_come_are_count
         ("note", "without", "1 KPI: a source could not be read, see above"),
         ("note", "no source", "1 KPI needs records that no source brings: incident"),
     ]
+
+
+def test_the_newest_time_is_also_that_of_a_meeting_that_is_over() -> None:
+    probe = preflight.Probe("a")
+    held = Booking(id="1", booked_at=AT - timedelta(days=9), starts_at=AT - timedelta(days=1))
+    for booking in (held, Booking(id="2", booked_at=AT - timedelta(days=2), starts_at=AT + timedelta(days=3))):
+        probe.add(booking, AT)
+
+    assert (AT - timedelta(days=1), 0) == (probe.newest, probe.future)

@@ -58,9 +58,9 @@ class Probe:
         self.records[name] += 1
         values = {f.name: getattr(record, f.name) for f in fields(record)}
         self.filled.setdefault(name, Counter()).update(key for key, value in values.items() if value not in (None, ()))
-        moments = [v for key, v in values.items() if isinstance(v, datetime) and key not in AHEAD]
-        self.future += any(moment > at + timedelta(minutes=5) for moment in moments)
-        past = [moment for moment in moments if moment <= at]
+        moments = {key: value for key, value in values.items() if isinstance(value, datetime)}
+        self.future += any(moments[key] > at + timedelta(minutes=5) for key in moments.keys() - set(AHEAD))
+        past = [moment for moment in moments.values() if moment <= at]
         self.newest = max([*past, *([self.newest] if self.newest else [])], default=None)
 
 
