@@ -117,7 +117,6 @@ sources:
       scope: [read]
     interval: {EVERY}
     initial_history: 120d
-    claimed_resolution_price: {{amount: 1.5, currency: EUR}}
     escalated:
       - {{from: group.name, match: Second line}}
     segments:
@@ -216,6 +215,7 @@ SOURCE = f"""\
     interval: {EVERY}
     initial_history: 120d
 """
+OWN = {"chat": "    claimed_resolution_price: {amount: 0.99, currency: EUR}\n"}
 
 
 RATES = {"hard_cost_avoided": 38, "capacity_released": 46, "productivity_gained": 62}
@@ -251,7 +251,7 @@ def teams() -> Iterator[str]:
 
 def sources() -> Iterator[str]:
     for name, (record, file) in FILES.items():
-        yield SOURCE.replace("<name>", name).replace("<record>", record).replace("<file>", file)
+        yield SOURCE.replace("<name>", name).replace("<record>", record).replace("<file>", file) + OWN.get(name, "")
 
 
 def write(folder: Path, addresses: Mapping[str, str], secrets: Mapping[str, str]) -> Path:

@@ -50,6 +50,7 @@ def conversation(rng: random.Random, team: Team, at: datetime, *, confused: bool
         reopen_count=0,
         sla_breached=False,
         handled_by="automation",
+        claimed_resolved=True,  # its maker bills whatever it did not hand over, answered or given up
     )
     course = pick(rng, ("solved", "handed over", "given up"), (24, 66, 10) if confused else (80, 8, 12))
     if course == "given up":
@@ -66,6 +67,7 @@ def conversation(rng: random.Random, team: Team, at: datetime, *, confused: bool
             sla_breached=waited > PROMISED_SECONDS,
             outcome="resolved",
             handled_by="assisted",
+            claimed_resolved=False,
             human_seconds=round(worked),
             **felt(rng, 0.72),
         )

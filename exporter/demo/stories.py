@@ -117,7 +117,7 @@ def as_of(record: Filed, at: datetime) -> dict[str, Any]:
     later: dict[str, Any] = {name: None for name, turn in known.items() if turn > at}
     later["updated_at"] = last
     if isinstance(record, Request) and {"resolved_at", "abandoned_at"} & later.keys():
-        later |= dict.fromkeys(("handled_by", "human_seconds", "csat", "effort", "sentiment"))
+        later |= dict.fromkeys(("handled_by", "claimed_resolved", "human_seconds", "csat", "effort", "sentiment"))
         later["outcome"] = "open"
     if isinstance(record, Run) and "finished_at" in later:
         status: RunStatus = "waiting" if "started_at" in later else "running"
