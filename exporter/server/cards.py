@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from exporter.catalogue.group import GROUPS
+from exporter.catalogue.group import GROUPS, TIERS
 from exporter.catalogue.kpi import parts
 from exporter.evaluation.breach import target as target_of
 from exporter.evaluation.compiled import compile_plan
@@ -33,6 +33,8 @@ def listing(board: Board | None, plan: Plan, team: str = "", search: str = "") -
     ]
     words = search.lower().split()
     for each in cards:
+        if board is None:
+            each["absent"] = "nothing has been computed yet"
         each["hidden"] = not all(word in each["text"] for word in words)
     unfed = [each for each in cards if each["reason"] == NO_SOURCE]
     fed = [each for each in cards if each["reason"] != NO_SOURCE]
@@ -54,7 +56,10 @@ def listing(board: Board | None, plan: Plan, team: str = "", search: str = "") -
 def grouped(cards: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Cards by group: those with the worst card first, and of each the worst card first."""
     by_group: dict[str, list[dict[str, Any]]] = {}
-    for each in sorted(cards, key=lambda card: (LEVELS.index(card["level"]), not card["standing"])):
+    tiers = [*TIERS, None]
+    for each in sorted(
+        cards, key=lambda card: (LEVELS.index(card["level"]), not card["standing"], tiers.index(card["tier"]))
+    ):
         by_group.setdefault(each["group"], []).append(each)
     order = [*GROUPS, OTHER]
     ranked = sorted(by_group.items(), key=lambda item: (LEVELS.index(item[1][0]["level"]), order.index(item[0])))
