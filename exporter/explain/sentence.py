@@ -136,7 +136,8 @@ def _derived(answer: Row) -> str:
         numbers = part["numbers"]
         shown = numbers and numbers["denominator" if part["part"] == "denominator" else "numerator"]
         told = "no value" if shown is None else amount({**answer, "unit": part["unit"]}, shown, summed=True)
-        what = part["title"] if part["part"] == "numerator" else f"the denominator of {part['title']}"
+        whole = part["part"] == "numerator" and (not numbers or numbers["denominator"] is None)
+        what = part["title"] if whole else f"the {part['part']} of {part['title']}"
         text += f"{words[role]}{what} ({told})"
     per = f", per {float(answer['definition']['per']):,.10g}" if "per" in answer["definition"] else ""
     return f"{text}{per}: {amount(answer, answer['numbers']['value'])}."
