@@ -112,7 +112,7 @@ def plan(scenario: Mapping[str, Any], only: str | None = None) -> Plan:
     settings = scenario.get("settings", {})
     compared = {scenario.get("kpi"): baselines(scenario.get("baselines", {}))}
     catalogue = kpi.catalogue()
-    names = {only, *kpi.made_of(catalogue[only])} if only else {*catalogue}
+    names = {only, *kpi.part_names(catalogue[only])} if only else {*catalogue}
     labels = scenario.get("labels", ["team"])
     return Plan(
         settings=[

@@ -308,7 +308,7 @@ def _loose_ends(folder: Path, kpis: Mapping[str, Kpi]) -> list[strict_yaml.Mista
     """Mistakes: guards and parts that are not KPIs, and KPIs without what every shipped one has."""
     lacking = ((name, key) for name, kpi in kpis.items() for key in EVERY_HAS if not getattr(kpi, key))
     bare = [strict_yaml.Mistake(str(folder), 0, name, f"has no {key}") for name, key in lacking]
-    named = {name: (*kpi.guard, *made_of(kpi)) for name, kpi in kpis.items()}
+    named = {name: (*kpi.guard, *part_names(kpi)) for name, kpi in kpis.items()}
     return bare + [
         strict_yaml.Mistake(str(folder), 0, name, f"names {other!r}, which is not a KPI")
         for name, others in named.items()
@@ -339,7 +339,7 @@ def parts(kpi: Kpi) -> Mapping[str, Reference]:
     return {key: reference(text) for key, text in texts.items() if text}
 
 
-def made_of(kpi: Kpi) -> tuple[str, ...]:
+def part_names(kpi: Kpi) -> tuple[str, ...]:
     """The names of the KPIs from which a derived KPI is computed."""
     return tuple(part.kpi for part in parts(kpi).values())
 
@@ -372,7 +372,7 @@ def labels_of(kpi: Kpi, configured: Mapping[str, Sequence[str]]) -> tuple[str, .
     return tuple(dict.fromkeys((*of_record, *kpi.labels)))
 
 
-def labels_made(kpi: Kpi, kpis: Mapping[str, Kpi], configured: Mapping[str, Sequence[str]] = {}) -> tuple[str, ...]:
+def value_labels(kpi: Kpi, kpis: Mapping[str, Kpi], configured: Mapping[str, Sequence[str]] = {}) -> tuple[str, ...]:
     """The labels of a KPI's values. A derived KPI has those that both its parts have, and those of its numerator alone.
 
     A label that is only configured for the record of the numerator is summed away: it would take the whole
@@ -381,8 +381,8 @@ def labels_made(kpi: Kpi, kpis: Mapping[str, Kpi], configured: Mapping[str, Sequ
     if kpi.kind != "derived":
         return labels_of(kpi, configured)
 
-    of = {key: labels_made(kpis[part.kpi], kpis, configured) for key, part in parts(kpi).items()}
-    over, own = of["numerator"], labels_made(kpis[parts(kpi)["numerator"].kpi], kpis)
+    of = {key: value_labels(kpis[part.kpi], kpis, configured) for key, part in parts(kpi).items()}
+    over, own = of["numerator"], value_labels(kpis[parts(kpi)["numerator"].kpi], kpis)
     if "minus" in of:
         over = tuple(label for label in over if label in of["minus"] and label not in kpi.drop)
     if "denominator" not in of:

@@ -14,7 +14,7 @@ from exporter.catalogue import facts as headers
 from exporter.catalogue import lint_derived
 from exporter.catalogue.expression import amount, predicate
 from exporter.catalogue.expression_types import ColumnKind, Expression, ExpressionError
-from exporter.catalogue.kpi import Kpi, key_of, labels_made
+from exporter.catalogue.kpi import Kpi, key_of, value_labels
 from exporter.catalogue.lint_derived import Fault
 from exporter.records import RECORDS, person_columns
 from exporter.records.columns import COLUMNS
@@ -239,7 +239,7 @@ class _Lint:
         if not ending and NO_UNIT.fullmatch(kpi.unit):
             yield ("unit",), "values are in base units: seconds for time, ratio (0 to 1) for a share"
         whole = lint_derived.whole(kpi, self.kpis)
-        if whole and kpi.unit == "currency" and "currency" not in labels_made(kpi, self.kpis):
+        if whole and kpi.unit == "currency" and "currency" not in value_labels(kpi, self.kpis):
             yield ("labels",), "an amount of money needs the label currency, because two currencies cannot be added up"
         read = dict(expressions(kpi, self.columns[kpi.facts]))
         used = {column for key in AMOUNTS if isinstance(found := read.get(key), Expression) for column in found.columns}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from exporter.base.strict_yaml import At, did_you_mean
-from exporter.catalogue.kpi import NON_ADDITIVE, Kpi, Reference, labels_made, made_of, parts
+from exporter.catalogue.kpi import NON_ADDITIVE, Kpi, Reference, part_names, parts, value_labels
 from exporter.records.labels import LABELS
 
 Fault = tuple[At, str]
@@ -26,7 +26,7 @@ def faults(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
 
 def whole(kpi: Kpi, kpis: Mapping[str, Kpi]) -> bool:
     """Whether all its parts exist, and their parts too."""
-    return all(name in kpis and whole(kpis[name], kpis) for name in made_of(kpi))
+    return all(name in kpis and whole(kpis[name], kpis) for name in part_names(kpi))
 
 
 def _of(part: Reference, kpis: Mapping[str, Kpi]) -> str | None:
@@ -60,8 +60,8 @@ def _of_now(part: Reference, kpis: Mapping[str, Kpi]) -> bool:
 
 
 def _labels(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
-    own = {*labels_made(kpi, kpis)}
-    of_parts = {key: {*labels_made(kpis[part.kpi], kpis)} for key, part in parts(kpi).items()}
+    own = {*value_labels(kpi, kpis)}
+    of_parts = {key: {*value_labels(kpis[part.kpi], kpis)} for key, part in parts(kpi).items()}
     every = {label for labels in of_parts.values() for label in labels}
     for i, label in enumerate(kpi.drop):
         if label not in {*every, *LABELS[kpi.record]}:

@@ -136,8 +136,8 @@ class Client(ItemReader):
         self.memory = Memory(at, memory or {})
         self.settings, self.at, self.since = settings, at, since
         self.clock_offset_seconds: float | None = None  # the platform's clock minus ours, as far as it tells
-        # What lets a question pass that is forbidden at first: headers, fetched by the connector. None: nothing does.
-        self.permit: Callable[[], Awaitable[Mapping[str, str]]] | None = None
+        # Fetches the headers with which a forbidden request is sent again, such as a CSRF token. None: there are none.
+        self.headers_if_forbidden: Callable[[], Awaitable[Mapping[str, str]]] | None = None
         self._dialect = dialect or Dialect()
         self._account = account or Account(settings.auth)
         self.headers: dict[str, str] = {}  # sent with every question of this poll, beside those of the dialect
@@ -196,13 +196,13 @@ class Client(ItemReader):
         try:
             return await self._answer(question)
         except Forbidden:
-            if self.permit is None:
+            if self.headers_if_forbidden is None:
                 raise
-            fetch, self.permit = self.permit, None  # not again while it is being fetched
+            fetch, self.headers_if_forbidden = self.headers_if_forbidden, None  # not again while it is being fetched
             try:
                 self.headers |= await fetch()
             finally:
-                self.permit = fetch
+                self.headers_if_forbidden = fetch
             return await self._answer(question)
 
     def address(self, path: str) -> URL:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from exporter.base.clock import DAY
 from exporter.base.strict_yaml import At
-from exporter.catalogue.kpi import Kpi, labels_of, made_of
+from exporter.catalogue.kpi import Kpi, labels_of, part_names
 from exporter.config.section import ComparisonSection, ControlSection, FixedSection
 from exporter.config.shape import Checker
 from exporter.evaluation.plan import Baselines, Period
@@ -90,7 +90,7 @@ class ComparisonReader:
         """The KPIs that are counted and make a KPI."""
         if kpi.kind != "derived":
             return [kpi]
-        return [leaf for name in made_of(kpi) for leaf in self._parts(self.catalogue[name])]
+        return [leaf for name in part_names(kpi) for leaf in self._parts(self.catalogue[name])]
 
 
 def period(section: FixedSection) -> Period:

@@ -6,7 +6,7 @@ from typing import Any
 
 from exporter.base.strict_yaml import At
 from exporter.catalogue.group import GROUPS
-from exporter.catalogue.kpi import Kpi, Threshold, made_of
+from exporter.catalogue.kpi import Kpi, Threshold, part_names
 from exporter.config.section import GroupSection
 from exporter.config.shape import Checker
 
@@ -87,7 +87,7 @@ def needed(chosen: Iterable[str], kpis: Mapping[str, Kpi]) -> set[str]:
         name = open_ends.pop()
         if name in kpis and name not in found:
             found.add(name)
-            open_ends += made_of(kpis[name])
+            open_ends += part_names(kpis[name])
     return found
 
 

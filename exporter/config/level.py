@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.base.strict_yaml import At
-from exporter.catalogue.kpi import Kpi, Threshold, labels_made
+from exporter.catalogue.kpi import Kpi, Threshold, value_labels
 from exporter.config.section import KpiSection, LevelsOf, LevelsSection
 from exporter.config.shape import Checker
 
@@ -45,7 +45,7 @@ class LevelReader:
         )
 
     def _entries(self, kpi: Kpi, section: KpiSection, threshold: Threshold, at: At) -> Iterator[LevelsOf]:
-        known = labels_made(kpi, self.catalogue, self.labels)
+        known = value_labels(kpi, self.catalogue, self.labels)
         seen: list[Match] = []
         for i, entry in enumerate(section.thresholds_by):
             place: At = (*at, "thresholds_by", i)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from exporter.base.deferred import Deferred
 from exporter.base.strict_yaml import At, did_you_mean
 from exporter.catalogue.expression_types import Expression
-from exporter.catalogue.kpi import Kpi, made_of
+from exporter.catalogue.kpi import Kpi, part_names
 from exporter.config.section import KpiSection
 from exporter.config.shape import Checker
 from exporter.evaluation import facts_schema
@@ -65,7 +65,7 @@ class DefinitionReader:
                 for at, message in faults:
                     self.checker.wrong(("kpis", name, *at), message)
                 # What is made of one that has faults has none of its own to be told.
-                if not faults and {*made_of(kpi)} <= self.shipped.keys() | good.keys():
+                if not faults and {*part_names(kpi)} <= self.shipped.keys() | good.keys():
                     good[name] = lint.checked(kpi, columns[kpi.facts])
         return good
 
@@ -118,7 +118,7 @@ class DefinitionReader:
 
     def _in_order(self, kpis: Mapping[str, Kpi]) -> list[Kpi]:
         """The KPIs in an order in which parts come first; notes a KPI that is computed from itself."""
-        below = {name: {*made_of(kpi)} & kpis.keys() for name, kpi in kpis.items()}
+        below = {name: {*part_names(kpi)} & kpis.keys() for name, kpi in kpis.items()}
         try:
             return [kpis[name] for name in TopologicalSorter(below).static_order()]
         except CycleError as error:
@@ -136,7 +136,7 @@ def siblings(facts: str, shipped: Mapping[str, Kpi]) -> list[Kpi]:
 
 def _fed(kpi: Kpi, kpis: Mapping[str, Kpi], shipped: Mapping[str, Kpi], columns: "Columns") -> dict[str, Any]:
     """The records from which a KPI is computed, and the labels that its rows cannot have."""
-    below = [kpis[name] for name in made_of(kpi) if name in kpis]
+    below = [kpis[name] for name in part_names(kpi) if name in kpis]
     needs = dict.fromkeys((*kpi.needs, *(record for part in below for record in part.needs)))
     takes_in = set(_taken_in(kpi, shipped, columns)).union(*(part.uses for part in below))
     missing = tuple(label for label in LABELS[kpi.record] if label not in columns[kpi.facts])

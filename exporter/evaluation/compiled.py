@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from exporter.catalogue.expression import columns_of
-from exporter.catalogue.kpi import Kpi, Needed, Reference, labels_made, labels_of, reference
+from exporter.catalogue.kpi import Kpi, Needed, Reference, labels_of, reference, value_labels
 from exporter.catalogue.sql import Formula, formula, measures
 from exporter.evaluation.business_time import column as business_column
 from exporter.evaluation.business_time import on_each_basis
@@ -161,7 +161,7 @@ def _compiled(plan: Plan) -> CompiledPlan:
         kpi = setting.kpi
         parts = [part(text) for text in (kpi.numerator, kpi.minus, kpi.denominator)]
         complete = all(each is None or each.measure for each in parts)
-        labels = labels_made(kpi, plan.kpis, plan.labels) if complete else ()
+        labels = value_labels(kpi, plan.kpis, plan.labels) if complete else ()
         above, minus, below = parts
         return Measure(setting=setting, kpi=kpi, labels=labels, numerator=above, minus=minus, denominator=below)
 

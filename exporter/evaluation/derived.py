@@ -13,7 +13,7 @@ CALENDAR = ("basis", "calendar")
 
 
 def derive(measure: Measure, figures: Sequence[Figure]) -> Iterator[Figure]:
-    """The figures of a derived KPI, by the labels its parts leave it (see labels_made).
+    """The figures of a derived KPI, by the labels its parts leave it (see value_labels).
 
     Where a segment has one part only, the other is 0: there is no quotient then, but sums over segments lose nothing.
     A count that has no figure is 0, and that is known; any other numerator without one is not known, whatever is

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from exporter.catalogue.kpi import Kpi, labels_made
+from exporter.catalogue.kpi import Kpi, value_labels
 from exporter.evaluation.add import merge, value_of
 from exporter.evaluation.breach import least, resolve
 from exporter.evaluation.compiled import compile_plan
@@ -73,7 +73,7 @@ def records_of(kpi: Kpi, kpis: Mapping[str, Kpi], denominator: float | None) -> 
 
 def _of_kpi(figures: Iterable[Figure], setting: Setting, plan: Plan) -> Iterator[Breach]:
     kpi = setting.kpi
-    kept = {TEAM, "basis", *labels_made(kpi, plan.kpis)}
+    kept = {TEAM, "basis", *value_labels(kpi, plan.kpis)}
     every = list(figures)
     mine = [f for f in every if not f.whole] if kpi.several in kept else summable(every)
     limits: dict[Key, dict[str, float]] = {}

@@ -100,12 +100,12 @@ def kpi_families(everything: Iterable[Published], settings: Mapping[str, Setting
     for name in sorted(grouped):
         samples: dict[str, dict[Key, float | Distribution]] = {}
         for each in grouped[name]:
-            for metric, key, value in made_of(each, settings[name]):
+            for metric, key, value in part_samples(each, settings[name]):
                 samples.setdefault(metric, {})[key] = value
         yield from (family(metric, settings[name].kpi, of_metric) for metric, of_metric in samples.items())
 
 
-def made_of(each: Published, setting: Setting) -> Iterator[tuple[str, Key, float | Distribution]]:
+def part_samples(each: Published, setting: Setting) -> Iterator[tuple[str, Key, float | Distribution]]:
     """(metric, labels, value) of everything published for it."""
     if isinstance(each, Figure):
         yield from samples_of(each, setting)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from exporter.catalogue.kpi import Kpi, labels_made
+from exporter.catalogue.kpi import Kpi, value_labels
 from exporter.records.labels import LABEL_NAMES
 
 LAST = "10m"  # a few failed scrapes; two intervals of the longest scrape interval that works, and some
@@ -53,7 +53,7 @@ def kept(kpi: Kpi, kpis: Mapping[str, Kpi]) -> tuple[str, ...]:
 
     Those it has whatever is configured: two currencies make no sum, and it is a workflow that is broken, not a team.
     """
-    own = [LABEL_NAMES.get(label, label) for label in labels_made(kpi, kpis) if label != "team"]
+    own = [LABEL_NAMES.get(label, label) for label in value_labels(kpi, kpis) if label != "team"]
     return (*own, *(("basis",) if kpi.business else ()))
 
 

@@ -100,7 +100,7 @@ def card(
         "series": kpi.series,
         "by_team": TEAM in compile_plan(plan).by_name[kpi.name].labels,
         "needs": [record.replace("_", " ") for record in kpi.needs],
-        "made_of": [*map(str, parts(kpi).values())],
+        "computed_from": [*map(str, parts(kpi).values())],
         "guard": [name for name in kpi.guard if name in plan.kpis and compile_plan(plan).settings[name].chosen],
         "limits": limits(setting, unit),
         "better": kpi.better,

@@ -74,7 +74,7 @@ class Options:
 
 
 async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterator[Page]:
-    client.permit = partial(csrf_headers, client)
+    client.headers_if_forbidden = partial(csrf_headers, client)
     web = options.web_url or web_address(client.url)
     words = Words(options.business_states, options.business_messages, options.failed_states)
     details = Details(client, cursor.get("owed", {}))
@@ -114,7 +114,7 @@ async def poll(client: Client, options: Options, cursor: Cursor) -> AsyncIterato
 
 async def check(client: Client, _options: Options) -> list[Finding]:
     """The version of a server, the first page of each resource, and the states of one run."""
-    client.permit = partial(csrf_headers, client)
+    client.headers_if_forbidden = partial(csrf_headers, client)
     findings = list[Finding]()
     with suppress(Gone, Forbidden):  # Cloud does not tell it
         version = str(await client.get("/admin/version"))[:40]
