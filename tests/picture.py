@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from tests.test_demo import running
 
 PICTURE = Path(__file__).parents[1] / "docs" / "overview.png"
-SIZE = "1366,768"
+SIZE = "1280,680"
 
 
 async def take(picture: Path) -> None:
