@@ -1,12 +1,18 @@
 """What figures of money rest on, as the config says it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from exporter.evaluation.assumptions import assumptions
-from exporter.evaluation.plan import Plan, ServiceSetting, SourceSetting, WorkflowSetting
+import pytest
+
+from exporter.catalogue.kpi import catalogue
+from exporter.evaluation.assumptions import assumptions, concerning
+from exporter.evaluation.compiled import compile_plan
+from exporter.evaluation.plan import Plan, ServiceSetting, Setting, SourceSetting, WorkflowSetting
 from exporter.evaluation.stats import Snapshot
 from exporter.publish.exposition import check
 from exporter.publish.families import assumed
+from tests.scenario import params
 
 PLAN = Plan(
     settings=(),
@@ -59,3 +65,42 @@ def test_they_are_published_with_a_word_for_what_is_not_said() -> None:
 
     assert (family.name, family.labels) == ("outcome_assumption_info", ("assumption", "subject", "value", "origin"))
     assert (("rate", "Invoice intake", "38 EUR an hour", "none"), 1.0) in family.samples
+
+
+OF_VALUE = {"manual_time", "rate", "claim"}
+
+
+@pytest.mark.parametrize(
+    ("name", "segment", "names"),
+    [
+        ("value", {}, OF_VALUE),
+        ("hard_roi_ratio", {}, {*OF_VALUE, "shared_cost"}),
+        ("cost_per_run", {}, {"manual_time", "shared_cost"}),  # what shared cost is allocated by
+        ("time_saved_seconds", {}, {"manual_time"}),
+        ("maintenance_ratio", {}, {"manual_time"}),
+        ("downtime_cost", {"service": "shop"}, {"downtime_cost"}),
+        ("claim_gap_cost", {}, {"claimed_resolution_price"}),
+        ("claim_gap_cost", {"vendor": "desk"}, set()),
+        ("completion_ratio", {}, set()),
+    ],
+)
+def test_a_kpi_has_the_assumptions_that_its_value_rests_on(name: str, segment: dict[str, str], names: set[str]) -> None:
+    plan = replace(
+        PLAN,
+        settings=[Setting(kpi=kpi, params=params(kpi, {})) for kpi in catalogue().values()],
+        windows=[("7d", 604800)],
+    )
+
+    found = concerning(plan, compile_plan(plan).by_name[name], segment)
+
+    assert {each.name for each in found} == names
+
+
+def test_of_one_workflow_its_own_assumptions_count() -> None:
+    plan = replace(
+        PLAN, settings=[Setting(kpi=catalogue()["value"])], windows=[("7d", 604800)], labels={"run": ["workflow"]}
+    )
+
+    found = concerning(plan, compile_plan(plan).by_name["value"], {"workflow": "Invoice intake"})
+
+    assert {each.subject for each in found} == {"Invoice intake"}

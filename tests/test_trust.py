@@ -26,7 +26,7 @@ from exporter.explain.summary import rows
 from exporter.explain.wording import notes
 from exporter.publish.cardinality import Limits
 from exporter.publish.families import series
-from exporter.records import RECORDS, Booking, Change, Cost, Record, Request
+from exporter.records import RECORDS, Booking, Change, Cost, Record, Request, Run
 from exporter.server.cards import card
 from exporter.store import Store
 from exporter.store.status import SourceStatus
@@ -39,6 +39,7 @@ AT = datetime(2026, 3, 31, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 FEEDS = [SourceStatus(source=name, records=frozenset({"request", "cost", "change"})) for name in ("desk", "chat")]
 FEEDS.append(SourceStatus(source="cal", records=frozenset({"booking"})))
+FEEDS.append(SourceStatus(source="bot", records=frozenset({"run"})))
 
 
 def plan(min_coverage: float = 0.5, **own: float) -> Plan:
@@ -107,8 +108,24 @@ def test_no_escalation_is_none_only_where_the_source_reports_them(tmp_path: Path
 
     assert covered(found, "escalated_at") == {"chat": (0, 10)}
     assert found.absent["escalation_ratio"] == "field_missing"
+    assert "backlog_change" not in found.absent
     assert covered(mostly, "escalated_at") == {"chat": (0, 4), "desk": (6, 6)}
     assert "escalation_ratio" not in mostly.absent
+
+
+def test_runs_whose_times_contradict_each_other_are_missed(tmp_path: Path) -> None:
+    known = Run(id="a", queued_at=AT - 3 * HOUR, started_at=AT - 2 * HOUR, finished_at=AT - HOUR, status="succeeded")
+    backwards = [
+        replace(known, id=str(i), queued_at=AT - HOUR, started_at=AT - HOUR, finished_at=AT - 2 * HOUR)
+        for i in range(9)
+    ]  # fmt: skip - a run is one thing
+
+    found = counted(tmp_path, {"bot": [known, *backwards]})
+
+    assert covered(found, "started_at") == {"bot": (1, 10)}
+    assert covered(found, "queued_at") == {"bot": (10, 10)}
+    assert found.absent["run_seconds"] == "field_missing"
+    assert "completion_ratio" not in found.absent
 
 
 def test_changes_with_a_result_and_without_its_time_are_missed(tmp_path: Path) -> None:

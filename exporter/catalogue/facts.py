@@ -17,7 +17,7 @@ Scope = Literal["shared", "longest", "general"]
 """Whose value of a parameter facts know. shared: that of the shipped KPI which has it. longest: each KPI has its own,
 and facts look as far as the longest. general: one of the whole config."""
 NOTHING = "nothing"
-KEYS = ("rows", "placed by", "from", "params", "changes", "money", "looks back")
+KEYS = ("rows", "placed by", "from", "params", "changes", "money", "looks back", "shows")
 
 
 class HeaderError(ValueError):
@@ -47,7 +47,8 @@ class ColumnChange:
 class Macro:
     """A table macro of a facts file: its header. `reads`: tables, `inventory` and other macros.
 
-    `looks_back`: columns for which a row needs records that were over before it; None: it may be any.
+    `looks_back`: columns for which a row needs records that were over before it; None: it may be any. `shows`: columns
+    that an explanation shows though no KPI asks for them.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Macro:
     changes: Mapping[str, ColumnChange] = field(default_factory=dict)
     money: tuple[str, ...] = ()
     looks_back: frozenset[str] | None = None
+    shows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ def _macro(file: str, number: int, name: str, header: list[tuple[int, str, str]]
         looks_back=frozenset(name for _, value in given["looks back"] for name in _names(value) if name != NOTHING)
         if given["looks back"]
         else None,
+        shows=tuple(column for _, value in given["shows"] for column in _names(value)),
     )
 
 

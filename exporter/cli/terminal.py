@@ -24,6 +24,7 @@ from exporter.collect.poll import Show
 from exporter.explain.roles import in_words
 from exporter.explain.wording import (
     TERMS,
+    assumed,
     baseline,
     cell,
     notes,
@@ -53,6 +54,8 @@ def explanation(answer: dict[str, Any], console: Console | None = None) -> None:
         out.print(f"  source {escape(source['source'])}: last success {last}; {escape(source['state'])}")
     for name, text in trust(answer):
         out.print(f"  {name}: {escape(text)}", highlight=False)
+    for text in assumed(answer):
+        out.print(f"  assumes {escape(text)}", highlight=False)
     for note in notes(answer):
         out.print(f"  {escape(note)}", highlight=False)
     for part in answer.get("parts", ()):

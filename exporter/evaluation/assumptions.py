@@ -1,9 +1,10 @@
 """What figures of money rest on that nobody has measured: times, rates and prices of the config, and shared cost."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from exporter.base.duration import text as length
+from exporter.evaluation.compiled import Measure
 from exporter.evaluation.plan import Plan, WorkflowSetting
 
 
@@ -25,6 +26,46 @@ class Assumption(NamedTuple):
 def assumptions(plan: Plan) -> list[Assumption]:
     """All of a plan, those of the whole first."""
     return [Assumption("shared_cost", "", _shared(plan.shared_cost), ""), *sorted(_configured(plan))]
+
+
+COLUMNS = {
+    "saved_seconds": {"manual_time"},
+    "saved_seconds_high": {"manual_time"},
+    "manual_seconds": {"manual_time"},
+    "manual_seconds_high": {"manual_time"},
+    "rate_per_second": {"rate"},
+    "claim": {"claim"},
+    "claim_price": {"claimed_resolution_price"},
+    "cost": {"downtime_cost"},
+}
+"""Column of facts -> the assumptions that it is made with."""
+WEIGHTS = {"time_saved": {"manual_time"}, "value": {"manual_time", "rate"}}
+"""What shared cost is allocated by -> the assumptions that it is made with."""
+SUBJECTS = {
+    "workflow": {"manual_time", "rate", "claim"},
+    "service": {"downtime_cost"},
+    "vendor": {"claimed_resolution_price"},
+}
+"""Label -> the assumptions whose subject is a value of it."""
+
+
+def concerning(plan: Plan, measure: Measure, segment: Mapping[str, str]) -> list[Assumption]:
+    """Those that the value of a KPI in a segment rests on; none, if it is all measured."""
+    names = _names(plan, measure) | ({"claim"} if "claim" in measure.labels else set())
+    others = {
+        (name, each.subject)
+        for label, about in SUBJECTS.items()
+        for each in assumptions(plan)
+        if (name := each.name) in about and label in segment and segment[label] != each.subject
+    }
+    return [each for each in assumptions(plan) if each.name in names and (each.name, each.subject) not in others]
+
+
+def _names(plan: Plan, measure: Measure) -> set[str]:
+    found = {name for column in measure.columns for name in COLUMNS.get(column, ())}
+    if measure.kpi.facts == "automation_cost":
+        found |= {"shared_cost"} | WEIGHTS.get(plan.shared_cost, set())
+    return found.union(*(_names(plan, each) for each in measure.below))
 
 
 def _shared(by: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from exporter.catalogue.kpi import Kpi, non_additive
 from exporter.catalogue.sql import words
 from exporter.evaluation import loss
+from exporter.evaluation.assumptions import concerning
 from exporter.evaluation.breach import least, resolve, target
 from exporter.evaluation.business_time import UNASSIGNED
 from exporter.evaluation.compiled import CompiledPlan, Measure, compile_plan
@@ -93,6 +94,7 @@ def explain(
             for source in sources
             if source.records & kpi.fed_by
         ],
+        "assumptions": [each._asdict() | {"text": each.sentence} for each in concerning(plan, measure, asked.segment)],
         "notes": _notes(asked),
     }
     answer |= trusted(measure, compiled.windows, answer["window"], coverage)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from exporter.base.clock import DAY
+from exporter.catalogue.facts import facts
 from exporter.catalogue.kpi import listed, non_additive
 from exporter.catalogue.sql import ONE
 from exporter.evaluation.compiled import CompiledPlan, Measure
@@ -124,10 +125,13 @@ class Records:
 
 
 def deciding(measure: Measure, names: Iterable[str]) -> list[str]:
-    """The columns of facts that decide whether a row counts: in predicates and values, times, labels. No person."""
+    """The columns of facts that decide whether a row counts (in predicates and values, times, labels), and those that
+    facts always show. No person."""
     kpi, known = measure.kpi, {*names}
     times = [name for name in (kpi.placed_by, kpi.numerator_placed_by) if name]
-    wanted = dict.fromkeys((*times, *measure.columns, *measure.labels, *kpi.numerator_labels))
+    wanted = dict.fromkeys(
+        (*times, *measure.columns, *measure.labels, *kpi.numerator_labels, *facts(kpi.facts).main.shows)
+    )
     return [name for name in wanted if name in known and name not in {*PERSONAL, "source", "id", "url"}]
 
 

@@ -25,6 +25,9 @@ WHY = {
 UNSURE = "beyond, but few records"
 """A value beyond a threshold, of too few records for an alert."""
 
+MOST_ASSUMPTIONS = 12
+"""So many are shown to people."""
+
 TERMS = {
     "facts": "Rows",
     "placed_by": "Window by",
@@ -207,6 +210,13 @@ def trust(answer: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     nobody = answer["unattributed"]
     return shown + ([] if nobody is None else [("unattributed", f"{nobody:.1%}")])
+
+
+def assumed(answer: Mapping[str, Any]) -> list[str]:
+    """What a value rests on that nobody has measured, the first of it."""
+    texts = [each["text"] for each in answer["assumptions"]]
+    rest = len(texts) - MOST_ASSUMPTIONS
+    return texts[:MOST_ASSUMPTIONS] + ([f"{rest} more, which the JSON lists"] if rest > 0 else [])
 
 
 def amount(answer: Mapping[str, Any], number: float, *, summed: bool = False, days: float | None = None) -> str:

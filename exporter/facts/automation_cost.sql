@@ -5,6 +5,7 @@
 -- from: cost_facts, run_facts, workflow_settings, spans
 -- params: shared_cost general
 -- money: spent
+-- shows: workflow, allocated_by
 create or replace temp macro automation_cost_facts(since, from_at, to_at) as table
 with paid as (
   select *, row_number() over () as nth from cost_facts(since, from_at, to_at)
@@ -27,13 +28,14 @@ served as (
 select source, id, url, moment, null::timestamp as until, coalesce(paid.team, served.team) as team,
   coalesce(paid.business_unit, served.business_unit) as business_unit, coalesce(paid.region, served.region) as region,
   coalesce(paid.cohort, served.cohort) as cohort, coalesce(paid.workflow, served.workflow) as workflow, service, kind,
-  currency, paid.span_end, share, coalesce(paid.claim, served.claim) as claim,
-  paid.claim is null and served.claim is not null as allocated,
-  spent * coalesce(weight / sum(weight) over (partition by nth), 1) as spent
+  currency, paid.span_end, coalesce(paid.claim, served.claim) as claim,
+  case when weight is not null then getvariable('shared_cost') end as allocated_by,
+  share * coalesce(weight / sum(weight) over of_one, 1) as share, spent * coalesce(weight / sum(weight) over of_one, 1) as spent
 -- To the runs of its own team, workflow and so on, as far as the cost has them.
 from paid left join served on paid.claim is null and paid.span_end = served.span_end
   and coalesce(paid.team = served.team, paid.team is null)
   and coalesce(paid.business_unit = served.business_unit, paid.business_unit is null)
   and coalesce(paid.region = served.region, paid.region is null)
   and coalesce(paid.cohort = served.cohort, paid.cohort is null)
-  and paid.workflow is null and coalesce(currency = of_currency, true);
+  and paid.workflow is null and coalesce(currency = of_currency, true)
+window of_one as (partition by nth);

@@ -10,7 +10,7 @@ from exporter.explain.breaches import SEVERITIES
 from exporter.explain.query import LARGEST_SIZE
 from exporter.explain.roles import in_words
 from exporter.explain.sentence import UNSURE, beyond, formula, limits, nouns, records, verdict
-from exporter.explain.wording import TERMS, amount, baseline, cell, notes, numbers, telling, trust, value
+from exporter.explain.wording import TERMS, amount, assumed, baseline, cell, notes, numbers, telling, trust, value
 from exporter.server.chart import Dot, Level, line_chart
 from exporter.server.view import link
 
@@ -64,6 +64,7 @@ def page(answer: dict[str, Any]) -> dict[str, Any]:
         "chart": _chart(answer),
         "formula": formula(answer),
         "definition": [(TERMS[name], text) for name, text in answer["definition"].items()],
+        "assumptions": assumed(answer),
         "roles": in_words(answer),
         "series": answer["series"],
         "guard": [(name, link(name, window=answer["window"])) for name in answer["guard"]],
