@@ -656,7 +656,7 @@ def feeding(tmp_path: Path, records: Sequence[Record], chosen: Plan, *sources: S
 
 def test_what_is_made_of_a_kpi_that_is_switched_off_says_so(tmp_path: Path) -> None:
     chosen = plan()
-    some = [setting for setting in chosen.settings if setting.kpi.name != "escalation_ratio"]
+    some = [setting for setting in chosen.settings if setting.kpi.name != "ended_requests"]
     requests = [Request(id="1", opened_at=AT, outcome="open")]
 
     found = feeding(

@@ -131,10 +131,20 @@ def test_a_kpi_that_is_called_like_its_group_is_chosen_alone_by_the_name_of_its_
 def test_what_only_comes_with_others_has_no_thresholds_and_no_baselines_of_its_own(
     read: Callable[[str], Config],
 ) -> None:
-    beside = setting_of(read("  only: [backlog_change]\n"), "escalation_ratio")
-    told = setting_of(
-        read("  only: [backlog_change]\n  escalation_ratio: { threshold: { warning: 0.3 } }\n"), "escalation_ratio"
-    )
+    made_of_it = """
+  only: [backlog_change]
+  escalated:
+    facts: request
+    title: Escalated
+    help: Escalated requests over those that were opened.
+    kind: derived
+    numerator: escalation_ratio.numerator
+    denominator: requests
+    unit: escalations per request
+    better: lower
+"""
+    beside = setting_of(read(made_of_it), "escalation_ratio")
+    told = setting_of(read(made_of_it + "  escalation_ratio: { threshold: { warning: 0.3 } }\n"), "escalation_ratio")
     chosen = setting_of(read("  only: [escalation_ratio]\n"), "escalation_ratio")
 
     assert (beside.has_threshold, beside.kpi.spike, beside.baselines.weekday_median) == (False, None, False)

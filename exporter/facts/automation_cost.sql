@@ -37,5 +37,5 @@ from paid left join served on paid.claim is null and paid.span_end = served.span
   and coalesce(paid.business_unit = served.business_unit, paid.business_unit is null)
   and coalesce(paid.region = served.region, paid.region is null)
   and coalesce(paid.cohort = served.cohort, paid.cohort is null)
-  and paid.workflow is null and coalesce(currency = of_currency, true)
+  and paid.workflow is null and (of_currency is null or currency = of_currency)
 window of_one as (partition by nth);
