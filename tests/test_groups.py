@@ -132,8 +132,9 @@ def test_what_only_comes_with_others_has_no_thresholds_and_no_baselines_of_its_o
     read: Callable[[str], Config],
 ) -> None:
     made_of_it = """
-  only: [backlog_change]
+  only: [rollout]
   escalated:
+    group: rollout
     facts: request
     title: Escalated
     help: Escalated requests over those that were opened.
