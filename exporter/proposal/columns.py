@@ -156,7 +156,7 @@ def identifying_columns(sample: Sample, fit: Fit) -> list[str]:
     begins = [filled[column] for column in BEGINS if column in filled]
     labels = [filled[column] for column in kind.LABELS if column in filled]
     used = {*filled.values(), *sample.times_of_day.values()}
-    others = [name for name in sample.names if name not in used and not (sample.kind == "json_lines" and "." in name)]
+    others = [name for name in sample.names if name not in used]
     chosen: list[str] = []
     for name in dict.fromkeys([*begins[:1], *labels, *others, *(filled[each] for each in persons if each in filled)]):
         more = [*chosen, name, *([sample.times_of_day[name]] if name in sample.times_of_day else [])]
@@ -170,8 +170,7 @@ def identifying_columns(sample: Sample, fit: Fit) -> list[str]:
 def _any_id(sample: Sample, times: Times, taken: set[str]) -> Match | None:
     """The first column with a word of its own in each row."""
     for theirs in sample.names:
-        nested = sample.kind == "json_lines" and "." in theirs
-        if theirs not in taken and theirs not in times.of and not nested and _is_key(sample, theirs):
+        if theirs not in taken and theirs not in times.of and _is_key(sample, theirs):
             return Match(theirs, Name("id", 0, guess=True))
     return None
 

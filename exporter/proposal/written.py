@@ -62,8 +62,9 @@ def _labels(proposal: Proposal) -> Iterator[str]:
 
 def _source(proposal: Proposal, output: Path, name: str) -> Iterator[str]:
     marks = {each.key: each.text for each in proposal.guesses}
-    where = os.path.relpath(proposal.sample.path.absolute(), output.absolute().parent)
-    where = str(proposal.sample.path.absolute()) if where.startswith("..") else where
+    path = proposal.sample.path.parent.resolve() / proposal.sample.path.name
+    where = os.path.relpath(path, output.parent.resolve())
+    where = str(path) if where.startswith("..") else where
     yield f"  - name: {scalar(name)}"
     yield "    type: files"
     yield f"    path: {scalar(where)} # a pattern such as exports/*.csv reads every file that matches"
@@ -97,16 +98,11 @@ def _source(proposal: Proposal, output: Path, name: str) -> Iterator[str]:
 
 
 def _fields(proposal: Proposal) -> dict[str, list[Entry]]:
-    """What `columns` cannot say: columns that several of theirs fill, and values inside of others."""
+    """What `columns` cannot say: columns that several of theirs fill, and sums of them."""
     of: dict[str, list[Entry]] = {}
     for entry in proposal.entries:
         of.setdefault(entry.column, []).append(entry)
-    nested = proposal.sample.kind == "json_lines"
-    return {
-        column: found
-        for column, found in of.items()
-        if len(found) > 1 or "query" in found[0].rule or (nested and "." in found[0].theirs)
-    }
+    return {column: found for column, found in of.items() if len(found) > 1 or "query" in found[0].rule}
 
 
 def _column(entry: Entry, others: Sequence[str], record: str) -> Iterator[str]:

@@ -103,6 +103,12 @@ class Options:
         return {target.to: (target,) for target in targets if target.to}
 
     @property
+    def paths(self) -> frozenset[str]:
+        """The names that are looked for in files."""
+        names = {turned(*each)[0] for each in self.columns.items()}
+        return frozenset({*names, *self.id_columns} - {"*"})
+
+    @property
     def unfilled(self) -> frozenset[str]:
         """Columns that no file can fill. Unless all others are passed over, a file may have any under its own name."""
         if self.columns.get("*") != "":

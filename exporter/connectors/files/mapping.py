@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, NamedTuple
 
+from exporter.collect.lookup import lookup
 from exporter.collect.mapping import faults_of, meant
 from exporter.connectors.files.discovery import Broken
 from exporter.connectors.files.rows import Row
@@ -95,6 +96,7 @@ class Reading(NamedTuple):
     zoneless: Collection[str]  # times, as they name them, that need an offset of their own
     single: Collection[str]  # names that may stand over one column only
     times_of_day: Mapping[str, str]  # column with a date -> the one with its time of day
+    nested: Mapping[str, Sequence[str]]  # names with dots -> their parts: where they may be within others, in JSON
     id_columns: Sequence[str]  # whose values together make the id
     defaults: Mapping[str, Any]  # ours -> where a row says nothing
     blank: Mapping[str, Any]  # every column of the record, as it is when nothing is said
@@ -109,7 +111,8 @@ class Reading(NamedTuple):
 
     def check(self, given: Collection[str], where: str) -> None:
         """Names that nobody knows are a mistake of the whole file: a figure would silently be missing."""
-        unknown = [name for name in dict.fromkeys(given) if name and name not in self.columns]
+        around = {parts[0] for parts in self.nested.values()}
+        unknown = [name for name in dict.fromkeys(given) if name and name not in self.columns and name not in around]
         if unknown and not self.others:
             raise Broken(f"{where}: {unknown_columns(unknown, self.columns, self.record)}")
 
@@ -153,6 +156,7 @@ def meaning(
             theirs for theirs, target in used.items() if target.repeated is None and ours[target.to].kind != "texts"
         },
         times_of_day=times_of_day,
+        nested={theirs: theirs.split(".") for theirs in targets if "." in theirs},
         id_columns=id_columns,
         defaults={
             target.to: ours[target.to].read(target.default) for target in used.values() if target.default is not None
@@ -189,6 +193,8 @@ def read(reading: Reading, empty_is_none: bool, row: Row) -> Read:
         raise Unreadable("broken_row", row.fault)
     found: dict[str, Any] = {}
     columns, values = reading.columns, row.values
+    if reading.nested and not empty_is_none:
+        values = {**{name: lookup(values, parts) for name, parts in reading.nested.items()}, **values}
     if reading.times_of_day:
         values = {**values, **{day: dated(values, day, clock) for day, clock in reading.times_of_day.items()}}
     for theirs, given in values.items():
@@ -198,9 +204,9 @@ def read(reading: Reading, empty_is_none: bool, row: Row) -> Read:
         if ours and given is not None and not (empty_is_none and given == "") and not (nothing and nothing(given)):
             found[ours] = value(ours, of_column, given, theirs)
     if reading.id_columns:
-        found["id"] = made_id(row.values, reading.id_columns)
+        found["id"] = made_id(values, reading.id_columns)
     if "id" not in found:
-        told = " or ".join(sorted(reading.called("id") & row.values.keys())) or "id"
+        told = " or ".join(sorted(reading.called("id") & values.keys())) or "id"
         raise Unreadable("missing", f"there is no id in {told}" if told != "id" else "there is no id", "id")
     if reading.defaults:
         found = {**reading.defaults, **found}
