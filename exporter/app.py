@@ -33,7 +33,7 @@ from exporter.publish import backfill
 from exporter.publish.exposition import Publisher, own_families
 from exporter.publish.families import Series, series
 from exporter.publish.otlp import Otlp
-from exporter.runtime import Clock, evaluated, explained, first_published, open_store, past, weeks
+from exporter.runtime import TRIES, Clock, evaluated, explained, first_published, open_store, past, weeks
 from exporter.server import Refusal, Server, Surface, cards, overview, sources, view
 from exporter.server.board import Board
 from exporter.server.gate import Gate
@@ -69,7 +69,7 @@ class App:
         self, path: Path, config: Config, options: ServeOptions, *, clock: Clock = now, show: Show | None = None
     ):
         self.path, self.config, self.options, self.clock = path, config, options, clock
-        self.store = open_store(config)
+        self.store = open_store(config, tries=TRIES)
         self.health = Health(version=__version__)
         self._changed = asyncio.Event()
         self.poller = Poller(self.store, self.health, clock=clock, show=show, read_once=self._changed.set)

@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from exporter import __version__
@@ -13,7 +15,7 @@ from exporter.collect.account import Accounts
 from exporter.collect.poll import Show, poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.collect.status import status
-from exporter.config import Config
+from exporter.config import Config, StoreSettings
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.range import Instants
@@ -24,16 +26,29 @@ from exporter.explain.query import Question
 from exporter.publish import backfill
 from exporter.publish.families import Series, series
 from exporter.store import Store
+from exporter.store.fault import InUse
 from exporter.store.status import SourceStatus
 
 Clock = Callable[[], datetime]
 """Gives the present instant, aware; made in app.py."""
 
 
-def open_store(config: Config) -> Store:
-    """Raises StoreError."""
+TRIES = 20  # for a store that a command has open, which takes it for a moment
+pause = partial(time.sleep, 0.25)
+
+
+def open_store(config: Config, *, tries: int = 1, pause: Callable[[], None] = pause) -> Store:
+    """Opens the store; while it is in use, tries again. Raises StoreError."""
     settings = config.store
     key = settings.person_key.reveal() if settings.person_key else None
+    for _ in range(tries - 1):
+        with suppress(InUse):
+            return _opened(settings, key)
+        pause()
+    return _opened(settings, key)
+
+
+def _opened(settings: StoreSettings, key: str | None) -> Store:
     return Store.open(settings.path, threads=settings.threads, memory_limit=settings.memory_limit, person_key=key)
 
 

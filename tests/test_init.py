@@ -171,8 +171,9 @@ def test_what_is_not_there_is_said(tmp_path: Path, arguments: list[str], said: s
     assert (code, output) == (1, f"outcome-exporter: {said}\n")
 
 
-def test_what_is_nested_is_read_by_rules(tmp_path: Path) -> None:
-    item = {"key": "A-1", "created": {"at": "2026-03-30T10:00:00Z"}, "group": {"name": "net"}, "status": "done"}
+def test_what_is_nested_is_read_by_its_path(tmp_path: Path) -> None:
+    ticket = {"key": "A-1", "owner": {"team": "net", "id": 7, "status": "away"}}
+    item = {"ticket": ticket, "created": {"at": "2026-03-30T10:00:00Z"}, "status": "done"}
     (tmp_path / "tickets.jsonl").write_text(json.dumps(item) + "\n")
     code, _ = run(tmp_path, "--file", "tickets.jsonl", "--no-ask")
     config = read_config(tmp_path / "outcome.yaml")
@@ -182,6 +183,22 @@ def test_what_is_nested_is_read_by_rules(tmp_path: Path) -> None:
             rows = db.execute("select id, team, outcome, epoch(opened_at) from request").fetchall()
 
     assert (code, rows) == (0, [("A-1", "net", "resolved", 1_774_864_800)])
+    assert marked((tmp_path / "outcome.yaml").read_text()) == ["ticket.owner.team"]
+
+
+FINNISH = "Numero,Tila,Avattu\nT-1,valmis,2026-03-30T10:00:00Z\n"
+
+
+def test_of_a_file_in_an_unknown_language_no_values_are_made_up(tmp_path: Path) -> None:
+    (tmp_path / "tickets.csv").write_text(FINNISH)
+    unsaid = run(tmp_path, "--file", "tickets.csv", "--no-ask")
+    code, _ = run(tmp_path, "--file", "tickets.csv", "--no-ask", "--record", "request")
+
+    assert unsaid[0] == 1
+    assert unsaid[1].startswith(
+        "outcome-exporter: No column has a name that tells what a row is; say which with --record: "
+    )
+    assert (code, marked((tmp_path / "outcome.yaml").read_text())) == (0, ["record"])
 
 
 @pytest.mark.parametrize("count", [3, DISTINCT, DISTINCT + 1, 20_000])

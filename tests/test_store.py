@@ -18,7 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exporter.cli.ask import answered
+from exporter.config import read_config
 from exporter.records import RECORDS, Account, Booking, Record, Request, Run, Workflow, record_name
+from exporter.runtime import open_store
 from exporter.store import Store, SyncState
 from exporter.store.fault import CannotWrite, Damaged, DiskFull, InUse, NewerFormat, NotAStore, StoreError, fault
 from exporter.store.table import Table
@@ -460,6 +463,24 @@ def test_a_second_process_is_told_who_has_the_file(path: Path) -> None:
 def test_a_second_store_in_one_process_is_refused(path: Path) -> None:
     with pytest.raises(InUse, match="already in use"):
         Store.open(path, memory_limit="100MB")
+
+
+def test_a_store_that_a_command_has_open_for_a_moment_is_waited_for(store: Store, path: Path, tmp_path: Path) -> None:
+    file = tmp_path / "outcome.yaml"
+    file.write_text(f"store: {{ path: {path} }}\nsources: [{{ name: a, type: files, path: a.csv, record: request }}]\n")
+    with open_store(read_config(file), tries=2, pause=store.close) as second:
+        counts = second.counts()
+
+    assert counts["request"] == 0
+
+
+def test_an_exporter_that_has_the_store_but_does_not_answer_yet_is_asked_again(path: Path) -> None:
+    def in_use() -> None:
+        raise InUse(path, "in use by another process")
+
+    answers = iter([None, None, ["a value"]])
+
+    assert answered(lambda: next(answers), in_use, pause=lambda: None) == ["a value"]
 
 
 @pytest.mark.parametrize("where", ["missing/store.duckdb", "a_file/store.duckdb", "a_folder"])

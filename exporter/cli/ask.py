@@ -15,23 +15,38 @@ from exporter.evaluation.range import Instants
 from exporter.explain.query import LARGEST_SIZE, question
 from exporter.explain.summary import rows
 from exporter.publish import backfill
-from exporter.runtime import evaluated, open_store, statuses
+from exporter.runtime import TRIES, evaluated, open_store, pause, statuses
 from exporter.server import Refusal
 from exporter.server.ask import ask, ask_bytes
 from exporter.store import Store
+from exporter.store.fault import InUse
 
 HEALTH_SECONDS = 5.0
 
 
 def known(config: Config) -> Any:
     """The present value of every KPI, as rows."""
-    found = asyncio.run(ask(config.store.path, "/api/v1/kpis"))
-    if found is not None:
-        return found
-    with open_store(config) as store:
-        moment = now()
-        sources = statuses(config, store, moment)
-        return rows(evaluated(config, store, moment, sources), config.plan, sources)
+
+    def from_store() -> Any:
+        with open_store(config) as store:
+            moment = now()
+            sources = statuses(config, store, moment)
+            return rows(evaluated(config, store, moment, sources), config.plan, sources)
+
+    return answered(lambda: asyncio.run(ask(config.store.path, "/api/v1/kpis")), from_store)
+
+
+def answered(running: Callable[[], Any], from_store: Callable[[], Any], pause: Callable[[], None] = pause) -> Any:
+    """What the running exporter says, or else what the store holds. One that is starting has its store open before it
+    answers, so it is asked again. Raises Refusal or StoreError."""
+    for _ in range(TRIES):
+        if (found := running()) is not None:
+            return found
+        try:
+            return from_store()
+        except InUse:
+            pause()
+    return from_store()
 
 
 def health(config_path: Path, path: str) -> str:
@@ -51,13 +66,16 @@ def health(config_path: Path, path: str) -> str:
 
 def explained(config: Config, query: Mapping[str, str]) -> dict[str, Any]:
     """Explains a value, ready for JSON. Raises Unexplained or Refusal."""
-    answer = asyncio.run(ask(config.store.path, f"/api/v1/explain?{urlencode(query)}"))
-    if isinstance(answer, dict):
-        return answer
-    with open_store(config) as store:
-        wanted = question(query, config.plan, most=LARGEST_SIZE)
-        at = wanted.at or now()
-        return runtime.explained(config, store, at, statuses(config, store, at), wanted)
+
+    def from_store() -> dict[str, Any]:
+        with open_store(config) as store:
+            wanted = question(query, config.plan, most=LARGEST_SIZE)
+            at = wanted.at or now()
+            return runtime.explained(config, store, at, statuses(config, store, at), wanted)
+
+    path = f"/api/v1/explain?{urlencode(query)}"
+    answer: dict[str, Any] = answered(lambda: asyncio.run(ask(config.store.path, path)), from_store)
+    return answer
 
 
 @contextmanager

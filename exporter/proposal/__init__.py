@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from exporter.proposal.columns import Fit, fit, fits, identifying_columns, missing, repeats, sure
+from exporter.proposal.columns import Fit, fits, identifying_columns, missing, repeats, sure
 from exporter.proposal.day import all_are, is_day, with_times_of_day
 from exporter.proposal.numbers import Signs, is_number, signs_of
 from exporter.proposal.sample import Sample, Unclear, sampled
@@ -120,19 +120,22 @@ def _sampled(path: Path, at: datetime, given: Given, ask: Ask) -> Sample:
 
 
 def _record(sample: Sample, times: Times, given: Given, ask: Ask, guesses: list[Guess]) -> Fit:
-    if given.record:
-        return fit(sample, times, given.record)
     found = fits(sample, times)
     best, second = found[:2]
-    if sure(found):
+    if not given.record and sure(found):
         return best
-    question = Unclear(
-        "record",
-        f"Rows may be of the record {best.record} or {second.record}. Of which?",
-        [each.record for each in found],
-    )
-    if answer := ask(question):
-        return next(each for each in found if each.record == answer)
+    text = f"Rows may be of the record {best.record} or {second.record}. Of which?"
+    if not best.placed:
+        text = "No column has a name that tells what a row is"
+    question = Unclear("record", text, [each.record for each in found])
+    if answer := given.record or ask(question):
+        chosen = next(each for each in found if each.record == answer)
+        if not chosen.placed:
+            text = "no column is known that says when a row was or how it ended: write which under columns"
+            guesses.append(Guess("record", text))
+        return chosen
+    if not best.placed:
+        raise question
     guesses.append(Guess("record", f"by their columns, rows may also be of the record {second.record}"))
     return best
 

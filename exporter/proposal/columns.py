@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from exporter.catalogue.kpi import catalogue
 from exporter.proposal.numbers import is_length, is_number
 from exporter.proposal.sample import Sample
-from exporter.proposal.tables import Name, columns, forms, hints, is_nothing, meant, names, plain
+from exporter.proposal.tables import Name, columns, forms, hints, inner_forms, is_nothing, meant, names, plain
 from exporter.proposal.times import Times
-from exporter.records import RECORDS, VITAL_COLUMNS, person_columns
+from exporter.records import RECORDS, SEGMENTS, VITAL_COLUMNS, person_columns
 from exporter.records.columns import COLUMNS, Column
 
 SOME = 1_000  # values that tell whether a column can be what its name says
@@ -49,6 +49,11 @@ class Fit:
     def taken(self) -> set[str]:
         return {match.theirs for matches in self.of.values() for match in matches}
 
+    @property
+    def placed(self) -> bool:
+        """Whether there is anything that says when a row was, or how it ended."""
+        return not (VITAL_COLUMNS[RECORDS[self.record]] - {"id"}).isdisjoint(self.of)
+
 
 def fits(sample: Sample, times: Times) -> list[Fit]:
     """Every record as far as a file fits it, the best first."""
@@ -58,7 +63,7 @@ def fits(sample: Sample, times: Times) -> list[Fit]:
 
 def sure(found: Sequence[Fit]) -> bool:
     """Whether the best is much better than the others."""
-    return found[0].weight >= SURE * found[1].weight
+    return found[0].placed and found[0].weight >= SURE * found[1].weight
 
 
 def fit(sample: Sample, times: Times, record: str) -> Fit:
@@ -89,12 +94,27 @@ def _without_guesses(found: Sequence[Match]) -> list[Match]:
 def _candidates(sample: Sample, times: Times, record: str) -> dict[str, list[Match]]:
     known, found = names(record), dict[str, list[Match]]()
     for theirs in sample.names:
-        for depth, form in enumerate(forms(theirs)):
-            for each in known.get(form, ()):
-                matches = found.setdefault(each.column, [])
-                if all(match.theirs != theirs for match in matches) and can_be(sample, times, theirs, record, each):
-                    matches.append(Match(theirs, each._replace(rank=each.rank + 3 * depth)))
+        whole = [
+            each._replace(rank=each.rank + 3 * depth)
+            for depth, form in enumerate(forms(theirs))
+            for each in known.get(form, ())
+        ]
+        parts = [
+            each._replace(guess=True)
+            for form in inner_forms(theirs)
+            for each in known.get(form, ())
+            if _tells_alone(record, each.column)
+        ]
+        for each in [*whole, *parts]:
+            matches = found.setdefault(each.column, [])
+            if all(match.theirs != theirs for match in matches) and can_be(sample, times, theirs, record, each):
+                matches.append(Match(theirs, each))
     return found
+
+
+def _tells_alone(record: str, column: str) -> bool:
+    """Whether the last part of a nested name tells enough: the id or type of a deployment may be one of its author."""
+    return column in SEGMENTS or column == "service" or COLUMNS[RECORDS[record]][column].kind == "instant"
 
 
 def can_be(sample: Sample, times: Times, theirs: str, record: str, name: Name) -> bool:
@@ -199,11 +219,13 @@ def _words(sample: Sample) -> Iterator[str]:
 
 
 def missing(record: str, of: Collection[str]) -> list[str]:
-    """Columns that KPIs need and that nothing fills, those that most KPIs need first."""
+    """Columns that KPIs need and that nothing fills: first those that place a row, then those that most KPIs need."""
     found: Counter[str] = Counter()
     for each in catalogue().values():
         if record in each.needs:
             needed = {field.source_column for field in each.fields if field.record == record and not field.bases}
             found.update(needed | {column for column in (each.placed_by, each.value) if column})
-    known = COLUMNS[RECORDS[record]]
-    return [column for column, _ in found.most_common() if column in known and column not in of]
+    known, vital = COLUMNS[RECORDS[record]], VITAL_COLUMNS[RECORDS[record]] - {"id"}
+    first = sorted(vital) if vital.isdisjoint(of) else []
+    order = dict.fromkeys([*first, *(column for column, _ in found.most_common())])
+    return [column for column in order if column in known and column not in of]

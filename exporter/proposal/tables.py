@@ -81,6 +81,13 @@ def forms(name: str) -> Iterator[str]:
         yield from _shorter(_timeless(form))
 
 
+def inner_forms(name: str) -> Iterator[str]:
+    """The same for the last parts of a nested name such as deployment.service.name."""
+    parts = name.split(".")
+    for begin in range(1, len(parts)):
+        yield from forms(".".join(parts[begin:]))
+
+
 def _timeless(form: str) -> str:
     return " ".join(word for word in form.split() if word not in _set("times"))
 

@@ -257,4 +257,15 @@ EXPORTS = (
         },
         guesses=["time_zone"],
     ),
+    Export(
+        "ticket.csv",
+        saved("italian.csv", "cp1252", "\r\n"),
+        "request",
+        {
+            "resolution_seconds": (14_400, 2),
+            "first_response_seconds": (5_400, 2),
+            "backlog": (1, 0),
+        },
+        guesses=["time_zone", "Chiuso il", "Valutazione"],
+    ),
 )
