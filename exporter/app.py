@@ -26,13 +26,13 @@ from exporter.collect.selfmetrics import Health
 from exporter.config import Config, read_config
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.plan import Plan
-from exporter.explain import summary
 from exporter.explain.history import Ask, Histories, History
 from exporter.explain.query import COLUMNS, Question, Unexplained, question
 from exporter.publish import backfill
 from exporter.publish.exposition import Publisher, own_families
 from exporter.publish.families import Series, series
 from exporter.publish.otlp import Otlp
+from exporter.records import Json
 from exporter.runtime import TRIES, Clock, evaluated, explained, first_published, open_store, past, weeks
 from exporter.server import Refusal, Server, Surface, cards, overview, sources, view
 from exporter.server.board import Board
@@ -78,7 +78,6 @@ class App:
             self.health.registry, seconds=time.monotonic, refused=lambda: self.health.evaluation.failed(0.0)
         )
         self.otlp: Otlp | None = None
-        self.evaluation: Evaluation | None = None
         self.board: Board | None = None
         self._loaded_at, self._not_reloaded = clock(), ""  # the config in use, and why a newer one is not
         self.urls: list[str] = []
@@ -91,6 +90,11 @@ class App:
         self._reloading = asyncio.Lock()
         # One at a time of each: they take memory and a core. A chunk of history takes minutes; nobody waits for that.
         self._explaining, self._recounting = asyncio.Lock(), asyncio.Lock()
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """What is published."""
+        return self.board.evaluation if self.board else None
 
     async def run(self, ready: Callable[["App"], Awaitable[None]] | None = None) -> None:
         """Runs from start to stop(). `ready` is called once the first values are published."""
@@ -187,7 +191,7 @@ class App:
             trouble = await asyncio.to_thread(self.store.trouble)
             board, published = await asyncio.to_thread(self._figures, at)
             if await self.publisher.swap(published.snapshot):
-                self.board, self.evaluation = board, board.evaluation
+                self.board = board
                 seconds = time.monotonic() - began
                 self.health.evaluation.succeeded(
                     at, seconds, series=published.count, folded=published.folded, shortened=published.spread_levels
@@ -316,22 +320,22 @@ class App:
                 known = board.evaluation if board else None
                 sources = board.sources if board else await asyncio.to_thread(self.poller.statuses, at)
                 answer = await asyncio.to_thread(explained, config, self.store, at, sources, wanted, known)
-            history = None if wanted.at or not known else await asyncio.to_thread(self._history, answer, wanted, known)
+            history = None if wanted.at or not board else await asyncio.to_thread(self._history, answer, wanted, board)
             return answer | {"history": history}
         except Unexplained as error:
             raise Refusal(400, str(error), [(text, view.link(**query)) for text, query in error.choices]) from None
         except StoreError as error:
             raise Refusal(503, str(error)) from None
 
-    def _history(self, answer: Mapping[str, Any], wanted: Question, known: Evaluation) -> list[dict[str, Any]] | None:
+    def _history(self, answer: Mapping[str, Any], wanted: Question, board: Board) -> list[dict[str, Any]] | None:
         """The points of the chart; None if they take longer than a page waits for them."""
-        if wanted.kpi not in self.histories([wanted.kpi], wanted.window):
+        if wanted.kpi not in self._past_of(board, [wanted.kpi], wanted.window):
             self._histories.settle(PATIENCE_SECONDS)
-        history = self.histories([wanted.kpi], wanted.window).get(wanted.kpi)
+        history = self._past_of(board, [wanted.kpi], wanted.window).get(wanted.kpi)
         segment = {COLUMNS.get(label, label): value for label, value in answer["segment"].items()}
         if history is None:
             return None
-        points = history.points(self.config.plan, segment, known)
+        points = history.points(board.plan, segment, board.evaluation)
         return [{"at": each.at.isoformat(), "value": each.value, "n": each.n} for each in points]
 
     def _board_at(self, plan: Plan, at: datetime) -> Board | None:
@@ -353,15 +357,16 @@ class App:
 
     def histories(self, kpis: Collection[str], window: str) -> dict[str, History]:
         """The last weeks of some KPIs, of those that are ready; the others are soon. Called from any thread."""
-        if self.evaluation is None:
-            return {}
-        at = self.evaluation.at
-        kept_since = at - timedelta(seconds=self.config.store.retention_seconds)
-        return self._histories.of(self.config.plan, kpis, window, at, kept_since)
+        return {} if self.board is None else self._past_of(self.board, kpis, window)
 
-    def _kpis(self) -> list[dict[str, Any]]:
-        board = self.board
-        return [] if board is None else summary.rows(board.evaluation, board.plan, self._sources())
+    def _past_of(self, board: Board, kpis: Collection[str], window: str) -> dict[str, History]:
+        """Those of the plan of a board: that of a config which was just loaded may lack its KPIs and windows."""
+        at = board.evaluation.at
+        kept_since = at - timedelta(seconds=self.config.store.retention_seconds)
+        return self._histories.of(board.plan, kpis, window, at, kept_since)
+
+    def _kpis(self) -> Json:
+        return [] if self.board is None else self.board.rows
 
 
 async def serve(path: Path, options: ServeOptions, *, show: Show | None = None) -> None:

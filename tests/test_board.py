@@ -20,7 +20,7 @@ from exporter.records.unreadable import Problem, Summary
 from exporter.server.board import Board
 from exporter.server.cards import listing
 from exporter.server.overview import change, overview
-from exporter.server.page import clock
+from exporter.server.page import Pages, clock
 from exporter.server.sources import line
 from exporter.store.status import SourceStatus
 from tests import test_evaluate
@@ -265,3 +265,52 @@ def test_sources_that_need_somebody_come_first_and_those_that_are_well_are_apart
 )
 def test_what_is_due_is_said_with_a_date_only_on_another_day(due: datetime, expected: str) -> None:
     assert clock(due, AT) == expected
+
+
+def first_page(found: Board) -> dict[str, Any]:
+    return overview(found, [])
+
+
+def test_the_first_page_counts_what_it_judged_and_says_what_is_withheld_and_why() -> None:
+    well, empty = figure("completion_ratio", 99, 100, team="a"), figure("completion_ratio", 0, 0, team="a")
+    withheld = {"mttr_seconds": "stale_source", "no_show_ratio": "field_missing", "csat_ratio": "no_source"}
+
+    assert first_page(board(well))["judged"] == 1
+    assert first_page(board(empty))["judged"] == 0
+    assert first_page(board(absent=withheld))["judged"] == 0
+    assert first_page(board(well, absent=withheld))["withheld"] == [(1, "field missing"), (1, "stale source")]
+
+
+def test_no_page_says_that_all_is_within_where_a_value_is_beyond_and_not_certain() -> None:
+    given = first_page(board(figure("completion_ratio", 1, 2, team="b")))
+    about = {"version": "1", "ready": True, "state": "running", "trouble": None, "at": AT, "now": AT}
+    page = Pages().other("index", **given, **about, series=1, links=[], prefix="")
+
+    assert "? 1 not certain" in page
+    assert "within</span>" not in page
+
+
+def test_teams_beside_a_badge_are_those_that_it_is_about() -> None:
+    found = board(*(figure("completion_ratio", 16, 24, team=team) for team in "abcdefghijklmn"))
+    (tile,) = [each for each in first_page(found)["tiles"] if each["kpi"] == "completion_ratio"]
+
+    assert {each.severity for each in found.breaches} == {"warning"}
+    assert (tile["level"], tile["teams"]) == ("critical", [])
+
+
+def test_a_window_that_a_first_sync_has_not_reached_is_not_one_without_records() -> None:
+    figures = (figure("completion_ratio", 9, 10, window="1d", team="a"),)
+    waiting = {"completion_ratio": frozenset({"7d", "30d", "90d"})}
+    found = Board(evaluation=Evaluation(AT, figures, {}, waiting=waiting), plan=PLAN, sources=[FRESH])
+    cards = [card for group in listing(found, PLAN)["groups"] for card in group["cards"]]
+
+    assert [card["absent"] for card in cards if card["kpi"] == "completion_ratio"] == ["first sync"]
+    assert first_page(found)["withheld"] == [(1, "first sync")]
+
+
+def test_a_kpi_without_values_of_a_team_is_not_linked_to_with_that_team() -> None:
+    found = listing(board(figure("completion_ratio", 9, 10, team="a")), PLAN, team="a")
+    links = [card["href"] for card in found["unfed"]]
+
+    assert links
+    assert [href for href in links if "team=" in href] == []

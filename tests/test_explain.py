@@ -400,6 +400,25 @@ def test_a_label_that_a_kpi_does_not_have_is_refused(store: Store) -> None:
         Case(BOOKINGS, store).explain(segment={"host": "someone@corp.example"})
 
 
+@pytest.mark.parametrize("name", ["requests", "value", "open_incidents"])
+def test_what_no_source_gives_records_for_is_no_value_and_not_0(store: Store, name: str) -> None:
+    case = Case({"kpi": name, "window": "7d", "at": "2026-03-31T00:00:00Z"}, store)
+    answer = case.explain()
+    shown = page(answer | {"history": None})
+
+    assert (answer["absent"], answer["numbers"], answer["segments"]) == ("no_source", None, {})
+    assert (shown["value"], shown["formula"], shown["verdict"].text) == ("no value", "", "")
+
+
+def test_a_value_that_is_withheld_is_not_called_within_its_thresholds(store: Store) -> None:
+    case = Case(scenario.load(scenario.FOLDER / "no_show_ratio.yaml"), store)
+    case.sources = [replace(each, stale=True) for each in case.sources]
+    answer = case.explain()
+
+    assert (answer["absent"], answer["numbers"]) == ("stale_source", None)
+    assert page(answer | {"history": None})["verdict"].level == ""
+
+
 def test_no_person_is_shown(store: Store) -> None:
     answer = Case(BOOKINGS, store).explain()
 

@@ -87,6 +87,7 @@ async def test_without_users_what_came_through_a_proxy_gets_no_records_and_words
         ("at=2199-12-31T23:59:59Z", "is in the future"),
         ("page=" + "9" * 5000, "is not a number from 1 to"),
         ("page=%D9%A3", "is not a number from 1 to"),
+        ("team=a&team=b", "team: give this parameter once"),
         ("page=-1", "is not a number from 1 to"),
         ("kpi=%ff%00", "is not configured"),
         ("window=%ed%a0%80", "is not configured"),

@@ -44,7 +44,7 @@ def explanation(answer: dict[str, Any], console: Console | None = None) -> None:
     if answer["details"]:
         out.print(escape(answer["details"]))
     definition = {TERMS[name].lower(): text for name, text in answer["definition"].items()}
-    for name, text in (*definition.items(), *(numbers(answer) or {"value": "no records"}).items(), *in_words(answer)):
+    for name, text in (*definition.items(), *(numbers(answer) or {"value": "no value"}).items(), *in_words(answer)):
         out.print(f"  {name}: {escape(text)}", highlight=False)
     for each in answer.get("baselines", ()):
         name = " ".join((each["baseline"], *each.get("split", {}).values()))

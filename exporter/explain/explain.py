@@ -107,7 +107,9 @@ def explain(
         answer["absent"] = "unreadable"
     if not answer["absent"] and any(each["too_rare"] for each in answer["coverage"]):
         answer["absent"] = "field_missing"
-    return answer | rows.answer()
+    answer |= rows.answer()
+    # What is withheld from alerts is no value here either, and least of all a 0 where no source gives records.
+    return answer | {"numbers": None, "segments": {}} if answer["absent"] else answer
 
 
 def _on_basis(compiled: CompiledPlan, name: str, asked: Question) -> Measure:

@@ -40,7 +40,13 @@ def narrowed_to(evaluation: Evaluation, plan: Plan, segment: Key = ()) -> Evalua
         return tuple(f for f in figures if f.window in (windows.get(f.kpi), None) and wanted <= {*f.segment})
 
     days = {kind: tuple(map(mine, days)) for kind, days in evaluation.baselines.days.items()}
-    return replace(evaluation, figures=mine(evaluation.figures), baselines=replace(evaluation.baselines, days=days))
+    waits = {name: "initial_sync" for name, late in evaluation.waiting.items() if windows.get(name) in late}
+    return replace(
+        evaluation,
+        figures=mine(evaluation.figures),
+        baselines=replace(evaluation.baselines, days=days),
+        absent={**waits, **evaluation.absent},
+    )
 
 
 def rows(

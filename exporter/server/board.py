@@ -46,6 +46,11 @@ class Board:
         return by_kpi(self._rows(splits=non_additive))
 
     @cached_property
+    def rows(self) -> list[Row]:
+        """The rows of every window, as /api/v1/kpis gives them."""
+        return [*summary.rows(self.evaluation, self.plan, self.sources)]
+
+    @cached_property
     def of_all(self) -> dict[str, list[Row]]:
         """The rows of each KPI over all segments."""
         return by_kpi(self._rows())

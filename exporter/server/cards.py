@@ -117,7 +117,7 @@ def card(
             f"{name} ({by_window[at]:.1%})" if by_window.get(at, 1) < 1 else name
             for name, by_window in coverage.items()
         ],
-        "href": link(kpi.name, team=team),
+        "href": link(kpi.name, team=team if standing else ""),
         "text": text(setting),
     }
 

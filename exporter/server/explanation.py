@@ -46,9 +46,7 @@ def page(answer: dict[str, Any]) -> dict[str, Any]:
         "chosen": _chosen(answer, base),
         "apart": _apart(answer, base),
         "pickers": _pickers(answer, base),
-        "value": amount(answer, answer["numbers"]["value"], days=answer["person_day_seconds"])
-        if answer["numbers"]
-        else "no value",
+        "value": _value(answer),
         "records_of": _records_of(answer),
         "verdict": verdict(answer),
         "limits": limits(answer),

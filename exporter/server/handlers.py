@@ -32,6 +32,13 @@ def gone(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
 
 
+def _once(request: web.Request) -> dict[str, str]:
+    """The query. Raises Refusal for a parameter given twice: an answer to one of two questions looks like both."""
+    if twice := [name for name in dict.fromkeys(request.query) if len(request.query.getall(name)) > 1]:
+        raise Refusal(400, f"{twice[0]}: give this parameter once")
+    return dict(request.query)
+
+
 def answering(answer: Answer) -> Handler:
     async def handler(request: web.Request) -> web.StreamResponse:
         return _json(await answer(request.query))
@@ -91,8 +98,9 @@ class Handlers:
             return await asyncio.to_thread(lambda: _json(self._surface.kpis()))
 
     async def cards(self, request: web.Request) -> web.Response:
+        query = _once(request)
         async with self._turn(request):
-            page = await asyncio.to_thread(lambda: self._pages.other("kpis", **self._surface.cards(request.query)))
+            page = await asyncio.to_thread(lambda: self._pages.other("kpis", **self._surface.cards(query)))
         return web.Response(text=page, content_type="text/html")
 
     @asynccontextmanager
@@ -107,7 +115,7 @@ class Handlers:
             raise Refusal(429, "too many pages are being requested at once; try again later") from None
 
     async def explain(self, request: web.Request) -> web.Response:
-        query = dict(request.query)
+        query = _once(request)
         form = query.pop("format", "html")
         if form not in ("html", *FORMS):
             raise Refusal(400, f"format {form!r}: choose one of html, {', '.join(FORMS)}")
@@ -117,7 +125,7 @@ class Handlers:
         return await self._explained(request, whole, LARGEST_SIZE, _json if form == "json" else _csv, form)
 
     async def explain_json(self, request: web.Request) -> web.Response:
-        return await self._explained(request, request.query, LARGEST_SIZE, _json)
+        return await self._explained(request, _once(request), LARGEST_SIZE, _json)
 
     async def _explained(
         self,

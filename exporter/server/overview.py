@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from itertools import repeat
 from typing import Any
 
 from markupsafe import Markup
@@ -14,9 +13,9 @@ from exporter.evaluation.breach import target as target_of
 from exporter.evaluation.plan import Setting
 from exporter.explain.breaches import SEVERITIES
 from exporter.explain.history import WEEKS, History, Point, windows_of
-from exporter.explain.wording import against, difference, value, why
+from exporter.explain.wording import WHY, against, difference, value, why
 from exporter.server.board import Board, Row
-from exporter.server.cards import NO_SOURCE, UNSURE, chip, level_of, limits, records
+from exporter.server.cards import NO_SOURCE, UNSURE, chip, level, level_of, limits, records
 from exporter.server.chart import sparkline
 from exporter.server.sources import SourceLine, worst_first
 from exporter.server.view import link
@@ -32,6 +31,8 @@ Past = Callable[[Collection[str], str], Mapping[str, History]]
 MOST_TILES = 12
 MOST_CERTAIN, MOST_UNSURE = 8, 4
 """How many breaches the first screen has room for; /kpis has all."""
+UNWATCHED = {NO_SOURCE, "no_records", "switched_off", "no_team_label"}
+"""Why a KPI has no value where nothing is wrong."""
 FEWEST_TILES = 6
 """Where fewer headlines have a source, drivers follow."""
 
@@ -65,7 +66,9 @@ def overview(
         "teams_beyond": [each for each in dict.fromkeys(each.team for each in certain) if each],
         "critical": sum(each.severity == "critical" for each in certain),
         "warning": sum(each.severity == "warning" for each in certain),
-        "judged": board is not None and any(map(judged, board.plan.settings, repeat(board))),
+        "judged": sum(judged(setting, board) for setting in board.plan.settings) if board else 0,
+        "not_certain": len(unsure),
+        "withheld": withheld(board) if board else [],
         "most_series": board.most_series if board else 0,
         "combined": sum(board.combined.values()) if board else 0,
     }
@@ -73,7 +76,20 @@ def overview(
 
 def judged(setting: Setting, board: Board) -> bool:
     """Whether a KPI has a threshold, and a value that is compared with it."""
-    return setting.has_threshold and bool(valued(board.totals.get(setting.kpi.name, ())))
+    rows = valued(board.totals.get(setting.kpi.name, ()))
+    return setting.has_threshold and any(row["value"] is not None for row in rows)
+
+
+def withheld(board: Board) -> list[tuple[int, str]]:
+    """(how many, why) of the KPIs with a threshold whose records come from a source, and that have no value now."""
+    unjudged = (each for each in board.plan.settings if each.chosen and each.has_threshold and not judged(each, board))
+    reasons = Counter(_withheld(each, board) for each in unjudged)
+    return [(count, WHY[reason]) for reason, count in sorted(reasons.items()) if reason not in UNWATCHED]
+
+
+def _withheld(setting: Setting, board: Board) -> str:
+    row = next(iter(board.totals.get(setting.kpi.name, ())), None)
+    return "no_records" if row is None else row.get("absent") or "no_records"
 
 
 def source_counts(lines: Sequence[SourceLine]) -> list[tuple[int, str]]:
@@ -125,6 +141,7 @@ def tile(setting: Setting, board: Board, history: History | None) -> dict[str, A
     window = (row and row["window"]) or "now"
     said = against(dict(row)) if row else ""
     own = said if said in SEVERITIES else UNSURE if "beyond" in said else ""
+    worst = level_of([{"level": own}], beyond)
     currency = row["split"].get("currency") if row else None
     target = target_of(setting, tuple(row["split"].items()) if row else ())
     points = history.points(board.plan, row["split"], board.evaluation) if history and row else []
@@ -142,9 +159,9 @@ def tile(setting: Setting, board: Board, history: History | None) -> dict[str, A
         "target": "" if target is None else value({"value": target, "unit": rows[0]["unit"], "currency": currency}),
         "change": change(row, kpi, points) if row else None,
         "line": trend(points, kpi, rows[0]["unit"]),
-        "level": level_of([{"level": own}], beyond),
+        "level": worst,
         "own": own,
-        "teams": [each for each in dict.fromkeys(each.team for each in beyond if each.certain) if each],
+        "teams": [*dict.fromkeys(each.team for each in beyond if each.team and level(each) == worst)],
     }
 
 
