@@ -1,6 +1,7 @@
 """What rows of files are: files as people and programs write them, and the records they must become."""
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -81,6 +82,7 @@ def truths(folder: Path) -> Iterator[Truth]:
     yield kinds_of_parquet(folder)
     yield from ways_of_writing(folder)
     yield names_of_their_own(folder)
+    yield ids_of_several_columns(folder)
     yield rows_that_are_none(folder)
     yield other_things(folder)
 
@@ -238,6 +240,27 @@ def names_of_their_own(folder: Path) -> Truth:
     ]
     fields = {"team": Rule(field="Group")}
     return truth("names of their own", folder, {"a.csv": text}, made, options=options, fields=fields)
+
+
+def ids_of_several_columns(folder: Path) -> Truth:
+    """A digest of the values as they stand, whatever follows them; the same in every file."""
+    text = "Day,Who,Group\n2026-03-30T12:00:00Z, Anna ,crm\n2026-03-30T12:00:00Z,,erp\n"
+    options = {
+        "record": "account",
+        "columns": {"Day": "granted_at", "Who": "person", "Group": "team"},
+        "id_columns": ["Day", "Who"],
+    }
+    ids = [digest(["2026-03-30T12:00:00Z", "Anna"]), digest(["2026-03-30T12:00:00Z", ""])]
+    made: list[Record] = [
+        Account(id=ids[0], granted_at=NOON, person=hashed("Anna"), team="crm"),
+        Account(id=ids[1], granted_at=NOON, team="erp"),
+    ]
+    return truth("ids of several columns", folder, {"a.csv": text}, made, options=options)
+
+
+def digest(values: Sequence[str]) -> str:
+    """Stored ids depend on it, so it never changes."""
+    return hashlib.blake2b(json.dumps(values).encode(), digest_size=12).hexdigest()
 
 
 def rows_that_are_none(folder: Path) -> Truth:
