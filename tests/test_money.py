@@ -1,4 +1,4 @@
-"""Money, computed again from records of random organisations: in plain Python, and not as the facts do it."""
+"""Money, computed again from the records of a random organisation: in plain Python, and not as the facts do it."""
 
 import random
 from collections import defaultdict
@@ -445,9 +445,8 @@ def check(e: Evaluation, made: Organisation, at: datetime, by: str) -> dict[str,
     return {name: found for name, found in differ.items() if found}
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_money_is_what_plain_arithmetic_makes_of_the_records(tmp_path: Path, seed: int) -> None:
-    made = organisation(seed)
+def test_money_is_what_plain_arithmetic_makes_of_the_records(tmp_path: Path) -> None:
+    made = organisation(0)  # in which every rule allocates otherwise; others cost a second each
     feeds = [SourceStatus(source=name, records=frozenset({"run", "cost", "request"})) for name, _ in made.records()]
     with empty_store(tmp_path) as store:
         for source, rows in made.records():
