@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from exporter import config
 from exporter.__main__ import main
-from exporter.base.errors import AuthFailed
+from exporter.base.errors import AuthFailed, Unreachable
 from exporter.catalogue import kpi
 from exporter.cli import preflight
 from exporter.cli.steps import steps
@@ -323,6 +323,18 @@ def text_of(lines: list[str], what: str) -> list[str]:
     """The steps of a name, each in one line, with the mark first."""
     joined = re.sub(r"\n {7,}", " ", "\n".join(lines))
     return [" ".join(line.split()) for line in joined.splitlines() if re.match(rf"  \w+ +{what} ", line)]
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_of_a_platform_that_is_down_nothing_is_found_but_that_it_cannot_be_reached(
+    name: str, tmp_path: Path
+) -> None:
+    there, needed = world(name, tmp_path), needs(CONNECTORS[name])
+    assert needed.check
+    http = HttpSettings(url="http://127.0.0.1:1", auth=NOBODY, attempts=1)
+    async with Client(http, at=AT, since=SINCE, dialect=needed.dialect) as asked:
+        with pytest.raises(Unreachable, match="cannot connect"):
+            await needed.check(asked, there.options)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from exporter.collect.poll import poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.config import Config, read_config
 from exporter.connectors import CONNECTORS
+from exporter.connectors.files.discovery import matching
 from exporter.evaluation.context import Connection
 from exporter.proposal import tables
 from exporter.proposal.times import DISTINCT, spread
@@ -184,6 +185,15 @@ def test_what_is_nested_is_read_by_its_path(tmp_path: Path) -> None:
 
     assert (code, rows) == (0, [("A-1", "net", "resolved", 1_774_864_800)])
     assert marked((tmp_path / "outcome.yaml").read_text()) == ["ticket.owner.team"]
+
+
+def test_a_file_is_read_whatever_signs_its_name_has(tmp_path: Path) -> None:
+    name = "tickets [1].csv"
+    (tmp_path / name).write_text("Ticket,Created,Status\nT-1,2026-03-30T10:00:00Z,Closed\n")
+    code, _ = run(tmp_path, "--file", name, "--no-ask")
+    source = read_config(tmp_path / "outcome.yaml").sources[0]
+
+    assert (code, [file.path.name for file in matching(source.options.path, AT)[0]]) == (0, [name])
 
 
 FINNISH = "Numero,Tila,Avattu\nT-1,valmis,2026-03-30T10:00:00Z\n"

@@ -46,6 +46,10 @@ class Unavailable(SourceError):  # noqa: N818 - named by what the poller does
         self.delay = delay
 
 
+class Unreachable(Unavailable):
+    """There is no connection: whatever is asked next would not arrive either."""
+
+
 class NotUnderstood(SourceError):  # noqa: N818 - named by what the poller does
     """An answer that the exporter cannot interpret, or a request that the platform refused: keep old data and alert."""
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from exporter.base.errors import AuthFailed, Forbidden, Gone, RateLimited, SourceError
+from exporter.base.errors import AuthFailed, Forbidden, Gone, RateLimited, SourceError, Unreachable
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ async def look(what: str, question: Awaitable[T], *, needs: str) -> tuple[T | No
     """What a question brings, or what is found where it brings nothing.
 
     `needs`: what the credential has to be allowed for it, in the platform's own words. What concerns the source as a
-    whole is raised: a credential that is refused, too many questions.
+    whole is raised: a credential that is refused, too many questions, no connection.
     """
     try:
         return await question, []
@@ -30,7 +30,7 @@ async def look(what: str, question: Awaitable[T], *, needs: str) -> tuple[T | No
         text = f"not allowed ({said(error)}); the credential needs {needs}"
     except Gone as error:
         text = f"not there ({said(error)}); is it named rightly, and may the credential see it? It needs {needs}"
-    except (AuthFailed, RateLimited):
+    except (AuthFailed, RateLimited, Unreachable):
         raise
     except SourceError as error:
         text = str(error)

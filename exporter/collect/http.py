@@ -354,7 +354,7 @@ class Client(ItemReader):
             raise Unavailable(f"{where}: no answer within {settings.timeout_seconds:g} s") from None
         except wire.Failed as error:
             self._count("error")
-            raise Unavailable(f"{where}: {wire.fault(error)}") from None
+            raise wire.failed(f"{where}: {wire.fault(error)}", error) from None
         return Answer(
             where=where,
             status=response.status,

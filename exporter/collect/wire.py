@@ -9,7 +9,7 @@ import aiohttp
 import stamina
 import stamina.instrumentation
 
-from exporter.base.errors import TooLarge, worth_retrying
+from exporter.base.errors import TooLarge, Unavailable, Unreachable, worth_retrying
 
 # stamina would log each retry, arguments included, and count it in the global Prometheus registry.
 stamina.instrumentation.set_on_retry_hooks([])
@@ -65,6 +65,11 @@ async def read_body(response: aiohttp.ClientResponse, where: str, largest: int) 
             response.close()
             raise TooLarge(f"{where}: the answer is larger than {largest} bytes; use smaller pages")
     return bytes(body)
+
+
+def failed(text: str, error: Exception) -> Unavailable:
+    """The error of a question that failed on its way."""
+    return (Unreachable if isinstance(error, aiohttp.ClientConnectorError) else Unavailable)(text)
 
 
 def fault(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """Reads the beginning of a file as the connector `files` would, finding out how it is laid out."""
 
+import glob
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -66,7 +67,7 @@ class Sample:
 
 def sampled(path: Path, at: datetime, sheet: str | None = None) -> Sample:
     """Raises SourceError where a file cannot be read, and Unclear where the user must say how."""
-    files, faults = matching(str(path), at)
+    files, faults = matching(pattern_of(path), at)
     if not files:
         raise Broken("; ".join(faults) or f"no file matches {path}")
     file = max(files)._replace(still=True)  # also what was written just now is looked at to its end
@@ -86,6 +87,11 @@ def sampled(path: Path, at: datetime, sheet: str | None = None) -> Sample:
         rows = json_rows(file, Reached(State(file.size, file.modified)), encoding, lambda *_: None, ids)
         return _sample(file, path, kind, rows, (), layout)
     return _csv(file, path, encoding, layout)
+
+
+def pattern_of(path: Path) -> str:
+    """The pattern of a file, whose name may have signs in it that mean something in patterns: tickets [1].csv."""
+    return glob.escape(str(path)) if path.exists() else str(path)
 
 
 def _encoding(file: File) -> Encoding:

@@ -1,5 +1,6 @@
 """The config that is written for a proposal: commented, with every guess marked where it is made."""
 
+import glob
 import json
 import os
 import re
@@ -65,6 +66,7 @@ def _source(proposal: Proposal, output: Path, name: str) -> Iterator[str]:
     path = proposal.sample.path.parent.resolve() / proposal.sample.path.name
     where = os.path.relpath(path, output.parent.resolve())
     where = str(path) if where.startswith("..") else where
+    where = glob.escape(where) if path.exists() else where
     yield f"  - name: {scalar(name)}"
     yield "    type: files"
     yield f"    path: {scalar(where)} # a pattern such as exports/*.csv reads every file that matches"
