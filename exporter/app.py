@@ -84,6 +84,7 @@ class App:
         self._stopping = asyncio.Event()
         self._retention = Retention(self.store)
         self._trouble: StoreError | None = None
+        self._failed = False  # the last evaluation
         self._statuses: list[SourceStatus] = []  # as it was last known
         self._memory = BaselineCache()
         self._histories = Histories(self._weeks)
@@ -190,7 +191,8 @@ class App:
         try:
             trouble = await asyncio.to_thread(self.store.trouble)
             board, published = await asyncio.to_thread(self._figures, at)
-            if await self.publisher.swap(published.snapshot):
+            self._failed = not await self.publisher.swap(published.snapshot)
+            if not self._failed:
                 self.board = board
                 seconds = time.monotonic() - began
                 self.health.evaluation.succeeded(
@@ -202,6 +204,7 @@ class App:
             await asyncio.to_thread(self._keep_house, at)
             return not all(each.complete for each in board.sources)
         except Exception as error:
+            self._failed = True
             self.health.evaluation.failed(time.monotonic() - began)
             if isinstance(error, StoreError):
                 trouble = error
@@ -282,7 +285,9 @@ class App:
     def _state(self) -> str:
         if self._stopping.is_set():
             return "stopping"
-        return "running" if self.evaluation else "starting: the first evaluation is under way"
+        if self.board is None:
+            return f"starting: the first evaluation {'failed; see the log' if self._failed else 'is under way'}"
+        return f"the last evaluation failed, see the log; values are of {self.board.at}" if self._failed else "running"
 
     def _overview(self) -> dict[str, Any]:
         kinds = {source.name: source.type for source in self.config.sources}
@@ -366,7 +371,7 @@ class App:
         return self._histories.of(board.plan, kpis, window, at, kept_since)
 
     def _kpis(self) -> Json:
-        return [] if self.board is None else self.board.rows
+        return self.board.rows if self.board else []
 
 
 async def serve(path: Path, options: ServeOptions, *, show: Show | None = None) -> None:

@@ -12,7 +12,9 @@ import pytest_asyncio
 from aiohttp import ClientSession, HttpVersion10
 from yarl import URL
 
+from exporter.app import App, ServeOptions
 from exporter.catalogue.kpi import catalogue
+from exporter.config import read_config
 from exporter.server.page import prose
 from tests.deadline import seconds
 from tests.program import Program, command, running, value
@@ -180,3 +182,33 @@ async def test_the_command_gets_from_the_running_program_what_it_gets_from_the_s
     assert running_out[0] == 0
     assert len(running_out[1].splitlines()) == 61
     assert running_out == rest_out
+
+
+async def test_pages_say_that_the_last_evaluation_failed_and_of_when_their_values_are(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("")
+    path = tmp_path / "outcome.yaml"
+    path.write_text(
+        "store: {path: store.duckdb}\nsources:\n  - {name: m, type: files, record: booking, path: '*.jsonl'}\n"
+    )
+    ready, times = asyncio.Event(), [datetime(2026, 3, 31, 9, 30, tzinfo=UTC)]
+
+    async def is_ready(_app: App) -> None:
+        ready.set()
+
+    app = App(path, read_config(path), ServeOptions(addresses=["127.0.0.1:0"]), clock=lambda: times[-1])
+    running_app = asyncio.create_task(app.run(is_ready))
+    await asyncio.wait_for(ready.wait(), seconds(60))
+    times.append(datetime(1, 1, 2, tzinfo=UTC))  # no window reaches back from there
+    await app.reload()  # evaluates at once
+    async with asyncio.timeout(seconds(20)), ClientSession(app.urls[0]) as http:
+        page = ""
+        while "The last evaluation failed" not in page:
+            async with http.get("/") as response:
+                page = await response.text()
+        async with http.get("/kpis") as response:
+            kpis = await response.text()
+    app.stop()
+    await running_app
+
+    assert "The last evaluation failed, see the log; values are of 2026-03-31 09:30 UTC." in page
+    assert "The last evaluation failed" in kpis

@@ -30,6 +30,11 @@ class Board:
     tiles: dict[object, list[Row]] = field(default_factory=dict, repr=False)  # by the histories that they show
     _by_team: dict[str, dict[str, list[Row]]] = field(default_factory=dict, repr=False)
 
+    @property
+    def at(self) -> str:
+        """Of when its values are, for people."""
+        return f"{self.evaluation.at:%Y-%m-%d %H:%M} UTC"
+
     @cached_property
     def breaches(self) -> list[Breach]:
         """Everything beyond a threshold, worst first."""
