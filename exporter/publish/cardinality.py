@@ -68,6 +68,20 @@ class Folded:
 
 def fold(figures: Sequence[Figure], plan: Plan, limits: Limits, most: int) -> Folded:
     """Figures that have not more than `most` series, as far as names that are kept whatever may be allow it."""
+    crowds = limited(figures, plan, limits, most)
+    parts = [crowd.folded() for crowd in crowds.values()]
+    return Folded(
+        figures=[figure for part, _ in parts for figure in part],
+        spreads=[spread for _, part in parts for spread in part],
+        names={record: crowd.names for record, crowd in crowds.items()},
+        left_out={key: count for crowd in crowds.values() for key, count in crowd.left_out.items()},
+        spread_levels={kpi: level for crowd in crowds.values() for kpi, level in crowd.spread_levels.items() if level},
+        count=sum(crowd.count for crowd in crowds.values()),
+    )
+
+
+def limited(figures: Sequence[Figure], plan: Plan, limits: Limits, most: int) -> Mapping[str, "CardinalityLimiter"]:
+    """The figures of each record, with what gives way decided and nothing folded yet."""
     settings = compile_plan(plan).settings
     crowds = {
         record: CardinalityLimiter(mine, settings, plan, limits)
@@ -89,15 +103,7 @@ def fold(figures: Sequence[Figure], plan: Plan, limits: Limits, most: int) -> Fo
             budget = budget * 7 // 8
             for crowd in crowds.values():
                 crowd.narrow(budget, teams=teams)
-    parts = [crowd.folded() for crowd in crowds.values()]
-    return Folded(
-        figures=[figure for part, _ in parts for figure in part],
-        spreads=[spread for _, part in parts for spread in part],
-        names={record: crowd.names for record, crowd in crowds.items()},
-        left_out={key: count for crowd in crowds.values() for key, count in crowd.left_out.items()},
-        spread_levels={kpi: level for crowd in crowds.values() for kpi, level in crowd.spread_levels.items() if level},
-        count=sum(crowd.count for crowd in crowds.values()),
-    )
+    return crowds
 
 
 class CardinalityLimiter:

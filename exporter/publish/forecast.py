@@ -11,7 +11,7 @@ from exporter.evaluation.figure import Evaluation, Figure, Key
 from exporter.evaluation.plan import Plan
 from exporter.evaluation.readiness import unfits, with_configured
 from exporter.evaluation.stats import Distribution
-from exporter.publish.cardinality import BY_TEAM, TEAM, Limits, fold
+from exporter.publish.cardinality import BY_TEAM, TEAM, Limits, limited
 from exporter.publish.families import beside, size
 from exporter.records import RECORDS
 from exporter.records.columns import COLUMNS
@@ -64,14 +64,16 @@ class Forecast:
 def forecast(evaluation: Evaluation, plan: Plan, limits: Limits) -> Forecast:
     """The series that an evaluation needs, and those that it gets within the limits."""
     around = sum(map(size, beside(evaluation, plan)))
-    whole = fold(evaluation.figures, plan, UNLIMITED, UNLIMITED.series)
-    limited = fold(evaluation.figures, plan, limits, limits.series - around)
+    whole = limited(evaluation.figures, plan, UNLIMITED, UNLIMITED.series).values()
+    fitted = limited(evaluation.figures, plan, limits, limits.series - around).values()
     by_name = compile_plan(plan).by_name
     folded: dict[tuple[str, str], int] = {}
-    for (kpi, label), count in sorted(limited.left_out.items()):
+    for (kpi, label), count in sorted(pair for each in fitted for pair in each.left_out.items()):
         place = by_name[kpi].kpi.record, label
         folded[place] = max(count, folded.get(place, 0))
-    return Forecast(whole.count + around, limited.count + around, folded, limited.spread_levels, limits)
+    needed, published = (around + sum(each.count for each in of) for of in (whole, fitted))
+    shortened = {kpi: level for each in fitted for kpi, level in each.spread_levels.items() if level}
+    return Forecast(needed, published, folded, shortened, limits)
 
 
 def example(plan: Plan, sources: Sequence[SourceStatus]) -> list[Figure]:
