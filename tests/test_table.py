@@ -143,3 +143,14 @@ def test_without_any_value_only_the_reasons_are_printed() -> None:
     partial(kpi_table, [row | {"waiting": [], "coverage": {}}], "7d", AT)(Console(file=out, width=90))
 
     assert out.getvalue() == "\nNO VALUE\nno records\n  runs\n"
+
+
+def test_before_anything_is_read_it_is_said_what_to_do() -> None:
+    row = {"kpi": "runs", "absent": "initial_sync", "chosen": True, "partial": {}, "unreadable": {"all": []}}
+    out = io.StringIO()
+    partial(kpi_table, [row | {"waiting": [], "coverage": {}}], "7d", AT)(Console(file=out, width=90, soft_wrap=True))
+
+    assert out.getvalue() == (
+        "\nNO VALUE\nfirst sync\n  runs\n"
+        "\nThe first sync has not ended: is outcome-exporter run running? Ask again in a moment\n"
+    )

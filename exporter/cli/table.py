@@ -50,7 +50,7 @@ def kpi_table(
     for name, of in by_kpi(shown).items():
         if name not in valued:
             reasons.setdefault(reason(of[0], window), []).append(name)
-    for line in (*without_value(reasons, width), *hidden(rows, shown)):
+    for line in (*without_value(reasons, width), *unread(shown), *hidden(rows, shown)):
         out.print(line, highlight=False)
 
 
@@ -165,6 +165,12 @@ def without_value(reasons: dict[str, list[str]], width: int) -> Iterator[str]:
     for text, names in reasons.items():
         yield escape(text)
         yield textwrap.fill(escape(", ".join(names)), width, initial_indent="  ", subsequent_indent="  ")
+
+
+def unread(shown: Iterable[Row]) -> Iterator[str]:
+    """What to do where nothing has been read yet."""
+    if {row.get("absent") for row in shown} - {"no_source"} == {"initial_sync"}:
+        yield "\nThe first sync has not ended: is outcome-exporter run running? Ask again in a moment"
 
 
 def hidden(rows: Iterable[Row], shown: Iterable[Row]) -> Iterator[str]:
