@@ -282,6 +282,25 @@ async def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
     assert found == [Finding("files", f"no file matches {tmp_path}/*.csv", wrong=True)]
 
 
+async def test_a_last_line_that_may_still_be_written_is_named(tmp_path: Path) -> None:
+    for name, content in {
+        "whole.csv": b"id\n1\n",
+        "half.csv": b"id\n1",
+        "wide.csv": "id\n1\n".encode("utf-16-le"),
+        "empty.csv": b"",
+    }.items():
+        (tmp_path / name).write_bytes(content)
+    check = needs(CONNECTORS["files"]).check
+    assert check
+    async with client(None) as asked:
+        found = await check(asked, CONNECTORS["files"].Options(path=str(tmp_path / "*.csv"), record="request"))
+
+    assert [finding.wrong for finding in found] == [False, False]
+    assert found[1].text == (
+        f"{tmp_path}/half.csv: the last line has no end; it is read once the file has not changed for a minute"
+    )
+
+
 async def test_paths_of_the_config_that_no_item_has_are_named_with_the_nearest(tmp_path: Path) -> None:
     calls = centre(style="page")
     async with TestServer(calls.app()) as server:

@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from fnmatch import translate
 from itertools import takewhile
@@ -15,6 +16,7 @@ from exporter.collect.http import NotUnderstood
 from exporter.records.unreadable import counted
 
 MAGIC = re.compile(r"[*?[]")
+NO_TEXT = (".gz", ".zip", ".parquet", ".xlsx")
 STILL = timedelta(seconds=60)  # a file not written to for so long is taken to be finished
 MOST_NAMES = 1_000_000
 MOST_TOLD = 5
@@ -92,7 +94,23 @@ def looked_at(pattern: str, at: datetime) -> list[Finding]:
     size, newest = sum(file.size for file in files), max(files).written
     written = f", the newest written {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
     held = f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size:,} bytes"
+    findings.extend(
+        Finding(
+            "files", f"{file.path}: the last line has no end; it is read once the file has not changed for a minute"
+        )
+        for file in [each for each in files if unfinished(each)][:MOST_TOLD]
+    )
     return [Finding("files", f"{counted(len(files), 'file')}, {held}{written}"), *findings]
+
+
+def unfinished(file: File) -> bool:
+    """Whether the last line of a text file lacks its end, and may still be written."""
+    if file.still or not file.size or file.path.suffix.lower() in NO_TEXT:
+        return False
+    with suppress(OSError), file.path.open("rb") as content:
+        content.seek(-min(2, file.size), os.SEEK_END)  # in UTF-16 an end of line has two bytes
+        return not {*b"\r\n"} & {*content.read()}
+    return False
 
 
 def key_of(status: os.stat_result) -> str:
