@@ -18,11 +18,13 @@ from exporter.evaluation.checks import COVERAGE, UNATTRIBUTED
 from exporter.evaluation.compiled import Measure, compile_plan
 from exporter.evaluation.figure import Evaluation, Figure, Past
 from exporter.evaluation.plan import Baselines, Plan, Setting
+from exporter.publish.cardinality import Limits
 from exporter.publish.families import series
-from exporter.publish.forecast import UNLIMITED, figures_of
+from exporter.publish.forecast import figures_of
 from exporter.records import RECORDS
 from tests.scenario import WINDOWS, params
 
+UNLIMITED = Limits(series_per_metric=10**9, series=10**9, values_per_label=10**9, teams=10**9)
 FOLDER = Path(__file__).parent / "snapshots"
 Said = tuple[str, tuple[str, ...], str]
 """Type, labels, help."""

@@ -290,6 +290,7 @@ async def test_a_last_line_that_may_still_be_written_is_named(tmp_path: Path) ->
         "empty.csv": b"",
     }.items():
         (tmp_path / name).write_bytes(content)
+        os.utime(tmp_path / name, (AT.timestamp(), AT.timestamp()))
     check = needs(CONNECTORS["files"]).check
     assert check
     async with client(None) as asked:

@@ -129,6 +129,7 @@ class CardinalityLimiter:
         self._groups = [Group(segments, apart, tuple(kpis)) for (segments, apart), kpis in groups.items()]
         self._many = {label: len(values) for label, values in self._all.items()}  # how many keep their name
         self.spread_levels = {kpi: EVERY_WINDOW for kpi, shape in self._shapes.items() if shape.buckets}
+        self.whole = self.count  # if nothing gave way
         for label, many in self._many.items():
             if many > limits.values_per_label:
                 self._keep(label, min(many, max(limits.values_per_label, self._ranking.beyond[label])))

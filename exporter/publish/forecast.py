@@ -17,7 +17,6 @@ from exporter.records import RECORDS
 from exporter.records.columns import COLUMNS
 from exporter.store.status import SourceStatus
 
-UNLIMITED = Limits(series_per_metric=10**9, series=10**9, values_per_label=10**9, teams=10**9)
 EXAMPLE = {"team": 12, "category": 12, "workflow": 40, "service": 12, "tool": 5, "tier": 3, "environment": 3}
 """How many values a label has that nobody knows the values of; any other has MANY."""
 MANY = 12
@@ -64,14 +63,13 @@ class Forecast:
 def forecast(evaluation: Evaluation, plan: Plan, limits: Limits) -> Forecast:
     """The series that an evaluation needs, and those that it gets within the limits."""
     around = sum(map(size, beside(evaluation, plan)))
-    whole = limited(evaluation.figures, plan, UNLIMITED, UNLIMITED.series).values()
     fitted = limited(evaluation.figures, plan, limits, limits.series - around).values()
     by_name = compile_plan(plan).by_name
     folded: dict[tuple[str, str], int] = {}
     for (kpi, label), count in sorted(pair for each in fitted for pair in each.left_out.items()):
         place = by_name[kpi].kpi.record, label
         folded[place] = max(count, folded.get(place, 0))
-    needed, published = (around + sum(each.count for each in of) for of in (whole, fitted))
+    needed, published = around + sum(each.whole for each in fitted), around + sum(each.count for each in fitted)
     shortened = {kpi: level for each in fitted for kpi, level in each.spread_levels.items() if level}
     return Forecast(needed, published, folded, shortened, limits)
 

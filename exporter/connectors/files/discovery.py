@@ -108,8 +108,8 @@ def unfinished(file: File) -> bool:
     if file.still or not file.size or file.path.suffix.lower() in NO_TEXT:
         return False
     with suppress(OSError), file.path.open("rb") as content:
-        content.seek(-min(2, file.size), os.SEEK_END)  # in UTF-16 an end of line has two bytes
-        return not {*b"\r\n"} & {*content.read()}
+        content.seek(-min(2, file.size), os.SEEK_END)
+        return not content.read().endswith((b"\n", b"\r", b"\n\0", b"\r\0"))  # the latter two in UTF-16
     return False
 
 
