@@ -424,7 +424,7 @@ VARIABLES = {
     "stem": "escalation",
 }
 """What dashboards are opened with."""
-EMPTY_WHERE_ALL_IS_WELL = {"KPIs without values", "Why there is none"}
+EMPTY_WHERE_ALL_IS_WELL = {"KPIs without values", "Why there is none", "Labels without values"}
 
 
 def panels() -> dict[tuple[str, str], list[str]]:

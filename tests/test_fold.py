@@ -214,7 +214,7 @@ def test_distributions_give_way_first_then_the_finest_label_then_teams(tmp_path:
         named = [len(kept[label]) if label in kept else all_ for label, all_ in (("category", 6), ("team", 12))]
         return found.spread_levels.get("resolution_seconds", EVERY_WINDOW), named[0], named[1]
 
-    steps = [folded(most) for most in (70_000, 40_000, 30_000, 15_000, 3_000, 100)]
+    steps = [folded(most) for most in (70_000, 40_000, 33_000, 15_000, 3_000, 100)]
 
     assert [level for level, *_ in steps] == [EVERY_WINDOW, ONE_WINDOW, BY_TEAM, BY_TEAM, BY_TEAM, BY_TEAM]
     assert [team for *_, team in steps][:4] == [12] * 4
