@@ -41,7 +41,7 @@ from tests.demo import END, figures_of, found_in
 
 CHECKOUT = Path(__file__).parents[1]
 RULES = sorted((CHECKOUT / "alerts").glob("*.rules.yaml"))
-pytestmark = pytest.mark.slow  # a year of an organisation is simulated
+pytestmark = pytest.mark.slow  # months of an organisation are simulated
 
 
 def simulated(seed: int = 1, end: datetime = END, days: int = 120) -> list[Story]:
