@@ -162,7 +162,7 @@ def _order(sample: Sample, of: Mapping[str, Sequence[Looks]]) -> tuple[Order, st
     day, month, both = orders["day"], orders["month"], orders["daymonth"]
     if not both + day + month:
         return "", "", ""
-    example = next((text for text in _texts(sample, of) if len({order_of(f) for f in looks(text).formats}) > 1), "")  # type: ignore[union-attr]
+    example = next((text for text, seen in _texts(sample, of) if len({order_of(f) for f in seen.formats}) > 1), "")
     if day and not month:
         return "day", "", example
     if month and not day:
@@ -172,8 +172,10 @@ def _order(sample: Sample, of: Mapping[str, Sequence[Looks]]) -> tuple[Order, st
     return _by_sense(sample, of), "otherwise times would lie in the future or out of order", example
 
 
-def _texts(sample: Sample, of: Mapping[str, Sequence[Looks]]) -> Iterable[str]:
-    return (value for name in of for value in sample.values(name) if isinstance(value, str) and looks(value))
+def _texts(sample: Sample, of: Mapping[str, Sequence[Looks]]) -> Iterable[tuple[str, Looks]]:
+    """The texts that may be times, each with its looks."""
+    texts = (value for name in of for value in sample.values(name) if isinstance(value, str))
+    return ((text, seen) for text in texts if (seen := looks(text)))
 
 
 def _by_sense(sample: Sample, of: Mapping[str, Sequence[Looks]]) -> Order:

@@ -240,7 +240,7 @@ def patterns_of(text: str) -> Iterator[tuple[str, str]]:
         zone = f" {zone}"
     for pattern in _patterns(date):
         try:
-            moment = datetime.strptime(text, f"{before}{pattern}{zone}")  # noqa: DTZ007 - only looked at
+            moment = datetime.strptime(text, f"{before}{pattern}{zone}")  # noqa: DTZ007 - no instant is made of it
         except ValueError:
             continue
         numbers = date[:1].isdigit() and "%b" not in pattern.lower()

@@ -20,6 +20,7 @@ LEVELS = (*SEVERITIES, UNSURE, "")
 """Worst first."""
 BADGES = {"critical": "✗ critical", "warning": "▲ warning", UNSURE: "? not certain"}
 OTHER = "other"
+ABOUT: Mapping[str, str] = dict([*GROUPS.items(), (OTHER, "KPIs of your own.")])
 
 
 def listing(board: Board | None, plan: Plan, team: str = "", search: str = "") -> dict[str, Any]:
@@ -66,7 +67,7 @@ def grouped(cards: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "about": GROUPS.get(name, "KPIs of your own."),  # type: ignore[call-overload]  # `other` is none
+            "about": ABOUT[name],
             "cards": of,
             "hidden": all(each["hidden"] for each in of),
         }

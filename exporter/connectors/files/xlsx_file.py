@@ -16,7 +16,7 @@ from exporter.records.notation import Length
 
 SHARED_BYTES = 64 * 1024 * 1024  # what must be held at once: the texts that cells share
 WIDEST = 1_000
-DAY_0, LAST_LENGTH = datetime(1899, 12, 31), datetime(1900, 3, 1)  # noqa: DTZ001 - what a clock shows past midnight
+DAY_0, LAST_LENGTH = datetime(1899, 12, 31), datetime(1900, 3, 1)  # noqa: DTZ001 - cells have no time zone
 
 
 def xlsx_rows(file: File, reached: Reached, layout: Layout, sheet: str | None, check: Check) -> Iterator[Row]:
