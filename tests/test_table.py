@@ -154,3 +154,10 @@ def test_before_anything_is_read_it_is_said_what_to_do() -> None:
         "\nNO VALUE\nfirst sync\n  runs\n"
         "\nThe first sync has not ended: is outcome-exporter run running? Ask again in a moment\n"
     )
+
+
+def test_before_the_first_evaluation_it_says_that_the_exporter_is_starting() -> None:
+    out = io.StringIO()
+    kpi_table([], "7d", AT, Console(file=out, width=90, soft_wrap=True))
+
+    assert out.getvalue() == "No value is computed yet: the exporter is starting. Ask again in a moment\n"

@@ -35,6 +35,9 @@ def kpi_table(
 ) -> None:
     """Prints the KPIs with their values in one window. `every`: also those that no source feeds. `roles`: whose."""
     out = console or Console(soft_wrap=True)
+    if not rows:  # what runs answers before its first evaluation, too
+        out.print("No value is computed yet: the exporter is starting. Ask again in a moment", highlight=False)
+        return
     width = min(out.width, WIDEST)
     shown = [row for row in rows if every or (row["chosen"] and row.get("absent") != "no_source")]
     valued = by_kpi(row for row in shown if "absent" not in row and row["window"] in (window, None))
