@@ -1,5 +1,6 @@
 """What `check --live` finds: each connector asks its platform and names what the credential may not read."""
 
+import gzip
 import os
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -288,6 +289,9 @@ async def test_a_last_line_that_may_still_be_written_is_named(tmp_path: Path) ->
         "half.csv": b"id\n1",
         "wide.csv": "id\n1\n".encode("utf-16-le"),
         "empty.csv": b"",
+        "gzip.csv": gzip.compress(b"id\n1"),
+        "zip.csv": b"PK\x03\x04...",
+        "parquet.csv": b"PAR1...PAR1",
     }.items():
         (tmp_path / name).write_bytes(content)
         os.utime(tmp_path / name, (AT.timestamp(), AT.timestamp()))

@@ -16,7 +16,7 @@ from exporter.collect.http import NotUnderstood
 from exporter.records.unreadable import counted
 
 MAGIC = re.compile(r"[*?[]")
-NO_TEXT = (".gz", ".zip", ".parquet", ".xlsx")
+NO_TEXT = re.compile(rb"\x1f\x8b|PK\x03\x04|PAR1")  # how gzip, zip and .xlsx, and Parquet begin, whatever their names
 STILL = timedelta(seconds=60)  # a file not written to for so long is taken to be finished
 MOST_NAMES = 1_000_000
 MOST_TOLD = 5
@@ -105,9 +105,11 @@ def looked_at(pattern: str, at: datetime) -> list[Finding]:
 
 def unfinished(file: File) -> bool:
     """Whether the last line of a text file lacks its end, and may still be written."""
-    if file.still or not file.size or file.path.suffix.lower() in NO_TEXT:
+    if file.still or not file.size:
         return False
     with suppress(OSError), file.path.open("rb") as content:
+        if NO_TEXT.match(content.read(4)):
+            return False
         content.seek(-min(2, file.size), os.SEEK_END)
         return not content.read().endswith((b"\n", b"\r", b"\n\0", b"\r\0"))  # the latter two in UTF-16
     return False
