@@ -18,6 +18,7 @@ from exporter.config import choice
 from exporter.config.baselines import ComparisonReader
 from exporter.config.calendar import CalendarReader
 from exporter.config.credential import Credentials
+from exporter.config.intervention import interventions
 from exporter.config.own_kpis import DefinitionReader
 from exporter.config.secret import Secret, SecretError, from_environment
 from exporter.config.section import CostSection, LogSection, Whole, WorkflowSection
@@ -164,6 +165,7 @@ class _Loader:
                 costs=[self._cost(each, ("costs", i)) for i, each in enumerate(whole.costs)],
                 sources={each.name: setting for each in sources if (setting := _of_source(each)) != SourceSetting()},
                 calendars=calendars,
+                interventions=interventions(self.checker, whole, labels, settings),
             ),
             sources=tuple(sources),
             limits=Limits(**whole.limits.model_dump()),

@@ -264,6 +264,15 @@ class KpiSection(GroupSection):
     baselines: ComparisonSection | None = None  # instead of those for every KPI
 
 
+class InterventionSection(Section):
+    """Something that was changed to change KPIs."""
+
+    date: Day
+    what: Annotated[str, Field(min_length=1, max_length=100)]
+    where: Mapping[str, Text] = {}
+    kpis: Annotated[tuple[Text, ...], ONE_OR_MORE] = ()  # names of KPIs or groups; none: headlines and drivers
+
+
 class AuthSection(Section):
     """How tokens are had, where a source does not send its secret itself."""
 
@@ -331,6 +340,8 @@ class Whole(Section):
     sources: Any = ()
     kpis: Any = {}
     baselines: ComparisonSection | None = None
+    interventions: tuple[InterventionSection, ...] = ()
+    go_live: Mapping[str, Mapping[str, Day]] = {}  # label -> its value -> the day it came into use
     min_coverage: Share = MIN_COVERAGE  # on how many records the fields that a KPI needs must be filled
     limits: LimitsSection = LimitsSection()
     evaluation_interval: Pause = 60

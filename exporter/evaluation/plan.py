@@ -133,6 +133,30 @@ class RecurringCost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Intervention:
+    """Something that was changed on a day, to change KPIs: from `at`, midnight UTC.
+
+    `where`: the label pairs that it is about, none: everything. `kpis`: the names of those concerned. `go_live`:
+    whether it is the day on which an automation or tool came into use.
+    """
+
+    at: datetime
+    what: str
+    where: Mapping[str, str] = field(default_factory=dict)
+    kpis: frozenset[str] = frozenset()
+    go_live: bool = False
+
+    @property
+    def place(self) -> str:
+        """What it is about, in words: `workflow Invoice intake, team finance`, or `everywhere`."""
+        return ", ".join(f"{label} {value}" for label, value in self.where.items()) or "everywhere"
+
+    def concerns(self, kpi: str, segment: Mapping[str, str]) -> bool:
+        """Whether it may have changed a KPI in a segment: one that is not told apart from it by a label."""
+        return kpi in self.kpis and all(segment.get(label, value) == value for label, value in self.where.items())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What to evaluate: windows are (name, seconds), shortest first; labels per record.
 
@@ -152,6 +176,7 @@ class Plan:
     costs: Sequence[RecurringCost] = ()
     sources: Mapping[str, SourceSetting] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    interventions: Sequence[Intervention] = ()  # go-lives, too; oldest first
     medians: bool = True  # whether durations come with them: it takes every value
 
     @property

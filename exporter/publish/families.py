@@ -11,7 +11,7 @@ from exporter.evaluation.assumptions import assumptions
 from exporter.evaluation.breach import resolve, target
 from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.figure import Evaluation, Figure, Key, Spread
-from exporter.evaluation.plan import Plan, Setting
+from exporter.evaluation.plan import Intervention, Plan, Setting
 from exporter.evaluation.stats import Distribution, Family, Snapshot, wilson
 from exporter.publish.cardinality import Limits, fold, folded_alike
 from exporter.records.labels import LABEL_NAMES
@@ -77,7 +77,8 @@ def beside(evaluation: Evaluation, plan: Plan) -> list[Family]:
     windows = [name for name, _ in plan.windows]
     trusted = coverage.families(windows, evaluation.coverage, evaluation.unattributed)
     waits = [window_absent(evaluation.waiting)] if evaluation.waiting else []
-    return [info(plan.settings), assumed(plan), absent(evaluation.absent), *waits, *trusted]
+    marks = interventions(plan.interventions) if plan.interventions else []
+    return [info(plan.settings), assumed(plan), *marks, absent(evaluation.absent), *waits, *trusted]
 
 
 def size(family: Family) -> int:
@@ -241,6 +242,33 @@ def assumed(plan: Plan) -> Family:
         # An empty label is no label to Prometheus, and would not be published.
         tuple(((each.name, each.subject or ALL, each.value, each.origin or UNSAID), 1.0) for each in assumptions(plan)),
     )
+
+
+def interventions(every: Sequence[Intervention]) -> list[Family]:
+    """What was changed on which day, as an info metric and as times for annotations."""
+    labels = ("intervention", "place", "date", "kind")
+    rows = {
+        (each.what, each.place, f"{each.at:%Y-%m-%d}", "go_live" if each.go_live else "intervention"): each
+        for each in every
+    }
+    return [
+        Family(
+            "outcome_intervention_info",
+            "Configured interventions and go-lives: what was changed, where, and on which day (UTC). Always 1; when it "
+            "was is outcome_intervention_timestamp_seconds.",
+            "gauge",
+            labels,
+            tuple(sorted((row, 1.0) for row in rows)),
+        ),
+        Family(
+            "outcome_intervention_timestamp_seconds",
+            "When the day of an intervention or go-live began, in seconds since 1970. For annotations in Grafana: "
+            "outcome_intervention_timestamp_seconds * 1000, with the option to use the value as the time.",
+            "gauge",
+            labels,
+            tuple(sorted((row, each.at.timestamp()) for row, each in rows.items())),
+        ),
+    ]
 
 
 def unit(kpi: Kpi) -> str:

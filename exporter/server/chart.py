@@ -4,6 +4,7 @@ Lines differ by their dashes as well as by their colours, and each is named belo
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +37,14 @@ class Level:
     value: float
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A vertical line at a time, with a number that the text below the chart explains. `text`: that text."""
+
+    at: datetime
+    text: str
+
+
 def scale(values: Sequence[float]) -> tuple[float, float, float]:
     """(lowest, highest, step) of an axis that shows values, with round numbers at its ticks. At least one value."""
     low, high = min(values), max(values)
@@ -52,11 +61,18 @@ def scale(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def line_chart(
-    dots: Sequence[Dot], levels: Sequence[Level], *, title: str, summary: str, shown: Callable[[float], str]
+    dots: Sequence[Dot],
+    levels: Sequence[Level],
+    *,
+    title: str,
+    summary: str,
+    shown: Callable[[float], str],
+    marks: Sequence[Mark] = (),
 ) -> Markup:
     """A chart of values over time; nothing if there are none. `summary`: the same in a sentence, for who cannot see it.
 
     `shown`: a number of the axis, in its unit. Times are evenly placed: each is a week after the one before.
+    `marks`: in the order of their times; those outside the times of the dots are not drawn.
     """
     values = [dot.value for dot in dots if dot.value is not None]
     if not values:
@@ -70,6 +86,7 @@ def line_chart(
     inside = [
         *_grid(bottom, top, step, y, shown),
         *(_level(level, y) for level in levels),
+        *_marks(marks, dots, places),
         *_line(dots, places, y),
         *_dots(dots, places, y),
         *_dates(dots, places),
@@ -115,6 +132,26 @@ def _level(level: Level, y: Y) -> Markup:
     return Markup('<line class="level {}" x1="0" x2="{}" y1="{}" y2="{}"/>').format(
         level.kind, WIDTH, y(level.value), y(level.value)
     )
+
+
+def drawn(marks: Sequence[Mark], dots: Sequence[Dot]) -> list[Mark]:
+    """The marks that lie within the times of a chart."""
+    return [mark for mark in marks if dots and dots[0].at <= mark.at <= dots[-1].at]
+
+
+def _marks(marks: Sequence[Mark], dots: Sequence[Dot], places: Sequence[float]) -> Iterator[Markup]:
+    times = [dot.at.timestamp() for dot in dots]
+    for number, mark in enumerate(drawn(marks, dots), 1):
+        at = mark.at.timestamp()
+        after = min(bisect_left(times, at), len(times) - 1)
+        before = max(after - 1, 0)
+        part = (at - times[before]) / (times[after] - times[before]) if times[after] > times[before] else 0.0
+        x = round(places[before] + part * (places[after] - places[before]), 1)
+        yield Markup(
+            '<g><title>{:%Y-%m-%d}: {}</title><line class="mark" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+            '<circle class="mark" cx="{}" cy="{}" r="8"/>'
+            '<text class="mark" x="{}" y="{}" text-anchor="middle">{}</text></g>'
+        ).format(mark.at, mark.text, x, x, TOP, HEIGHT - BOTTOM, x, TOP, x, TOP + 4, number)
 
 
 def _line(dots: Sequence[Dot], places: Sequence[float], y: Y) -> Iterator[Markup]:

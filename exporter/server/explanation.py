@@ -1,7 +1,7 @@
 """What /explain shows of an explained value."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from markupsafe import Markup
@@ -11,7 +11,7 @@ from exporter.explain.query import LARGEST_SIZE
 from exporter.explain.roles import in_words
 from exporter.explain.sentence import UNSURE, beyond, formula, limits, nouns, records, verdict
 from exporter.explain.wording import TERMS, amount, assumed, baseline, cell, notes, numbers, telling, trust, value
-from exporter.server.chart import Dot, Level, line_chart
+from exporter.server.chart import Dot, Level, Mark, drawn, line_chart
 from exporter.server.view import link
 
 GROUPS = {"numerator": "in the numerator", "denominator": "in the denominator only", "no": "not counted"}
@@ -116,16 +116,27 @@ def _chart(answer: Row) -> dict[str, Any] | None:
     levels += [Level("target", answer["target"])] if answer["target"] is not None else []
     before = next((each for each in answer.get("baselines", ()) if each.get("value") is not None), None)
     levels += [Level("baseline", before["value"])] if before else []
+    marks = [Mark(_midnight(each), f"{each['what']} ({each['place']})") for each in answer["interventions"]]
     svg = line_chart(
-        dots, levels, title=_named(answer), summary=_summary(dots), shown=lambda number: _shown(answer, number)
+        dots,
+        levels,
+        title=_named(answer),
+        summary=_summary(dots),
+        shown=lambda number: _shown(answer, number),
+        marks=marks,
     )
     texts = limits(answer) + ([f"baseline ({before['baseline'].replace('_', ' ')})"] if before else [])
     return {
         "svg": svg,
         "legend": [(kind, LINES[kind], text) for text in texts if (kind := text.split()[0])],
+        "marks": [(f"{mark.at:%-d %B}", mark.text) for mark in drawn(marks, dots)],
         "rows": [(f"{dot.at:%Y-%m-%d}", dot.text) for dot in dots],
         "gap": svg != Markup() and any(dot.value is None for dot in dots),
     }
+
+
+def _midnight(intervention: Row) -> datetime:
+    return datetime.fromisoformat(intervention["date"]).replace(tzinfo=UTC)
 
 
 def _named(answer: Row) -> str:
