@@ -22,6 +22,7 @@ from exporter.evaluation.range import Instants
 from exporter.explain.baselines import comparisons
 from exporter.explain.explain import explain
 from exporter.explain.history import Ask, History, computed
+from exporter.explain.interventions import of_question
 from exporter.explain.query import Question
 from exporter.publish import backfill
 from exporter.publish.families import Series, series
@@ -83,7 +84,10 @@ def explained(
     """Explains a value, ready for JSON. `known`: the evaluation at that time, if there is one. Raises Unexplained."""
     with store.reading() as reader:
         answer = explain(reader, config.plan, at, sources, asked, known)
-        return answer | {"baselines": comparisons(reader, store, config.plan, at, sources, asked, known)}
+        return answer | {
+            "baselines": comparisons(reader, store, config.plan, at, sources, asked, known),
+            "interventions": of_question(reader, config.plan, at, sources, asked),
+        }
 
 
 def weeks(store: Store, sources: Sequence[SourceStatus], ask: Ask, stopping: Callable[[], bool]) -> dict[str, History]:

@@ -16,6 +16,7 @@ FLOORS = (
     "store catalogue",
     "collect evaluation",
     "connectors baselines",
+    "insight",
     "publish",
     "render scaffold",
     "config proposal",

@@ -49,6 +49,9 @@ def explanation(answer: dict[str, Any], console: Console | None = None) -> None:
     for each in answer.get("baselines", ()):
         name = " ".join((each["baseline"], *each.get("split", {}).values()))
         out.print(f"  {escape(name)}: {escape(baseline(each, answer['unit']))}", highlight=False)
+    for each in answer.get("interventions", ()):
+        text = f"{each['date']} {each['what']} ({each['place']}): {each['text']}"
+        out.print(f"  {escape(text)}", highlight=False)
     for source in answer["sources"]:
         last = cell(source["last_success"]) or "never"
         out.print(f"  source {escape(source['source'])}: last success {last}; {escape(source['state'])}")

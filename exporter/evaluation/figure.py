@@ -1,6 +1,6 @@
 """A figure: one KPI in one window and segment, as its parts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -98,3 +98,12 @@ def summable(figures: Iterable[Figure]) -> list[Figure]:
     every = list(figures)
     wholes = {f.kpi for f in every if f.whole}
     return [f for f in every if f.whole or f.kpi not in wholes]
+
+
+def additive_within(figures: Iterable[Figure], labels: Collection[str]) -> list[Figure]:
+    """Figures of one KPI that can be added up where these labels are told apart."""
+    mine = [*figures]
+    known = {label for f in mine for label, _ in f.segment}
+    lacking = {label for f in mine if f.whole for label in known - {label for label, _ in f.segment}}
+    # Of one service, what counts under it; of all, every record once.
+    return [f for f in mine if not f.whole] if lacking & {*labels} else summable(mine)

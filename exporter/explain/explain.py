@@ -95,11 +95,6 @@ def explain(
             if source.records & kpi.fed_by
         ],
         "assumptions": [each._asdict() | {"text": each.sentence} for each in concerning(plan, measure, asked.segment)],
-        "interventions": [
-            {"date": f"{each.at:%Y-%m-%d}", "what": each.what, "place": each.place, "go_live": each.go_live}
-            for each in plan.interventions
-            if each.at <= at and each.concerns(kpi.name, asked.segment)
-        ],
         "notes": _notes(asked),
     }
     answer |= trusted(measure, compiled.windows, answer["window"], coverage)

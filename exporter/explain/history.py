@@ -17,7 +17,7 @@ from exporter.catalogue.kpi import Kpi
 from exporter.evaluation.add import merge, value_of
 from exporter.evaluation.compiled import compile_plan, narrowed
 from exporter.evaluation.context import Connection
-from exporter.evaluation.figure import Evaluation, Figure, summable
+from exporter.evaluation.figure import Evaluation, Figure, additive_within
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Plan, Setting
 from exporter.evaluation.reach import within
@@ -89,15 +89,6 @@ def total(figures: Iterable[Figure], settings: Mapping[str, Setting], segment: M
     wanted = {(label, value) for label, value in segment.items() if label in labels}
     chosen = [replace(reduced(f, ()), window=None) for f in mine if wanted <= {*f.segment}]
     return merge(chosen, settings)[0] if chosen else None
-
-
-def additive_within(figures: Iterable[Figure], labels: Collection[str]) -> list[Figure]:
-    """Figures of one KPI that can be added up where these labels are told apart."""
-    mine = [*figures]
-    known = {label for f in mine for label, _ in f.segment}
-    lacking = {label for f in mine if f.whole for label in known - {label for label, _ in f.segment}}
-    # Of one service, what counts under it; of all, every record once.
-    return [f for f in mine if not f.whole] if lacking & {*labels} else summable(mine)
 
 
 def windows_of(plan: Plan, kpis: Iterable[Kpi]) -> dict[str, frozenset[str]]:

@@ -15,12 +15,12 @@ from exporter.evaluation.compiled import CompiledPlan, Measure, PartOf, compile_
 from exporter.evaluation.context import Connection, prepare
 from exporter.evaluation.coverage import needed_on, subject
 from exporter.evaluation.derived import derive
-from exporter.evaluation.figure import Evaluation, Figure
+from exporter.evaluation.figure import Evaluation, Figure, additive_within
 from exporter.evaluation.instant import by_facts, countable, scans
 from exporter.evaluation.plan import Plan
 from exporter.evaluation.reach import within
 from exporter.evaluation.readiness import with_configured
-from exporter.explain.history import additive_within, total
+from exporter.explain.history import total
 from exporter.explain.query import Question, Unexplained
 from exporter.explain.records import parts_of
 from exporter.publish.cardinality import OTHER

@@ -59,6 +59,10 @@ def page(answer: dict[str, Any]) -> dict[str, Any]:
             )
             for each in answer.get("baselines", ())
         ],
+        "interventions": [
+            (f"{_midnight(each['date']):%-d %B %Y}", f"{each['what']} ({each['place']})", each["text"])
+            for each in answer.get("interventions", ())
+        ],
         "chart": _chart(answer),
         "formula": formula(answer),
         "definition": [(TERMS[name], text) for name, text in answer["definition"].items()],
@@ -116,7 +120,10 @@ def _chart(answer: Row) -> dict[str, Any] | None:
     levels += [Level("target", answer["target"])] if answer["target"] is not None else []
     before = next((each for each in answer.get("baselines", ()) if each.get("value") is not None), None)
     levels += [Level("baseline", before["value"])] if before else []
-    marks = [Mark(_midnight(each), f"{each['what']} ({each['place']})") for each in answer["interventions"]]
+    marks = [
+        Mark(_midnight(day), f"{what} ({place})")
+        for day, what, place in dict.fromkeys(map(_named_mark, answer.get("interventions", ())))
+    ]
     svg = line_chart(
         dots,
         levels,
@@ -135,8 +142,12 @@ def _chart(answer: Row) -> dict[str, Any] | None:
     }
 
 
-def _midnight(intervention: Row) -> datetime:
-    return datetime.fromisoformat(intervention["date"]).replace(tzinfo=UTC)
+def _named_mark(intervention: Row) -> tuple[str, str, str]:
+    return intervention["date"], intervention["what"], intervention["place"]
+
+
+def _midnight(day: str) -> datetime:
+    return datetime.fromisoformat(day).replace(tzinfo=UTC)
 
 
 def _named(answer: Row) -> str:
