@@ -332,6 +332,18 @@ def test_the_table_adds_up_before_it_divides() -> None:
     )  # fmt: skip
 
 
+def test_no_team_of_a_few_records_is_called_the_worst() -> None:
+    metrics = board.Metrics.parse(
+        'outcome_no_show_numerator{window="7d",team="a",channel="web"} 15.0\n'
+        'outcome_no_show_denominator{window="7d",team="a",channel="web"} 19.0\n'
+        'outcome_no_show_numerator{window="7d",team="b",channel="web"} 0.0\n'
+        'outcome_no_show_denominator{window="7d",team="b",channel="web"} 1.0\n'
+    )
+
+    assert board.shared(metrics, catalogue()["no_show_ratio"]) == ("No-show rate", "75.0%", "20", "> 15.0%", "", "", "")
+    assert board.worst(metrics, catalogue()) == ""
+
+
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("the only copy")
     with pytest.raises(DemoError, match="holds other files"):

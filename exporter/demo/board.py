@@ -146,7 +146,7 @@ def shared(metrics: Metrics, kpi: Kpi) -> tuple[str, ...]:
     if not below:
         return (kpi.title, "-", "0", "", "", "", "")
     show = percent if kpi.kind == "ratio" else length
-    worst = worst_team(kpi, above, below)
+    team = worst_team(kpi, above, below)
     limit = (
         f"{'<' if kpi.better == 'higher' else '>'} {show(kpi.threshold.warning)}"
         if kpi.threshold.warning is not None
@@ -157,9 +157,11 @@ def shared(metrics: Metrics, kpi: Kpi) -> tuple[str, ...]:
         show(sum(above.values()) / sum(below.values())),
         number(sum(below.values())),
         limit,
-        f"{worst[0]} {show(above[worst] / below[worst])}",
-        number(below[worst]),
-        breach(kpi, above[worst], below[worst]),
+        *(
+            (f"{team[0]} {show(above[team] / below[team])}", number(below[team]), breach(kpi, above[team], below[team]))
+            if team
+            else ("", "", "")
+        ),
     )
 
 
@@ -174,20 +176,18 @@ def parts(metrics: Metrics, kpi: Kpi) -> tuple[Parts, Parts]:
     return above, {team: n for team, n in below.items() if n}
 
 
-def worst_team(kpi: Kpi, above: Parts, below: Parts) -> tuple[str, ...]:
-    """The worst of the teams with enough records, or the largest if none has."""
+def worst_team(kpi: Kpi, above: Parts, below: Parts) -> tuple[str, ...] | None:
+    """The worst of the teams with enough records; None if no team has: of a few records nothing is said."""
     sign = -1 if kpi.better == "higher" else 1
     means = {team: above[team] / n for team, n in below.items() if n >= LEAST}
-    return max(means, key=lambda team: sign * means[team]) if means else max(below)
+    return max(means, key=lambda team: sign * means[team], default=None)
 
 
 def judged(metrics: Metrics, kpi: Kpi) -> tuple[str, str]:
     """The worst team of a quotient and how bad it is."""
     above, below = parts(metrics, kpi)
-    if not below:
-        return "", ""
     team = worst_team(kpi, above, below)
-    return team[0], breach(kpi, above[team], below[team])
+    return (team[0], breach(kpi, above[team], below[team])) if team else ("", "")
 
 
 def breach(kpi: Kpi, above: float, below: float) -> str:
