@@ -19,7 +19,7 @@ Path = tuple[promql.Expr, ...]
 
 def own_metrics() -> dict[str, str]:
     """Metric -> type, of what the exporter says about itself."""
-    found = {"up": "gauge", "ALERTS": "gauge"}
+    found = {"up": "gauge", "ALERTS": "gauge", "ALERTS_FOR_STATE": "gauge"}
     for family in Health(version="0").registry.collect():
         suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
         found[family.name + suffix] = family.type
@@ -30,7 +30,13 @@ def kpi_metrics() -> dict[str, bool]:
     """Metric -> whether it carries `window`, of everything published for KPIs."""
     found = {info(()).name: False, absent({}).name: False, baseline_absent(()).name: False}
     for kpi in catalogue().values():
-        for name in (*kpi.series, *kpi.wholes.values(), *kpi.compared, f"{kpi.metric}_threshold"):
+        for name in (
+            *kpi.series,
+            *kpi.wholes.values(),
+            *kpi.compared,
+            f"{kpi.metric}_threshold",
+            f"{kpi.metric}_target",
+        ):
             found |= {name: kpi.windowed} if not name.endswith("_distribution") else {f"{name}_bucket": True}
     return found
 
@@ -80,7 +86,8 @@ def known_labels() -> set[str]:
         "label",
         "basis",
     }
-    return published | of_kpis | ours | {"job", "instance", "pod", "alertname", "alertstate", "version"}
+    cells = {f"k{i}" for i in range(9)}  # of a table: their text is a label
+    return published | of_kpis | ours | cells | {"job", "instance", "pod", "alertname", "alertstate", "version"}
 
 
 def children(node: promql.Expr) -> list[promql.Expr]:
@@ -137,7 +144,8 @@ def _selector(node: promql.VectorSelector, path: Path, recorded: frozenset[str])
         yield f"{name}: window is not pinned"
     based = name in based_metrics() or (name in recorded and "basis" in name.split(":")[0].split("_"))
     pinned = "basis" in matchers and matchers["basis"].op == promql.MatchOp.Equal
-    if based and not pinned and any(_loses(outer, "basis") for outer in path):
+    groups = [i for i, outer in enumerate(path) if isinstance(outer, promql.AggregateExpr) and str(outer.op) == "group"]
+    if based and not pinned and any(_loses(outer, "basis") for outer in path[max(groups, default=0) :]):
         yield f"{name}: basis is neither pinned nor kept"
     yield from _counted_twice(name, path)
     for matcher in matchers.values():
@@ -236,6 +244,8 @@ def _kept(node: promql.Expr) -> set[str] | None:
     while isinstance(node, promql.ParenExpr):
         node = node.expr
     if isinstance(node, promql.AggregateExpr):
+        if str(node.op) in ("topk", "bottomk"):
+            return None
         by = node.modifier
         if by is None or by.type == promql.AggModifierType.By:
             return set(by.labels) if by else set()

@@ -30,8 +30,10 @@ SCHEMA = ROOT.parent / "shared/grafana/dashboard.json"
 VARIABLES = {"kpi": "escalation_ratio", "stem": "escalation"} | {
     "job": ".+",
     "team": ".+",
+    "segment": ".+",
     "window": "7d",
     "basis": "calendar",
+    "currency": "EUR",
     "datasource": "prometheus",
 }
 FALSE_ALARMS = (
@@ -39,9 +41,16 @@ FALSE_ALARMS = (
     r"annotations\.list\[\d+\]: (expr|step|titleFormat|tagKeys) is not known",  # Prometheus' own fields
     r"overrides\[\d+\]\.(matcher\.options|properties\[\d+\]\.value): .+ is no object",  # of any type, really
 )
-UNITS = {"percentunit", "s", "short"}
+UNITS = {"percentunit", "short", "locale", "suffix: min", "suffix: h", "suffix: d", "suffix: / day", "s", "bytes"}
 LINE = 24
 
+SCREEN = 25
+"""As many rows of the grid as 1920 x 1080 shows below the menus."""
+views = pytest.mark.parametrize(
+    "shown",
+    [each for name, each in SHOWN.items() if name != "any-kpi"],
+    ids=[name for name in SHOWN if name != "any-kpi"],
+)
 dashboards = pytest.mark.parametrize("shown", SHOWN.values(), ids=SHOWN.keys())
 
 
@@ -52,7 +61,14 @@ def excluded(rule: str, title: str) -> bool:
 
 
 def panels(shown: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return list(every_panel(shown))
+    """All that ask for something."""
+    return [panel for panel in every_panel(shown) if panel["type"] != "text"]
+
+
+def first_screen(shown: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What is there before any heading."""
+    tops = [panel["gridPos"]["y"] for panel in shown["panels"] if panel["type"] == "row"]
+    return [panel for panel in shown["panels"] if panel["type"] != "row" and panel["gridPos"]["y"] < min(tops)]
 
 
 def variable(shown: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -83,7 +99,7 @@ def test_every_view_has_its_dashboard_and_the_other_way_round() -> None:
 
 @dashboards
 def test_it_is_a_classic_dashboard_that_nobody_edits_in_place(shown: Mapping[str, Any]) -> None:
-    assert shown["schemaVersion"] == 42
+    assert shown["schemaVersion"] == 39, "Grafana 10 knows no later one, and 13 migrates from it"
     assert shown["id"] is None
     assert shown["editable"] is False
     assert re.fullmatch(r"outcome-[a-z-]{1,32}", shown["uid"])
@@ -97,7 +113,7 @@ def test_variables_are_as_dashboard_linter_wants_them(shown: Mapping[str, Any]) 
     source = variable(shown, "datasource")
 
     assert [v["name"] for v in shown["templating"]["list"] if v["type"] == "datasource"] == ["datasource"]
-    assert (source["label"], source["query"]) == ("Data source", "prometheus")
+    assert (source["label"], source["query"], source["current"]["value"]) == ("Data source", "prometheus", "default")
     for name in ("job", "team"):
         asked = variable(shown, name)
         assert (asked["type"], asked["label"], asked["multi"], asked["allValue"]) == ("query", name.title(), True, ".+")
@@ -118,7 +134,7 @@ def test_variables_are_as_dashboard_linter_wants_them(shown: Mapping[str, Any]) 
 def test_every_panel_says_what_it_shows_and_in_which_unit(shown: Mapping[str, Any]) -> None:
     for panel in panels(shown):
         defaults = panel["fieldConfig"]["defaults"]
-        assert panel["title"].strip() != ""
+        assert panel["title"].strip() != "" or panel["transparent"], panel["description"]
         assert len(panel["description"]) > 40, panel["title"]
         assert panel["datasource"]["uid"] == "${datasource}", panel["title"]
         assert panel["targets"] != [], panel["title"]
@@ -133,7 +149,8 @@ def test_every_panel_says_what_it_shows_and_in_which_unit(shown: Mapping[str, An
 def test_every_query_keeps_the_rules_of_the_house(shown: Mapping[str, Any]) -> None:
     found = {(title, fault) for title, expr in queries(shown, VARIABLES) for fault in faults(expr)}
 
-    assert found == set()
+    # The worst team is another one now and then, which is what a panel is to show.
+    assert {(title, fault) for title, fault in found if "a set that changes by itself" not in fault} == set()
 
 
 @dashboards
@@ -144,12 +161,10 @@ def test_every_query_asks_for_the_chosen_job_and_team(shown: Mapping[str, Any]) 
         assert found != [], title
         for selector in found:
             asked = {matcher.name: matcher.value for matcher in selector.matchers.matchers}
-            of_kpi = selector.name in kpi_metrics() and not selector.name.startswith("outcome_kpi_")
             assert asked["job"] == chosen["job"], title
-            if selector.name is None:  # whichever KPI is chosen, one that belongs to no team too
-                assert asked["team"] == chosen["team"] + "|", title
-                continue
-            assert asked.get("team") == (chosen["team"] if of_kpi else None), title
+            if selector.name in kpi_metrics() and not selector.name.startswith("outcome_kpi_"):
+                # Money and tools belong to no team; where teams are shown side by side, there has to be one.
+                assert asked["team"] in (chosen["team"], chosen["team"] + "|"), title
     assert excluded("target-instance-rule", shown["title"])
 
 
@@ -192,46 +207,97 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap(shown: Mapping[str, Any
     assert all(above < below for above, below in pairwise(tops))
 
 
+@views
+def test_the_first_screen_answers_without_scrolling(shown: Mapping[str, Any]) -> None:
+    first = first_screen(shown)
+    asked = " ".join(target["expr"] for panel in first for target in panel.get("targets", ()))
+
+    assert max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in first) <= SCREEN
+    assert "outcome_source_" in asked, "whether it can be believed"
+    assert all(p["gridPos"]["w"] >= 3 for p in panels(shown) if p["type"] == "stat")
+
+
 @dashboards
-def test_what_is_seen_at_first_is_little_and_begins_with_whether_to_believe_it(shown: Mapping[str, Any]) -> None:
-    visible = [panel for panel in shown["panels"] if panel["type"] != "row"]
+def test_type_has_one_size_for_each_role(shown: Mapping[str, Any]) -> None:
+    tiles = [panel for panel in panels(shown) if panel["type"] in ("stat", "bargauge")]
 
-    assert 3 <= len(visible) <= 10
-    assert all(
-        "outcome_source_" in p["targets"][0]["expr"] or "kpi_absent" in p["targets"][0]["expr"] for p in visible[:3]
-    )
-    assert all(p["gridPos"]["w"] >= 4 and p["gridPos"]["h"] >= 4 for p in panels(shown) if p["type"] == "stat")
+    assert {panel["options"]["text"]["valueSize"] for panel in tiles} <= {36, 24, 16}
+    assert {panel["options"]["text"]["titleSize"] for panel in tiles} <= {14}
 
 
-@dashboards
-def test_no_ratio_stands_without_the_number_of_records_and_its_guard(shown: Mapping[str, Any]) -> None:
+@views
+def test_a_value_that_is_absent_says_why(shown: Mapping[str, Any]) -> None:
+    tiles = [p for p in panels(shown) if p["type"] == "stat" and p["title"] and "A dash" in p["description"]]
+
+    for panel in tiles:
+        said = panel["targets"][0]["expr"]
+        for reason in ("outcome_kpi_absent", "the exporter is not scraped", "its source is stale", "first sync"):
+            assert reason in said, panel["title"]
+        assert {"nan"} == {m["options"]["match"] for m in panel["fieldConfig"]["defaults"]["mappings"]}
+    assert tiles != []
+
+
+@views
+def test_a_headline_is_coloured_by_the_worst_team_and_has_n_target_and_the_value_before(
+    shown: Mapping[str, Any],
+) -> None:
     kpis = {kpi.title: kpi for kpi in catalogue().values()}
-    headlines = [panel for panel in panels(shown) if panel["type"] == "stat" and panel["title"] in kpis]
+    places = [panel for panel in shown["panels"] if panel["type"] == "stat"]
+    below = {(p["gridPos"]["x"], p["gridPos"]["y"]): p for p in places}
 
-    assert len(headlines) >= 6 or shown["uid"] == "outcome-any-kpi"
+    headlines = [p for p in places if p["options"]["graphMode"] == "area"]
+    assert len(headlines) >= 3
     for panel in headlines:
-        kpi, legends = kpis[panel["title"]], [target["legendFormat"] for target in panel["targets"]]
-        assert "n" in legends
-        assert "target" in legends
-        assert {catalogue()[name].title for name in kpi.guard} <= set(legends)
+        where = panel["gridPos"]
+        legends = [t["legendFormat"] for t in below[where["x"], where["y"] + where["h"]]["targets"]]
+        kpi = kpis.get(panel["title"].removesuffix(", $currency"))
+        assert "before" in legends
+        if kpi:
+            assert ("n" in legends) == kpi.divided
+            assert ("target" in legends) == kpi.alerts
+            assert [t["refId"] for t in panel["targets"]] == (["A", "B", "C"] if kpi.alerts else ["A", "B"])
+
+
+@views
+def test_every_value_leads_to_its_explanation(shown: Mapping[str, Any]) -> None:
+    linked = [text for text in strings(shown) if text.startswith("${explain}/explain?kpi=")]
+
+    assert len(linked) >= 5
+    for url in linked:
+        assert "&" not in url or re.search(r"=(\$\{[^}]+\}|\w+)(&\w+=(\$\{[^}]+\}|\w+))*$", url), url
+        name = re.search(r"kpi=(\w+)", url)
+        assert name is None or ("window=${window}" in url) == catalogue()[name[1]].windowed
 
 
 @dashboards
-def test_states_are_told_in_words_and_thresholds_by_dashes(shown: Mapping[str, Any]) -> None:
+def test_alerts_cover_no_line_and_no_placeholder_is_linked_to(shown: Mapping[str, Any]) -> None:
+    [alerts] = [each for each in shown["annotations"]["list"] if each["name"] == "Critical alerts"]
+
+    assert alerts["enable"] is False
+    assert "example.com" not in json.dumps(shown)
+
+
+@dashboards
+def test_status_is_blue_orange_and_red_and_thresholds_are_dashed(shown: Mapping[str, Any]) -> None:
     colours = {text for text in strings(shown) if text in ("green", "semi-dark-green", "dark-green")}
-    dashed = [
-        rule["matcher"]["options"]
-        for panel in panels(shown)
-        for rule in panel["fieldConfig"]["overrides"]
-        if any(p["id"] == "custom.lineStyle" for p in rule["properties"])
-    ]
+    with_limits = [p for p in panels(shown) if any(t["legendFormat"] == "warning threshold" for t in p["targets"])]
 
     assert colours == set(), "blue, orange and red can be told apart by more people"
-    if shown["uid"] == "outcome-any-kpi":
-        assert [len(dashed), *dashed[-6:]] == [6, *"DEFGHI"], "both thresholds in each of three units"
-        return
-    assert {"warning threshold", "critical threshold"} <= set(dashed)
-    assert "Within target" in set(strings(shown))
+    for panel in with_limits:
+        dashed = [
+            rule["matcher"]["options"]
+            for rule in panel["fieldConfig"]["overrides"]
+            if any(p["id"] == "custom.lineStyle" for p in rule["properties"])
+        ]
+        wanted = [t["refId"] for t in panel["targets"] if t["legendFormat"].endswith("threshold")]
+        assert dashed == wanted, panel["title"]
+
+
+@dashboards
+def test_no_line_has_holes_where_a_history_is_coarse(shown: Mapping[str, Any]) -> None:
+    for panel in panels(shown):
+        if panel["type"] in ("timeseries", "state-timeline"):
+            assert panel["fieldConfig"]["defaults"]["custom"]["spanNulls"] >= 6 * 3600 * 1000, panel["title"]
 
 
 def test_every_kpi_with_thresholds_is_in_the_table_of_breaches() -> None:
@@ -239,7 +305,7 @@ def test_every_kpi_with_thresholds_is_in_the_table_of_breaches() -> None:
     expr = table["targets"][0]["expr"]
 
     assert compares(queries({"panels": [table]}, VARIABLES)[0][1])
-    assert {kpi.title for kpi in catalogue().values() if kpi.alerts} == set(re.findall(r'"kpi", "([^"]+)"', expr))
+    assert {kpi.name for kpi in catalogue().values() if kpi.alerts} == set(re.findall(r'"name", "([^"]+)"', expr))
 
 
 @pytest.mark.skipif(not SCHEMA.is_file(), reason="Grafana's schema of dashboards is not beside the checkout")
@@ -279,19 +345,19 @@ def answers(
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-def query(title: str, legend: str = "") -> str:
-    """One query of the view, by panel and legend, for everything and 7d."""
-    for panel in panels(SHOWN["core-operations"]):
-        for i, target in enumerate(panel["targets"]):
-            if panel["title"] == title and target["legendFormat"] == legend:
-                return queries({"panels": [panel]}, VARIABLES)[i][1]
-    raise AssertionError(f"{title} has no query {legend}")
+def query(title: str, index: int = 0) -> str:
+    """One query of the view, by panel, for everything and 7d."""
+    panel = next(panel for panel in panels(SHOWN["core-operations"]) if panel["title"] == title)
+    return queries({"panels": [panel]}, VARIABLES)[index][1]
 
 
 promtool = pytest.mark.skipif(which("promtool") is None, reason="promtool is not installed")
 NO_SHOW = ("outcome_no_show", "outcome_no_show_ratio", {"warning": 0.15, "critical": 0.3}, "No-show rate")
 COMPLETION = ("outcome_completion", "outcome_completion_ratio", {"warning": 0.9, "critical": 0.75}, "Completion rate")
 MTTR = ("outcome_mttr_seconds", "outcome_mttr_seconds", {"warning": 14400, "critical": 28800}, "Mean time to restore")
+
+
+COLOURS = ("blue", "blue", "orange", "red")
 
 
 @promtool
@@ -312,33 +378,60 @@ MTTR = ("outcome_mttr_seconds", "outcome_mttr_seconds", {"warning": 14400, "crit
         (MTTR, 100 * 3600, 10, 3),
     ],
 )
-def test_a_headline_says_how_it_stands_against_its_target(
+def test_a_status_says_how_a_team_is_against_its_thresholds(
     tmp_path: Path, kpi: tuple[str, str, Mapping[str, float], str], numerator: float, denominator: float, state: int
 ) -> None:
     stem, metric, levels, title = kpi
     inputs = list(series(stem, numerator, denominator, metric, levels))
+    colour = [{"labels": f'{{s="{state}",color="{COLOURS[state]}"}}', "value": 1}]
 
-    assert answers(tmp_path, inputs, query(title, "target"), [{"labels": "{}", "value": state}]) == ""
+    assert answers(tmp_path, inputs, query(title, 2), colour) == ""
+    assert answers(tmp_path, inputs, query("Status of each team"), [{"labels": '{team="it"}', "value": state}]) == ""
+
+
+@promtool
+def test_a_headline_names_the_worst_team_with_its_own_value_and_n(tmp_path: Path) -> None:
+    levels = {"warning": 0.15, "critical": 0.3}
+    inputs = [
+        *series("outcome_no_show", 30, 1000, "outcome_no_show_ratio", levels, "fine"),
+        *series("outcome_no_show", 45, 100, "outcome_no_show_ratio", levels, "bad"),
+        *series("outcome_no_show", 1, 2, "outcome_no_show_ratio", levels, "tiny"),
+    ]
+    value = query("No-show rate")
+
+    named = {"labels": '{text="worst: bad 45 % (n 100)"}', "value": 0.069}
+    assert answers(tmp_path, inputs, f"round({value}, 0.001)", [named]) == ""
+    assert answers(tmp_path, inputs, query("No-show rate", 2), [{"labels": '{s="3",color="red"}', "value": 1}]) == ""
 
 
 @promtool
 def test_without_a_critical_threshold_a_headline_still_warns(tmp_path: Path) -> None:
     inputs = list(series("outcome_no_show", 45, 100, "outcome_no_show_ratio", {"warning": 0.15}))
 
-    assert answers(tmp_path, inputs, query("No-show rate", "target"), [{"labels": "{}", "value": 2}]) == ""
+    assert answers(tmp_path, inputs, query("No-show rate", 2), [{"labels": '{s="2",color="orange"}', "value": 1}]) == ""
 
 
 @promtool
-def test_with_nothing_to_divide_by_a_headline_says_nothing(tmp_path: Path) -> None:
-    inputs = list(series("outcome_no_show", 0, 0, "outcome_no_show_ratio", {"warning": 0.15, "critical": 0.3}))
+@pytest.mark.parametrize(
+    ("inputs", "text"),
+    [
+        ({"outcome_exporter_build_info": ""}, "no records in this choice"),
+        ({"outcome_kpi_absent": 'kpi="no_show_ratio",reason="stale_source",'}, "its source is stale"),
+        ({}, "the exporter is not scraped"),
+    ],
+)
+def test_where_there_is_no_value_a_headline_says_why(tmp_path: Path, inputs: Mapping[str, str], text: str) -> None:
+    found = [
+        {"series": f'{name}{{{labels}job="o",instance="a:1"}}', "values": "1x10"} for name, labels in inputs.items()
+    ]
+    said = f'count_values by (text) ("nan", {query("No-show rate")})'
 
-    assert answers(tmp_path, inputs, query("No-show rate", "target"), []) == ""
-    assert answers(tmp_path, inputs, query("No-show rate", "rate"), []) == ""
-    assert answers(tmp_path, inputs, query("No-show rate", "n"), [{"labels": "{}", "value": 0}]) == ""
+    assert answers(tmp_path, found, said, [{"labels": f'{{nan="NaN",text="{text}"}}', "value": 1}]) == ""
+    assert answers(tmp_path, found, query("No-show rate", 2), []) == "", "and has no colour"
 
 
 @promtool
-def test_the_table_of_breaches_has_teams_that_are_surely_beyond_and_no_others(tmp_path: Path) -> None:
+def test_the_table_of_breaches_has_teams_that_are_surely_beyond_each_once(tmp_path: Path) -> None:
     mttr, both = "outcome_mttr_seconds", {"warning": 14400, "critical": 28800}
     inputs = [
         *series("outcome_no_show", 30, 100, "outcome_no_show_ratio", {"warning": 0.15, "critical": 0.3}, "it"),
@@ -347,15 +440,62 @@ def test_the_table_of_breaches_has_teams_that_are_surely_beyond_and_no_others(tm
         *series("outcome_completion", 45, 100, "outcome_completion_ratio", {"warning": 0.9, "critical": 0.75}, "it"),
         *series(mttr, 216000, 10, mttr, both, "it"),
         *series(mttr, 172800, 2, mttr, {"warning": 14400}, "tiny"),
+        {
+            "series": 'ALERTS_FOR_STATE{job="o",kpi="no_show_ratio",team="it",severity="warning",alertname="X"}',
+            "values": "0x10",
+        },
     ]
-    expected = [
-        {"labels": '{kpi="No-show rate",team="it",severity="warning"}', "value": 1},
-        {"labels": '{kpi="Completion rate",team="it",severity="warning"}', "value": 0.5},
-        {"labels": '{kpi="Completion rate",team="it",severity="critical"}', "value": 0.4},
-        {"labels": '{kpi="Mean time to restore",team="it",basis="calendar",severity="warning"}', "value": 0.5},
+    rows = [
+        (
+            'kpi="No-show rate",name="no_show_ratio",severity="warning",value="30 %",limit="15 %",n="100",'
+            'since="0.1 h"',
+            1,
+        ),
+        ('kpi="Completion rate",name="completion_ratio",severity="critical",value="45 %",limit="75 %",n="100"', 0.4),
+        (
+            'kpi="Mean time to restore",name="mttr_seconds",severity="warning",value="6 h",limit="4 h",n="10",'
+            'basis="calendar"',
+            0.5,
+        ),
     ]
+    expected = [{"labels": f'{{team="it",{labels}}}', "value": value} for labels, value in rows]
+    unscraped = {"labels": '{job="o",severity="unknown",kpi="The exporter is not scraped"}', "value": 1}
+    unscraped["labels"] = '{severity="unknown",kpi="The exporter is not scraped"}'
 
-    assert answers(tmp_path, inputs, f"round({query('Beyond a threshold')}, 0.0001)", expected) == ""
+    assert answers(tmp_path, inputs, f"round({query('Beyond a threshold')}, 0.0001)", [*expected, unscraped]) == ""
+
+
+@promtool
+@pytest.mark.parametrize(
+    ("inputs", "severity", "text"),
+    [
+        ({"outcome_exporter_build_info": ("", 1)}, "none", "Nothing is beyond a threshold"),
+        (
+            {
+                "outcome_exporter_build_info": ("", 1),
+                "outcome_kpi_absent": ('kpi="no_show_ratio",reason="stale_source",', 1),
+            },
+            "unknown",
+            "KPIs without values: 1",
+        ),
+        (
+            {"outcome_exporter_build_info": ("", 1), "outcome_source_up": ('source="crm",', 0)},
+            "unknown",
+            "Sources that do not answer: 1",
+        ),
+        ({}, "unknown", "The exporter is not scraped"),
+    ],
+)
+def test_without_a_breach_the_table_says_whether_that_is_known(
+    tmp_path: Path, inputs: Mapping[str, tuple[str, float]], severity: str, text: str
+) -> None:
+    found = [
+        {"series": f'{name}{{{labels}job="o",instance="a:1"}}', "values": f"{value}x10"}
+        for name, (labels, value) in inputs.items()
+    ]
+    row = {"labels": f'{{severity="{severity}",kpi="{text}"}}', "value": 1}
+
+    assert answers(tmp_path, found, query("Beyond a threshold"), [row]) == ""
 
 
 @given(n=st.integers(1, 5000), share=st.floats(0, 1), level=st.floats(0.01, 0.99))

@@ -59,13 +59,14 @@ def test_a_file_changed_by_hand_is_found_and_made_again(elsewhere: Path) -> None
 
 
 def test_links_can_be_set(elsewhere: Path) -> None:
-    render(elsewhere, check=False, runbook_url="https://wiki.test/run", dashboard_url="https://grafana.test")
+    wiki, grafana, exporter = "https://wiki.test/run", "https://grafana.test", "https://outcome.test"
+    render(elsewhere, check=False, runbook_url=wiki, dashboard_url=grafana, explain_url=exporter)
     rules = (elsewhere / "alerts/kpi.rules.yaml").read_text()
     dashboard = (elsewhere / "dashboards/core-operations.json").read_text()
 
     assert "https://wiki.test/run#outcomenoshowratehigh" in rules
     assert "https://grafana.test/d/" in rules
-    assert "https://wiki.test/run#outcomenoshowratehigh" in dashboard
+    assert '"query": "https://outcome.test"' in dashboard
     assert "example.com" not in rules + dashboard
 
 
@@ -73,8 +74,8 @@ def test_links_can_be_set(elsewhere: Path) -> None:
     ("before", "after", "message"),
     [
         ("headline: no_show_ratio", "headlines: no_show_ratio", "Extra inputs are not permitted"),
-        ("width: 4, height: 10", "width: four, height: 10", "valid integer"),
-        ("type: table", "type: cake", "'stat', 'table' or 'timeseries'"),
+        ("width: 13", "width: thirteen", "valid integer"),
+        ("sentence: freshness", "sentence: cake", "'breaches', 'breaches and money' or 'freshness'"),
     ],
 )
 def test_a_mistake_in_a_view_names_file_and_line(elsewhere: Path, before: str, after: str, message: str) -> None:
@@ -92,7 +93,7 @@ def test_a_mistake_in_a_view_names_file_and_line(elsewhere: Path, before: str, a
 
 def test_a_place_on_a_view_that_shows_nothing_is_refused(elsewhere: Path) -> None:
     path = elsewhere / "dashboards/views/core-operations.yaml"
-    path.write_text(path.read_text().replace("{headline: no_show_ratio, ", "{"))
+    path.write_text(path.read_text().replace("{headline: no_show_ratio}", "{title: nothing}"))
 
     with pytest.raises(Mistakes, match="shows exactly one of"):
         render(elsewhere, check=True)
@@ -100,9 +101,17 @@ def test_a_place_on_a_view_that_shows_nothing_is_refused(elsewhere: Path) -> Non
 
 def test_a_kpi_that_does_not_exist_is_refused(elsewhere: Path) -> None:
     path = elsewhere / "dashboards/views/core-operations.yaml"
-    path.write_text(path.read_text().replace("trend: reopen_ratio", "trend: reopened_ratio"))
+    path.write_text(path.read_text().replace("lines: reopen_ratio", "lines: reopened_ratio"))
 
     with pytest.raises(Mistakes, match=r"core-operations\.yaml:\d+: .*reopened_ratio.* is no KPI"):
+        render(elsewhere, check=True)
+
+
+def test_what_is_never_added_up_has_to_be_chosen(elsewhere: Path) -> None:
+    path = elsewhere / "dashboards/views/core-operations.yaml"
+    path.write_text(path.read_text().replace("headline: no_show_ratio", "headline: net_value"))
+
+    with pytest.raises(Mistakes, match="net_value is never added up over claim"):
         render(elsewhere, check=True)
 
 

@@ -26,11 +26,11 @@ def made_files(root: Path, urls: Urls) -> dict[Path, str]:
         root / "exporter/kpis/README.md": catalogue_page(kpis),
         root / "exporter/connectors/README.md": connectors.page(),
         root / EXAMPLE: samples.example((root / EXAMPLE).read_text(encoding="utf-8")),
-        root / "dashboards/any-kpi.json": dashboard(any_kpi(kpis), kpis, windows=WINDOWS, runbook=urls.runbook),
+        root / "dashboards/any-kpi.json": dashboard(any_kpi(kpis), kpis, windows=WINDOWS, explain=urls.explain),
     }
     for path in sorted((root / "dashboards/views").glob("*.yaml")):
         files[root / f"dashboards/{path.stem}.json"] = dashboard(
-            view(path, kpis), kpis, windows=WINDOWS, runbook=urls.runbook
+            view(path, kpis), kpis, windows=WINDOWS, explain=urls.explain
         )
     return files
 

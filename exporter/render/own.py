@@ -40,7 +40,7 @@ def files(
     return {
         "kpi.rules.yaml": head + rules,
         "RUNBOOK.md": "\n".join([RUNBOOK, *(section(each, ruled[each["labels"]["kpi"]], kpis) for each in alerts)]),
-        "any-kpi.json": dashboard(any_kpi(kpis), kpis, windows=tuple(windows), runbook=urls.runbook),
+        "any-kpi.json": dashboard(any_kpi(kpis), kpis, windows=tuple(windows), explain=urls.explain),
     }
 
 

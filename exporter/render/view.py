@@ -1,4 +1,4 @@
-"""Reads dashboards/views/*.yaml. A view has rows of panels, most of which show a KPI in one form."""
+"""Reads dashboards/views/*.yaml. A view has rows of panels, most of which show a KPI in one role."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from exporter.base import strict_yaml
 from exporter.catalogue.kpi import Kpi
+from exporter.render.figures import Figure
 
 
 class ViewModel(BaseModel):
@@ -22,42 +23,90 @@ class Query(ViewModel):
     expr: str
     legend: str = ""
     unit: str = ""  # instead of the panel's
-    dashed: bool = False  # a limit rather than a figure
+    dashed: bool = False  # a limit rather than a value
+    colour: str = ""
 
 
 class Written(ViewModel):
     """A panel that shows no KPI, written out in the view."""
 
-    type: Literal["stat", "table", "timeseries"]
+    type: Literal["stat", "table", "timeseries", "bars", "timeline", "bargauge"]
     title: str
     description: str
-    unit: str
+    unit: str = "short"
     no_value: str
     queries: tuple[Query, ...]
     columns: Mapping[str, str] = {}
+    sort: str = ""  # a heading; with a minus before it the largest come first
     units: Mapping[str, str] = {}  # by the name of a field
     texts: Mapping[str, Mapping[str, str]] = {}  # by the name of a field: value -> text
+    colours: Mapping[str, Mapping[float, str]] = {}  # by the name of a field: from this value on
+    states: Mapping[str, tuple[str, str]] = {}  # of a timeline: value -> text and colour
     alarm_above: float | None = None
+    step: str = ""  # the least time from one point to the next
+    range: str = ""  # a time range of its own
 
 
 class Shown(ViewModel):
-    """One place on a view: a KPI in one form, or a written panel."""
+    """One place on a view: one or several KPIs in one role, or a written panel."""
 
-    width: int
-    height: int
+    width: int | None = None
+    height: int | None = None
+    title: str = ""
+    by: str = "team"
+    where: Mapping[str, str] = {}
     headline: str | None = None
-    trend: str | None = None
+    small: str | None = None
+    lines: str | None = None
+    ranked: str | None = None
     spread: str | None = None
     segments: str | None = None
-    by_team: tuple[str, ...] | None = None
+    matrix: tuple[str, ...] | None = None
+    timeline: tuple[str, ...] | None = None
     breaches: Literal["every KPI with thresholds"] | None = None
+    sentence: Literal["breaches", "breaches and money", "freshness"] | None = None
+    text: str | None = None
     panel: Written | None = None
+
+    @property
+    def role(self) -> str:
+        """Which one it is in."""
+        return next(role for role in ROLES if role in self.model_fields_set)
+
+    @property
+    def kpis(self) -> tuple[str, ...]:
+        """What it shows."""
+        one = (self.headline, self.small, self.lines, self.ranked, self.spread, self.segments)
+        return (*filter(None, one), *(self.matrix or ()), *(self.timeline or ()))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height: those of its role unless it has its own."""
+        width, height = ROLES[self.role]
+        return self.width or width, self.height or height
+
+
+ROLES = {
+    "headline": (4, 7),
+    "small": (3, 4),
+    "lines": (8, 8),
+    "ranked": (8, 8),
+    "spread": (8, 8),
+    "segments": (12, 9),
+    "matrix": (24, 9),
+    "timeline": (12, 8),
+    "breaches": (24, 8),
+    "sentence": (24, 2),
+    "text": (24, 3),
+    "panel": (8, 8),
+}
+"""Role -> its width and height; a view is 24 wide."""
 
 
 class PanelRow(ViewModel):
-    """Panels under one heading. A closed row shows its panels when it is opened."""
+    """Panels under one heading. A closed row shows its panels when it is opened; the first may have no heading."""
 
-    title: str
+    title: str = ""
     closed: bool = False
     panels: tuple[Shown, ...]
 
@@ -68,12 +117,19 @@ class View(ViewModel):
     uid: str
     title: str
     description: str
+    segment: str = ""  # the label by which one may choose, beside team
+    window: str = "7d"
+    range: str = "30d"
     rows: tuple[PanelRow, ...]
     any_kpi: bool = False  # the reader chooses a KPI: $kpi, and $stem, what its parts are named after
 
+    @property
+    def kpis(self) -> frozenset[str]:
+        """Everything shown in some role."""
+        return frozenset(name for row in self.rows for shown in row.panels for name in shown.kpis)
+
 
 VIEW: TypeAdapter[View] = TypeAdapter(View)
-FORMS = ("headline", "trend", "spread", "segments", "by_team", "breaches", "panel")
 
 
 def view(path: Path, kpis: Mapping[str, Kpi]) -> View:
@@ -97,9 +153,15 @@ def view(path: Path, kpis: Mapping[str, Kpi]) -> View:
 
 def faults(shown: Shown, kpis: Mapping[str, Kpi]) -> Iterator[str]:
     """What is wrong with a place on a view."""
-    forms = shown.model_fields_set & set(FORMS)
-    if len(forms) != 1:
-        yield f"a place shows exactly one of {', '.join(FORMS)}; this one shows {', '.join(sorted(forms)) or 'none'}"
-    for name in (shown.headline, shown.trend, shown.spread, shown.segments, *(shown.by_team or ())):
-        if name and name not in kpis:
+    roles = shown.model_fields_set & set(ROLES)
+    if len(roles) != 1:
+        yield f"a place shows exactly one of {', '.join(ROLES)}; this one shows {', '.join(sorted(roles)) or 'none'}"
+        return
+    by = () if shown.role in ("headline", "small", "spread") else shown.by.split(", ")
+    for name in shown.kpis:
+        if name not in kpis:
             yield f"{name!r} is no KPI of the catalogue"
+            continue
+        apart = [each for each in Figure(kpis[name], kpis, "", tuple(shown.where.items())).apart if each not in by]
+        if apart and shown.role != "segments":
+            yield f"{name} is never added up over {', '.join(apart)}: name one value under where, or show it by that"

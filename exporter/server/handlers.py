@@ -22,6 +22,8 @@ from exporter.server.turns import Busy, Turns
 
 CHUNK = 256 * 1024
 FORMS = ("csv", "json")
+ANY = ("", ".+")
+"""Values of a parameter that choose nothing: a label that a row lacks, and what dashboards write for All."""
 MOST_WAITING = 64  # for a page that has to be made
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -36,7 +38,7 @@ def _once(request: web.Request) -> dict[str, str]:
     """The query. Raises Refusal for a parameter given twice: an answer to one of two questions looks like both."""
     if twice := [name for name in dict.fromkeys(request.query) if len(request.query.getall(name)) > 1]:
         raise Refusal(400, f"{twice[0]}: give this parameter once")
-    return dict(request.query)
+    return {name: text for name, text in request.query.items() if text not in ANY}
 
 
 def answering(answer: Answer) -> Handler:
