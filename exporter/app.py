@@ -350,12 +350,12 @@ class App:
 
     async def _past(self, query: Mapping[str, str]) -> list[backfill.Line]:
         try:
-            chunk = backfill.chunk_of(query)
-        except ValueError as error:
+            chunk, labels = backfill.chunk_of(query)
+            async with self._recounting:
+                sources = await asyncio.to_thread(self.poller.statuses, self.clock())
+                return await asyncio.to_thread(past, self.config, self.store, sources, chunk, labels)
+        except backfill.BadRequestError as error:
             raise Refusal(400, str(error)) from None
-        async with self._recounting:
-            sources = await asyncio.to_thread(self.poller.statuses, self.clock())
-            return await asyncio.to_thread(past, self.config, self.store, sources, chunk)
 
     def _weeks(self, ask: Ask) -> dict[str, History]:
         return weeks(self.store, self.poller.statuses(ask.hour), ask, self._stopping.is_set)

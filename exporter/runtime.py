@@ -11,6 +11,7 @@ from typing import Any
 
 from exporter import __version__
 from exporter.baselines.lookback import BaselineCache
+from exporter.baselines.range import pasts
 from exporter.collect.account import Accounts
 from exporter.collect.poll import Show, poll_once
 from exporter.collect.selfmetrics import Health
@@ -96,14 +97,17 @@ def weeks(store: Store, sources: Sequence[SourceStatus], ask: Ask, stopping: Cal
         return computed(reader, ask, sources, stopping)
 
 
-def past(config: Config, store: Store, sources: Sequence[SourceStatus], chunk: Instants) -> list[backfill.Line]:
-    """The values at past times, each as `once --no-poll --at` gives them, as lines of a part file."""
+def past(
+    config: Config, store: Store, sources: Sequence[SourceStatus], chunk: Instants, labels: backfill.Labels
+) -> list[backfill.Line]:
+    """The values at past times, each as `once --no-poll --at` gives them, as lines of a part file. `labels`: those that
+    every series gets. Raises BadRequestError."""
 
     def sources_at(at: datetime) -> list[SourceStatus]:
         return [each.as_of(at) for each in sources]
 
-    with store.reading() as reader:
-        return backfill.part(reader, config.plan, config.limits, chunk, sources_at)
+    with store.reading() as reader, pasts(store, config.plan, chunk, sources_at) as compared:
+        return backfill.part(reader, config.plan, config.limits, chunk, labels, sources_at, compared)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,20 @@ from tests.program import command
 Values = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 """(series, labels) -> value."""
 
-SERIES = {series for kpi in catalogue().values() for series in kpi.series}
-BUCKETS = {f"{series}_bucket" for series in SERIES}
+ADDED = {"job": "outcome-exporter", "instance": "127.0.0.1:10042"}
+"""The labels that Prometheus adds to a scrape, and `backfill` to everything."""
+
+BESIDE = {
+    *("outcome_kpi_info", "outcome_assumption_info", "outcome_kpi_absent", "outcome_kpi_window_absent"),
+    "outcome_baseline_absent",
+    *(
+        f"outcome_{each}_{part}"
+        for each in ("coverage", "unattributed")
+        for part in ("ratio", "numerator", "denominator")
+    ),
+}
+SERIES = BESIDE.union(*(kpi.all_series for kpi in catalogue().values()))
+"""Everything about KPIs; the metrics about the exporter itself have no history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +117,9 @@ async def evaluated(config: Path, at: datetime) -> Values:
     assert status == 0, said
     samples = Metrics.parse(out).samples.items()
     return {
-        (name, frozenset(labels.items())): value
+        (name, frozenset({**labels, **ADDED}.items())): value
         for name, found in samples
-        if name in SERIES | BUCKETS
+        if name in SERIES
         for labels, value in found
     }
 

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from exporter.evaluation.range import Instants
-from exporter.publish.backfill import CHUNK, Job, begun, fill
+from exporter.publish.backfill import CHUNK, Job, alone, begun, fill
 from tests import deadline
+from tests.blocks import SERIES
 from tests.program import command, running, value
 from tests.test_program import bookings, config
 
@@ -41,8 +43,8 @@ def filled(job: Job, maker: Maker, same: str = "settings") -> str:
 
 
 def test_parts_that_are_made_are_not_made_again(tmp_path: Path) -> None:
-    job = Job(instants=THREE_PARTS, output=tmp_path / "a.om")
-    whole = filled(Job(instants=THREE_PARTS, output=tmp_path / "b.om"), Maker())
+    job = Job(instants=THREE_PARTS, output=tmp_path / "a.om", labels={})
+    whole = filled(Job(instants=THREE_PARTS, output=tmp_path / "b.om", labels={}), Maker())
     with pytest.raises(KeyboardInterrupt):
         filled(job, Maker(most=2))
     rest = Maker()
@@ -53,7 +55,7 @@ def test_parts_that_are_made_are_not_made_again(tmp_path: Path) -> None:
 
 
 def test_parts_made_with_other_settings_are_made_anew(tmp_path: Path) -> None:
-    job = Job(instants=THREE_PARTS, output=tmp_path / "a.om")
+    job = Job(instants=THREE_PARTS, output=tmp_path / "a.om", labels={})
     with pytest.raises(KeyboardInterrupt):
         filled(job, Maker(most=2))
     anew = Maker()
@@ -77,6 +79,58 @@ async def test_beside_a_running_exporter_it_is_the_same_file_as_at_rest(tmp_path
     assert (beside[0], at_rest[0], status) == (0, 0, 0)
     assert "outcome_no_show_ratio{" in (tmp_path / "rest.om").read_text()
     assert (tmp_path / "beside.om").read_bytes() == (tmp_path / "rest.om").read_bytes()
+
+
+async def test_the_seam_between_history_and_what_is_scraped_cannot_be_seen(tmp_path: Path) -> None:
+    bookings(tmp_path)
+    yesterday = (TO - timedelta(hours=30)).isoformat()
+    (tmp_path / "bookings-old.jsonl").write_text(
+        f'{{"id": "old", "starts_at": "{yesterday}", "outcome": "no_show", "team": "emea"}}\n'
+    )
+    kpis = "kpis: {no_show_ratio: {target: 0.1, owner: desk, baselines: {previous: {}, weekday_median: {}}}}\n"
+    async with running(config(tmp_path, kpis)) as program:
+        live = await program.until(lambda samples: value(samples, "outcome_no_show_ratio_baseline") is not None)
+        await command(*asked("history.om", "1m"), "--label", "instance=desk:1", folder=tmp_path)
+    families = text_string_to_metric_families((tmp_path / "history.om").read_text())  # type: ignore[no-untyped-call]  # the client has no types here
+    history = {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
+    added = {"job": "outcome-exporter", "instance": "desk:1"}
+    scraped = {
+        (name, frozenset({**dict(labels), **added}.items())): n for (name, labels), n in live.items() if name in SERIES
+    }
+
+    assert {name for name, _ in history} >= {
+        *("outcome_no_show_ratio_threshold", "outcome_no_show_ratio_target", "outcome_kpi_info"),
+        *("outcome_kpi_absent", "outcome_no_show_ratio_baseline", "outcome_coverage_ratio"),
+    }
+    assert history == scraped
+
+
+async def test_one_beside_another_on_the_same_file_says_so_and_does_no_harm(tmp_path: Path) -> None:
+    bookings(tmp_path)
+    config(tmp_path)
+    with alone(tmp_path / "there.om"):
+        status, _, said = await command(*asked("there.om"), folder=tmp_path)
+    after = await command(*asked("there.om"), folder=tmp_path)
+
+    assert (status, after[0]) == (1, 0)
+    assert said == (
+        "outcome-exporter: there.om: another backfill is writing this file; "
+        "wait until it has ended, or give another --output\n"
+    )
+    assert not (tmp_path / ".there.om.lock").exists()
+
+
+async def test_a_label_that_series_have_already_is_refused(tmp_path: Path) -> None:
+    bookings(tmp_path)
+    config(tmp_path)
+    await command("once", folder=tmp_path)
+    status, _, said = await command(*asked("there.om", "1m"), "--label", "team=x", folder=tmp_path)
+
+    assert (status, "--label team: outcome_" in said, "has a label of this name; give another one" in said) == (
+        1,
+        True,
+        True,
+    )
 
 
 async def test_a_folder_is_no_file_to_write_and_that_is_said_before_any_work(tmp_path: Path) -> None:

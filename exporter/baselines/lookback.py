@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -36,6 +36,10 @@ class Ask:
     kpis: frozenset[str]
 
 
+Earlier = Callable[[datetime, frozenset[str]], Evaluation]
+"""(time, names of KPIs) -> an evaluation of that time, of at least these KPIs."""
+
+
 class BaselineCache:
     """The baselines of the last full hour. An error never stops an evaluation: there is just no comparison."""
 
@@ -54,7 +58,7 @@ class BaselineCache:
         windows: Collection[str] = (),
     ) -> Past:
         """The figures to compare with at a time, as of the last full hour; of some windows, or of all."""
-        hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        hour = full_hour(at)
         question = hour, plan, [(source, bool(source.unread.lines)) for source in sources]
         if question != self._asked:
             try:
@@ -66,6 +70,16 @@ class BaselineCache:
         return self._past
 
 
+def full_hour(at: datetime) -> datetime:
+    """The last one."""
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def asks(plan: Plan, hour: datetime) -> list[Ask]:
+    """All requests of an hour."""
+    return [*previous(plan, hour), *weekdays(plan, hour)]
+
+
 def together(
     connection: Connection,
     store: Store,
@@ -74,17 +88,23 @@ def together(
     sources: Sequence[SourceStatus],
     fixed: Fixed,
     windows: Collection[str],
+    earlier: Earlier | None = None,
 ) -> Past:
-    """All figures with which those of an hour are compared."""
+    """All figures with which those of an hour are compared. `earlier`: gives evaluations; None: they are made."""
     reasons: Reasons = defaultdict(set)
     days: dict[str, list[tuple[Figure, ...]]] = {}
     for kind, count in (("previous", 1), ("weekday_median", WEEKS)):
         if any(kind in setting.baselines.kinds for setting in plan.settings):
             days[kind] = [()] * count
-    asks = [
-        ask for ask in (*previous(plan, hour), *weekdays(plan, hour)) if not windows or ask.window in (None, *windows)
-    ]
-    for ask, figures in answered(connection, plan, asks, sources, reasons):
+    wanted = [ask for ask in asks(plan, hour) if not windows or ask.window in (None, *windows)]
+    if earlier is None:
+        # Whether a source is fresh is a question of now, and asked there.
+        fresh = [replace(source, stale=False) for source in sources]
+
+        def earlier(at: datetime, names: frozenset[str]) -> Evaluation:
+            return evaluate(connection, without_medians(plan, names), at, fresh)
+
+    for ask, figures in answered(plan, wanted, sources, reasons, earlier):
         days[ask.kind][ask.day] += tuple(figures)
     if any(setting.baselines.fixed for setting in plan.settings):
         days["fixed"] = [tuple(fixed.figures(connection, store, plan, hour, sources, reasons))]
@@ -98,20 +118,23 @@ def failed(plan: Plan) -> Past:
     return Past({}, dict.fromkeys(kinds, frozenset({"failed"})))
 
 
+def without_medians(plan: Plan, names: Collection[str]) -> Plan:
+    """A plan of some KPIs, without what no baseline has."""
+    return replace(narrowed(plan, {*names}), medians=False)
+
+
 def answered(
-    connection: Connection, plan: Plan, asks: Sequence[Ask], sources: Sequence[SourceStatus], reasons: Reasons
+    plan: Plan, asks: Sequence[Ask], sources: Sequence[SourceStatus], reasons: Reasons, earlier: Earlier
 ) -> Iterator[tuple[Ask, list[Figure]]]:
     """Each request with its figures. Every time is evaluated once, and only for the KPIs requested of it."""
     by_instant: dict[datetime, list[Ask]] = {}
     for ask in asks:
         if ask.kpis:
             by_instant.setdefault(ask.at, []).append(within_reach(ask, plan, sources, reasons))
-    # Whether a source is fresh is a question of now, and asked there.
-    fresh = [replace(source, stale=False) for source in sources]
     for at, together_asked in sorted(by_instant.items()):
-        names = {name for ask in together_asked for name in ask.kpis}
+        names = frozenset(name for ask in together_asked for name in ask.kpis)
         if names:
-            evaluation = evaluate(connection, replace(narrowed(plan, names), medians=False), at, fresh)
+            evaluation = earlier(at, names)
             yield from ((ask, chosen(ask, evaluation, reasons)) for ask in together_asked)
 
 
@@ -169,7 +192,7 @@ def of_one(plan: Plan, name: str) -> Plan:
 
 def times(kind: str, setting: Setting, window: tuple[str, int], at: datetime) -> list[tuple[datetime, datetime]]:
     """(begin, end) of each period with which a value is compared, counted back from the last full hour."""
-    hour, length = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0), timedelta(seconds=window[1])
+    hour, length = full_hour(at), timedelta(seconds=window[1])
     if not setting.kpi.windowed:
         length = timedelta(seconds=duration.seconds(setting.kpi.window))
     if kind == "fixed" and setting.baselines.fixed:

@@ -79,19 +79,22 @@ def explained(config: Config, query: Mapping[str, str]) -> dict[str, Any]:
 
 
 @contextmanager
-def past(config: Config) -> Iterator[Callable[[Instants], Sequence[Sequence[str]]]]:
-    """Gives the values at past times, chunk by chunk; if no exporter runs, the store is opened once. Raises Refusal."""
+def past(config: Config, labels: backfill.Labels) -> Iterator[Callable[[Instants], Sequence[Sequence[str]]]]:
+    """Gives the values at past times, chunk by chunk, with these labels besides their own.
+
+    If no exporter runs, the store is opened once. Raises Refusal or BadRequestError.
+    """
     with ExitStack() as opened:
         store: Store | None = None
 
         def lines_of(chunk: Instants) -> Sequence[Sequence[str]]:
             nonlocal store
             if store is None:
-                path = f"{backfill.ROUTE}?{urlencode(backfill.query(chunk))}"
+                path = f"{backfill.ROUTE}?{urlencode(backfill.query(chunk, labels))}"
                 lines = asyncio.run(ask(config.store.path, path, seconds=None))
                 if isinstance(lines, list):
                     return lines
                 store = opened.enter_context(open_store(config))
-            return runtime.past(config, store, statuses(config, store, now()), chunk)
+            return runtime.past(config, store, statuses(config, store, now()), chunk, labels)
 
         yield lines_of

@@ -1,5 +1,6 @@
 """How the program ends early: with a message in words, never with a traceback."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -16,8 +17,16 @@ def fail(message: object, status: int = 1) -> NoReturn:
 
 
 def unwritable(output: Path, error: OSError) -> NoReturn:
-    """Ends the program because a file cannot be written."""
-    fail(f"{output}: cannot be written: {error.strerror}; give a file in a folder you may write to")
+    """Ends the program because a file cannot be written, with the cause where it is one of the usual ones."""
+    folder = output.absolute().parent
+    if not folder.is_dir():
+        fail(f"{output}: there is no folder {folder}; create it, or give a file in another one")
+    remedies = {
+        errno.ENOSPC: "make room, or give a file on another disk",
+        errno.ENOENT: f"look at what else uses {folder}",
+    }
+    remedy = remedies.get(error.errno or 0, "give a file in a folder you may write to")
+    fail(f"{output}: cannot be written: {error.strerror}; {remedy}")
 
 
 def stopped() -> NoReturn:
@@ -43,8 +52,9 @@ def guarded(work: Callable[[], Any]) -> Any:
 
 def _known_faults() -> tuple[type[Exception], ...]:
     from exporter.base.strict_yaml import Mistakes
+    from exporter.publish.backfill import BadRequestError, BeingWrittenError
     from exporter.server import Refusal
     from exporter.server.listen import ListenError
     from exporter.store import StoreError
 
-    return StoreError, ListenError, Mistakes, Refusal
+    return StoreError, ListenError, Mistakes, Refusal, BadRequestError, BeingWrittenError

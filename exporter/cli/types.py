@@ -1,5 +1,6 @@
 """Types of command line values: times and lengths of time."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,3 +41,15 @@ class Length(click.ParamType[timedelta]):
             return timedelta(seconds=duration.seconds(value))
         except ValueError as error:
             self.fail(f"{value!r}: {error}", param, ctx)
+
+
+class Label(click.ParamType[tuple[str, str]]):
+    """A label of a series and its value, such as job=outcome-exporter."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        name, equals, text = value.partition("=")
+        if not equals or not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name) or name.startswith("__"):
+            self.fail(f"{value!r} is not a label; write it like job=outcome-exporter", param, ctx)
+        return name, text

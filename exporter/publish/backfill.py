@@ -2,23 +2,26 @@
 
 A line of a part is [family, labels, text]: everything of one series, in the order of time. Parts are sorted, so they
 are merged into the file without being read whole: OpenMetrics wants families, and series within them, in one piece.
-Left out: thresholds and targets, and what is only said of KPIs, which are as configured now, and nobody knows what they
-were. And baselines: with the figures of the past in Prometheus, `offset` is the comparison.
+The file has what a scrape of that time would have had, with the labels that Prometheus adds to a scrape. Left out: the
+metrics about the exporter itself. Thresholds, targets and what is said of KPIs are as configured now.
 """
 
+import fcntl
 import hashlib
 import heapq
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
+import msgspec
+
 from exporter.evaluation.context import Connection
-from exporter.evaluation.figure import Evaluation
+from exporter.evaluation.figure import Past
 from exporter.evaluation.plan import Plan
 from exporter.evaluation.range import Instants, SourcesAt, evaluations
 from exporter.evaluation.stats import Distribution, Family
@@ -37,6 +40,16 @@ ROUTE = "/api/v1/history"
 """Where a running exporter gives a chunk, on the socket beside its store."""
 HEAD = ""
 """In the place of labels: sorts before every series."""
+Labels = Mapping[str, str]
+"""What Prometheus adds to a scrape, such as job and instance."""
+
+
+class BeingWrittenError(Exception):
+    """Another backfill is writing the same file."""
+
+
+class BadRequestError(Exception):
+    """What is asked for cannot be; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +58,7 @@ class Job:
 
     instants: Instants
     output: Path
+    labels: Labels
 
     @property
     def folder(self) -> Path:
@@ -59,6 +73,23 @@ def instants(length: timedelta, step: timedelta, to: datetime) -> Instants:
     return Instants(first=last - (length // step - 1) * step, step=step, count=max(1, length // step))
 
 
+@contextmanager
+def alone(output: Path) -> Iterator[None]:
+    """While nobody else writes the file: two would share their parts. Raises BeingWrittenError."""
+    path = output.with_name(f".{output.name}.lock")
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BeingWrittenError(
+                f"{output}: another backfill is writing this file; wait until it has ended, or give another --output"
+            ) from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
 def begun(job: Job, same: str, *, open_end: bool) -> Job:
     """The job, as far as it was begun with the same settings (`same`) by an earlier run; else nothing of it is kept.
 
@@ -66,6 +97,7 @@ def begun(job: Job, same: str, *, open_end: bool) -> Job:
     """
     state_file = job.folder / "job.json"
     wanted = {"step": job.instants.step.total_seconds(), "count": job.instants.count, "same": same}
+    wanted |= {"labels": dict(job.labels)}
     wanted |= {} if open_end else {"first": job.instants.first.isoformat()}
     try:
         had = json.loads(state_file.read_text())
@@ -84,22 +116,28 @@ def same_settings(plan: Plan, limits: Limits) -> str:
     return hashlib.sha256(repr((plan, limits)).encode()).hexdigest()
 
 
-def query(chunk: Instants) -> dict[str, str]:
+def query(chunk: Instants, labels: Labels) -> dict[str, str]:
     """A chunk as it is asked for at ROUTE."""
     step = str(int(chunk.step.total_seconds()))
-    return {"first": chunk.first.isoformat(), "step": step, "count": str(chunk.count)}
+    return {
+        "first": chunk.first.isoformat(), "step": step, "count": str(chunk.count), "labels": json.dumps(dict(labels))
+    }  # fmt: skip
 
 
-def chunk_of(params: Mapping[str, str]) -> Instants:
-    """The chunk in a query. Raises ValueError."""
+def chunk_of(params: Mapping[str, str]) -> tuple[Instants, Labels]:
+    """The chunk in a query, and the labels that its series get. Raises BadRequestError."""
     try:
         first, step, count = datetime.fromisoformat(params["first"]), int(params["step"]), int(params["count"])
+        labels = msgspec.json.decode(params["labels"], type=dict[str, str])
+        if first.tzinfo is None or not 1 <= step <= LONGEST_STEP or not 1 <= count <= CHUNK:
+            text = f"first needs an offset from UTC, step is 1 to {LONGEST_STEP} s, and count is 1 to {CHUNK}"
+            raise BadRequestError(text)
+        bounded(first, params["first"])
     except KeyError as error:
-        raise ValueError(f"{error} is missing") from None
-    if first.tzinfo is None or not 1 <= step <= LONGEST_STEP or not 1 <= count <= CHUNK:
-        raise ValueError(f"first needs an offset from UTC, step is 1 to {LONGEST_STEP} s, and count is 1 to {CHUNK}")
-    bounded(first, params["first"])
-    return Instants(first=first, step=timedelta(seconds=step), count=count)
+        raise BadRequestError(f"{error} is missing") from None
+    except ValueError as error:
+        raise BadRequestError(str(error)) from None
+    return Instants(first=first, step=timedelta(seconds=step), count=count), labels
 
 
 def fill(job: Job, lines_of: Callable[[Instants], Iterable[Sequence[str]]], show: Callable[[int, int], None]) -> None:
@@ -116,15 +154,23 @@ def fill(job: Job, lines_of: Callable[[Instants], Iterable[Sequence[str]]], show
     shutil.rmtree(job.folder)
 
 
-def part(connection: Connection, plan: Plan, limits: Limits, chunk: Instants, sources_at: SourcesAt) -> list[Line]:
-    """A chunk of instants as the lines of a part."""
+def part(
+    connection: Connection,
+    plan: Plan,
+    limits: Limits,
+    chunk: Instants,
+    labels: Labels,
+    sources_at: SourcesAt,
+    pasts: Iterable[Past],
+) -> list[Line]:
+    """A chunk of instants as the lines of a part. `pasts`: what each is compared with. Raises BadRequestError."""
     texts: dict[tuple[str, str], list[str]] = {}
     heads: dict[str, str] = {}
-    for evaluation in evaluations(connection, plan, chunk, sources_at):
-        for family in families(evaluation, plan, limits):
+    for evaluation, past in zip(evaluations(connection, plan, chunk, sources_at), pasts, strict=True):
+        for family in series(replace(evaluation, baselines=past), plan, limits).snapshot.families:
             heads.setdefault(family.name, head(family))
-            for labels, text in samples(family, evaluation.at):
-                texts.setdefault((family.name, labels), []).append(text)
+            for key, text in samples(family, evaluation.at, labels):
+                texts.setdefault((family.name, key), []).append(text)
     lines = [(name, HEAD, text) for name, text in heads.items()]
     return sorted([*lines, *((*key, "".join(text)) for key, text in texts.items())])
 
@@ -137,24 +183,21 @@ def write(lines: Iterable[Sequence[str]], path: Path) -> None:
     temporary.replace(path)
 
 
-def families(evaluation: Evaluation, plan: Plan, limits: Limits) -> Iterator[Family]:
-    """The series of the KPIs, without what is said about them."""
-    names = {name for s in plan.settings for name in (*s.kpi.series, *s.kpi.wholes.values())}
-    return (family for family in series(evaluation, plan, limits).snapshot.families if family.name in names)
-
-
 def head(family: Family) -> str:
     """What stands above a family."""
     text = family.help.translate(ESCAPES)
     return f"# HELP {family.name} {text}\n# TYPE {family.name} {family.kind}\n"
 
 
-def samples(family: Family, at: datetime) -> Iterator[tuple[str, str]]:
-    """(labels, lines) of each series, or of each distribution with all its buckets."""
+def samples(family: Family, at: datetime, added: Labels) -> Iterator[tuple[str, str]]:
+    """(labels, lines) of each series, or of each distribution with all its buckets. Raises BadRequestError."""
+    if taken := added.keys() & {*family.labels}:
+        raise BadRequestError(f"--label {taken.pop()}: {family.name} has a label of this name; give another one")
     seconds = at.timestamp()
     when = int(seconds) if seconds.is_integer() else seconds
     for values, value in family.samples:
-        pairs = [f'{name}="{text.translate(ESCAPES)}"' for name, text in zip(family.labels, values, strict=True)]
+        named = (*added.items(), *zip(family.labels, values, strict=True))
+        pairs = [f'{name}="{text.translate(ESCAPES)}"' for name, text in named]
         labels = "{" + ",".join(pairs) + "}"
         if isinstance(value, Distribution):
             bounds = ((",".join([*pairs, f'le="{bound_text(bound)}"']), count) for bound, count in value.buckets)
