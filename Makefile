@@ -1,5 +1,5 @@
 # What can be done in a checkout. Every target makes what it needs by itself; `make` alone lists them.
-.PHONY: help demo install python picture test test-real check coverage bench history render snapshots lock clean mutation
+.PHONY: help demo install python picture test test-real test-delivery check coverage bench history render snapshots lock clean mutation
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -31,6 +31,7 @@ help:
 	@echo "                only three (ALL=1: every one); FAST=1: hardly any tests"
 	@echo "make coverage   the quick tests once more, and what of collect, evaluation and connectors they run: 95 % at least"
 	@echo "make test-real  only the tests that start real third-party servers"
+	@echo "make test-delivery  the tests that need helm and other programs of delivery; builds them with Go, which takes minutes"
 	@echo "make bench      how fast evaluation, storing, scraping and the connectors are on this machine"
 	@echo "make history    90 days of hours of the demo in a real Prometheus, compared figure by figure; takes long"
 	@echo "make mutation   changes the connectors' words, times and conditions one by one; each must be noticed; takes long; NAME=n8n: of one"
@@ -116,6 +117,9 @@ test: $(VENV)/test
 test-real: $(VENV)/test
 	@.ci/packages $(TEST_PACKAGES)
 	OUTCOME_TEST_REAL_N8N=1 OUTCOME_TEST_REAL_AIRFLOW2=1 $(BIN)/pytest -q -rs -m real
+
+test-delivery: $(VENV)/test
+	OUTCOME_TEST_DELIVERY=1 $(BIN)/pytest -q -rs tests/delivery
 
 bench: $(VENV)/test
 	$(BIN)/python -m tests.bench.evaluation

@@ -1,67 +1,81 @@
-"""Charts: what they draw of values, and that a text of a user is never markup."""
+"""The Helm chart, as far as it can be read without helm; tests/delivery renders it."""
 
-from datetime import UTC, datetime, timedelta
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-import pytest
+import yaml
 
-from exporter.server.chart import Dot, Level, line_chart, scale, sparkline
+from exporter import __version__
 
-AT = datetime(2026, 3, 31, tzinfo=UTC)
-
-
-def dots(*values: float | None) -> list[Dot]:
-    weeks = len(values) - 1
-    return [Dot(AT - timedelta(weeks=weeks - i), value, f"{value} <b>") for i, value in enumerate(values)]
-
-
-@pytest.mark.parametrize(
-    ("values", "axis"),
-    [
-        ((0.31, 0.34, 0.3), (0.3, 0.34, 0.02)),
-        ((0.02, 0.15), (0.0, 0.15, 0.05)),
-        ((7.0, 7.0), (5.0, 7.5, 2.5)),
-        ((0.0, 0.0), (0.0, 0.5, 0.5)),
-        ((-4.0, 12.0), (-10.0, 20.0, 10.0)),
-        ((1e6,), (1e6, 1.5e6, 5e5)),
-    ],
-)
-def test_an_axis_has_round_numbers_and_holds_all_values(
-    values: tuple[float, ...], axis: tuple[float, float, float]
-) -> None:
-    assert axis == pytest.approx(scale(values))
+ROOT = Path(__file__).parents[1]
+CHART = ROOT / "deploy/helm/outcome-exporter"
+FREE = {
+    "config", "affinity", "nodeSelector", "livenessProbe", "readinessProbe", "resources", "podSecurityContext",
+    "securityContext", "podDisruptionBudget", "labels", "annotations", "instanceSelector",
+}  # fmt: skip
+"""Values that are passed on as they are."""
 
 
-def test_a_week_without_a_value_is_a_gap() -> None:
-    chart = line_chart(dots(1, 2, None, 3, 4), [], title="t", summary="s", shown=str)
-
-    assert chart.count("<polyline") == 2
-    assert chart.count("<circle") == 4
-
-
-def test_a_level_is_drawn_within_the_axis() -> None:
-    chart = line_chart(dots(0.1, 0.2), [Level("critical", 0.9)], title="t", summary="s", shown=lambda v: f"{v:.0%}")
-
-    assert 'class="level critical"' in chart
-    assert ">100%</text>" in chart
+def leaves(values: Any, above: str = "") -> Iterator[str]:
+    """The path of every single value."""
+    for key, value in values.items():
+        path = f"{above}.{key}".removeprefix(".")
+        if isinstance(value, dict) and value and key not in FREE:
+            yield from leaves(value, path)
+        else:
+            yield path
 
 
-def test_texts_are_no_markup_and_name_the_chart() -> None:
-    chart = line_chart(dots(1, 2), [], title="A & <i>", summary="from <1>", shown=str)
-
-    assert "<b>" not in chart
-    assert "<i>" not in chart
-    assert '<title id="chart-title">A &amp; &lt;i&gt;</title><desc id="chart-summary">from &lt;1&gt;</desc>' in chart
-    assert "style=" not in chart
-
-
-def test_without_values_there_is_no_chart() -> None:
-    assert not line_chart(dots(None, None), [Level("warning", 1)], title="t", summary="s", shown=str)
-    assert not sparkline([None, 1.0, None], "s")
+def named(schema: Any, above: str = "") -> Iterator[str]:
+    """The same of a schema."""
+    for key, each in schema["properties"].items():
+        path = f"{above}.{key}".removeprefix(".")
+        if each.get("properties") and key not in FREE:
+            yield from named(each, path)
+        else:
+            yield path
 
 
-def test_a_sparkline_says_what_it_shows() -> None:
-    small = sparkline([1.0, None, 3.0, 2.0], 'down "a bit"')
+def test_rules_and_dashboards_in_the_chart_are_links_to_the_only_copy() -> None:
+    assert (CHART / "files/alerts").is_symlink()
+    assert (CHART / "files/alerts").resolve() == ROOT / "alerts"
+    assert (CHART / "files/dashboards").is_symlink()
+    assert (CHART / "files/dashboards").resolve() == ROOT / "dashboards"
 
-    assert 'aria-label="down &#34;a bit&#34;"' in small
-    assert small.count("<polyline") == 2
-    assert small.count("<circle") == 1
+
+def test_the_chart_has_the_version_of_the_program() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
+
+
+def test_every_value_has_a_default_and_is_in_the_schema() -> None:
+    values = set(leaves(yaml.safe_load((CHART / "values.yaml").read_text())))
+    schema = set(named(json.loads((CHART / "values.schema.json").read_text()))) - {"global"}
+
+    assert len(values) > 60
+    assert values == schema
+
+
+def test_templates_ask_for_values_that_there_are_and_every_value_is_asked_for() -> None:
+    values = set(leaves(yaml.safe_load((CHART / "values.yaml").read_text())))
+    text = "".join(path.read_text() for path in (CHART / "templates").iterdir())
+    used = set(re.findall(r"\.Values\.([\w.]+)", text))
+    words = set(re.findall(r"\.(\w+)", text))
+
+    assert {path for path in used if not any((f"{value}.").startswith(f"{path}.") for value in values)} - {
+        "config.sources", "podDisruptionBudget.minAvailable",
+    } == set()  # fmt: skip
+    assert {value for value in values if value.rpartition(".")[2] not in words} - {
+        f"prometheusRule.files.{name}" for name in ("kpi", "comparison", "exporter")
+    } == set()
+
+
+def test_no_credential_can_be_written_into_values() -> None:
+    text = (CHART / "values.yaml").read_text() + "".join(p.read_text() for p in (CHART / "templates").iterdir())
+
+    assert "kind: Secret\n" not in text
+    assert re.findall(r"(?i)^\s*(?:password|token|api_key):", text, flags=re.MULTILINE) == []

@@ -1,5 +1,6 @@
 """The files that come with the exporter: rules, runbook, dashboards, example config, and what deployments need."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,9 @@ def root() -> Path:
 def files() -> Iterator[Path]:
     """Every file, as a path below root()."""
     for folder in FOLDERS:
-        for path in sorted((root() / folder).rglob("*")):
-            relative = path.relative_to(root())
-            if path.is_file() and not any(part.startswith(SOURCES) for part in relative.parts):
-                yield relative
+        # The Helm chart reaches rules and dashboards by links, which a wheel does not know: there they are files.
+        for place, _, names in sorted(os.walk(root() / folder, followlinks=True)):
+            for name in sorted(names):
+                relative = (Path(place) / name).relative_to(root())
+                if not any(part.startswith(SOURCES) for part in relative.parts):
+                    yield relative
