@@ -23,8 +23,8 @@ pytestmark = [asked, pytest.mark.real]
 
 def template(values: str, *more: str) -> str:
     # A helm built from its module takes the cluster to be of version 1.20.
-    given = ("--kube-version", "1.34.0", "--values", VALUES / f"{values}.yaml", *more)
-    return run(tool("helm"), "template", "oe", CHART, *given)
+    cluster = ("--kube-version", "1.34.0")
+    return run(tool("helm"), "template", "oe", CHART, *cluster, "--values", VALUES / f"{values}.yaml", *more)
 
 
 def objects(values: str, *more: str) -> Mapping[tuple[str, str], Any]:

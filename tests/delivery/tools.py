@@ -45,8 +45,9 @@ SCHEMAS = f"kubernetes-validate=={KUBERNETES}"
 
 def run(*command: str | Path, **options: Any) -> str:
     """What the program prints; what it complains of is in the failure."""
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=deadline.seconds(1200), **options
+    limit = deadline.seconds(1200)
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=limit, **options
     )
 
     assert done.returncode == 0, f"{command[0]}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
