@@ -76,7 +76,7 @@ def test_what_gives_way_is_said_and_at_the_end_that_teams_take_more_than_there_i
     lines = said(config(tmp_path, "series: 200"), capsys)
 
     assert "with all values and distributions for what is stored; the limits allow" in lines[0]
-    assert "series: gives way: 9 values of category of request become `other`" in lines
+    assert "series: gives way: of request, 9 values of category, 1 value of handled_by become `other`" in lines
     assert lines[-1] == (
         "series: more than limits.series, 200: up to 50 teams keep their names; raise it, configure fewer labels, "
         "or lower limits.teams"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise, product
+from itertools import groupby, islice, pairwise, product
 
 from exporter.base.clock import NEVER
 from exporter.catalogue.kpi import BASES, BUCKETS
@@ -15,6 +15,7 @@ from exporter.publish.cardinality import BY_TEAM, TEAM, Limits, limited
 from exporter.publish.families import beside, size
 from exporter.records import RECORDS
 from exporter.records.columns import COLUMNS
+from exporter.records.unreadable import counted
 from exporter.store.status import SourceStatus
 
 EXAMPLE = {"team": 12, "category": 12, "workflow": 40, "service": 12, "tool": 5, "tier": 3, "environment": 3}
@@ -51,8 +52,9 @@ class Forecast:
             by_team = sum(level == BY_TEAM for level in self.shortened.values())
             many = f"distributions of {len(self.shortened)} KPIs, published only for the window of their alert"
             yield f"series: gives way: {many}" + (f", and of {by_team} of them only by team" if by_team else "")
-        for (record, label), count in self.folded.items():
-            yield f"series: gives way: {count} values of {label} of {record} become `other`"
+        for record, folded in groupby(sorted(self.folded.items()), key=lambda each: each[0][0]):
+            values = ", ".join(f"{counted(count, 'value')} of {label}" for (_, label), count in folded)
+            yield f"series: gives way: of {record}, {values} become `other`"
         if self.published > self.limits.series:
             yield (
                 f"series: more than limits.series, {self.limits.series:,}: up to {self.limits.teams} teams keep their "
