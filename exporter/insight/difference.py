@@ -56,7 +56,7 @@ def estimate(
     groups = WEEK if len(days) >= 2 * WEEK else 1
     freedom = len(days) - groups
     if freedom < 2:
-        return Estimate(value, least_variance or None)
+        return Estimate(value)
     above = _scaled([day.numerator for day in days], numerator)
     below = _scaled([day.denominator or 0.0 for day in days], denominator or 0.0)
     rest = above if denominator is None else [n - value * d for n, d in zip(above, below, strict=True)]
