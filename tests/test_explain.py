@@ -324,7 +324,7 @@ def test_an_amount_that_is_a_column_of_the_record_is_shown_once(store: Store) ->
     found = Case({"labels": ["team"], **asked}, store).explain()
 
     assert found["columns"].count("amount") == 1
-    assert page(found)["records"][0]["cells"].count(("amount", "5")) == 1
+    assert page(found)["records"][0]["cells"].count(("amount", "5", None)) == 1
 
 
 def test_the_page_says_which_threshold_is_broken(store: Store) -> None:
@@ -504,3 +504,26 @@ def test_what_is_made_of_such_counts_is_of_each_service_and_once_of_all(store: S
     assert row["value"] == 4
     assert case.explain(kpi="incidents_twice")["numbers"]["numerator"] == 4
     assert by_service["numbers"]["numerator"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "people"), [("claim_gap_ratio", False), ("claim_gap_cost", False), ("deflection_ratio", True)]
+)
+def test_what_did_not_hold_names_the_request_with_which_somebody_came_back(
+    name: str, people: bool, store: Store
+) -> None:
+    again = [
+        {"id": "later", "opened_at": "2026-03-30T04:00:00Z", "handled_by": "human", "url": "https://desk/later"},
+        {"id": "bot", "opened_at": "2026-03-30T03:00:00Z", "handled_by": "automation", "outcome": "open"},
+        {"id": "other", "opened_at": "2026-03-30T02:00:00Z", "handled_by": "human", "category": "payroll"},
+    ]
+    first = {"id": "first", "opened_at": "2026-03-30T00:00:00Z", "resolved_at": "2026-03-30T01:00:00Z"}
+    first |= {"outcome": "resolved", "claimed_resolved": True, "handled_by": "automation"}  # type: ignore[dict-item]
+    rows = [{"requester": "ann", "category": "access", **each} for each in (first, *again)]
+    case = {"kpi": name, "at": "2026-03-31T00:00:00Z", "window": "7d", "settings": {"recontact_window": "72h"}}
+    case["settings"]["sources"] = {"request": {"claimed_resolution_price": 1.5, "currency": "USD"}}  # type: ignore[index]
+
+    records = {row["id"]: row for row in Case({**case, "request": rows}, store).explain()["records"]}
+
+    came_back = ("later", "https://desk/later") if people else ("bot", None)
+    assert (records["first"]["again_id"], records["first"]["again_url"]) == came_back

@@ -44,6 +44,7 @@ COST: Callable[..., Cost] = Cost
 REQUEST: Callable[..., Request] = Request
 RECURRING: Callable[..., RecurringCost] = RecurringCost
 SPENT = ("team", "kind", "currency", "claim")
+CLAIMED, WHOLE = ("team", "currency", "claim"), ("team", "currency")
 Amounts = dict[tuple[str | None, ...], float]
 """(window, values of labels...) -> amount."""
 
@@ -306,9 +307,8 @@ def spend(made: Organisation, at: datetime, by: str) -> Amounts:
     amounts: Amounts = defaultdict(float)
     runs = [run for run in ended_runs(made, at) if run.run.workflow in made.workflows]
     runs = [run for run in runs if made.workflows[run.run.workflow or ""].claim]
-    begin = at
-    for i, (_, seconds) in enumerate(WINDOWS):
-        end, begin = begin, at - timedelta(seconds=seconds)
+    for window, seconds in WINDOWS:
+        end, begin = at, at - timedelta(seconds=seconds)
         for cost, since, until, length in periods(made, at):
             if cost.amount is None:
                 continue
@@ -331,8 +331,8 @@ def spend(made: Organisation, at: datetime, by: str) -> Amounts:
                 (team, made.workflows[name or ""].claim, each / sum(carried.values()))
                 for (team, _, name), each in carried.items()
             ] or [(cost.team, setting.claim if setting else None, 1.0)]
-            for team, claim, share in shares:
-                for window, _ in WINDOWS[i:]:
+            if not length or part:  # a cost of another time is none
+                for team, claim, share in shares:
                     amounts[window, team, cost.kind, cost.currency, claim] += cost.amount * part * share
     return amounts
 
@@ -389,7 +389,8 @@ def over(amounts: Amounts, *places: int) -> Amounts:
 
 
 def minus(one: Amounts, other: Amounts) -> Amounts:
-    return {key: one.get(key, 0.0) - other.get(key, 0.0) for key in one.keys() | other.keys()}
+    """What is known of the difference: a cost alone is no loss."""
+    return {key: amount - other.get(key, 0.0) for key, amount in one.items()}
 
 
 def published(evaluation: Evaluation, name: str, *labels: str, part: str = "numerator") -> Amounts:
@@ -399,8 +400,8 @@ def published(evaluation: Evaluation, name: str, *labels: str, part: str = "nume
         if f.kpi == name and (part != "value" or not f.partial):
             segment = {label: None if value == "unassigned" else value for label, value in f.segment}
             assert {*segment} == {*labels}
-            amount = f.numerator if part == "numerator" else f.denominator or 0.0
-            if part == "value":
+            amount = f.numerator if part in ("numerator", "value") else f.denominator or 0.0
+            if part == "value" and f.denominator is not None:
                 amount = f.numerator / f.denominator if f.denominator else 0.0
             found[f.window, *(segment[label] for label in labels)] = amount
     return found
@@ -430,10 +431,10 @@ def check(e: Evaluation, made: Organisation, at: datetime, by: str) -> dict[str,
         "gaps": same({k: n for k, (n, _) in gaps.items()}, published(e, "claim_gap_ratio", "team", "vendor")),
     }
     if worth:
-        differ["net_value"] = same(minus(by_claim, of_claim), published(e, "net_value", "team", "currency", "claim"))
-        differ["total_net_value"] = same(minus(whole, of_all), published(e, "total_net_value", "team", "currency"))
+        differ["net_value"] = same(minus(by_claim, of_claim), published(e, "net_value", *CLAIMED, part="value"))
+        differ["total_net_value"] = same(minus(whole, of_all), published(e, "total_net_value", *WHOLE, part="value"))
     if hard:
-        differ["hard_net_value"] = same(minus(hard_alone, of_all), published(e, "hard_net_value", "team", "currency"))
+        differ["hard_net_value"] = same(minus(hard_alone, of_all), published(e, "hard_net_value", *WHOLE, part="value"))
     for name, value, cost, labels in (
         ("roi_ratio", by_claim, of_claim, ("team", "currency", "claim")),
         ("total_roi_ratio", whole, of_all, ("team", "currency")),

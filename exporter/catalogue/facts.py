@@ -17,7 +17,7 @@ Scope = Literal["shared", "longest", "general"]
 """Whose value of a parameter facts know. shared: that of the shipped KPI which has it. longest: each KPI has its own,
 and facts look as far as the longest. general: one of the whole config."""
 NOTHING = "nothing"
-KEYS = ("rows", "placed by", "from", "params", "changes", "money", "looks back", "shows")
+KEYS = ("rows", "placed by", "from", "params", "changes", "money", "looks back", "shows", "looks up")
 
 
 class HeaderError(ValueError):
@@ -44,11 +44,20 @@ class ColumnChange:
 
 
 @dataclass(frozen=True, slots=True)
+class LookUp:
+    """A column that is looked up for the rows that an explanation shows, where a KPI asks for the column `beside`."""
+
+    name: str
+    beside: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
 class Macro:
     """A table macro of a facts file: its header. `reads`: tables, `inventory` and other macros.
 
     `looks_back`: columns for which a row needs records that were over before it; None: it may be any. `shows`: columns
-    that an explanation shows though no KPI asks for them.
+    that an explanation shows though no KPI asks for them. `look_ups`: what it looks up beside.
     """
 
     name: str
@@ -60,6 +69,7 @@ class Macro:
     money: tuple[str, ...] = ()
     looks_back: frozenset[str] | None = None
     shows: tuple[str, ...] = ()
+    look_ups: tuple[LookUp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +159,7 @@ def _macro(file: str, number: int, name: str, header: list[tuple[int, str, str]]
         if given["looks back"]
         else None,
         shows=tuple(column for _, value in given["shows"] for column in _names(value)),
+        look_ups=tuple(_look_up(place, value) for place, value in given["looks up"]),
     )
 
 
@@ -164,6 +175,15 @@ def _param(place: str, text: str) -> Param:
         example = "-- params: stale_after shared in stale"
         raise HeaderError(f"{place}: after the name comes {', '.join(get_args(Scope))}, as in `{example}`")
     return Param(name, scope, _names(columns))  # type: ignore[arg-type]  # one of Scope, as has just been seen
+
+
+def _look_up(place: str, text: str) -> LookUp:
+    """NAME beside COLUMN = SQL"""
+    what, _, sql = text.partition(" = ")
+    name, beside, column = what.partition(" beside ")
+    if not (name.strip() and beside and column.strip() and sql.strip()):
+        raise HeaderError(f"{place}: write `NAME beside COLUMN = SQL`, where COLUMN is one that KPIs ask for")
+    return LookUp(name.strip(), column.strip(), sql.strip())
 
 
 def _changes(place: str, text: str) -> Iterator[tuple[str, ColumnChange]]:

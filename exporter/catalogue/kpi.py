@@ -103,6 +103,7 @@ class Unattributed(Declaration):
     among: str = COUNTED
     placed_by: str | None = None
     weight: str | None = None
+    signed: bool = False  # whether a row may take back what another has counted: then its weight is below zero
 
 
 class Kpi(Declaration):
@@ -127,6 +128,7 @@ class Kpi(Declaration):
     business: tuple[str, str] | None = None  # of a duration people need: the columns of its two ends, for `basis`
     on_hold: bool = False  # of a duration with `business`: all time on hold lies within it, and can be taken off
     weight: str | None = None  # of a mean or ratio: what each row counts for, where that is not 1
+    signed: bool = False  # of a weight: below zero is no fault
     where: str = "true"
     per: Literal["day", 100] | None = (
         None  # of a count: per day of the window; of a derived KPI: per 100 of its denominator
@@ -187,6 +189,12 @@ class Kpi(Declaration):
         return self.kind in ("ratio", "mean", "duration") or bool(self.denominator)
 
     @property
+    def shows_gross(self) -> bool:
+        """Whether gross and overhead are published beside it: of a difference in money, where cost may be all that is
+        known of a segment."""
+        return self.minus is not None and not self.denominator and self.unit == "currency"
+
+    @property
     def record(self) -> str:
         """The record whose configured labels its series carry."""
         return self.needs[0]
@@ -223,7 +231,11 @@ class Kpi(Declaration):
                 f"{self.metric}_median",
                 f"{self.stem}_distribution",
             ),
-            "derived": (f"{self.stem}_numerator", f"{self.stem}_denominator") if self.denominator else (),
+            "derived": (f"{self.stem}_numerator", f"{self.stem}_denominator")
+            if self.denominator
+            else (f"{self.metric}_gross", f"{self.metric}_overhead")
+            if self.shows_gross
+            else (),
         }
         return (self.metric, *parts.get(self.kind, ()))
 

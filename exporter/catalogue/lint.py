@@ -38,7 +38,7 @@ SHAPE: Mapping[str, frozenset[str]] = {
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LONGEST_NAME = 60
 RESERVED = re.compile(
-    r"_(total|sum|count|bucket|gsum|gcount|created|info|numerator|denominator|lower|upper|median|overall|distribution|threshold|target|baseline)$"
+    r"_(total|sum|count|bucket|gsum|gcount|created|info|numerator|denominator|lower|upper|median|overall|gross|overhead|distribution|threshold|target|baseline)$"
 )
 OTHER_UNIT = re.compile(r"_(minutes|hours|days|weeks|months|milliseconds|ms|percent|percentage|pct)$")
 OURS = re.compile(r"(kpi|source|exporter|evaluation|store|config|otlp|series|coverage|unattributed)(_|$)")

@@ -38,7 +38,7 @@ def _of(part: Reference, kpis: Mapping[str, Kpi]) -> str | None:
         return f"{name} is the largest value of its segments, which cannot be added up; choose another KPI"
     if which not in ("", "numerator", "denominator"):
         return f"write numerator or denominator after the dot: {name}.denominator"
-    if which and len(other.series) == 1:
+    if which and not other.divided:
         return f"{name} is a {other.kind}, which has no {which}; write {name}"
     return None
 

@@ -64,7 +64,7 @@ def formula(kpi: Kpi, params: Mapping[str, str]) -> Formula:
         counted = sql(kpi.denominator)
         weight = sql(kpi.weight) if kpi.weight else ONE
         refusals = [(f"not coalesce({counted}, false)", f"outside: {told('denominator')}")]
-        if kpi.weight:
+        if kpi.weight and not kpi.signed:
             counted += f" and {weight} >= 0"
             refusals.append((f"coalesce({weight}, -1) < 0", f"not known, or below zero: {told('weight')}"))
         return Formula(counted, f"{counted} and {sql(kpi.numerator)}", ONE, weight, weight, tuple(refusals))

@@ -66,7 +66,7 @@ def explanation(answer: dict[str, Any], console: Console | None = None) -> None:
     if "records" not in answer:
         return
     table = Table(box=None, pad_edge=False)
-    columns = sorted(telling(answer), key=lambda name: name == "url")  # links are long
+    columns = sorted(telling(answer), key=lambda name: name.endswith("url"))  # links are long
     for column in columns:
         table.add_column(column.replace("_", " "), no_wrap=True)
     for row in answer["records"]:

@@ -21,7 +21,8 @@ else:
     lint = Deferred("exporter.catalogue.lint")  # most configs define no KPI
 
 BY_US = frozenset(
-    {"name", "needs", "uses", "alternative_records", "written", "segmented", "several", "unattributed", "alert_says"}
+    {"name", "needs", "uses", "alternative_records", "written", "segmented", "several", "unattributed", "signed"}
+    | {"alert_says"}
 )
 """What a user does not say: it follows from the facts, or is for shipped KPIs only."""
 KEYS = {each.alias or name for name, each in Kpi.model_fields.items()} - KpiSection.model_fields.keys() - BY_US

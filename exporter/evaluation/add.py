@@ -41,13 +41,14 @@ def add(a: Figure, b: Figure, kpi: Kpi) -> Figure:
         a.partial and b.partial,
         a.values + b.values,
         a.whole and b.whole,
+        None if a.deducted is None or b.deducted is None else a.deducted + b.deducted,
     )
 
 
 def value_of(figure: Figure) -> float | None:
-    """The value of a figure; None if there is nothing to divide by, or a part of a quotient is missing."""
+    """The value of a figure; None if there is nothing to divide by, or what it is made of is not known."""
+    if figure.partial:
+        return None
     if figure.denominator is None:
         return figure.numerator
-    if figure.denominator > 0 and not figure.partial:
-        return figure.numerator / figure.denominator
-    return None
+    return figure.numerator / figure.denominator if figure.denominator > 0 else None

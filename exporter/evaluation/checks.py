@@ -53,6 +53,7 @@ def unattributed(setting: Setting, rule: Unattributed) -> Setting:
         numerator=rule.where,
         denominator=rule.among,
         weight=rule.weight,
+        signed=rule.signed,
         segmented=False,
         better="lower",
         guard=(COVERAGE,),

@@ -15,9 +15,9 @@ CALENDAR = ("basis", "calendar")
 def derive(measure: Measure, figures: Sequence[Figure]) -> Iterator[Figure]:
     """The figures of a derived KPI, by the labels its parts leave it (see value_labels).
 
-    Where a segment has one part only, the other is 0: there is no quotient then, but sums over segments lose nothing.
+    Where a segment has one part only, the other is 0: there is no value then, but sums over segments lose nothing.
     A count that has no figure is 0, and that is known; any other numerator without one is not known, whatever is
-    subtracted from it.
+    subtracted from it: a cost alone is no loss.
     """
     if len(measure.below) < len(measure.parts):
         return
@@ -42,11 +42,14 @@ def _derived(measure: Measure, figures: Sequence[Figure], labels: set[str]) -> I
     if not above and not counts:
         return
     known = {*above}
-    if measure.minus:
-        above = less(above, summed(figure_part(figures, measure.minus), labels))
+    taken = summed(figure_part(figures, measure.minus), labels) if measure.minus else {}
+    above = less(above, taken)
     if not measure.denominator:
         for (window, key), value in sorted(above.items(), key=str):
-            yield Figure(kpi.name, window, key, value)
+            deducted = taken.get((window, key), 0.0) if measure.minus else None
+            yield Figure(
+                kpi.name, window, key, value, partial=(window, key) not in known and not counts, deducted=deducted
+            )
         return
     common = labels & {*last.labels}
     windows: set[str | None] = {f.window for f in figures if f.window} if counts else {window for window, _ in above}

@@ -16,8 +16,8 @@ class Figure:
 
     `whole`: beside figures that cannot be added up over a label, the same without that label, each record counted once.
     `values`: those of a duration, where medians are asked for: the median of several segments is that of all values,
-    not of medians. `by`: the numerator by further labels, where the KPI splits it. `partial`: of a quotient, nothing is
-    known above.
+    not of medians. `by`: the numerator by further labels, where the KPI splits it. `partial`: of a quotient
+    or a difference, nothing is known above. `deducted`: of a difference, what is subtracted in its numerator.
     """
 
     kpi: str
@@ -30,6 +30,7 @@ class Figure:
     partial: bool = False
     values: Runs = field(default=(), compare=False, repr=False)
     whole: bool = False
+    deducted: float | None = None
 
     @property
     def median(self) -> float | None:

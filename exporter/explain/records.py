@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from exporter.catalogue.facts import facts
 from exporter.catalogue.kpi import listed, non_additive
 from exporter.catalogue.sql import ONE
 from exporter.evaluation.compiled import CompiledPlan, Measure
-from exporter.evaluation.context import Connection, utc
+from exporter.evaluation.context import Connection, cut, utc
 from exporter.evaluation.facts_schema import columns_of
 from exporter.evaluation.figure import Figure
 from exporter.evaluation.reach import bounded
@@ -39,6 +40,8 @@ class Records:
         self.plan, self.at, self.seconds = compiled.plan, utc(at), dict(compiled.plan.windows)[asked.window]
         self.columns = deciding(measure, columns_of(self.kpi.facts))
         self.separate = [label for label in non_additive(self.kpi) if label in measure.labels]
+        # Where nothing but the window is asked for, a cost is one row, and not one for each shorter window.
+        cut(connection, replace(compiled.plan, windows=[(asked.window, self.seconds)]), at)
         self._keep()
 
     @property
@@ -106,22 +109,31 @@ class Records:
         amounts = {"amount": formula.amount != ONE, "weight": formula.weight not in (ONE, None)}
         added = [name for name, is_shown in amounts.items() if is_shown]
         # An amount may be a column of the record as it is; it is shown once.
-        return [*dict.fromkeys(["counted", "source", "id", "url", *self.columns, *added, "why"])]
+        return [*dict.fromkeys(["counted", "source", "id", "url", *self.columns, *self._looked_up(), *added, "why"])]
+
+    def _looked_up(self) -> dict[str, str]:
+        """Column -> SQL of what is looked up for the rows that are shown."""
+        return {each.name: each.sql for each in facts(self.kpi.facts).main.look_ups if each.beside in self.columns}
 
     def _page(self, rows: str) -> list[dict[str, Any]]:
         sql = {"counted": "x_group", "why": "x_why", "amount": "x_amount", "weight": "x_weight"}
         if self.kpi.several:
             sql[self.kpi.several] = f"array_to_string(\"{listed(self.kpi.several)}\", ', ')"
-        shown = self._shown()
+        later = self._looked_up()
+        shown = [name for name in self._shown() if name not in later]
         groups = f"= '{self.asked.counted}'" if self.asked.counted else "<> 'elsewhere'"
         newest = self.kpi.placed_by or self.kpi.numerator_placed_by
         order = f'"{newest}" desc nulls last, ' if newest else ""
-        result = self.connection.execute(
-            f"select {', '.join(sql.get(name) or _name(name) for name in shown)} {rows} and x_group {groups} "
+        columns = ", ".join(f"{sql.get(name) or _name(name)} as {_name(name)}" for name in shown)
+        page = (
+            f"select {columns}, row_number() over () as x_nth from (select * {rows} and x_group {groups} "
             f"order by list_position(['numerator', 'denominator', 'no'], x_group), {order}source, id, x_amount "
-            f"limit {self.asked.size} offset {(self.asked.page - 1) * self.asked.size}"
-        ).fetchall()
-        return [{name: plain(value) for name, value in zip(shown, row, strict=True)} for row in result]
+            f"limit {self.asked.size} offset {(self.asked.page - 1) * self.asked.size})"
+        )
+        looked_up = "".join(f", {what} as {_name(name)}" for name, what in later.items())
+        result = self.connection.execute(f"select * exclude (x_nth){looked_up} from ({page}) shown order by x_nth")
+        names = [*shown, *later]
+        return [{name: plain(value) for name, value in zip(names, row, strict=True)} for row in result.fetchall()]
 
 
 def deciding(measure: Measure, names: Iterable[str]) -> list[str]:

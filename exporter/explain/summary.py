@@ -150,7 +150,7 @@ def valued(kpi: Kpi, figure: Figure) -> dict[str, Any]:
     """The value of a figure, with n and, for a ratio, its interval."""
     n, d = figure.numerator, figure.denominator
     if d is None:
-        return {"value": n}
+        return {"value": value_of(figure)}
     lower, upper = wilson(n, d) if kpi.kind == "ratio" and d else (None, None)
     numbers = {"value": value_of(figure), "numerator": n, "n": d, "lower": lower, "upper": upper}
     return numbers | ({"median": figure.median} if figure.values else {})

@@ -1,3 +1,12 @@
+-- The request with which somebody came back so long after the end of another: its id, and where to open it.
+create or replace temp macro came_back(of_source, of_id, after_seconds, by_human) as (
+  select min([later.id, later.url]) from request this join request later on later.requester = this.requester
+  where this.source = of_source and this.id = of_id and (later.source, later.id) <> (of_source, of_id)
+    and coalesce(later.category = this.category, true) and later.outcome is distinct from 'discarded'
+    and (later.handled_by = 'human' or not by_human)
+    and after_seconds in (epoch(later.opened_at - this.resolved_at), epoch(later.opened_at - this.abandoned_at))
+);
+
 -- A request as it stood at `moment`.
 -- rows: interval
 -- placed by: opened_at, first_response_at, resolved_at, ended_at
@@ -6,6 +15,10 @@
 -- changes: open_seconds = case when open then epoch(to_at - opened_at) end
 -- money: claim_price
 -- looks back: nothing
+-- looks up: again_id beside again_seconds = came_back(shown.source, shown.id, again_seconds, false)[1]
+-- looks up: again_url beside again_seconds = came_back(shown.source, shown.id, again_seconds, false)[2]
+-- looks up: again_id beside again_human_seconds = came_back(shown.source, shown.id, again_human_seconds, true)[1]
+-- looks up: again_url beside again_human_seconds = came_back(shown.source, shown.id, again_human_seconds, true)[2]
 create or replace temp macro request_facts(since, from_at, to_at) as table
 with ends as (
   -- Where a platform gives both ends, its own word for the outcome decides which one counts.

@@ -341,6 +341,7 @@ def shape(setting: Setting, windows: int, splits: int, buckets: int) -> Shape:
     kpi, every = setting.kpi, (setting.threshold, *(threshold for _, threshold in setting.thresholds_by))
     severities = len({severity for each in every for severity, value in levels_of(each).items() if value is not None})
     own = 2 + splits + 2 * (kpi.kind == "ratio") + (kpi.kind == "duration") if kpi.divided else 1
+    own += 2 * kpi.shows_gross
     weekday = int(setting.baselines.weekday_median)
     compared = (len(setting.baselines.kinds) - weekday) * windows + weekday
     return Shape(

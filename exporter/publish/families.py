@@ -21,6 +21,9 @@ SUFFIX_HELP: Mapping[str, str] = {
     "denominator": "Denominator of {metric}. {help}",
     "lower": "Lower end of the 95 % Wilson interval of {metric}. {help}",
     "upper": "Upper end of the 95 % Wilson interval of {metric}. {help}",
+    "gross": "What {metric} is before its overhead is subtracted, where that is known. {help}",
+    "overhead": "What is subtracted in {metric}, also where nothing is known that it is subtracted from: for a total, "
+    "subtract sum({metric}_overhead) from sum({metric}_gross). {help}",
     "overall": "{title}, with each record counted once; {metric} counts a record of several services under each of "
     "them. Published only where that makes a difference. {help}",
     "median": "Exact median of the values behind {metric}. It belongs to one series: medians are never added up or "
@@ -126,11 +129,13 @@ def samples_of(figure: Figure, setting: Setting) -> Iterator[tuple[str, Key, flo
     if figure.whole:
         yield from whole(figure, kpi, key)
         return
-    if d is None:
-        yield kpi.metric, key, n
-    else:
-        if (quotient := value_of(figure)) is not None:
-            yield kpi.metric, key, quotient
+    if (known := value_of(figure)) is not None:
+        yield kpi.metric, key, known
+    if kpi.shows_gross and figure.deducted is not None:
+        yield f"{kpi.metric}_overhead", key, figure.deducted
+        if known is not None:
+            yield f"{kpi.metric}_gross", key, n + figure.deducted
+    if d is not None:
         yield f"{kpi.stem}_denominator", key, d
         for by, value in figure.by or (((), n),):
             # A numerator that is split keeps its labels even where it is 0, for one metric has one set of labels.

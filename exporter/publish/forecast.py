@@ -99,7 +99,8 @@ def figures_of(measure: Measure, plan: Plan) -> Iterator[Figure]:
     spread = WHOLE if kpi.kind == "duration" else None
     segments = product(segments_of(measure.labels, kpi.record, plan), fixed)
     for segment, more in islice(segments, MOST_SEGMENTS):
-        yield Figure(kpi.name, window, (*segment, *more), 0.0, 0.0 if kpi.divided else None, spread, by)
+        below, deducted = 0.0 if kpi.divided else None, 0.0 if kpi.shows_gross else None
+        yield Figure(kpi.name, window, (*segment, *more), 0.0, below, spread, by, deducted=deducted)
 
 
 def segments_of(labels: Sequence[str], record: str, plan: Plan) -> Iterator[Key]:

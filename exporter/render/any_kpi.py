@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from exporter.catalogue.kpi import NON_ADDITIVE, Kpi
-from exporter.render.promql import summed, wilson
+from exporter.render.promql import difference, summed, wilson
 from exporter.render.rules import ANY_KPI
 from exporter.render.view import PanelRow, Query, Shown, View, Written
 
@@ -42,7 +42,11 @@ def figure(kpis: Mapping[str, Kpi], by: str) -> str:
     of_largest = summed("", series("outcome_${kpi}", f'__name__=~"outcome_({largest})"'), by, function="max")
     divided = series("outcome_(${stem}|${kpi})_denominator")
     quotient = f"{part('numerator', by)} / ({part('denominator', by)} > 0)"
-    return f"(\n  {quotient}\n  or ({plain} unless on () group({divided}))\n  or {of_largest}\n)"
+    gross, overhead = (summed("", series(f"outcome_${{kpi}}_{part}"), by) for part in ("gross", "overhead"))
+    return (
+        f"(\n  {quotient}\n  or {difference(gross, overhead)}\n  or ({plain} unless on () group({divided}))"
+        f"\n  or {of_largest}\n)"
+    )
 
 
 def known(**labels: str) -> str:

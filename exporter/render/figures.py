@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from exporter.catalogue.kpi import NON_ADDITIVE, Kpi
 from exporter.evaluation.breach import least
-from exporter.render.promql import counted_once, kept, lenient, ratio, worse
+from exporter.render.promql import counted_once, difference, kept, lenient, ratio, worse
 
 JOB = 'job=~"$job"'
 TEAM = 'team=~"$team|"'  # money and tools belong to no team: they are there whichever team is chosen
@@ -70,6 +70,9 @@ class Figure:
         """A value over everything chosen: its parts summed, then divided; a state or a count is only summed."""
         if self.kpi.divided:
             return ratio(self._summed(f"{self.kpi.stem}_numerator", by), self.count(by))
+        if self.kpi.shows_gross:
+            # Where only cost is known there is no difference, but the cost counts in the total.
+            return difference(*(self._summed(f"{self.kpi.metric}_{part}", by) for part in ("gross", "overhead")))
         return self._summed(self.kpi.metric, by)
 
     def counted(self) -> bool:
@@ -94,7 +97,7 @@ class Figure:
         """The value of the window before: as the exporter compares it, or as Prometheus remembers it."""
         chosen = self.selector('baseline="previous"')
         then = re.sub(r"(\{[^{}]*\})", r"\1 offset $window", self.value())
-        if self.kpi.wholes:  # the parts of a baseline are there by segment only
+        if self.kpi.wholes or self.kpi.shows_gross:  # the parts of a baseline are there by segment only
             return then
         if self.kpi.divided:
             parts = (f"sum (max without (instance, pod) ({self.kpi.stem}_baseline_{part}{chosen}))" for part in PARTS)

@@ -41,6 +41,11 @@ def ratio(numerator: str, denominator: str) -> str:
     return f"{numerator} / ({denominator} > 0)"
 
 
+def difference(gross: str, overhead: str) -> str:
+    """One sum less another; nothing where the first is not known."""
+    return f"{gross} - {overhead}"
+
+
 def wilson(p: str, n: str, *, upper: bool) -> str:
     """One end of the 95 % Wilson interval of a ratio `p` over `n` records; 1.96 squared is 3.8416."""
     sign = "+" if upper else "-"

@@ -12,10 +12,12 @@ from exporter.render.promql import (
     LAST,
     alert_name,
     counted_once,
+    difference,
     kept,
     lenient,
     looked_up,
     ratio,
+    summed,
     wilson,
     worse,
 )
@@ -183,6 +185,9 @@ def recordings(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterable[dict[str, str]]:
             yield {"record": name, "expr": counted_once(kpi, f"{kpi.stem}_{part}", names.window, by, last=LAST)}
         n = names.series(names.denominator)
         yield {"record": names.value, "expr": ratio(names.series(names.numerator), n)}
+    elif kpi.shows_gross:
+        parts = (summed(f"{kpi.metric}_{part}", names.window, by, last=LAST) for part in ("gross", "overhead"))
+        yield {"record": names.value, "expr": difference(*parts)}
     else:
         expr = counted_once(kpi, kpi.metric, names.window, by, last=LAST, function=kpi.aggregate)
         yield {"record": names.value, "expr": expr}

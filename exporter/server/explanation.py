@@ -266,16 +266,23 @@ def _words(group: str, answer: Row) -> str:
 
 
 def _columns(answer: dict[str, Any]) -> list[str]:
-    """The columns of the table; `url` is the link on `id`."""
-    return [name for name in telling(answer) if name != "url"] if "columns" in answer else []
+    """The columns of the table; `url` is the link on `id`, and so with other ids."""
+    return [name for name in telling(answer) if not name.endswith("url")] if "columns" in answer else []
 
 
 def _record(row: Row, answer: dict[str, Any]) -> dict[str, Any]:
-    url = str(row["url"] or "")
-    cells = [(name.replace("_", " "), cell(row[name])) for name in _columns(answer)]
+    cells = [(name, cell(row[name]), _link(name, row)) for name in _columns(answer)]
     return {
         "counted": row["counted"],
-        "cells": [(name, _short(text, answer) if name == "counted" else text) for name, text in cells],
-        # Whatever else a platform calls a link is not one to follow.
-        "url": url if url.startswith(("https://", "http://")) else None,
+        "cells": [
+            (name.replace("_", " "), _short(text, answer) if name == "counted" else text, url)
+            for name, text, url in cells
+        ],
     }
+
+
+def _link(name: str, row: Row) -> str | None:
+    """Where the record of an id is opened: `url` of `id`, `again_url` of `again_id`."""
+    url = str(row.get(f"{name.removesuffix('id')}url") or "") if name.endswith("id") else ""
+    # Whatever else a platform calls a link is not one to follow.
+    return url if url.startswith(("https://", "http://")) else None
