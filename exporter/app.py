@@ -33,6 +33,11 @@ from exporter.publish.exposition import Publisher, own_families
 from exporter.publish.families import Series, series
 from exporter.publish.otlp import Otlp
 from exporter.records import Json
+from exporter.report.compute import report
+from exporter.report.content import Report
+from exporter.report.period import NoSuchPeriod
+from exporter.report.reader import Reader
+from exporter.report.rendering import asked, page, render
 from exporter.runtime import TRIES, Clock, evaluated, explained, first_published, open_store, past, weeks
 from exporter.server import Refusal, Server, Surface, cards, overview, sources, view
 from exporter.server.board import Board
@@ -275,6 +280,7 @@ class App:
             kpis=self._kpis,
             cards=self._cards,
             explain=self._explain,
+            report=self._report,
             local_routes={backfill.ROUTE: self._past},
             reload=self.reload,
             lifecycle=self.options.lifecycle,
@@ -331,6 +337,24 @@ class App:
             raise Refusal(400, str(error), [(text, view.link(**query)) for text, query in error.choices]) from None
         except StoreError as error:
             raise Refusal(503, str(error)) from None
+
+    async def _report(self, query: Mapping[str, str], form: str) -> Mapping[str, Any] | str:
+        """A report as text in a format, or what its page shows."""
+        config, at = self.config, self.clock()
+        try:
+            period, reader = asked(query)
+            async with self._explaining:
+                found = await asyncio.to_thread(self._reported, config, period, reader, at)
+            if form:
+                return await asyncio.to_thread(render, found, form)
+            return page(found, period)
+        except NoSuchPeriod as error:
+            raise Refusal(400, str(error)) from None
+        except StoreError as error:
+            raise Refusal(503, str(error)) from None
+
+    def _reported(self, config: Config, period: str, reader: Reader, at: datetime) -> Report:
+        return report(config, self.store, period, reader, at, self.poller.statuses(at))
 
     def _history(self, answer: Mapping[str, Any], wanted: Question, board: Board) -> list[dict[str, Any]] | None:
         """The points of the chart; None if they take longer than a page waits for them."""

@@ -22,6 +22,7 @@ FLOORS = (
     "config proposal",
     "explain",
     "runtime server demo",
+    "report",
     "app",
     "cli",
     "__main__",

@@ -39,6 +39,8 @@ PAGES = (
     "/kpis?team=sales-us&q=rate",
     "/explain?kpi=completion_ratio&window=7d&team=sales-us",
     "/explain?kpi=requests_per_user",
+    "/report?period=2026-W13&for=operations",
+    "/report?period=year",
     "/kpis?team=nobody",
     "/nothing/here",
 )

@@ -15,6 +15,8 @@ from exporter.evaluation.range import Instants
 from exporter.explain.query import LARGEST_SIZE, question
 from exporter.explain.summary import rows
 from exporter.publish import backfill
+from exporter.report.compute import report
+from exporter.report.rendering import asked, render
 from exporter.runtime import TRIES, evaluated, open_store, pause, statuses
 from exporter.server import Refusal
 from exporter.server.ask import ask, ask_bytes
@@ -98,3 +100,20 @@ def past(config: Config, labels: backfill.Labels) -> Iterator[Callable[[Instants
             return runtime.past(config, store, statuses(config, store, now()), chunk, labels)
 
         yield lines_of
+
+
+def reported(config: Config, period: str, reader: str, form: str) -> str:
+    """A report as text. Raises NoSuchPeriod or Refusal."""
+    query = {"period": period, "for": reader}
+
+    def running() -> str | None:
+        path = f"/report?{urlencode({**query, 'format': form})}"
+        body = asyncio.run(ask_bytes(config.store.path, path, seconds=None))
+        return None if body is None else body.decode()
+
+    def from_store() -> str:
+        with open_store(config) as store:
+            return render(report(config, store, *asked(query), now()), form)
+
+    text: str = answered(running, from_store)
+    return text

@@ -65,6 +65,7 @@ class Config:
     evaluation_interval_seconds: int
     otlp: OtlpSettings | None
     log: LogSection
+    time_zone: str = "UTC"  # of the periods of reports
     own: tuple[str, ...] = ()  # the KPIs that the config itself defines
     warnings: tuple[str, ...] = ()  # worth a line in the log, but no reason not to start
 
@@ -172,6 +173,7 @@ class _Loader:
             evaluation_interval_seconds=whole.evaluation_interval,
             otlp=otlp,
             log=whole.log,
+            time_zone=hours.zone(whole.time_zone, ("time_zone",)),
             own=tuple(own.names),
             warnings=tuple(self.warnings),
         )

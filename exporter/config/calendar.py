@@ -34,17 +34,20 @@ class CalendarReader:
             self.checker.unknown("calendar", name, [*known], (*at, "calendar"))
         return name
 
+    def zone(self, name: str, at: At) -> str:
+        """A time zone, checked."""
+        if name not in available_timezones():
+            self._none_such("time zone", name, available_timezones(), "Europe/Berlin", at)
+        return name
+
     def _calendar(self, section: CalendarSection, at: At) -> Calendar:
-        if section.time_zone not in available_timezones():
-            place = (*at, "time_zone")
-            self._none_such("time zone", section.time_zone, available_timezones(), "Europe/Berlin", place)
         if section.holidays:
             self._place(section.holidays, (*at, "holidays"))
         for day in section.open:
             if day in section.closed:
                 self.checker.wrong((*at, "open", day), "this day is also in closed; keep it in one of the two")
         return Calendar(
-            time_zone=section.time_zone,
+            time_zone=self.zone(section.time_zone, (*at, "time_zone")),
             week=self._week(section, (*at, "hours")),
             country=section.holidays.country if section.holidays else None,
             subdivision=section.holidays.subdivision if section.holidays else None,

@@ -347,6 +347,7 @@ class Whole(Section):
     evaluation_interval: Pause = 60
     run_timeout: Length = 86400
     person_day: Length = 8 * 3600  # how long a person works a day
+    time_zone: Text = "UTC"  # in which the days, weeks and months of reports begin
     shared_cost: SharedCostSection = SharedCostSection()
     workflows: Mapping[str, WorkflowSection] = {}
     services: Mapping[str, ServiceSection] = {}

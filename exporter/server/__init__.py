@@ -15,7 +15,7 @@ from exporter.server.handlers import Handler, Handlers, answering, gone
 from exporter.server.hooks import Hooks
 from exporter.server.page import Pages
 from exporter.server.places import Listening, Places
-from exporter.server.reach import CARDS, EXPLAIN, EXPLAINED, HEALTHY, KPIS, READY, RELOAD, Reach, asker
+from exporter.server.reach import CARDS, EXPLAIN, EXPLAINED, HEALTHY, KPIS, READY, RELOAD, REPORT, Reach, asker
 from exporter.server.refusals import Refusals
 from exporter.server.surface import Answer, Refusal, Surface
 from exporter.server.turns import Busy
@@ -117,6 +117,7 @@ def application(
         KPIS: handlers.kpis,
         CARDS: handlers.cards,
         EXPLAIN: handlers.explain,
+        REPORT: handlers.report,
         **({EXPLAINED: handlers.explain_json} if surface.explain else {}),
         "/": handlers.index,
         reach.telemetry: handlers.metrics,

@@ -16,7 +16,19 @@ from exporter.records import Json
 from exporter.server import explanation as explanations
 from exporter.server.gate import Gate
 from exporter.server.page import Pages
-from exporter.server.reach import CARDS, EXPLAINED, HEALTHY, KPIS, READY, Reach, asker, foreign, hostname, passed_on
+from exporter.server.reach import (
+    CARDS,
+    EXPLAINED,
+    HEALTHY,
+    KPIS,
+    READY,
+    REPORT,
+    Reach,
+    asker,
+    foreign,
+    hostname,
+    passed_on,
+)
 from exporter.server.surface import Answer, Refusal, Surface
 from exporter.server.turns import Busy, Turns
 
@@ -24,6 +36,8 @@ CHUNK = 256 * 1024
 FORMS = ("csv", "json")
 ANY = ("", ".+")
 """Values of a parameter that choose nothing: a label that a row lacks, and what dashboards write for All."""
+REPORTS = {"html": "text/html", "md": "text/markdown", "csv": "text/csv"}
+"""Format of a report -> its media type."""
 MOST_WAITING = 64  # for a page that has to be made
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -69,6 +83,7 @@ class Handlers:
         self._links = [
             (reach.telemetry, "the metrics, for Prometheus"),
             (CARDS, "what each KPI means, its present value, and the records behind it"),
+            *([(REPORT, "a memo of a week, month or quarter, to forward")] if surface.report else []),
             (KPIS, "the present value of each KPI, as JSON"),
             *([(EXPLAINED, "one value and its records, as JSON; add ?kpi=")] if surface.explain else []),
             (HEALTHY, "200 while the process is working"),
@@ -152,6 +167,20 @@ class Handlers:
             name = "-".join(filter(None, (explanation["kpi"], explanation["window"], explanation["at"][:10])))
             response.headers["Content-Disposition"] = f'attachment; filename="{name}.{form}"'
         return response
+
+    async def report(self, request: web.Request) -> web.Response:
+        query = _once(request)
+        form = query.pop("format", "")
+        if self._surface.report is None:
+            raise Refusal(404, "reports are not available here")
+        if form not in ("", *REPORTS):
+            raise Refusal(400, f"format {form!r}: choose one of {', '.join(REPORTS)}")
+        async with self._turn(request):
+            found = await self._surface.report(query, form)
+            if isinstance(found, str):
+                return web.Response(text=found, content_type=REPORTS[form], charset="utf-8")
+            page = await asyncio.to_thread(lambda: self._pages.other("report", **found))
+        return web.Response(text=page, content_type="text/html")
 
     def _as_page(self, explanation: dict[str, Any]) -> web.Response:
         page = self._pages.other("explain", **explanations.page(explanation))

@@ -17,7 +17,8 @@ PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 HOST = re.compile(r"([A-Za-z0-9._-]*|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(:(?P<port>[0-9]{1,5}))?")
 HEALTHY, READY, RELOAD = "/-/healthy", "/-/ready", "/-/reload"
 KPIS, CARDS, EXPLAIN, EXPLAINED = "/api/v1/kpis", "/kpis", "/explain", "/api/v1/explain"
-OURS = frozenset({HEALTHY, READY, RELOAD, KPIS, CARDS, EXPLAIN, EXPLAINED})
+REPORT = "/report"
+OURS = frozenset({HEALTHY, READY, RELOAD, KPIS, CARDS, EXPLAIN, EXPLAINED, REPORT})
 PROXIES = ("x-forwarded", "x-envoy-", "x-original-", "cf-")  # how names of headers that proxies add begin
 PROXY = frozenset(
     {"forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "x-proxyuser-ip"}

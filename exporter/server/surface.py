@@ -17,6 +17,10 @@ Explain = Callable[[Mapping[str, str], int], Awaitable[dict[str, Any]]]
 """Explains a value; takes the query, and how many records there may be on a page. Raises Refusal."""
 
 
+Report = Callable[[Mapping[str, str], str], Awaitable[Mapping[str, Any] | str]]
+"""A report; takes the query and a format, or "" for what the page shows. Raises Refusal."""
+
+
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
     """An answer other than 200, with the reason in plain words.
 
@@ -43,6 +47,7 @@ class Surface:
     cards: Callable[[Mapping[str, str]], Mapping[str, Any]]  # what /kpis shows; takes the query, called in a thread
     reload: Callable[[], Awaitable[str | None]]  # None, or why the old configuration stays
     trouble: Callable[[], str | None] = lambda: None  # what is wrong with the store, in words
+    report: Report | None = None  # what /report shows, or a report as text
     explain: Explain | None = None  # an explanation, ready for JSON
     lifecycle: bool = False
     reach: Reach = field(default_factory=Reach)

@@ -23,6 +23,7 @@ COMMANDS = {
     "Read": (
         "kpis",
         "explain",
+        "report",
         "rules",
         "backfill",
     ),

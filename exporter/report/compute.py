@@ -1,0 +1,406 @@
+"""Makes a report from a store: evaluates the period and the one before it, compares them, and chooses what to show."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from exporter.baselines.compare import Total, totals
+from exporter.baselines.frozen import INSTANT, Fixed, Reasons, reach
+from exporter.catalogue.group import Tier
+from exporter.catalogue.kpi import non_additive
+from exporter.config import Config
+from exporter.evaluation.assumptions import Assumption, concerning
+from exporter.evaluation.breach import resolve, target
+from exporter.evaluation.compiled import Measure, compile_plan, narrowed
+from exporter.evaluation.context import Connection
+from exporter.evaluation.figure import Evaluation, Figure, Past
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.plan import Plan
+from exporter.explain.summary import standing
+from exporter.explain.wording import WHY
+from exporter.publish.families import unit as unit_of
+from exporter.report import change as tests
+from exporter.report.action import actions
+from exporter.report.comparison import (
+    Pair,
+    SegmentKey,
+    change,
+    groups,
+    p_value,
+    principal,
+    segment_tests,
+    side,
+    split,
+)
+from exporter.report.content import Compared, Line, Report, Side, Told, Unit
+from exporter.report.period import Span, span
+from exporter.report.reader import READERS, Interest, Reader
+from exporter.runtime import statuses
+from exporter.store import Store
+from exporter.store.status import SourceStatus
+
+WINDOW, LATE = "period", "late"
+"""The period, and its last two thirds: where all records are in these, they probably begin within the period."""
+ONLY_NOW = "those who began in a week are others than those of an earlier one"
+MOST = 3
+"""Drivers, controls and actions in a report."""
+MOST_STORIES = 2
+"""Changes of KPIs beside the headline, drivers and controls that are told in full; the others are in one line."""
+MOST_ASSUMPTIONS = 5
+LATEST = timedelta(hours=1)
+
+
+def report(
+    config: Config,
+    store: Store,
+    period: str,
+    reader: Reader,
+    at: datetime,
+    sources: Sequence[SourceStatus] | None = None,
+) -> Report:
+    """The report of a period for a reader, as it is known at a time. Raises NoSuchPeriod.
+
+    `period`: week, month, quarter (the last one that is over), or a name such as 2026-Q3. `sources`: their status,
+    where it is known better than from the store.
+    """
+    found = span(period, at, ZoneInfo(config.time_zone))
+    known = statuses(config, store, at) if sources is None else sources
+    kept_since = at - timedelta(seconds=config.store.retention_seconds)
+    with store.reading() as connection:
+        return _Maker(config, store, connection, found, READERS[reader], known, kept_since).report(reader, at)
+
+
+@dataclass
+class _Maker:
+    config: Config
+    store: Store
+    connection: Connection
+    span: Span
+    interest: Interest
+    sources: Sequence[SourceStatus]
+    kept_since: datetime
+
+    def report(self, reader: Reader, at: datetime) -> Report:
+        """The whole of it."""
+        plan = narrowed(self.config.plan, self._candidates())
+        now, before = self._evaluated(plan, self.span.until, self.span.seconds), self._before(plan)
+        lines, number = self._lines(plan, now, before)
+        chosen = self._chosen(lines)
+        shown = [name for names in chosen for name in names]
+        moved = sorted((line for line in lines.values() if line.moved), key=lambda line: _rank(line, shown))
+        found = actions(now, self._over(plan, self.span.seconds), self.interest.groups, self.span)
+        return Report(
+            span=self.span,
+            zone=self.config.time_zone,
+            reader=reader,
+            at=at,
+            lines=lines,
+            headline=next(iter(chosen[0]), None),
+            drivers=chosen[1],
+            controls=chosen[2],
+            better=told(moved, "better", shown),
+            worse=told(moved, "worse", shown),
+            neither=told(moved, "", shown),
+            actions=tuple(found[:MOST]),
+            more_actions=max(0, len(found) - MOST),
+            missing=self._missing(plan, now, lines),
+            sources=tuple(self._troubled(at)),
+            assumptions=tuple(self._assumed(plan, [lines[name] for name in shown])),
+            notes=tuple(self._notes()),
+            tests=number,
+        )
+
+    def _candidates(self) -> list[str]:
+        """The KPIs that are looked at: those of the groups of the reader, and what is read beside them."""
+        mine = [s for s in self.config.plan.settings if s.chosen and s.kpi.group in self.interest.groups]
+        return [s.kpi.name for s in mine]
+
+    def _evaluated(self, plan: Plan, end: datetime, seconds: int) -> Evaluation:
+        """The values of a period, as they were known at its end."""
+        sources = [each.as_of(end) for each in self.sources]
+        late = (LATE, seconds * 2 // 3)
+        over = self._over(plan, seconds)
+        evaluation = evaluate(self.connection, replace(over, windows=[late, *over.windows]), end - INSTANT, sources)
+        return self._withheld(plan, end - timedelta(seconds=seconds), evaluation)
+
+    def _over(self, plan: Plan, seconds: int) -> Plan:
+        """The plan over a period. What is measured over the longest window, such as manual time, is as everywhere."""
+        _, longest = self.config.plan.windows[-1]
+        return replace(plan, windows=[(WINDOW, seconds), *([("longest", longest)] if longest > seconds else [])])
+
+    def _withheld(self, plan: Plan, begin: datetime, evaluation: Evaluation) -> Evaluation:
+        """Without KPIs whose records do not reach back to the begin of the period: they would be too small."""
+        reaches = {s.kpi.name: max(self.kept_since, reach(plan, s.kpi.name, self.sources)) for s in plan.settings}
+        short = {name for name, since in reaches.items() if since > begin} | begun_late(evaluation.figures, plan)
+        kept = [f for f in evaluation.figures if f.window in (WINDOW, None) and not (f.window and f.kpi in short)]
+        present = {f.kpi for f in kept}
+        reasons = {name: "no_history" for name in short if name not in present and name not in evaluation.absent}
+        return replace(evaluation, figures=tuple(kept), absent={**evaluation.absent, **reasons})
+
+    def _before(self, plan: Plan) -> Evaluation:
+        earlier = self.span.before
+        seconds = int((earlier.ends_at - earlier.begins_at).total_seconds())
+        return self._evaluated(plan, earlier.ends_at, seconds)
+
+    def _lines(self, plan: Plan, now: Evaluation, before: Evaluation) -> tuple[dict[str, Line], int]:
+        """(every KPI that has a value, how many tests were made)."""
+        pairs = self._pairs(plan, now, before)
+        compared = self._baselines(plan, now)
+        whole: dict[tuple[str, str], float] = {}
+        for name, (pair, _, _) in pairs.items():
+            then, present = pair.whole()
+            if then and present and (p := p_value(then, present, pair.kpi, pair.seconds)) is not None:
+                whole[name, ""] = p
+        for name, each in compared.items():
+            for kind, total in each.items():
+                if (p := self._tested(total, plan)) is not None:
+                    whole[name, kind] = p
+        segments = segment_tests(pair for pair, _, _ in pairs.values())
+        sure, sure_segments = tests.certain(whole, tests.LEVEL / 2), tests.certain(segments, tests.LEVEL / 2)
+        judged = _Judged(whole, sure, segments, sure_segments)
+        lines = {name: self._line(*each, judged, compared.get(name, {}), before) for name, each in pairs.items()}
+        return {name: line for name, line in lines.items() if line}, len(whole) + len(segments)
+
+    def _pairs(self, plan: Plan, now: Evaluation, before: Evaluation) -> dict[str, tuple[Pair, dict[str, str], int]]:
+        """KPI -> (its figures in both periods, what they are of, how many others there are)."""
+        earlier = self.span.before
+        lengths = (earlier.ends_at - earlier.begins_at).total_seconds(), float(self.span.seconds)
+        present, past = by_kpi(now.figures), by_kpi(before.figures)
+        found = {}
+        for setting in plan.settings:
+            name = setting.kpi.name
+            of_now = groups(present.get(name, ()), setting)
+            key = principal(of_now)
+            if key is not None and setting.chosen:
+                # A week of grants is another one a month later: it has grown older.
+                aging = any(label == "week" for label, _ in key)
+                then = () if aging else groups(past.get(name, ()), setting).get(key, ())
+                pair = Pair(setting=setting, plan=plan, before=then, now=of_now[key], seconds=lengths)
+                found[name] = pair, dict(key), len(of_now) - 1
+        return found
+
+    def _baselines(self, plan: Plan, now: Evaluation) -> dict[str, dict[str, Total]]:
+        """KPI -> baseline -> the value beside it: with a fixed period, and with the control group."""
+        kept = [replace(s, baselines=replace(s.baselines, previous=False, weekday_median=False)) for s in plan.settings]
+        mine = replace(plan, settings=kept, windows=[(WINDOW, self.span.seconds)])
+        reasons: Reasons = defaultdict(set)
+        fresh = [replace(each, stale=False) for each in self.sources]
+        fixed = Fixed().figures(self.connection, self.store, mine, self.span.until, fresh, reasons)
+        past = Past({"fixed": (tuple(fixed),)} if any(s.baselines.fixed for s in kept) else {})
+        found: dict[str, dict[str, Total]] = {}
+        for total in totals(now.figures, past, compile_plan(mine).settings, non_additive):
+            if dict(total.now.segment).get("basis", mine_basis(mine, total)) == mine_basis(mine, total):
+                found.setdefault(total.now.kpi, {}).setdefault(total.then.kind, total)
+        return found
+
+    def _tested(self, total: Total, plan: Plan) -> float | None:
+        kpi = plan.kpis[total.now.kpi]
+        then = figure_of(total)
+        return None if then is None or kpi.kind == "count" else p_value(then, total.now, kpi, (1.0, 1.0))
+
+    def _line(
+        self, pair: Pair, of: dict[str, str], others: int, judged: "_Judged", totals_of: Mapping[str, Total],
+        before: Evaluation,
+    ) -> Line | None:  # fmt: skip
+        setting, kpi = pair.setting, pair.kpi
+        then, now = pair.whole()
+        present = side(now, kpi, pair.plan) if now else None
+        if now is None or present is None:
+            return None
+        segment = tuple(of.items())
+        aim = target(setting, segment)
+        compared = []
+        for kind, total in totals_of.items():
+            figure = figure_of(total)
+            key = (kpi.name, kind)
+            mine = change(figure, total.now, pair, sure=key in judged.sure, p=judged.whole.get(key)) if figure else None
+            compared += [Compared(kind=kind, change=mine)] if mine else []
+        whole = (kpi.name, "")
+        reason = before.absent.get(kpi.name, "no_records")
+        return Line(
+            kpi=kpi.name,
+            title=kpi.title,
+            help=kpi.help,
+            tier=setting.tier,
+            better=kpi.better,
+            unit=Unit(
+                name=kpi.unit or unit_of(kpi),
+                currency=of.get("currency"),
+                day_seconds=pair.plan.person_day_seconds if kpi.working_time else None,
+            ),
+            windowed=any(f.window for f in pair.now),
+            now=present,
+            of={label: value for label, value in of.items() if label != "currency"},
+            others=others,
+            change=change(then, now, pair, sure=whole in judged.sure, p=judged.whole.get(whole)) if then else None,
+            absent="" if then else ONLY_NOW if "week" in of else WHY.get(reason, reason),
+            split=split(pair, judged.segments, judged.sure_segments) if then else None,
+            baselines=tuple(compared),
+            target=aim,
+            reached=reached(present, aim, kpi.better),
+            limits=resolve(setting, segment),
+            guards=tuple(name for name in kpi.guard if name in pair.plan.kpis),
+        )
+
+    def _chosen(self, lines: Mapping[str, Line]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+        """Headline, drivers and controls."""
+        taken: set[str] = set()
+        found: list[tuple[str, ...]] = []
+        wanted: tuple[tuple[Tier, Sequence[str], int], ...] = (
+            ("headline", self.interest.headline, 1),
+            ("driver", self.interest.drivers, MOST),
+            ("control", self.interest.controls, MOST),
+        )
+        for tier, first, most in wanted:
+            others = [line.kpi for line in lines.values() if line.tier == tier and _clear(line)]
+            moved = [name for name in others if tier == "control" and lines[name].moved]
+            order = [*(name for name in moved if name in first), *first, *moved, *others]
+            names = [each for each in dict.fromkeys(order) if each in lines and each not in taken][:most]
+            taken |= {*names}
+            found.append(tuple(names))
+        return found[0], found[1], found[2]
+
+    def _missing(
+        self, plan: Plan, now: Evaluation, lines: Mapping[str, Line]
+    ) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        reasons: dict[str, list[str]] = {}
+        for setting in plan.settings:
+            if setting.chosen and setting.kpi.name not in lines:
+                reason = now.absent.get(setting.kpi.name, "no_records")
+                reasons.setdefault(WHY.get(reason, reason), []).append(setting.kpi.title)
+        return tuple((reason, tuple(titles)) for reason, titles in sorted(reasons.items()))
+
+    def _troubled(self, at: datetime) -> Iterator[str]:
+        """What is wrong with the sources, and what has been left out of them."""
+        for each in self.sources:
+            state = standing(each.as_of(at))
+            if state != "fresh":
+                yield f"{each.source}: {state}"
+            elif each.last_success and each.last_success < self.span.until - LATEST:
+                yield f"{each.source}: last read on {each.last_success:%Y-%m-%d %H:%M} UTC, before the period ended"
+
+    def _assumed(self, plan: Plan, lines: Iterable[Line]) -> Iterator[str]:
+        by_name = compile_plan(plan).by_name
+        every = dict.fromkeys(each for line in lines for each in concerning(plan, by_name[line.kpi], line.of))
+        by_kind: dict[str, list[Assumption]] = {}
+        for each in every:
+            by_kind.setdefault(each.name, []).append(each)
+        for name, of in by_kind.items():
+            told = [f"{each.subject} {each.value}" if each.subject else each.value for each in of]
+            origins = [*dict.fromkeys(each.origin for each in of if each.origin)]
+            more = f"; and {len(told) - MOST_ASSUMPTIONS} more" if len(told) > MOST_ASSUMPTIONS else ""
+            source = f" (origin: {', '.join(origins)})" if origins else ""
+            yield f"{name.replace('_', ' ')}: {'; '.join(told[:MOST_ASSUMPTIONS])}{more}{source}"
+
+    def _notes(self) -> Iterator[str]:
+        if not self.span.over:
+            zone = ZoneInfo(self.config.time_zone)
+            yield (
+                f"This {self.span.kind} is not over: values are of its first "
+                f"{_days(self.span.seconds)}, up to {self.span.until.astimezone(zone):%-d %B %Y %H:%M}."
+            )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """All tests of a report. Keys of `whole`: KPI, and the baseline or nothing for the period before."""
+
+    whole: Mapping[tuple[str, str], float]
+    sure: frozenset[tuple[str, str]]
+    segments: Mapping[SegmentKey, float]
+    sure_segments: frozenset[SegmentKey]
+
+
+def by_kpi(figures: Iterable[Figure]) -> dict[str, list[Figure]]:
+    """Figures by KPI."""
+    found: dict[str, list[Figure]] = {}
+    for figure in figures:
+        found.setdefault(figure.kpi, []).append(figure)
+    return found
+
+
+def begun_late(figures: Iterable[Figure], plan: Plan) -> set[str]:
+    """The KPIs of a record of which the first third of a period has nothing: it hardly reaches back that far.
+
+    What a file holds has no begin but its first row, so no source says it.
+    """
+    sizes: dict[tuple[str, str], float] = {}
+    for f in figures:
+        kpi = plan.kpis[f.kpi]
+        if f.window in (WINDOW, LATE) and kpi.placed_by:
+            key = kpi.record, f.window
+            sizes[key] = sizes.get(key, 0.0) + abs(f.numerator if f.denominator is None else f.denominator)
+    whole = {record: size for (record, window), size in sizes.items() if window == WINDOW and size > 0}
+    late = {record for record, size in whole.items() if sizes.get((record, LATE), 0.0) >= size}
+    return {name for name, measure in compile_plan(plan).by_name.items() if late & counted_of(measure)}
+
+
+def counted_of(measure: Measure) -> set[str]:
+    """The records that a KPI counts in windows, through its parts."""
+    own = {measure.kpi.record} if measure.kpi.placed_by else set()
+    return own.union(*(counted_of(each) for each in measure.below))
+
+
+def figure_of(total: Total) -> Figure | None:
+    """The baseline of a total as a figure; None if it has no parts."""
+    then = total.then
+    if then.numerator is None:
+        return None
+    return replace(total.now, numerator=then.numerator, denominator=then.denominator, distribution=None, values=())
+
+
+def mine_basis(plan: Plan, total: Total) -> str:
+    """The basis that a KPI is judged on."""
+    return compile_plan(plan).settings[total.now.kpi].basis
+
+
+def reached(now: Side, aim: float | None, better: str) -> bool | None:
+    """Whether a target is reached: for certain, for certain not, or None."""
+    if aim is None or better == "none":
+        return None
+    lower, upper = (now.value if end is None else end for end in (now.lower, now.upper))
+    worst, best = (upper, lower) if better == "lower" else (lower, upper)
+    if better == "lower":
+        return True if worst <= aim else False if best > aim else None
+    return True if worst >= aim else False if best < aim else None
+
+
+def told(moved: Sequence[Line], which: str, shown: Sequence[str]) -> Told:
+    """The changes that are told in full, and the others."""
+    names = [line.kpi for line in moved if way(line) == which]
+    others = [name for name in names if name not in shown]
+    full = [name for name in names if name in shown or name in others[:MOST_STORIES]]
+    return Told(full=tuple(full), short=tuple(others[MOST_STORIES:]))
+
+
+def way(line: Line) -> str:
+    """Whether a line got better or worse; by its most telling segment where the whole did not change."""
+    if line.better == "none":
+        return ""
+    changed = line.change
+    if not changed or changed.verdict not in ("rose", "fell"):
+        segments = line.split.changed if line.split else ()
+        changed = segments[0].change if segments else None
+    if changed is None:
+        return ""
+    return "better" if (changed.verdict == "rose") == (line.better == "higher") else "worse"
+
+
+def _rank(line: Line, shown: Sequence[str]) -> tuple[int, bool, float]:
+    """Changes of what is shown first, then of what has most to do with the reader, then the least likely ones."""
+    tiers = {"headline": 0, "driver": 1, "control": 1}
+    p = line.change.p if line.change and line.change.p is not None else 1.0
+    return tiers.get(line.tier or "", 2), line.kpi not in shown, p
+
+
+def _clear(line: Line) -> bool:
+    """Whether a line is of all there is: of three claims, one says little."""
+    return not line.of
+
+
+def _days(seconds: int) -> str:
+    days, hours = divmod(seconds // 3600, 24)
+    parts = [f"{n} {noun}{'' if n == 1 else 's'}" for n, noun in ((days, "day"), (hours, "hour")) if n]
+    return " and ".join(parts)

@@ -1,0 +1,219 @@
+"""Writes a report as Markdown, CSV or HTML; what it says is in `content`, how it says it in `sentence`."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from exporter.report import sentence
+from exporter.report.content import Change, Line, Report, Told
+from exporter.report.period import KINDS, NoSuchPeriod
+from exporter.report.reader import READERS, Reader
+from exporter.server.page import Pages, capital
+
+COLUMNS = (
+    "report", "period", "from", "to", "over", "kpi", "title", "place", "label", "segment", "unit", "currency", "value",
+    "n", "lower", "upper", "median", "before", "n_before", "difference", "change", "p", "own", "mix", "target",
+    "reached", "baseline", "baseline_value", "baseline_n", "warning", "critical", "guard", "why_no_comparison",
+)  # fmt: skip
+NOTHING_MOVED = "Nothing that was looked at changed beyond chance."
+
+
+def memo(report: Report) -> dict[str, Any]:
+    """The report in words, part by part: what every format shows."""
+    lead = report.lines.get(report.headline or "")
+    first = next((name for told in (report.worse, report.better) for name in told.full), None)
+    interest = READERS[report.reader]
+    return {
+        "title": f"{report.span.title}: {interest.question}",
+        "for": f"For {report.reader}" + ("s" if report.reader == "executive" else ""),
+        "period": f"{report.span.title} ({report.zone})",
+        "at": f"{report.at:%Y-%m-%d %H:%M} UTC",
+        "headline": sentence.headline(lead, report.span.earlier) if lead else "None of these KPIs has a value.",
+        "first": "" if first in (None, report.headline) else sentence.short(report.lines[str(first)]) + ".",
+        "notes": report.notes,
+        "rows": [*rows(report)],
+        "better": stories(report, report.better),
+        "worse": stories(report, report.worse),
+        "neither": stories(report, report.neither),
+        "nothing": "" if report.better or report.worse or report.neither else NOTHING_MOVED,
+        "actions": report.actions,
+        "more_actions": report.more_actions,
+        "missing": [capital(sentence.missing(reason, titles)) for reason, titles in report.missing],
+        "sources": report.sources,
+        "assumptions": [capital(each) for each in report.assumptions],
+        "method": sentence.method(report),
+    }
+
+
+def stories(report: Report, told: Told) -> list[str]:
+    """What changed, the most important first; the last is all that is only named."""
+    short = [sentence.short(report.lines[name]) for name in told.short]
+    return [sentence.story(report.lines[name]) for name in told.full] + (
+        [f"Also: {'; '.join(short)}."] if short else []
+    )
+
+
+def rows(report: Report) -> Iterator[dict[str, Any]]:
+    """The headline, the drivers and the controls as rows of a table."""
+    places = {report.headline: "Headline"} | dict.fromkeys(report.drivers, "Driver")
+    for line in report.shown:
+        side = line.change.before if line.change else None
+        yield {
+            "kpi": line.kpi,
+            "place": places.get(line.kpi, "Control"),
+            "title": sentence.named(line),
+            "value": sentence.shown(line.now.value, line.unit),
+            "median": "" if line.now.median is None else sentence.shown(line.now.median, line.unit),
+            "interval": sentence.interval(line),
+            "n": "" if line.now.n is None else f"{line.now.n:,.10g}",
+            "before": sentence.shown(side.value, line.unit) if side else "",
+            "change": sentence.cell(line),
+            "target": sentence.aimed(line),
+            "limits": sentence.limits(line),
+            "baselines": [sentence.baseline(each, line) for each in line.baselines],
+            "guards": sentence.guards(line, report),
+        }
+
+
+def markdown(report: Report) -> str:
+    """The report as Markdown."""
+    return "\n".join(_markdown(memo(report))).rstrip() + "\n"
+
+
+def _markdown(said: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"# {said['title']}", "", f"{said['for']}. {said['period']}. Computed {said['at']}.", "")
+    yield from (f"> {note}\n" for note in said["notes"])
+    yield from (f"**{said['headline']}**", "")
+    yield from (f"**{said['first']}**", "") if said["first"] else ()
+    yield "| | KPI | Value | 95 % interval | n | Before | Change | Target, thresholds, baseline | Read beside it |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for row in said["rows"]:
+        value = f"**{row['value']}**" + (f", median {row['median']}" if row["median"] else "")
+        beside = "; ".join(filter(None, (row["target"], row["limits"], *row["baselines"])))
+        cells = (row["place"], row["title"], value, row["interval"], row["n"], row["before"], row["change"], beside,
+                 ", ".join(row["guards"]))  # fmt: skip
+        yield f"| {' | '.join(text.replace('|', '/') for text in cells)} |"
+    yield from _listed("What got better", said["better"])
+    yield from _listed("What got worse", said["worse"])
+    yield from _listed("What else changed", said["neither"])
+    if said["nothing"]:
+        yield from ("", "## What changed", "", said["nothing"])
+    actions = [f"**{each.what}** {each.do} Records: `{each.look}`" for each in said["actions"]]
+    more = (
+        [f"{said['more_actions']} more beyond a threshold; the command kpis lists them."]
+        if said["more_actions"]
+        else []
+    )
+    yield from _listed("What to do next", [*actions, *more] or ["Nothing is surely beyond a threshold."])
+    yield from _listed("What could not be computed", said["missing"])
+    yield from _listed("Sources that need a look", said["sources"])
+    yield from _listed("What the money and the time saved rest on", said["assumptions"])
+    yield from ("", "## How to read this", "", said["method"])
+
+
+def _listed(heading: str, texts: list[str]) -> Iterator[str]:
+    if texts:
+        yield from ("", f"## {heading}", "", *(f"- {text}" for text in texts))
+
+
+def asked(query: Mapping[str, str]) -> tuple[str, Reader]:
+    """(period, reader) of a query. Raises NoSuchPeriod."""
+    if unknown := sorted(query.keys() - {"period", "for"}):
+        raise NoSuchPeriod(f"{unknown[0]}: a report has no such parameter; it takes period, for and format")
+    wanted = query.get("for") or next(iter(READERS))
+    reader = next((each for each in READERS if each == wanted), None)
+    if reader is None:
+        raise NoSuchPeriod(f"for {wanted!r}: choose one of {', '.join(READERS)}")
+    return query.get("period") or KINDS[0], reader
+
+
+def page(report: Report, period: str) -> dict[str, Any]:
+    """What the page shows."""
+    choices = {"period": period, "periods": KINDS, "reader": report.reader, "readers": [*READERS]}
+    return {"said": memo(report), **choices}
+
+
+def html(report: Report) -> str:
+    """The report as a page that needs no other file."""
+    return Pages().other("report_file", said=memo(report))
+
+
+def table(report: Report) -> str:
+    """The values of the report, and of every segment behind a change, as CSV."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for line in report.lines.values():
+        writer.writerows(_values(line, report))
+    return out.getvalue()
+
+
+def _values(line: Line, report: Report) -> Iterator[dict[str, Any]]:
+    span, places = report.span, {report.headline: "headline"} | dict.fromkeys(report.drivers, "driver")
+    places |= dict.fromkeys(report.controls, "control")
+    common = {
+        "report": report.reader,
+        "period": span.name,
+        "from": span.begins_at.isoformat(),
+        "to": span.until.isoformat(),
+        "over": "yes" if span.over else "no",
+        "kpi": line.kpi,
+        "title": line.title,
+        "place": places.get(line.kpi, ""),
+        "unit": line.unit.name,
+        "currency": line.unit.currency or "",
+        "segment": ", ".join(line.of.values()),
+    }
+    now = line.now
+    plain = {"value": now.value, "n": now.n, "lower": now.lower, "upper": now.upper, "median": now.median}
+    compared = line.baselines[0] if line.baselines else None
+    yield {
+        **common,
+        **plain,
+        **(_changed(line.change) if line.change else {"why_no_comparison": line.absent}),
+        "target": line.target,
+        "reached": {True: "yes", False: "no", None: "" if line.target is None else "not certain"}[line.reached],
+        "baseline": compared.kind if compared else "",
+        "baseline_value": compared.change.before.value if compared else None,
+        "baseline_n": compared.change.before.n if compared else None,
+        **line.limits,
+        "guard": " ".join(line.guards),
+    }
+    for each in line.split.segments if line.split and line.moved else ():
+        yield {
+            **common,
+            "label": line.split.label if line.split else "",
+            "segment": harmless(each.name),
+            **(_changed(each.change) if each.change else {}),
+            "own": each.contribution.own,
+            "mix": each.contribution.mix,
+        }
+
+
+def _changed(change: Change) -> dict[str, Any]:
+    return {
+        "value": change.now.value,
+        "n": change.now.n,
+        "lower": change.now.lower,
+        "upper": change.now.upper,
+        "before": change.before.value,
+        "n_before": change.before.n,
+        "difference": change.difference,
+        "change": change.verdict,
+        "p": change.p,
+    }
+
+
+def harmless(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: names come from strangers."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+FORMATS: Mapping[str, Callable[[Report], str]] = {"html": html, "md": markdown, "csv": table}
+"""The formats that are text."""
+
+
+def render(report: Report, form: str) -> str:
+    """The report in a format of FORMATS; a PDF is printed from its HTML, see `pdf`."""
+    return FORMATS[form](report)
