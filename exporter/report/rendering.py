@@ -16,6 +16,7 @@ COLUMNS = (
     "n", "lower", "upper", "median", "before", "n_before", "difference", "change", "p", "own", "mix", "target",
     "reached", "baseline", "baseline_value", "baseline_n", "warning", "critical", "guard", "why_no_comparison",
 )  # fmt: skip
+NO_HEADLINE = "No headline has a value in this period; what could not be computed is listed below."
 NOTHING_MOVED = "Nothing that was looked at changed beyond chance."
 
 
@@ -29,7 +30,7 @@ def memo(report: Report) -> dict[str, Any]:
         "for": f"For {report.reader}" + ("s" if report.reader == "executive" else ""),
         "period": f"{report.span.title} ({report.zone})",
         "at": f"{report.at:%Y-%m-%d %H:%M} UTC",
-        "headline": sentence.headline(lead, report.span.earlier) if lead else "None of these KPIs has a value.",
+        "headline": sentence.headline(lead, report.span.earlier) if lead else NO_HEADLINE,
         "first": "" if first in (None, report.headline) else sentence.short(report.lines[str(first)]) + ".",
         "notes": report.notes,
         "rows": [*rows(report)],

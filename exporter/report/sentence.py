@@ -187,7 +187,7 @@ def cell(line: Line) -> str:
     change = line.change
     if change is None:
         return line.absent
-    if change.verdict == "untested" and change.difference == 0:
+    if change.difference == 0:
         return "unchanged"
     words = {"rose": "rose", "fell": "fell", "same": NO_CHANGE, "few": "too few records", "untested": "not tested"}
     return f"{difference(change.difference, line.unit)}: {words[change.verdict]}"
