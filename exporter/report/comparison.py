@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from exporter.base.clock import DAY
 from exporter.catalogue.kpi import Kpi, non_additive
 from exporter.evaluation.add import merge, value_of
-from exporter.evaluation.figure import Figure, Key
+from exporter.evaluation.figure import Figure, Key, additive_within
 from exporter.evaluation.plan import Plan, Setting
 from exporter.evaluation.stats import wilson
 from exporter.explain.breaches import records_of
-from exporter.explain.history import additive_within
 from exporter.report import change as tests
 from exporter.report.content import Change, Segment, Side, Split, Verdict
 from exporter.report.contribution import Contribution, of_quotient, of_sum
