@@ -107,12 +107,18 @@ def calendars(given: Mapping[str, Any]) -> dict[str, Calendar]:
     return found
 
 
+def parts_of(name: str) -> set[str]:
+    """The names of everything that a KPI is made of."""
+    below = kpi.part_names(kpi.catalogue()[name])
+    return {*below}.union(*map(parts_of, below))
+
+
 def plan(scenario: Mapping[str, Any], only: str | None = None) -> Plan:
     """What a scenario configures: every KPI, or `only` one with what it is made of, which is much faster."""
     settings = scenario.get("settings", {})
     compared = {scenario.get("kpi"): baselines(scenario.get("baselines", {}))}
     catalogue = kpi.catalogue()
-    names = {only, *kpi.part_names(catalogue[only])} if only else {*catalogue}
+    names = {only, *parts_of(only)} if only else {*catalogue}
     labels = scenario.get("labels", ["team"])
     return Plan(
         settings=[

@@ -545,9 +545,10 @@ def met(expr: str) -> set[str]:
 def test_whichever_kpi_is_chosen_only_its_own_series_are_shown(kpi: Kpi) -> None:
     parts = {f"{kpi.stem}_numerator", f"{kpi.stem}_denominator"} if kpi.divided else set()
 
+    gross = {f"{kpi.metric}_gross", f"{kpi.metric}_overhead"} if kpi.shows_gross else set()
     once = {name for name in kpi.wholes.values() if not name.endswith("_distribution")}
 
-    assert met(any_kpi("Value", kpi.name)) == {kpi.metric, *parts, *once}
+    assert met(any_kpi("Value", kpi.name)) == {kpi.metric, *parts, *gross, *once}
     assert met(any_kpi("Thresholds", kpi.name)) == {f"{kpi.metric}_threshold"}
     assert met(any_kpi("By segment", kpi.name)) == {kpi.metric, *parts}
 

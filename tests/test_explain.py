@@ -19,7 +19,7 @@ from exporter.explain.download import csv_text
 from exporter.explain.explain import explain
 from exporter.explain.query import LARGEST_SIZE, Question, Unexplained, question
 from exporter.explain.summary import rows
-from exporter.explain.wording import against, numbers
+from exporter.explain.wording import against, assumed, numbers
 from exporter.records import RECORDS, person_columns
 from exporter.server.explanation import page
 from exporter.server.gate import Gate
@@ -527,3 +527,31 @@ def test_what_did_not_hold_names_the_request_with_which_somebody_came_back(
 
     came_back = ("later", "https://desk/later") if people else ("bot", None)
     assert (records["first"]["again_id"], records["first"]["again_url"]) == came_back
+
+
+@pytest.mark.parametrize(
+    ("name", "upper"),
+    [
+        ("total_net_value", "225.00 EUR"),
+        ("hard_value", "300.00 EUR"),
+        ("time_saved_seconds", "4.0 h (0.5 person-days)"),
+    ],
+)
+def test_an_explanation_says_what_a_value_is_at_the_upper_end_of_manual_time(
+    name: str, upper: str, store: Store
+) -> None:
+    worth = {"manual_seconds_low": 3600, "manual_seconds_high": 7200, "rate": 75, "currency": "EUR"}
+    times = {"started_at": "2026-03-30T09:00:00Z", "finished_at": "2026-03-30T10:00:00Z"}
+    paid = {"period_start": "2026-03-30T00:00:00Z", "period_end": "2026-03-30T00:00:00Z", "amount": 75.0}
+    case = {
+        "kpi": name,
+        "at": "2026-03-31T00:00:00Z",
+        "window": "7d",
+        "settings": {"workflows": {"w": {**worth, "claim": "hard_cost_avoided"}}},
+        "run": [{"id": each, "workflow": "w", "status": "succeeded", **times} for each in ("a", "b")],
+        "cost": [{"id": "a", "currency": "EUR", "kind": "licence", **paid}],
+    }
+
+    answer = Case(case, store).explain()
+
+    assert assumed(answer)[0] == f"at the upper end of manual time: {upper}"

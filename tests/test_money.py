@@ -16,7 +16,7 @@ from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Plan, RecurringCost, Setting, SourceSetting, WorkflowSetting
 from exporter.records import Cost, Record, Request, Run
 from exporter.store.status import SourceStatus
-from tests.scenario import empty_store, params
+from tests.scenario import empty_store, params, parts_of
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -37,6 +37,16 @@ KPIS = (
     "claimed_resolution_ratio",
     "claim_gap_ratio",
     "claim_gap_cost",
+    "adoption_cost",
+    "overhead_ratio",
+    "payback_seconds",
+    "total_net_value_high",
+    "hard_net_value_high",
+    "net_value_high",
+    "total_roi_high_ratio",
+    "hard_roi_high_ratio",
+    "roi_high_ratio",
+    "capacity_released_seconds",
 )  # fmt: skip - a list of words
 # Words are drawn, so their types are not those of the columns.
 RUN: Callable[..., Run] = Run
@@ -68,7 +78,7 @@ class Organisation:
 
     def plan(self, by: str) -> Plan:
         catalogue = kpi.catalogue()
-        names = {*KPIS, *(part for name in KPIS for part in kpi.part_names(catalogue[name]))}
+        names = {*KPIS, *(part for name in KPIS for part in parts_of(name))}
         return Plan(
             settings=[
                 Setting(kpi=k, params=params(k, {}), min_coverage=0) for k in catalogue.values() if k.name in names
@@ -207,6 +217,7 @@ class Ended:
     at: datetime
     run: Run
     seconds: float | None  # that it saved; None: not known
+    high: float | None  # the same at the upper end of manual time
     succeeded: bool
 
 
@@ -250,16 +261,15 @@ def ended_runs(made: Organisation, at: datetime) -> Iterator[Ended]:
         people += sum(seconds for name, seconds in helped if name in {run.id for run in chain})
         setting = made.workflows.get(last.workflow or "")
         succeeded = bool(over) and last.status == "succeeded"
-        saved: float | None = None
+        saved: list[float | None] = [None, None]
         if setting:
-            low = setting.manual_seconds_low or 0.0
-            if setting.category and manual:
-                low = sum(manual) / len(manual)
-            if any(run.rework for run in past):
-                saved = -people
-            else:
-                saved = low - people if succeeded and not any(run.human_override for run in past) else 0.0
-        yield Ended(over or late or at, last, saved, succeeded)
+            for i, length in enumerate((setting.manual_seconds_low, setting.manual_seconds_high)):
+                takes = sum(manual) / len(manual) if setting.category and manual else length or 0.0
+                if any(run.rework for run in past):
+                    saved[i] = -people
+                else:
+                    saved[i] = takes - people if succeeded and not any(run.human_override for run in past) else 0.0
+        yield Ended(over or late or at, last, saved[0], saved[1], succeeded)
 
 
 def periods(made: Organisation, at: datetime) -> Iterator[tuple[Cost, datetime, datetime, float]]:
@@ -302,15 +312,15 @@ def weight(by: str, run: Ended, made: Organisation, currency: str | None) -> flo
     return (run.seconds or 0.0) * (setting.rate or 0.0) / 3600 if setting.currency == currency else 0.0
 
 
-def spend(made: Organisation, at: datetime, by: str) -> Amounts:
-    """(window, team, kind, currency, claim) -> cost of automation."""
+def spend(made: Organisation, at: datetime, by: str, only: Callable[[float], bool] = lambda _: True) -> Amounts:
+    """(window, team, kind, currency, claim) -> cost of automation; `only`: for periods of some lengths."""
     amounts: Amounts = defaultdict(float)
     runs = [run for run in ended_runs(made, at) if run.run.workflow in made.workflows]
     runs = [run for run in runs if made.workflows[run.run.workflow or ""].claim]
     for window, seconds in WINDOWS:
         end, begin = at, at - timedelta(seconds=seconds)
         for cost, since, until, length in periods(made, at):
-            if cost.amount is None:
+            if cost.amount is None or not only(length):
                 continue
             if length:
                 part = max((min(end, until) - max(begin, since)).total_seconds(), 0) / length
@@ -337,7 +347,28 @@ def spend(made: Organisation, at: datetime, by: str) -> Amounts:
     return amounts
 
 
-def values(made: Organisation, at: datetime) -> Amounts:
+def paid_once(made: Organisation, at: datetime) -> Amounts:
+    """(window, team, currency) -> all that was paid once up to now, which is the same in every window."""
+    amounts: Amounts = defaultdict(float)
+    for cost, since, until, _ in periods(made, at):
+        if since == until and until <= at and cost.amount is not None:
+            for window, _ in WINDOWS:
+                amounts[window, cost.team, cost.currency] += cost.amount
+    return amounts
+
+
+def released(made: Organisation, at: datetime) -> Amounts:
+    """(window, team) -> seconds of capacity released."""
+    amounts: Amounts = defaultdict(float)
+    for run in ended_runs(made, at):
+        setting = made.workflows.get(run.run.workflow or "")
+        for window, seconds in WINDOWS:
+            if setting and setting.claim == "capacity_released" and at - timedelta(seconds=seconds) < run.at <= at:
+                amounts[window, run.run.team] += run.seconds or 0.0
+    return amounts
+
+
+def values(made: Organisation, at: datetime, *, high: bool = False) -> Amounts:
     """(window, team, currency, claim) -> value of the time saved."""
     amounts: Amounts = {}
     for run in ended_runs(made, at):
@@ -348,7 +379,8 @@ def values(made: Organisation, at: datetime) -> Amounts:
                 placed = at - timedelta(seconds=seconds) < run.at <= at
                 had = amounts.get(key, 0.0 if at - 30 * DAY < run.at else None)
                 if had is not None:
-                    amounts[key] = had + run.seconds * setting.rate / 3600 * placed
+                    saved = (run.high if high else run.seconds) or 0.0
+                    amounts[key] = had + saved * setting.rate / 3600 * placed
     return amounts
 
 
@@ -402,7 +434,7 @@ def published(evaluation: Evaluation, name: str, *labels: str, part: str = "nume
             assert {*segment} == {*labels}
             amount = f.numerator if part in ("numerator", "value") else f.denominator or 0.0
             if part == "value" and f.denominator is not None:
-                amount = f.numerator / f.denominator if f.denominator else 0.0
+                amount = f.numerator / f.denominator if f.denominator > 0 else 0.0
             found[f.window, *(segment[label] for label in labels)] = amount
     return found
 
@@ -443,7 +475,45 @@ def check(e: Evaluation, made: Organisation, at: datetime, by: str) -> dict[str,
         quotients = {k: v / cost[k] - 1 for k, v in value.items() if cost.get(k)}
         ours = published(e, name, *labels, part="value")
         differ[name] = {k: v for k, v in same(quotients, ours).items() if cost.get(k, 0) > 1e-9}
+    differ |= upper_ends(e, made, at, spent) | adoption(e, made, at, spent, by)
     return {name: found for name, found in differ.items() if found}
+
+
+def upper_ends(e: Evaluation, made: Organisation, at: datetime, spent: Amounts) -> dict[str, Any]:
+    """KPI at the upper end of manual time -> where it differs."""
+    worth = values(made, at, high=True)
+    hard = over({key: amount for key, amount in worth.items() if key[3] == "hard_cost_avoided"}, 0, 1, 2)
+    of_claim, of_all = over(spent, 0, 1, 3, 4), over(spent, 0, 1, 3)
+    differ: dict[str, Any] = {}
+    for name, value, cost, labels in (
+        ("net_value_high", worth, of_claim, CLAIMED),
+        ("total_net_value_high", over(worth, 0, 1, 2), of_all, WHOLE),
+        ("hard_net_value_high", hard, of_all, WHOLE),
+    ):
+        differ[name] = same(minus(value, cost), published(e, name, *labels, part="value"))
+        roi = name.replace("net_value_high", "roi_high_ratio")
+        quotients = {k: v / cost[k] - 1 for k, v in value.items() if cost.get(k)}
+        ours = published(e, roi, *labels, part="value")
+        differ[roi] = {k: v for k, v in same(quotients, ours).items() if cost.get(k, 0) > 1e-9}
+    return differ
+
+
+def adoption(e: Evaluation, made: Organisation, at: datetime, spent: Amounts, by: str) -> dict[str, Any]:
+    """KPI on the cost of adoption and what it brings -> where it differs."""
+    worth, kinds = values(made, at), ("licence", "training", "maintenance", "support")
+    cost = over({key: amount for key, amount in spent.items() if key[2] in kinds}, 0, 1, 3, 4)
+    of_claim, whole = over(spent, 0, 1, 3, 4), over(worth, 0, 1, 2)
+    once, lengths = paid_once(made, at), {name: timedelta(seconds=seconds) for name, seconds in WINDOWS}
+    running = over(spend(made, at, by, only=lambda length: length > 0), 0, 1, 3)
+    rate = {key: v / lengths[str(key[0])].total_seconds() for key, v in minus(whole, running).items()}
+    payback = {key: once[key] / each for key, each in rate.items() if each > 0 and key in once}
+    overhead = {key: of_claim[key] / v for key, v in worth.items() if v > 0 and key in of_claim}
+    return {
+        "adoption_cost": same(cost, published(e, "adoption_cost", *CLAIMED)),
+        "payback_seconds": same(payback, published(e, "payback_seconds", *WHOLE, part="value")),
+        "overhead_ratio": same(overhead, published(e, "overhead_ratio", *CLAIMED, part="value")),
+        "capacity_released_seconds": same(released(made, at), published(e, "capacity_released_seconds", "team")),
+    }
 
 
 def test_money_is_what_plain_arithmetic_makes_of_the_records(tmp_path: Path) -> None:

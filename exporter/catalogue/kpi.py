@@ -130,9 +130,8 @@ class Kpi(Declaration):
     weight: str | None = None  # of a mean or ratio: what each row counts for, where that is not 1
     signed: bool = False  # of a weight: below zero is no fault
     where: str = "true"
-    per: Literal["day", 100] | None = (
-        None  # of a count: per day of the window; of a derived KPI: per 100 of its denominator
-    )
+    # Of a count: per day of the window. Of a derived KPI: per 100 of its denominator, or per second of its window.
+    per: Literal["day", 100, "second"] | None = None
     aggregate: Literal["sum", "max"] = "sum"
     labels: tuple[str, ...] = ()  # beside those configured for the record
     # Labels configured for its record that its rows cannot have.
@@ -155,6 +154,7 @@ class Kpi(Declaration):
     tier: Tier | None = None
     indicator: Indicator | None = None
     guard: tuple[str, ...] = ()
+    upper: str | None = None  # the KPI that is the same at the upper end of a range of manual time
     threshold: Threshold = Threshold()  # {}: no default is sensible, but a rule waits for one from the config
     baselines: tuple[Literal["previous", "control", "weekday_median"], ...] = ()  # also where none are configured
     spike: Spike | None = None  # an alert, against the baseline weekday_median, which comes with it

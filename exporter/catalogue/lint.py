@@ -135,7 +135,7 @@ class _Lint:
         yield from self._placed()
         yield from self._business()
         if kpi.per and (kpi.per == "day") != (kpi.kind == "count"):
-            yield ("per",), "per: day is for a count, per: 100 for a derived KPI with a denominator"
+            yield ("per",), "per: day is for a count, per: 100 or second for a derived KPI with a denominator"
         if kpi.kind == "state" and not kpi.value and kpi.aggregate == "max":
             yield ("aggregate",), "aggregate: max needs a value; give one, or leave the key out"
         yield from self._written()

@@ -48,7 +48,7 @@ def _times(kpi: Kpi, kpis: Mapping[str, Kpi]) -> Iterator[Fault]:
     (_, first), *others = parts(kpi).items()
     of_now = _of_now(first, kpis)
     for key, other in others:
-        if of_now and not _of_now(other, kpis):
+        if of_now and not _of_now(other, kpis) and (key == "minus" or kpi.per != "second"):
             yield ("numerator",), f"{first} is a present state and {other} covers a window; choose parts of one kind"
         elif key == "minus" and _of_now(other, kpis) and not of_now:
             yield ("minus",), f"{other} is a present state and {first} covers a window; choose parts of one kind"

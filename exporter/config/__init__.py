@@ -222,6 +222,8 @@ class _Loader:
         begin, last = section.from_, section.to
         if last and last < begin:
             self.checker.wrong((*at, "to"), "this is before from; write the last day on which it is paid for")
+        if last and section.per == "once":
+            self.checker.wrong((*at, "to"), "what is paid once has no last day; leave it out")
         return RecurringCost(
             **section.model_dump(exclude={"from_", "to"}),
             begins_at=datetime.fromisoformat(begin),

@@ -22,7 +22,7 @@ else:
 
 BY_US = frozenset(
     {"name", "needs", "uses", "alternative_records", "written", "segmented", "several", "unattributed", "signed"}
-    | {"alert_says"}
+    | {"alert_says", "upper"}
 )
 """What a user does not say: it follows from the facts, or is for shipped KPIs only."""
 KEYS = {each.alias or name for name, each in Kpi.model_fields.items()} - KpiSection.model_fields.keys() - BY_US

@@ -145,11 +145,11 @@ class MoneySection(Section):
 
 
 class CostSection(Section):
-    """A cost that comes back, prorated by the second within each calendar period."""
+    """A cost that comes back, prorated by the second within each calendar period; or one that is paid once."""
 
     amount: Annotated[float, Field(gt=0)]
     currency: Currency
-    per: Literal["day", "month", "year"]
+    per: Literal["day", "month", "year", "once"]
     kind: CostKind
     workflow: Text | None = None
     service: Text | None = None

@@ -37,6 +37,8 @@ COLUMNS = {
     "claim": {"claim"},
     "claim_price": {"claimed_resolution_price"},
     "cost": {"downtime_cost"},
+    "capacity_seconds": {"capacity"},
+    "staff": {"capacity"},
 }
 """Column of facts -> the assumptions that it is made with."""
 WEIGHTS = {"time_saved": {"manual_time"}, "value": {"manual_time", "rate"}}
@@ -45,6 +47,7 @@ SUBJECTS = {
     "workflow": {"manual_time", "rate", "claim"},
     "service": {"downtime_cost"},
     "vendor": {"claimed_resolution_price"},
+    "team": {"capacity"},
 }
 """Label -> the assumptions whose subject is a value of it."""
 
@@ -80,6 +83,9 @@ def _configured(plan: Plan) -> Iterator[Assumption]:
             yield Assumption(
                 "downtime_cost", name, f"{service.downtime_cost_per_hour:g} {service.currency} an hour", ""
             )
+    for name, team in plan.teams.items():
+        if team.capacity_seconds_per_week is not None:
+            yield Assumption("capacity", name, f"{length(round(team.capacity_seconds_per_week))} a week", "")
     for name, source in plan.sources.items():
         if source.claimed_resolution_price is not None:
             price = f"{source.claimed_resolution_price:g} {source.currency}"

@@ -1,7 +1,7 @@
 """Compiles a plan, once per config: every KPI becomes `Measure`s, which the steps of evaluation only read."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from exporter.catalogue.expression import columns_of
@@ -27,7 +27,8 @@ class Measure:
     """A KPI as it is counted or derived: of a duration, on one basis.
 
     `labels`: those of its segments. `fixed`: label pairs that all its figures carry. `formula`, `aggregates`: the SQL,
-    where it is counted. `numerator`, `minus`, `denominator`: its parts, where it is derived.
+    where it is counted. `numerator`, `minus`, `denominator`: its parts, where it is derived. `seconds`: the lengths of
+    windows.
     """
 
     setting: Setting
@@ -39,6 +40,17 @@ class Measure:
     numerator: PartOf | None = None
     minus: PartOf | None = None
     denominator: PartOf | None = None
+    seconds: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def numerator_windowed(self) -> bool:
+        """Whether the numerator covers windows; False where it is of now and the denominator covers them."""
+        return _windowed(self.below[0]) or not _windowed(self.below[-1])
+
+    def divisor(self, window: str | None) -> float:
+        """What its denominators are divided by: the 100 of `per: 100`, the seconds of the window of `per: second`."""
+        per = self.kpi.per
+        return float(self.seconds.get(window or "", 1)) if per == "second" else float(per or 1)
 
     @property
     def name(self) -> str:
@@ -92,6 +104,10 @@ class Measure:
         # Business time is between two others.
         ends = {business_column(kpi.business): kpi.business} if kpi.business else {}
         return tuple(dict.fromkeys(each for column in found for each in ends.get(column, (column,))))
+
+
+def _windowed(measure: Measure) -> bool:
+    return _windowed(measure.below[0]) if measure.below else measure.kpi.windowed
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -163,7 +179,15 @@ def _compiled(plan: Plan) -> CompiledPlan:
         complete = all(each is None or each.measure for each in parts)
         labels = value_labels(kpi, plan.kpis, plan.labels) if complete else ()
         above, minus, below = parts
-        return Measure(setting=setting, kpi=kpi, labels=labels, numerator=above, minus=minus, denominator=below)
+        return Measure(
+            setting=setting,
+            kpi=kpi,
+            labels=labels,
+            numerator=above,
+            minus=minus,
+            denominator=below,
+            seconds=dict(plan.windows),
+        )
 
     bases = {
         name: tuple(counted(setting, plan, *each) for each in on_each_basis(setting.kpi, bool(plan.calendars)))

@@ -98,6 +98,7 @@ def prepare(
     tabulate_days(connection, plan.calendars, utc(at).year)
     cut(connection, plan, at)
     connection.execute(f"set variable run_timeout_seconds = {float(plan.run_timeout)}")
+    connection.execute(f"set variable person_day_seconds = {float(plan.person_day_seconds)}")
     connection.execute(f"set variable shared_cost = '{plan.shared_cost}'")
     for name, seconds in longest([*plan.settings, *plan.not_computed]).items():
         connection.execute(f"set variable {name}_seconds = {seconds}")

@@ -52,6 +52,9 @@ def _derived(measure: Measure, figures: Sequence[Figure], labels: set[str]) -> I
             )
         return
     common = labels & {*last.labels}
+    if not measure.numerator_windowed:
+        above = in_windows(above, {*measure.seconds})
+        known = {(window, key) for window in measure.seconds for _, key in known}
     windows: set[str | None] = {f.window for f in figures if f.window} if counts else {window for window, _ in above}
     below = summed(in_windows(figure_part(figures, measure.denominator), windows), common)
     extras = {(window, narrowed(key, labels - common)) for window, key in above}
@@ -62,7 +65,7 @@ def _derived(measure: Measure, figures: Sequence[Figure], labels: set[str]) -> I
         n, d = above.get((window, key)), below.get((window, narrowed(key, common)))
         if d or not kpi.only_matched_segments:
             partial = (window, key) not in known and not counts
-            yield Figure(kpi.name, window, key, n or 0.0, (d or 0.0) / float(kpi.per or 1), partial=partial)
+            yield Figure(kpi.name, window, key, n or 0.0, (d or 0.0) / measure.divisor(window), partial=partial)
 
 
 def less(parts: Parts, taken: Parts) -> Parts:

@@ -119,11 +119,11 @@ class SourceSetting:
 
 @dataclass(frozen=True, kw_only=True)
 class RecurringCost:
-    """A cost that comes back every day, calendar month or year, as configured; in the table cost_settings."""
+    """A cost that comes back every day, calendar month or year, or is paid once, as configured; in cost_settings."""
 
     amount: float
     currency: str
-    per: Literal["day", "month", "year"]
+    per: Literal["day", "month", "year", "once"]
     kind: CostKind
     workflow: str | None = None
     service: str | None = None

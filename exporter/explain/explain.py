@@ -96,6 +96,7 @@ def explain(
         ],
         "assumptions": [each._asdict() | {"text": each.sentence} for each in concerning(plan, measure, asked.segment)],
         "notes": _notes(asked),
+        "upper": _upper(connection, plan, at, sources, measure, asked, known),
     }
     answer |= trusted(measure, compiled.windows, answer["window"], coverage)
     if not answer["absent"] and answer["window"] in waiting(plan, at, sources).get(kpi.name, ()):
@@ -109,7 +110,26 @@ def explain(
         answer["absent"] = "field_missing"
     answer |= rows.answer()
     # What is withheld from alerts is no value here either, and least of all a 0 where no source gives records.
-    return answer | {"numbers": None, "segments": {}} if answer["absent"] else answer
+    return answer | {"numbers": None, "segments": {}, "upper": None} if answer["absent"] else answer
+
+
+def _upper(
+    connection: Connection,
+    plan: Plan,
+    at: datetime,
+    sources: Sequence[SourceStatus],
+    measure: Measure,
+    asked: Question,
+    known: Evaluation | None,
+) -> dict[str, Any] | None:
+    """The KPI that is the same at the upper end of manual time, with its value; None where there is none."""
+    compiled = compile_plan(plan)
+    high = compiled.by_name.get(measure.kpi.upper or "")
+    if high is None:
+        return None
+    figures, _ = figures_of(connection, plan, at, sources, high, asked.window, known)
+    numbers = Segments(compiled, high, figures, asked).total()
+    return {"kpi": high.name, "title": high.kpi.title, "numbers": numbers}
 
 
 def _on_basis(compiled: CompiledPlan, name: str, asked: Question) -> Measure:

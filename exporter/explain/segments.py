@@ -132,6 +132,10 @@ class Segments:
             raise Unexplained(f"{self.kpi.name} has no label {', '.join(sorted(unknown))}; its labels are: {labels}")
         return {"numbers": self._sum(self.measure), "parts": [self._part(part) for part in self.measure.parts]}
 
+    def total(self) -> dict[str, Any] | None:
+        """The value of the KPI in the segment."""
+        return self._sum(self.measure)
+
     def _part(self, part: PartOf) -> dict[str, Any]:
         name, which = part.reference
         kpi = part.measure.kpi if part.measure else None

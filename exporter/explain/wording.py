@@ -215,6 +215,10 @@ def trust(answer: Mapping[str, Any]) -> list[tuple[str, str]]:
 def assumed(answer: Mapping[str, Any]) -> list[str]:
     """What a value rests on that nobody has measured, the first of it."""
     texts = [each["text"] for each in answer["assumptions"]]
+    now, high = answer.get("numbers"), (answer.get("upper") or {}).get("numbers")
+    if now and high and high["value"] not in (None, now["value"]):
+        days = answer.get("person_day_seconds")
+        texts.insert(0, f"at the upper end of manual time: {amount(answer, high['value'], days=days)}")
     rest = len(texts) - MOST_ASSUMPTIONS
     return texts[:MOST_ASSUMPTIONS] + ([f"{rest} more, which the JSON lists"] if rest > 0 else [])
 

@@ -55,5 +55,5 @@ every as (
   from allocated join (select span_begin as further, span_end from spans) spans on spans.span_end = allocated.span_begin
 )
 select source, id, url, span_end as moment, null::timestamp as until, team, business_unit, region, cohort, workflow, service,
-  kind, currency, span_end, claim, allocated_by, share, spent
+  kind, currency, span_end, claim, one_off, allocated_by, share, spent
 from every;

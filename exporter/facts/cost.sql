@@ -8,7 +8,7 @@ with recurring as (
   select *, case per when 'day' then interval 1 day when 'month' then interval 1 month else interval 1 year end as step,
     -- From the beginning of a calendar month (day, year), so that each has its own length.
     unnest(generate_series(date_trunc(per, greatest(begins_at, since)), to_at, step)) as period_start
-  from cost_settings
+  from cost_settings where per <> 'once'
 ),
 costs as (
   select source, id, url, team, business_unit, region, cohort, workflow, service, kind, currency, amount, effort_seconds,
@@ -19,6 +19,10 @@ costs as (
     period_start, period_start + step as period_end,
     greatest(period_start, begins_at) as begin_at, least(period_end, ends_at) as end_at
   from recurring where greatest(period_start, begins_at) < least(period_start + step, coalesce(ends_at, 'infinity'))
+  union all by name
+  select 'config' as source, cost as id, team, workflow, service, kind, currency, amount,
+    begins_at as period_start, begins_at as period_end, begins_at as begin_at, begins_at as end_at
+  from cost_settings where per = 'once'
 ),
 cut as (
   select *, case when period_end = period_start then 1
@@ -32,6 +36,8 @@ select source, id, url, span_end as moment, null::timestamp as until,
   share,
   amount * share as spent,
   effort_seconds * share as worked_seconds,
+  -- Paid once, at one time, and not for a period.
+  coalesce(period_end = period_start, false) as one_off,
   -- Which claim of a value a cost stands against: that of its workflow.
   claim,
   -- Whose handling of requests it pays for, as far as it can be said.

@@ -172,7 +172,8 @@ def formula(kpi: Kpi) -> str:
         return f"{counted} with `{kpi.numerator}` / {counted} with `{kpi.denominator}`"
     if kpi.kind == "derived":
         over = f"`{kpi.numerator}` - `{kpi.minus}`" if kpi.minus else f"`{kpi.numerator}`"
-        under = f"`{kpi.denominator}` in {kpi.per}s" if kpi.per else f"`{kpi.denominator}`"
+        per = {"second": " per second of the window", 100: " in 100s"}.get(kpi.per or 1, "")
+        under = f"`{kpi.denominator}`{per}"
         return (f"({over}) / {under}" if kpi.minus else f"{over} / {under}") if kpi.denominator else over
     where = "" if kpi.where == "true" else f" where `{kpi.where}`"
     if kpi.kind in ("mean", "duration"):

@@ -295,7 +295,7 @@ def records(names: Names) -> str:
     kpi = names.kpi
     if kpi.kind != "ratio" and least(kpi, names.kpis) is None:
         return ""
-    scaled = f" in {kpi.per}s" if kpi.per and kpi.kind == "derived" else ""
+    scaled = f" in {kpi.per}s" if kpi.per == 100 else ""
     return f" ({looked_up(names.denominator, names.labels, 'humanize')} records{scaled})"
 
 
