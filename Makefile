@@ -1,5 +1,5 @@
 # What can be done in a checkout. Every target makes what it needs by itself; `make` alone lists them.
-.PHONY: help demo install python picture test test-real test-delivery check coverage bench history render snapshots lock clean mutation
+.PHONY: help demo install deb python picture test test-real test-delivery check coverage bench history render snapshots lock clean mutation
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -26,6 +26,7 @@ export PIP_ROOT_USER_ACTION := ignore
 help:
 	@echo "make demo       a simulated organisation, the exporter and, where installed, Prometheus and Alertmanager"
 	@echo "make install    the program for you alone, with the locked dependencies; PREFIX=/usr/local as root: for everybody"
+	@echo "make deb        a Debian package in dist/; needs nfpm"
 	@echo "make test       everything: lint, types, tests against the real programs (as root on Debian: installs them)"
 	@echo "make check      the quick part of it: lint, types, the tests that start no program; of connectors that have not changed"
 	@echo "                only three (ALL=1: every one); FAST=1: hardly any tests"
@@ -90,6 +91,9 @@ install: | python
 	@echo "Installed: $(PREFIX)/bin/outcome-exporter"; \
 	  command -v outcome-exporter >/dev/null || echo "Add $(PREFIX)/bin to your PATH."
 
+deb:
+	deploy/debian/build
+
 check: $(VENV)/test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -151,5 +155,5 @@ lock: $(VENV)/made
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
 
 clean:
-	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

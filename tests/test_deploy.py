@@ -29,8 +29,8 @@ def document(path: str) -> Any:
 
 def manifests() -> dict[str, Any]:
     """Every Kubernetes object, by kind."""
-    found = [each for path in (DEPLOY / "kubernetes").glob("*.yaml") for each in yaml.safe_load_all(path.read_text())]
-    return {each["kind"]: each for each in found}
+    found = [each for path in (DEPLOY / "kubernetes").rglob("*.yaml") for each in yaml.safe_load_all(path.read_text())]
+    return {each["kind"]: each for each in found if "kind" in each}
 
 
 SERVICES: Mapping[str, Mapping[str, Any]] = document("compose/compose.yaml")["services"]
@@ -46,8 +46,17 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_stack_is_exporter_prometheus_alertmanager_and_grafana() -> None:
-    assert set(SERVICES) == {"exporter", "prometheus", "alertmanager", "grafana"}
-    assert SERVICES["exporter"]["image"] == f"outcome-exporter:{__version__}"
+    assert set(SERVICES) == {"demo", "exporter", "prometheus", "alertmanager", "grafana"}
+    for name in ("demo", "exporter"):
+        assert SERVICES[name]["image"] == f"outcome-exporter:{__version__}"
+
+
+def test_either_the_demo_or_your_own_exporter_runs_beside_the_rest() -> None:
+    profiles = {name: service["profiles"] for name, service in SERVICES.items()}
+
+    assert (profiles.pop("demo"), profiles.pop("exporter")) == (["demo"], ["own"])
+    assert set(map(tuple, profiles.values())) == {("demo", "own")}
+    assert SERVICES["demo"]["networks"] == {"default": {"aliases": ["exporter"]}}, "the name that Prometheus asks for"
 
 
 @services
@@ -149,9 +158,9 @@ def test_what_inhibits_is_an_alert_there_is() -> None:
     assert all(f"alert: {name}\n" in rules for name in names)
 
 
-@pytest.mark.parametrize("path", ["compose/outcome.yaml", "kubernetes"])
+@pytest.mark.parametrize("path", ["compose/outcome.yaml", "kubernetes/outcome.yaml"])
 def test_the_configs_that_come_with_it_are_sound(path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = manifests()["ConfigMap"]["data"]["outcome.yaml"] if path == "kubernetes" else (DEPLOY / path).read_text()
+    text = (DEPLOY / path).read_text()
     (tmp_path / "secrets").mkdir(mode=0o700)
     (tmp_path / "secrets/n8n").write_text("made-up")
     (tmp_path / "secrets/n8n").chmod(0o600)
@@ -218,7 +227,9 @@ def test_an_edited_config_reaches_the_pod() -> None:
     [container] = manifests()["Deployment"]["spec"]["template"]["spec"]["containers"]
 
     assert [mount["mountPath"] for mount in container["volumeMounts"] if "subPath" in mount] == []
-    assert "rollout restart" in (DEPLOY / "README.md").read_text()
+    [made] = document("kubernetes/kustomization.yaml")["configMapGenerator"]
+    assert made["files"] == ["outcome.yaml"]
+    assert "disableNameSuffixHash" not in made["options"], "another content is another name, which restarts the pod"
 
 
 REFUSE_TO_MAKE_CODE = 65
@@ -255,7 +266,8 @@ def test_kubernetes_objects_find_each_other() -> None:
     assert monitor["selector"]["matchLabels"] == found["Service"]["metadata"]["labels"]
     assert labels[monitor["jobLabel"]] == "outcome-exporter", "the job that rules ask for"
     assert [endpoint["port"] for endpoint in monitor["endpoints"]] == [port["name"]] == ["metrics"]
-    assert volumes["config"]["configMap"]["name"] == found["ConfigMap"]["metadata"]["name"]
+    [config] = document("kubernetes/kustomization.yaml")["configMapGenerator"]
+    assert volumes["config"]["configMap"]["name"] == config["name"]
     assert volumes["store"]["persistentVolumeClaim"]["claimName"] == found["PersistentVolumeClaim"]["metadata"]["name"]
 
 

@@ -34,8 +34,12 @@ async def demo(
     run_exporter: RunExporter,
     now: Callable[[], datetime],
     console: Console | None = None,
+    listen: str | None = None,
 ) -> None:
-    """Runs everything until the exporter ends or this is cancelled; then nothing of it is left but files."""
+    """Runs everything until the exporter ends or this is cancelled; then nothing of it is left but files.
+
+    `listen`: host:port of the exporter; by default a free port of loopback.
+    """
     console = console or terminal()
     folder = empty(directory)
     screen = Screen(console, now)
@@ -47,14 +51,15 @@ async def demo(
             for name, platform in world.platforms.items()
         }
         config = configuration.write(folder, addresses, world.secrets)
-        listen = f"127.0.0.1:{free_port()}"
-        screen.exporter = f"http://{listen}"
+        listen = listen or f"127.0.0.1:{free_port()}"
+        reached = listen.replace("0.0.0.0:", "127.0.0.1:")
+        screen.exporter = f"http://{reached}"
         screen.line("Reading it; the first values come when every source has been read once.")
         running.enter_context(screen.shown())
         await together(
             run_exporter(config, listen),
             live(world, now),
-            beside(folder, listen, config, screen),
+            beside(folder, reached, config, screen),
         )
     console.print("The demo has ended.")
 

@@ -24,8 +24,13 @@ EXAMPLES = {
 @click.option(
     "--seed", default=1, show_default=True, help="Seed of the simulation; another seed simulates another organisation."
 )
+@click.option(
+    "--web.listen-address",
+    "listen",
+    help="Address (host:port) of the exporter.  [default: a free port of 127.0.0.1]",
+)
 @log_level
-def command(directory: Path, seed: int, level: str | None) -> None:
+def command(directory: Path, seed: int, listen: str | None, level: str | None) -> None:
     """Run a demo on a simulated organisation.
 
     Starts Prometheus and Alertmanager too if they are installed.
@@ -43,6 +48,6 @@ def command(directory: Path, seed: int, level: str | None) -> None:
 
     logs.start(level or "warn", "logfmt")
     try:
-        guarded(lambda: asyncio.run(show.demo(directory, seed, run_exporter=run_exporter, now=now)))
+        guarded(lambda: asyncio.run(show.demo(directory, seed, run_exporter=run_exporter, now=now, listen=listen)))
     except DemoError as error:
         fail(error)
