@@ -1,7 +1,7 @@
 """Makes a report from a store: evaluates the period and the one before it, compares them, and chooses what to show."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -17,12 +17,13 @@ from exporter.evaluation.compiled import Measure, compile_plan, narrowed
 from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation, Figure, Past
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Plan
+from exporter.evaluation.plan import Intervention, Plan
 from exporter.explain.summary import standing
 from exporter.explain.wording import WHY
 from exporter.publish.families import unit as unit_of
 from exporter.report import change as tests
 from exporter.report.action import actions
+from exporter.report.after import associations, interventions, reviewed
 from exporter.report.comparison import (
     Pair,
     SegmentKey,
@@ -34,8 +35,8 @@ from exporter.report.comparison import (
     side,
     split,
 )
-from exporter.report.content import Compared, Line, Report, Side, Told, Unit
-from exporter.report.period import Span, span
+from exporter.report.content import Compared, Line, Report, Reviewed, Side, Told, Unit
+from exporter.report.period import REVIEW, NoSuchPeriod, Span, span
 from exporter.report.reader import READERS, Interest, Reader
 from exporter.runtime import statuses
 from exporter.store import Store
@@ -62,10 +63,12 @@ def report(
 ) -> Report:
     """The report of a period for a reader, as it is known at a time. Raises NoSuchPeriod.
 
-    `period`: week, month, quarter (the last one that is over), or a name such as 2026-Q3. `sources`: their status,
-    where it is known better than from the store.
+    `period`: week, month, quarter (the last one that is over), a name such as 2026-Q3, or 30-60-90.
+    `sources`: their status, where it is known better than from the store.
     """
     found = span(period, at, ZoneInfo(config.time_zone))
+    if period == REVIEW and not any(each.go_live for each in config.plan.interventions):
+        raise NoSuchPeriod(f"period {REVIEW!r}: the config says of nothing when it went live; write it under go_live")
     known = statuses(config, store, at) if sources is None else sources
     kept_since = at - timedelta(seconds=config.store.retention_seconds)
     with store.reading() as connection:
@@ -90,7 +93,9 @@ class _Maker:
         chosen = self._chosen(lines)
         shown = [name for names in chosen for name in names]
         moved = sorted((line for line in lines.values() if line.moved), key=lambda line: _rank(line, shown))
-        found = actions(now, self._over(plan, self.span.seconds), self.interest.groups, self.span)
+        over = self._over(plan, self.span.seconds)
+        found = actions(now, over, self.interest.groups, self.span)
+        told_of = {*shown, *(line.kpi for line in moved)}
         return Report(
             span=self.span,
             zone=self.config.time_zone,
@@ -105,6 +110,9 @@ class _Maker:
             neither=told(moved, "", shown),
             actions=tuple(found[:MOST]),
             more_actions=max(0, len(found) - MOST),
+            interventions=tuple(self._interventions(plan, told_of)),
+            associations=tuple(associations(now, over, WINDOW, shown)),
+            reviews=tuple(self._reviews(plan, at)),
             missing=self._missing(plan, now, lines),
             sources=tuple(self._troubled(at)),
             assumptions=tuple(self._assumed(plan, [lines[name] for name in shown])),
@@ -271,6 +279,20 @@ class _Maker:
                 reason = now.absent.get(setting.kpi.name, "no_records")
                 reasons.setdefault(WHY.get(reason, reason), []).append(setting.kpi.title)
         return tuple((reason, tuple(titles)) for reason, titles in sorted(reasons.items()))
+
+    def _interventions(self, plan: Plan, kpis: Collection[str]) -> list[str]:
+        """What was changed on purpose in this period or the one before."""
+        first, end = self.span.before.begins_at, self.span.until
+        mine = [each for each in plan.interventions if first <= each.at < end and not self._is_review(each)]
+        return [*interventions(self.connection, plan, end, self.sources, mine, kpis)] if mine else []
+
+    def _is_review(self, each: Intervention) -> bool:
+        return self.span.name == REVIEW and each.go_live
+
+    def _reviews(self, plan: Plan, at: datetime) -> list[Reviewed]:
+        if self.span.name != REVIEW:
+            return []
+        return reviewed(self.connection, self.store, plan, at, self.sources)
 
     def _troubled(self, at: datetime) -> Iterator[str]:
         """What is wrong with the sources, and what has been left out of them."""

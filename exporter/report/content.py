@@ -131,6 +131,23 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A review after a go-live: its heading, how it ended, and what it found, the worst first."""
+
+    heading: str
+    lead: str
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewed:
+    """What went live, and its reviews of days 30, 60 and 90."""
+
+    title: str
+    stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """The names of KPIs that changed, the most important first: those told in full, and those named only."""
 
@@ -146,7 +163,8 @@ class Report:
     """A report. `lines`: every KPI that was looked at, by name. `changes`: those that moved, the most important first.
 
     `missing`: (reason, titles) of what has no value. `stale`, `assumptions`: sentences. `notes`: what a reader must
-    know first.
+    know first. `interventions`, `associations`: what was changed on purpose, and how usage goes with outcomes.
+    `reviews`: of go-lives; a report has these, or values of its period.
     """
 
     span: Span
@@ -162,6 +180,9 @@ class Report:
     neither: Told = Told()
     actions: tuple[Action, ...] = ()
     more_actions: int = 0
+    interventions: tuple[str, ...] = ()
+    associations: tuple[str, ...] = ()
+    reviews: tuple[Reviewed, ...] = ()
     missing: tuple[tuple[str, tuple[str, ...]], ...] = ()
     sources: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()

@@ -8,11 +8,15 @@ from zoneinfo import ZoneInfo
 
 from exporter.evaluation.plan import Period
 
-Kind = Literal["week", "month", "quarter"]
+Kind = Literal["week", "month", "quarter", "30 days"]
 KINDS: tuple[Kind, ...] = ("week", "month", "quarter")
 REVIEW = "30-60-90"
+"""Reviews of go-lives, with the values of the last 30 days."""
 NAMED = re.compile(r"(\d{4})-(?:W(?P<week>\d\d)|(?P<month>\d\d)|Q(?P<quarter>[1-4]))")
-HOW = "write week, month or quarter for the last one that is over, or one by name, like 2026-W38, 2026-09 or 2026-Q3"
+HOW = (
+    "write week, month or quarter for the last one that is over, one by name, like 2026-W38, 2026-09 or 2026-Q3, "
+    "or 30-60-90 for the reviews of go-lives"
+)
 
 
 class NoSuchPeriod(ValueError):  # noqa: N818 - an answer, not a fault of ours
@@ -54,6 +58,8 @@ class Span:
 def span(text: str, at: datetime, zone: ZoneInfo) -> Span:
     """The period of a name, seen at a time. Raises NoSuchPeriod."""
     here = at.astimezone(zone)
+    if text == REVIEW:
+        return _last_days(here, zone)
     if text in KINDS:
         kind = next(each for each in KINDS if each == text)
         begin = _before(kind, _begin(kind, here))
@@ -76,6 +82,17 @@ def span(text: str, at: datetime, zone: ZoneInfo) -> Span:
             ends_at=begins_at if until == ends_at else min(begins_at, earlier + (until - begins_at)),
         ),
     )
+
+
+def _last_days(here: datetime, zone: ZoneInfo) -> Span:
+    """The last 30 days, and the 30 before them."""
+    last = here.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    first, earlier = (_instant(last - timedelta(days=days), zone) for days in (30, 60))
+    end = _instant(last, zone)
+    return Span(
+        kind="30 days", name=REVIEW, title=f"The 30 days up to {last - timedelta(days=1):%-d %B %Y}", begins_at=first,
+        ends_at=end, until=end, before=Period(begins_at=earlier, ends_at=first),
+    )  # fmt: skip
 
 
 def _named(text: str) -> tuple[Kind, datetime]:
@@ -108,7 +125,7 @@ def _begin(kind: Kind, day: datetime) -> datetime:
 
 
 def _after(kind: Kind, begin: datetime) -> datetime:
-    return _begin(kind, begin + timedelta(days={"week": 7, "month": 31, "quarter": 92}[kind]))
+    return _begin(kind, begin + timedelta(days={"week": 7, "month": 31, "quarter": 92, "30 days": 30}[kind]))
 
 
 def _before(kind: Kind, begin: datetime) -> datetime:

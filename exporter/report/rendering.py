@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from exporter.report import sentence
-from exporter.report.content import Change, Line, Report, Told
-from exporter.report.period import KINDS, NoSuchPeriod
+from exporter.report.content import Change, Line, Report, Reviewed, Told
+from exporter.report.period import KINDS, REVIEW, NoSuchPeriod
 from exporter.report.reader import READERS, Reader
 from exporter.server.page import Pages, capital
 
@@ -17,6 +17,7 @@ COLUMNS = (
     "reached", "baseline", "baseline_value", "baseline_n", "warning", "critical", "guard", "why_no_comparison",
 )  # fmt: skip
 NO_HEADLINE = "No headline has a value in this period; what could not be computed is listed below."
+REVIEWED = "30, 60 and 90 days after a go-live: what came of it?"
 NOTHING_MOVED = "Nothing that was looked at changed beyond chance."
 
 
@@ -25,8 +26,12 @@ def memo(report: Report) -> dict[str, Any]:
     lead = report.lines.get(report.headline or "")
     first = next((name for told in (report.worse, report.better) for name in told.full), None)
     interest = READERS[report.reader]
+    live = latest(report)
+    what = f"{report.span.title}: {interest.question}"
     return {
-        "title": f"{report.span.title}: {interest.question}",
+        "title": REVIEWED if live else what,
+        "live": live,
+        "values": report.span.title if live else "",
         "for": f"For {report.reader}" + ("s" if report.reader == "executive" else ""),
         "period": f"{report.span.title} ({report.zone})",
         "at": f"{report.at:%Y-%m-%d %H:%M} UTC",
@@ -34,6 +39,9 @@ def memo(report: Report) -> dict[str, Any]:
         "first": "" if first in (None, report.headline) else sentence.short(report.lines[str(first)]) + ".",
         "notes": report.notes,
         "rows": [*rows(report)],
+        "reviews": report.reviews,
+        "interventions": report.interventions,
+        "associations": report.associations,
         "better": stories(report, report.better),
         "worse": stories(report, report.worse),
         "neither": stories(report, report.neither),
@@ -45,6 +53,15 @@ def memo(report: Report) -> dict[str, Any]:
         "assumptions": [capital(each) for each in report.assumptions],
         "method": sentence.method(report),
     }
+
+
+def latest(report: Report) -> str:
+    """How the latest review that is due ended; empty in a report without reviews."""
+    for each in report.reviews:
+        due = [stage for stage in each.stages if not stage.lead.startswith("Due")]
+        if due:
+            return f"{capital(each.title)}. {due[-1].heading.partition(',')[0]}: {due[-1].lead}"
+    return "No review is due yet." if report.reviews else ""
 
 
 def stories(report: Report, told: Told) -> list[str]:
@@ -85,6 +102,10 @@ def markdown(report: Report) -> str:
 def _markdown(said: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"# {said['title']}", "", f"{said['for']}. {said['period']}. Computed {said['at']}.", "")
     yield from (f"> {note}\n" for note in said["notes"])
+    yield from (f"**{said['live']}**", "") if said["live"] else ()
+    for review in said["reviews"]:
+        yield from _review(review)
+    yield from (f"## {said['values']}", "") if said["live"] else ()
     yield from (f"**{said['headline']}**", "")
     yield from (f"**{said['first']}**", "") if said["first"] else ()
     yield "| | KPI | Value | 95 % interval | n | Before | Change | Target, thresholds, baseline | Read beside it |"
@@ -98,6 +119,8 @@ def _markdown(said: Mapping[str, Any]) -> Iterator[str]:
     yield from _listed("What got better", said["better"])
     yield from _listed("What got worse", said["worse"])
     yield from _listed("What else changed", said["neither"])
+    yield from _listed("What was changed on purpose", said["interventions"])
+    yield from _listed("Where most is automated", said["associations"])
     if said["nothing"]:
         yield from ("", "## What changed", "", said["nothing"])
     actions = [f"**{each.what}** {each.do} Records: `{each.look}`" for each in said["actions"]]
@@ -111,6 +134,14 @@ def _markdown(said: Mapping[str, Any]) -> Iterator[str]:
     yield from _listed("Sources that need a look", said["sources"])
     yield from _listed("What the money and the time saved rest on", said["assumptions"])
     yield from ("", "## How to read this", "", said["method"])
+
+
+def _review(review: Reviewed) -> Iterator[str]:
+    yield from (f"## {capital(review.title)}", "")
+    for stage in review.stages:
+        yield from (f"**{stage.heading}.** {stage.lead}", "")
+        yield from (f"- {text}" for text in stage.texts)
+        yield from ("",) if stage.texts else ()
 
 
 def _listed(heading: str, texts: list[str]) -> Iterator[str]:
@@ -131,7 +162,7 @@ def asked(query: Mapping[str, str]) -> tuple[str, Reader]:
 
 def page(report: Report, period: str) -> dict[str, Any]:
     """What the page shows."""
-    choices = {"period": period, "periods": KINDS, "reader": report.reader, "readers": [*READERS]}
+    choices = {"period": period, "periods": [*KINDS, REVIEW], "reader": report.reader, "readers": [*READERS]}
     return {"said": memo(report), **choices}
 
 

@@ -21,7 +21,7 @@ EXAMPLES = {
 @config_file
 @click.option(
     "--period", default="week", show_default=True,
-    help="week, month or quarter (the last one that is over), or one by name: 2026-W38, 2026-09, 2026-Q3.",
+    help="week, month or quarter (the last one that is over), one by name: 2026-W38, 2026-09, 2026-Q3; or 30-60-90.",
 )  # fmt: skip
 @click.option("--for", "reader", type=click.Choice(READERS), default="executive", show_default=True, help="Reader.")
 @click.option(
