@@ -25,7 +25,7 @@ async def polled(folder: Path) -> Path:
             name: await running.enter_async_context(serving(platform.app()))
             for name, platform in world.platforms.items()
         }
-        path = configuration.write(folder, addresses, world.secrets)
+        path = configuration.write(folder, addresses, world.secrets, END)
         config = read_config(path)
         with open_store(config) as store:
             found = await once(config, store, lambda: END, at=END, polls=True)

@@ -224,7 +224,7 @@ def test_some_runs_hang_for_ever(tmp_path: Path) -> None:
 def test_the_config_is_sound_and_its_secrets_are_for_nobody_else(tmp_path: Path) -> None:
     world = World(Simulation(1, END), tmp_path / "records", days=1)
     addresses = dict.fromkeys(world.platforms, "http://127.0.0.1:1")
-    path = configuration.write(tmp_path, addresses, world.secrets)
+    path = configuration.write(tmp_path, addresses, world.secrets, END)
     loaded = config.load(path, catalogue(), CONNECTORS, {})
     modes = {file.stat().st_mode & 0o777 for file in (tmp_path / "secrets").iterdir()}
 

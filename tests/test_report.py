@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from exporter.catalogue.kpi import catalogue
 from exporter.evaluation.figure import Figure
 from exporter.evaluation.plan import Plan, Setting
-from exporter.report import change, sentence
+from exporter.insight.difference import Difference
+from exporter.report import after, change, sentence
 from exporter.report.comparison import Pair, p_value, segment_tests
 from exporter.report.comparison import change as compared
 from exporter.report.comparison import split as split_of
@@ -142,6 +143,17 @@ def test_the_more_is_looked_at_the_more_it_takes() -> None:
     assert change.certain({"a": 0.02}, 0.05) == {"a"}
     assert change.certain({"a": 0.02, "b": 0.5, "c": 0.9}, 0.05) == set()
     assert change.certain({"a": 0.01, "b": 0.02, "c": 0.9}, 0.05) == {"a", "b"}
+
+
+def test_an_interval_of_95_percent_that_ends_at_0_is_a_p_of_5_percent() -> None:
+    assert isclose(after.p_of(Difference(2.0, 0.0, 4.0)) or 0.0, 0.05, abs_tol=1e-6)
+    assert after.p_of(Difference(2.0)) is None
+
+
+def test_ranks_of_few_teams_seldom_agree_by_chance() -> None:
+    # Two of the 720 orders of six are in step or against it; the table of Zar has 0.886 for 5 %.
+    assert isclose(after.rank_p(1.0, 6), 2 / 720)
+    assert after.rank_p(0.886, 6) < 0.05 < after.rank_p(0.828, 6)
 
 
 # Sentences, as people read them.

@@ -30,6 +30,9 @@ labels: {request: [team]}
 kpis:
   only: [escalation_ratio, deflection_ratio, requests, resolution_seconds, first_response_seconds]
   escalation_ratio: {target: 0.1, baselines: {fixed: {from: "2026-03-10", to: "2026-03-13"}}}
+interventions:
+  - {date: "2026-03-16", what: New expense policy, where: {team: finance}, kpis: [support]}
+go_live: {team: {finance: "2026-03-16"}}
 sources:
   - {name: desk, type: files, record: request, path: requests.jsonl, max_staleness: 365d}
 """
@@ -89,6 +92,23 @@ def test_the_first_week_has_nothing_to_be_compared_with(config: Config, store: S
     assert not found.better
     assert not found.worse
     assert "Nothing that was looked at changed beyond chance." in render(found, "md")
+
+
+def test_what_was_changed_on_purpose_stands_beside_what_changed(config: Config, store: Store) -> None:
+    found = [text for text in week(config, store).interventions if text.startswith("New expense policy (team finance")]
+
+    assert "16 March 2026). Escalation rate: 8.9% (n = 90) before, 50.0% (n = 90) since (6 days each)" in found[0]
+    assert found[0].endswith("worse, beyond chance.")
+
+
+def test_a_review_of_a_go_live_says_what_is_due_and_when(config: Config, store: Store) -> None:
+    text = render(report(config, store, "30-60-90", "support", AT), "md")
+
+    assert "# 30, 60 and 90 days after a go-live: what came of it?" in text
+    assert "**No review is due yet.**" in text
+    assert "## Team finance, live since 16 March 2026" in text
+    assert "**Day 30, stability.** Due on 15 April 2026." in text
+    assert "## The 30 days up to 24 March 2026" in text
 
 
 def test_a_week_that_is_not_over_says_so(config: Config, store: Store) -> None:

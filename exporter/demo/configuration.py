@@ -1,9 +1,10 @@
 """Writes the config that the demo's exporter runs on: as a user would write it, secrets in files of their own."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from exporter.demo.organisation import SERVICES, TEAMS, WORKFLOWS
+from exporter.demo.organisation import BAD_POLICY_FOR, BAD_POLICY_TEAM, SERVICES, TEAMS, WORKFLOWS
 
 FILES = {
     "chat": ("request", "conversations"),
@@ -52,6 +53,14 @@ costs:
   - {{amount: 150, currency: EUR, per: month, kind: licence, workflow: Invoice intake, from: "2025-01-01"}}
   - {{amount: 260, currency: EUR, per: month, kind: infrastructure, workflow: Reply drafts, from: "2025-01-01"}}
 shared_cost: {{by: runs}}
+
+# What was changed on purpose, and when: reports and charts show before and after.
+time_zone: Europe/Berlin
+interventions:
+  - {{date: "<policy>", what: New expense policy, where: {{team: {BAD_POLICY_TEAM}}}, kpis: [support]}}
+go_live:
+  cohort: {{wave-2: "<wave>"}}
+  workflow: {{Invoice intake: "<intake>"}}
 
 sources:
   - name: n8n
@@ -196,7 +205,11 @@ kpis:
   no_show_ratio: {{target: 0.1, owner: sales-operations, baselines: {{previous: {{}}}}}}
   activation_ratio: {{baselines: {{control: {{}}}}}}  # the same tool without the training
   unaided_ratio: {{baselines: {{control: {{}}}}}}
-  completion_ratio: {{target: 0.95, owner: platform}}
+  completion_ratio:
+    target: 0.95
+    owner: platform
+    baselines: {{fixed: {{from: "<before>", to: "<until>"}}}}  # before invoices were read by a machine
+  time_saved_seconds: {{baselines: {{fixed: {{from: "<before>", to: "<until>"}}}}}}
   queue_seconds: {{min_coverage: 0.2}}  # n8n tells no time in the queue
   revenue_per_booking: {{min_coverage: 0.2}}  # most meetings are not about money
   exception_ratio: {{owner: platform}}
@@ -215,6 +228,8 @@ SOURCE = f"""\
     interval: {EVERY}
     initial_history: 120d
 """
+DAYS_AGO = {"policy": BAD_POLICY_FOR.days, "wave": 55, "intake": 95, "until": 96, "before": 116}
+"""How many days ago something was done, or a period began or ended."""
 OWN = {"chat": "    claimed_resolution_price: {amount: 0.99, currency: EUR}\n"}
 
 
@@ -254,8 +269,8 @@ def sources() -> Iterator[str]:
         yield SOURCE.replace("<name>", name).replace("<record>", record).replace("<file>", file) + OWN.get(name, "")
 
 
-def write(folder: Path, addresses: Mapping[str, str], secrets: Mapping[str, str]) -> Path:
-    """The config in a folder. `addresses` and `secrets` are by name of the source."""
+def write(folder: Path, addresses: Mapping[str, str], secrets: Mapping[str, str], now: datetime) -> Path:
+    """The config in a folder. `addresses` and `secrets` are by name of the source. `now`: what days count back from."""
     (folder / "secrets").mkdir()
     for name, secret in secrets.items():
         path = folder / "secrets" / name
@@ -264,6 +279,8 @@ def write(folder: Path, addresses: Mapping[str, str], secrets: Mapping[str, str]
     text = CONFIG.replace("<files>", "\n".join(sources()).rstrip())
     for name, lines in {"workflows": workflows(), "services": services(), "teams": teams()}.items():
         text = text.replace(f"<{name}>", "\n".join(lines))
+    for name, days in DAYS_AGO.items():
+        text = text.replace(f"<{name}>", f"{now - timedelta(days=days):%Y-%m-%d}")
     for name, address in addresses.items():
         text = text.replace(f"<{name}>", address)
     path = folder / "config.yaml"

@@ -50,7 +50,7 @@ async def demo(
             name: await running.enter_async_context(serving(platform.app()))
             for name, platform in world.platforms.items()
         }
-        config = configuration.write(folder, addresses, world.secrets)
+        config = configuration.write(folder, addresses, world.secrets, now())
         listen = listen or f"127.0.0.1:{free_port()}"
         reached = listen.replace("0.0.0.0:", "127.0.0.1:")
         screen.exporter = f"http://{reached}"

@@ -112,7 +112,7 @@ class _Maker:
             more_actions=max(0, len(found) - MOST),
             interventions=tuple(self._interventions(plan, told_of)),
             associations=tuple(associations(now, over, WINDOW, shown)),
-            reviews=tuple(self._reviews(plan, at)),
+            reviews=tuple(self._reviews(at)),
             missing=self._missing(plan, now, lines),
             sources=tuple(self._troubled(at)),
             assumptions=tuple(self._assumed(plan, [lines[name] for name in shown])),
@@ -289,10 +289,11 @@ class _Maker:
     def _is_review(self, each: Intervention) -> bool:
         return self.span.name == REVIEW and each.go_live
 
-    def _reviews(self, plan: Plan, at: datetime) -> list[Reviewed]:
+    def _reviews(self, at: datetime) -> list[Reviewed]:
+        """Those of all go-lives, whatever the reader: what went live says which KPIs it concerns."""
         if self.span.name != REVIEW:
             return []
-        return reviewed(self.connection, self.store, plan, at, self.sources)
+        return reviewed(self.connection, self.store, self.config.plan, at, self.sources)
 
     def _troubled(self, at: datetime) -> Iterator[str]:
         """What is wrong with the sources, and what has been left out of them."""
