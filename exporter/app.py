@@ -38,6 +38,7 @@ from exporter.report.content import Report
 from exporter.report.period import NoSuchPeriod
 from exporter.report.reader import Reader
 from exporter.report.rendering import asked, page, render
+from exporter.report.schedule import Schedule
 from exporter.runtime import TRIES, Clock, evaluated, explained, first_published, open_store, past, weeks
 from exporter.server import Refusal, Server, Surface, cards, overview, sources, view
 from exporter.server.board import Board
@@ -115,6 +116,8 @@ class App:
             stack.push_async_callback(self.poller.stop)
             self._start_otlp()
             stack.push_async_callback(self._stop_otlp)
+            schedule = Schedule(lambda: self.config, self.store, self.poller.statuses, self.clock, self.health.reports)
+            stack.push_async_callback(schedule.stop)
             self.health.reload.succeeded(self.clock())
             self.health.evaluation.every(self.config.evaluation_interval_seconds)
             for warning in self.config.warnings:
@@ -123,6 +126,7 @@ class App:
                 log.warning("running as root, which is not needed: run it as a user of its own")
             log.info("listening on %s", ", ".join(self.urls))
             await self._apply(self.config)
+            schedule.start(self._explaining)
             evaluating = asyncio.create_task(self._keep_evaluated(ready))
             await asyncio.wait(
                 [evaluating, asyncio.create_task(self._stopping.wait())], return_when=asyncio.FIRST_COMPLETED

@@ -35,6 +35,7 @@ class Health:
         self.store = StoreMetrics(registry)
         self.reload = ReloadMetrics(registry)
         self.otlp = OtlpMetrics(registry)
+        self.reports = ReportMetrics(registry)
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
@@ -194,3 +195,32 @@ class OtlpMetrics:
 
     def rejected(self, points: int) -> None:
         self._rejected.inc(points)
+
+
+class ReportMetrics:
+    """Metrics about scheduled reports, by name; step: written or delivered."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ("report", "step")
+        self._last = Gauge(
+            "outcome_report_last_success_timestamp_seconds",
+            "Time at which a scheduled report was last written, or delivered.",
+            labels,
+            registry=registry,
+        )
+        self._failures = Counter(
+            "outcome_report_failures",
+            "Scheduled reports that could not be written, or not be delivered; each attempt counts.",
+            labels,
+            registry=registry,
+        )
+
+    def known(self, report: str, step: str) -> None:
+        """Makes the counter of a report 0."""
+        self._failures.labels(report, step)
+
+    def succeeded(self, report: str, step: str, at: datetime) -> None:
+        self._last.labels(report, step).set(at.timestamp())
+
+    def failed(self, report: str, step: str) -> None:
+        self._failures.labels(report, step).inc()

@@ -20,6 +20,7 @@ from exporter.config.calendar import CalendarReader
 from exporter.config.credential import Credentials
 from exporter.config.intervention import interventions
 from exporter.config.own_kpis import DefinitionReader
+from exporter.config.reports import Scheduled, scheduled
 from exporter.config.secret import Secret, SecretError, from_environment
 from exporter.config.section import CostSection, LogSection, Whole, WorkflowSection
 from exporter.config.setting import SettingReader
@@ -66,6 +67,7 @@ class Config:
     otlp: OtlpSettings | None
     log: LogSection
     time_zone: str = "UTC"  # of the periods of reports
+    reports: tuple[Scheduled, ...] = ()
     own: tuple[str, ...] = ()  # the KPIs that the config itself defines
     warnings: tuple[str, ...] = ()  # worth a line in the log, but no reason not to start
 
@@ -173,6 +175,7 @@ class _Loader:
             evaluation_interval_seconds=whole.evaluation_interval,
             otlp=otlp,
             log=whole.log,
+            reports=scheduled(self.credentials, whole.reports, data.get("reports")),
             time_zone=hours.zone(whole.time_zone, ("time_zone",)),
             own=tuple(own.names),
             warnings=tuple(self.warnings),

@@ -331,6 +331,37 @@ class SourceSection(Section):
     fields: Columns = {}
 
 
+class MailSection(Section):
+    host: Text
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: Text | None = None
+    password: str | None = None  # ${NAME} only
+    password_file: Text | None = None
+    from_: Annotated[Text, Field(alias="from")]
+    to: Annotated[tuple[Text, ...], Field(min_length=1)]
+
+
+class WebhookSection(Section):
+    url: Address
+    token: str | None = None  # ${NAME} only
+    token_file: Text | None = None
+
+
+class ReportSection(Section):
+    """A report that is made of every period, once it is over."""
+
+    period: Literal["week", "month", "quarter"]
+    for_: Annotated[
+        Literal["executive", "operations", "support", "engineering", "bookings", "rollout"], Field(alias="for")
+    ]
+    format: Literal["html", "md", "csv", "pdf"] = "html"
+    folder: Text
+    delay: Annotated[int, _length("1m", "7d")] = 6 * 3600  # after the end of the period, in which late data comes
+    mail: MailSection | None = None
+    webhook: WebhookSection | None = None
+
+
 class Whole(Section):
     """The whole file, but for sources and KPIs, whose keys depend on their type and name."""
 
@@ -355,4 +386,5 @@ class Whole(Section):
     calendars: Mapping[str, CalendarSection] = {}
     costs: tuple[CostSection, ...] = ()
     otlp: OtlpSection | None = None
+    reports: tuple[ReportSection, ...] = ()
     log: LogSection = LogSection()
