@@ -1,5 +1,5 @@
 # What can be done in a checkout. Every target makes what it needs by itself; `make` alone lists them.
-.PHONY: help demo install deb python picture test test-real test-delivery check coverage bench history render snapshots lock clean mutation
+.PHONY: help demo install deb docs python picture test test-real test-delivery check coverage bench history render snapshots lock clean mutation
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -27,6 +27,7 @@ help:
 	@echo "make demo       a simulated organisation, the exporter and, where installed, Prometheus and Alertmanager"
 	@echo "make install    the program for you alone, with the locked dependencies; PREFIX=/usr/local as root: for everybody"
 	@echo "make deb        a Debian package in dist/; needs nfpm"
+	@echo "make docs       the documentation as a site in build/site"
 	@echo "make test       everything: lint, types, tests against the real programs (as root on Debian: installs them)"
 	@echo "make check      the quick part of it: lint, types, the tests that start no program; of connectors that have not changed"
 	@echo "                only three (ALL=1: every one); FAST=1: hardly any tests"
@@ -39,7 +40,7 @@ help:
 	@echo "make render     writes what is made from declarations: rules, dashboards, documents, example config"
 	@echo "make snapshots  writes the SQL of every KPI and the list of all series anew; review the diff"
 	@echo "make picture    takes the picture of the README anew; needs chromium"
-	@echo "make lock       resolves the dependencies anew and writes both lock files"
+	@echo "make lock       resolves the dependencies anew and writes the lock files"
 	@echo "make clean      removes everything that was made, the virtual environment too"
 
 # --- Python -----------------------------------------------------------------------------------------------------------
@@ -90,6 +91,13 @@ install: | python
 	@ln -sf $(PLACE)/bin/outcome-exporter $(PREFIX)/bin/outcome-exporter
 	@echo "Installed: $(PREFIX)/bin/outcome-exporter"; \
 	  command -v outcome-exporter >/dev/null || echo "Add $(PREFIX)/bin to your PATH."
+
+# In a virtual environment of its own: nothing of it is needed to run or to test the exporter.
+docs: | python
+	$(PYTHON) -m venv build/docs
+	build/docs/bin/pip install -q --require-hashes -r docs/requirements.lock
+	build/docs/bin/mkdocs build --quiet --strict -f docs/mkdocs.yml
+	@echo "Made: build/site. To read it: python3 -m http.server --directory build/site"
 
 deb:
 	deploy/debian/build
@@ -152,6 +160,7 @@ lock: $(VENV)/made
 	$(BIN)/pip install -q uv
 	$(BIN)/uv pip compile -q $(LOCK) --extra xlsx pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q $(LOCK) --extra xlsx --extra test pyproject.toml -o requirements-test.lock
+	$(BIN)/uv pip compile -q $(LOCK) docs/requirements.in -o docs/requirements.lock
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
 
 clean:

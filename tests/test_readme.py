@@ -3,14 +3,12 @@
 import re
 from pathlib import Path
 
-import click
-
 from exporter import config
-from exporter.__main__ import main
 from exporter.base import strict_yaml
 from exporter.catalogue.kpi import catalogue
 from exporter.connectors import CONNECTORS
 from exporter.demo import stack
+from tests.shown import commands, unknown_options
 
 CHECKOUT = Path(__file__).parents[1]
 TEXT = (CHECKOUT / "README.md").read_text()
@@ -79,20 +77,8 @@ def test_the_output_it_shows_is_the_demo_s() -> None:
 
 
 def test_every_command_it_shows_is_there_with_its_options() -> None:
-    blocks = "\n".join(text for _, text in re.findall(r"^```(\w*)\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE))
-    shown = re.findall(r"^(?:.venv/bin/)?outcome-exporter (.+?)(?: +[#>&|].*)?$", blocks, re.MULTILINE)
-    unknown: list[tuple[str, str]] = []
-    for line in shown:
-        command: click.Command | None = main
-        words = line.split()
-        while isinstance(command, click.Group):
-            command = command.get_command(click.Context(command), words.pop(0))
-        options = {option for each in command.params for option in each.opts} if command else set()
-        unknown += [(line, word) for word in words if word.startswith("--") and word not in options]
-        unknown += [] if command else [(line, "no such command")]
-
-    assert len(shown) > 10
-    assert unknown == []
+    assert len(commands(TEXT)) > 10
+    assert unknown_options(TEXT) == []
 
 
 def test_its_picture_is_there_and_small() -> None:
