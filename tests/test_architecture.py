@@ -33,7 +33,8 @@ but never in a circle."""
 DOORS = {
     "aiohttp": "collect.http collect.wire server demo",
     "duckdb": "store evaluation connectors.files.parquet_file",
-    "prometheus_client": "publish.exposition collect.selfmetrics collect.source_metrics collect.receive_metrics demo",
+    "prometheus_client": "publish.exposition publish.lines collect.selfmetrics collect.source_metrics "
+    "collect.receive_metrics demo",
     "opentelemetry": "publish.otlp connectors.otlp.span",
     "google": "publish.otlp connectors.otlp.span",
     "requests": "publish.otlp",

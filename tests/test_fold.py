@@ -18,7 +18,7 @@ from exporter.evaluation.plan import Plan, Setting
 from exporter.evaluation.stats import Distribution
 from exporter.publish.cardinality import BY_TEAM, EVERY_WINDOW, ONE_WINDOW, Limits, fold, ranking
 from exporter.publish.exposition import text
-from exporter.publish.families import Series, series, size
+from exporter.publish.families import Series, series
 from exporter.records import Cost, Opportunity, Record, Request, Run
 from exporter.records.labels import DEFAULT_LABELS
 from exporter.store import Store
@@ -284,7 +284,7 @@ def test_every_team_of_a_whole_organisation_has_its_name_within_the_limits_as_sh
 
     assert len({figure.kpi for figure in evaluation.figures}) > 75
     assert made.count == sum(map(len, of_metric.values())) <= limits.series
-    assert max(size(family) for family in made.snapshot.families) <= limits.series_per_metric
+    assert max(family.size for family in made.snapshot.families) <= limits.series_per_metric
     assert not [key for key in made.folded if key[1] == "team"]
     assert len(teams) > 200
     assert set().union(*teams.values()) == expected

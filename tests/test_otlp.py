@@ -22,7 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from exporter.evaluation.stats import Distribution, Family, Snapshot
 from exporter.publish.content_negotiation import TEXT
-from exporter.publish.exposition import bound_text, own_families, render
+from exporter.publish.exposition import own_families, render
+from exporter.publish.lines import bound_text
 from exporter.publish.otlp import Otlp
 from exporter.publish.otlp_settings import OtlpSettings, address
 from tests import deadline

@@ -4,15 +4,20 @@ import asyncio
 import gzip
 import subprocess
 from datetime import UTC, datetime
+from itertools import accumulate
 from math import inf, nan
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, disable_created_metrics, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from exporter.evaluation.stats import Distribution, Family, Snapshot
 from exporter.publish.content_negotiation import OPENMETRICS, TEXT, Format
@@ -241,8 +246,61 @@ def test_two_families_may_not_meet_under_one_name() -> None:
             check(snapshot(*pair))
 
 
-LABELS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+LABELS = st.text(st.characters(codec="utf-8") | st.sampled_from('"\\\n,{}='), min_size=1, max_size=20)
+HELPS = LABELS.filter(str.strip)
+NAMES = st.sampled_from(("a", "kind", "le2", "lead", "team", "window"))  # on both sides of le
 VALUES = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def distribution(steps: dict[float, int]) -> Distribution:
+    counts = accumulate(steps[bound] for bound in sorted(steps))
+    buckets = (*zip(sorted(steps), counts, strict=True), (inf, sum(steps.values())))
+    return Distribution(buckets, buckets[-1][1], 1.5)
+
+
+SPREADS = st.dictionaries(st.floats(1e-9, 1e12), st.integers(0, 10**9), max_size=5).map(distribution)
+
+
+@st.composite
+def families(draw: st.DrawFn, kind: Literal["gauge", "gaugehistogram"]) -> Family:
+    """A family with any labels and values; values of labels come back in several of its series."""
+    names = tuple(draw(st.lists(NAMES, unique=True, max_size=3)))
+    texts = st.sampled_from(draw(st.lists(LABELS, min_size=1, max_size=4)))
+    keys = st.tuples(*(texts for _ in names))
+    values: st.SearchStrategy[float | Distribution] = VALUES | st.integers() if kind == "gauge" else SPREADS
+    return Family(f"outcome_{kind}", draw(HELPS), kind, names, (*draw(st.dictionaries(keys, values)).items(),))
+
+
+def as_the_client_has_it(family: Family) -> Metric:
+    metric = Metric(family.name, family.help, family.kind)
+    for values, value in sorted(family.samples, key=lambda sample: sample[0]):
+        named = dict(zip(family.labels, values, strict=True))
+        if not isinstance(value, Distribution):
+            metric.add_sample(family.name, named, value)
+            continue
+        for bound, count in value.buckets:
+            metric.add_sample(f"{family.name}_bucket", {**named, "le": floatToGoString(bound)}, count)  # type: ignore[no-untyped-call]  # the client has no types here
+    return metric
+
+
+class Ready(Collector):
+    """Metrics made beforehand, in the shape the client's renderers ask for."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self.metrics = metrics
+
+    def collect(self) -> list[Metric]:
+        return self.metrics
+
+
+@given(families("gauge"), families("gaugehistogram"))
+@settings(max_examples=40)
+def test_both_formats_are_what_the_client_writes_byte_for_byte(gauges: Family, histograms: Family) -> None:
+    rendering = render(snapshot(histograms, gauges), CollectorRegistry())
+    client = Ready([as_the_client_has_it(gauges), as_the_client_has_it(histograms)])
+
+    assert generate_latest(client) == rendering.parts[TEXT].plain
+    assert generate_openmetrics(client) == rendering.parts[OPENMETRICS].plain + b"# EOF\n"  # type: ignore[no-untyped-call]  # the client has no types here
 
 
 @pytest.mark.slow

@@ -57,6 +57,13 @@ class Family:
     labels: tuple[str, ...]
     samples: tuple[tuple[tuple[str, ...], float | Distribution], ...]
 
+    @property
+    def size(self) -> int:
+        """The number of series that it is in Prometheus."""
+        if self.kind == "gauge":
+            return len(self.samples)
+        return sum(len(value.buckets) for _, value in self.samples if isinstance(value, Distribution))
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

@@ -26,14 +26,14 @@ from exporter.evaluation.plan import Plan
 from exporter.evaluation.range import Instants, SourcesAt, evaluations
 from exporter.evaluation.stats import Distribution, Family
 from exporter.publish.cardinality import Limits
-from exporter.publish.exposition import bound_text
+from exporter.publish.content_negotiation import OPENMETRICS
 from exporter.publish.families import series
+from exporter.publish.lines import IN_LABEL, bound_text, head
 from exporter.records import bounded
 
 CHUNK = 48
 """Instants at once: two days of hours. A running exporter holds what it writes of them in memory."""
 LONGEST_STEP = 366 * 86400  # seconds
-ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 Line = tuple[str, str, str]
 """(family, labels, text)"""
 ROUTE = "/api/v1/history"
@@ -168,7 +168,7 @@ def part(
     heads: dict[str, str] = {}
     for evaluation, past in zip(evaluations(connection, plan, chunk, sources_at), pasts, strict=True):
         for family in series(replace(evaluation, baselines=past), plan, limits).snapshot.families:
-            heads.setdefault(family.name, head(family))
+            heads.setdefault(family.name, head(family, OPENMETRICS))
             for key, text in samples(family, evaluation.at, labels):
                 texts.setdefault((family.name, key), []).append(text)
     lines = [(name, HEAD, text) for name, text in heads.items()]
@@ -183,12 +183,6 @@ def write(lines: Iterable[Sequence[str]], path: Path) -> None:
     temporary.replace(path)
 
 
-def head(family: Family) -> str:
-    """What stands above a family."""
-    text = family.help.translate(ESCAPES)
-    return f"# HELP {family.name} {text}\n# TYPE {family.name} {family.kind}\n"
-
-
 def samples(family: Family, at: datetime, added: Labels) -> Iterator[tuple[str, str]]:
     """(labels, lines) of each series, or of each distribution with all its buckets. Raises BadRequestError."""
     if taken := added.keys() & {*family.labels}:
@@ -197,7 +191,7 @@ def samples(family: Family, at: datetime, added: Labels) -> Iterator[tuple[str, 
     when = int(seconds) if seconds.is_integer() else seconds
     for values, value in family.samples:
         named = (*added.items(), *zip(family.labels, values, strict=True))
-        pairs = [f'{name}="{text.translate(ESCAPES)}"' for name, text in named]
+        pairs = [f'{name}="{text.translate(IN_LABEL)}"' for name, text in named]
         labels = "{" + ",".join(pairs) + "}"
         if isinstance(value, Distribution):
             bounds = ((",".join([*pairs, f'le="{bound_text(bound)}"']), count) for bound, count in value.buckets)

@@ -11,22 +11,23 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from functools import cached_property
+from itertools import chain, pairwise
 from math import inf, isfinite
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from exporter.evaluation.stats import Distribution, Family, Snapshot
 from exporter.publish.content_negotiation import OPENMETRICS, TEXT, Format
+from exporter.publish.lines import Lines, head
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,6 @@ SHARED_SECONDS = 1.0
 """How long a rendering of the exporter's own metrics is shared between scrapes."""
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-EOF_LINE = b"# EOF\n"
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"  # RFC 1952: no name, no time, fastest
 
 
@@ -48,14 +48,27 @@ class BodyPart:
 
     plain: bytes
     deflated: bytes
+    crc: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Body:
-    """A whole answer to a scrape."""
+    """A whole answer to a scrape. It is put together as it is asked for: a scraper that reads gzip needs no other."""
 
-    plain: bytes
-    gzip: bytes
+    first: BodyPart
+    last: BodyPart
+
+    @cached_property
+    def plain(self) -> bytes:
+        """As it is."""
+        return self.first.plain + self.last.plain
+
+    @cached_property
+    def gzip(self) -> bytes:
+        """Compressed; one gzip member, because several readers (Chromium's too) stop at the end of the first."""
+        length = len(self.first.plain) + len(self.last.plain)
+        trailer = struct.pack("<LL", zlib.crc32(self.last.plain, self.first.crc), length & 0xFFFFFFFF)
+        return GZIP_HEADER + self.first.deflated + self.last.deflated + trailer
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +89,7 @@ class Publisher:
         self._registry = registry
         self._seconds = seconds
         self._refused = refused
-        self._rendering = Rendering(None, 0, {format_: BodyPart(b"", b"") for format_ in (TEXT, OPENMETRICS)})
+        self._rendering = Rendering(None, 0, {format_: BodyPart(b"", b"", 0) for format_ in (TEXT, OPENMETRICS)})
         self._bodies: dict[Format, tuple[Rendering, float, Body]] = {}
 
     @property
@@ -105,7 +118,7 @@ class Publisher:
         rendering, now = self._rendering, self._seconds()
         cached = self._bodies.get(format_)
         if cached is None or cached[0] is not rendering or not 0 <= now - cached[1] < SHARED_SECONDS:
-            cached = rendering, now, join(rendering.parts[format_], part(_expose(self._registry, format_), last=True))
+            cached = rendering, now, Body(rendering.parts[format_], part(_expose(self._registry, format_), last=True))
             self._bodies[format_] = cached
         return cached[2]
 
@@ -113,11 +126,13 @@ class Publisher:
 def render(snapshot: Snapshot, registry: CollectorRegistry) -> Rendering:
     """The snapshot as bytes in every format; BadSnapshotError where it is not fit to be published."""
     check(snapshot, taken=sample_names(registry))
-    collected = Collected(metric(family) for family in sorted(snapshot.families, key=lambda family: family.name))
-    parts = {
-        format_: part(_expose(collected, format_).removesuffix(EOF_LINE), last=False) for format_ in (TEXT, OPENMETRICS)
-    }
-    return Rendering(snapshot.at, sum(len(each.samples) for each in collected.collect()), parts)
+    families, lines = sorted(snapshot.families, key=lambda family: family.name), Lines()
+    samples = [lines.of(family) for family in families]  # piece by piece: the event loop gets its turns meanwhile
+    parts: dict[Format, BodyPart] = {}
+    for format_ in (TEXT, OPENMETRICS):
+        heads = [head(family, format_).encode() for family in families]
+        parts[format_] = part(b"".join(chain.from_iterable(zip(heads, samples, strict=True))), last=False)
+    return Rendering(snapshot.at, sum(family.size for family in families), parts)
 
 
 def text(snapshot: Snapshot, registry: CollectorRegistry) -> bytes:
@@ -138,41 +153,6 @@ def written(content: bytes, path: Path) -> None:
             draft.unlink()
 
 
-class Collected(Collector):
-    """Metrics made beforehand, in the shape the client's renderers ask for."""
-
-    def __init__(self, metrics: Iterator[Metric]) -> None:
-        self._metrics = tuple(metrics)
-
-    def collect(self) -> tuple[Metric, ...]:
-        return self._metrics
-
-
-def metric(family: Family) -> Metric:
-    """A family in the client's terms, samples in the order of their labels."""
-    samples = sorted(family.samples, key=lambda sample: sample[0])
-    if family.kind == "gauge":
-        gauge = GaugeMetricFamily(family.name, family.help, labels=family.labels)
-        for labels, value in samples:
-            if not isinstance(value, Distribution):
-                gauge.add_metric(labels, value)
-        return gauge
-    # Its sum and count are published already, as the numerator and denominator of the mean: buckets only.
-    histogram = Metric(family.name, family.help, "gaugehistogram")
-    for labels, value in samples:
-        if isinstance(value, Distribution):
-            named = dict(zip(family.labels, labels, strict=True))
-            for bound, count in value.buckets:
-                histogram.add_sample(f"{family.name}_bucket", {**named, "le": bound_text(bound)}, float(count))
-    return histogram
-
-
-def bound_text(bound: float) -> str:
-    """A bucket bound as the client writes it everywhere: le="60" and le="60.0" would be two series."""
-    text: str = floatToGoString(bound)  # type: ignore[no-untyped-call]  # the client has no types here
-    return text
-
-
 def _expose(collector: Collector, format_: Format) -> bytes:
     if format_ is TEXT:
         return generate_latest(collector)
@@ -183,14 +163,8 @@ def _expose(collector: Collector, format_: Format) -> bytes:
 def part(plain: bytes, *, last: bool) -> BodyPart:
     """Compressed at level 1: level 9 costs ten times the work for a sixth fewer bytes."""
     deflate = zlib.compressobj(level=1, wbits=-zlib.MAX_WBITS)
-    return BodyPart(plain, deflate.compress(plain) + deflate.flush(zlib.Z_FINISH if last else zlib.Z_FULL_FLUSH))
-
-
-def join(first: BodyPart, last: BodyPart) -> Body:
-    """One body; one gzip member, because several readers (Chromium's too) stop at the end of the first."""
-    plain = first.plain + last.plain
-    trailer = struct.pack("<LL", zlib.crc32(plain), len(plain) & 0xFFFFFFFF)
-    return Body(plain, GZIP_HEADER + first.deflated + last.deflated + trailer)
+    deflated = deflate.compress(plain) + deflate.flush(zlib.Z_FINISH if last else zlib.Z_FULL_FLUSH)
+    return BodyPart(plain, deflated, zlib.crc32(plain))
 
 
 def sample_names(registry: CollectorRegistry) -> frozenset[str]:
@@ -214,6 +188,7 @@ def own_families(registry: CollectorRegistry) -> tuple[Family, ...]:
 def check(snapshot: Snapshot, *, taken: frozenset[str] = frozenset()) -> None:
     """Refuse what would break a scrape: Prometheus drops repeated samples, and a bad line fails the whole scrape."""
     names = set(taken)
+    sound: dict[tuple[str, ...], set[tuple[str, ...]]] = {}  # label names -> values that were looked at already
     for family in snapshot.families:
         histogram = family.kind == "gaugehistogram"
         own = {family.name + suffix for suffix in (("", "_bucket") if histogram else ("",))}
@@ -221,14 +196,17 @@ def check(snapshot: Snapshot, *, taken: frozenset[str] = frozenset()) -> None:
             raise BadSnapshotError(f"{family.name}: a name that is used twice: {', '.join(sorted(names & own))}")
         names |= own
         _check_names(family)
-        seen: set[tuple[str, ...]] = set()
+        known = sound.setdefault(family.labels, set())
+        seen = {labels for labels, _ in family.samples}
+        for labels in seen - known:
+            _check_labels(family, labels)
+        known |= seen
+        if len(seen) < len(family.samples):
+            (twice, _), *_ = Counter(labels for labels, _ in family.samples).most_common(1)
+            raise BadSnapshotError(f"{_where(family, twice)}: the same labels twice")
         for labels, value in family.samples:
-            where = f"{family.name}{{{', '.join(map(repr, labels))}}}"
-            _check_labels(family, labels, where)
-            if labels in seen:
-                raise BadSnapshotError(f"{where}: the same labels twice")
-            seen.add(labels)
-            _check_value(family, value, where)
+            if histogram or isinstance(value, Distribution) or not isfinite(value):
+                _check_value(family, value, labels)
 
 
 def _check_names(family: Family) -> None:
@@ -241,7 +219,12 @@ def _check_names(family: Family) -> None:
         raise BadSnapshotError(f"{family.name}: no help text")
 
 
-def _check_labels(family: Family, labels: tuple[str, ...], where: str) -> None:
+def _where(family: Family, labels: tuple[str, ...]) -> str:
+    return f"{family.name}{{{', '.join(map(repr, labels))}}}"
+
+
+def _check_labels(family: Family, labels: tuple[str, ...]) -> None:
+    where = _where(family, labels)
     if len(labels) != len(family.labels):
         raise BadSnapshotError(f"{where}: {len(labels)} label values for {len(family.labels)} label names")
     for value in labels:
@@ -254,7 +237,8 @@ def _check_labels(family: Family, labels: tuple[str, ...], where: str) -> None:
             raise BadSnapshotError(f"{where}: label value {value!r} is not UTF-8") from error
 
 
-def _check_value(family: Family, value: float | Distribution, where: str) -> None:
+def _check_value(family: Family, value: float | Distribution, labels: tuple[str, ...]) -> None:
+    where = _where(family, labels)
     if isinstance(value, Distribution) != (family.kind == "gaugehistogram"):
         raise BadSnapshotError(f"{where}: {type(value).__name__} in a {family.kind}")
     if not isinstance(value, Distribution):

@@ -65,13 +65,16 @@ def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
     """All families of one evaluation, within the limits; sums over segments do not change."""
     settings = compile_plan(plan).settings
     others = beside(evaluation, plan)
-    folded = fold(evaluation.figures, plan, limits, limits.series - sum(map(size, others)))
+    folded = fold(evaluation.figures, plan, limits, limits.series - sum(family.size for family in others))
     single = [figure for figure in folded.figures if not figure.whole]
     baselines = compare(single, folded_alike(evaluation.baselines, settings, folded.names), settings)
     families = [*kpi_families([*folded.figures, *baselines, *folded.spreads], settings), *others]
     families.append(baseline_absent(unmatched(evaluation, baselines, plan.settings)))
     return Series(
-        Snapshot(evaluation.at, tuple(families)), folded.left_out, folded.spread_levels, sum(map(size, families))
+        Snapshot(evaluation.at, tuple(families)),
+        folded.left_out,
+        folded.spread_levels,
+        sum(family.size for family in families),
     )
 
 
@@ -82,11 +85,6 @@ def beside(evaluation: Evaluation, plan: Plan) -> list[Family]:
     waits = [window_absent(evaluation.waiting)] if evaluation.waiting else []
     marks = interventions(plan.interventions) if plan.interventions else []
     return [info(plan.settings), assumed(plan), *marks, absent(evaluation.absent), *waits, *trusted]
-
-
-def size(family: Family) -> int:
-    """The number of series that a family has in Prometheus."""
-    return sum(len(value.buckets) if isinstance(value, Distribution) else 1 for _, value in family.samples)
 
 
 Published = Figure | Baseline | Spread

@@ -12,7 +12,7 @@ from exporter.evaluation.plan import Plan
 from exporter.evaluation.readiness import unfits, with_configured
 from exporter.evaluation.stats import Distribution
 from exporter.publish.cardinality import BY_TEAM, TEAM, Limits, limited
-from exporter.publish.families import beside, size
+from exporter.publish.families import beside
 from exporter.records import RECORDS
 from exporter.records.columns import COLUMNS
 from exporter.records.unreadable import counted
@@ -64,7 +64,7 @@ class Forecast:
 
 def forecast(evaluation: Evaluation, plan: Plan, limits: Limits) -> Forecast:
     """The series that an evaluation needs, and those that it gets within the limits."""
-    around = sum(map(size, beside(evaluation, plan)))
+    around = sum(family.size for family in beside(evaluation, plan))
     fitted = limited(evaluation.figures, plan, limits, limits.series - around).values()
     by_name = compile_plan(plan).by_name
     folded: dict[tuple[str, str], int] = {}

@@ -32,7 +32,7 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 
 from exporter.evaluation.stats import Distribution, Family
-from exporter.publish.exposition import bound_text
+from exporter.publish.lines import bound_text
 from exporter.publish.otlp_settings import OtlpSettings
 
 log = logging.getLogger(__name__)
