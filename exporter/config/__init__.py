@@ -344,8 +344,11 @@ def _of_source(source: Source) -> SourceSetting:
     mapped = source.mapped.get(Request, frozenset())
     return SourceSetting(
         calendar=source.calendar,
-        escalations_reported="escalated_at" in mapped
-        or "escalated_at" not in getattr(source.options, "unfilled", frozenset()),
+        escalations_reported=True
+        if "escalated_at" in mapped
+        else False
+        if "escalated_at" in getattr(source.options, "unfilled", frozenset())
+        else None,
         claimed_resolution_price=price,
         currency=currency,
     )

@@ -112,7 +112,7 @@ class SourceSetting:
     """What is configured of a source beside how it is read; in the table source_settings."""
 
     calendar: str | None = None
-    escalations_reported: bool = True  # whether a request without an escalation was not escalated
+    escalations_reported: bool | None = None  # whether a request without an escalation was not; None: it says so itself
     claimed_resolution_price: float | None = None
     currency: str | None = None
 

@@ -100,7 +100,7 @@ select source, id, url, moment, least(next_moment(moment, turns), out_of_sight(s
   case when ended_at is not null and on_hold_business_seconds >= 0 then on_hold_business_seconds end as on_hold_business_seconds,
   requester_told, reopen_count is not null as reopen_told,
   -- A source that cannot say so has no escalations, and that is not known to be none.
-  escalated_at is not null or coalesce(escalations_reported, true) as escalation_told,
+  escalated_at is not null or coalesce(escalations_reported, escalation_known, true) as escalation_told,
   coalesce(outcome in ('resolved', 'abandoned'), false) and coalesce(last_at <= moment, true) as told_ended,
   opened_at, case when first_response_at <= moment then first_response_at end as first_response_at,
   ended_at, resolved_at,

@@ -122,6 +122,7 @@ class Request(Record):
     legacy_path: bool | None = field(default=None, metadata=FIXED)
     on_hold_seconds: float | None = None  # waiting for its requester or a third party, until it ended
     on_hold_business_seconds: float | None = None  # the same in open hours, as the platform counts them
+    escalation_known: bool | None = None  # false where its platform does not say whether it was escalated
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,8 @@ Cursor   tables: for each the time of the newest row and the ten newest rows; wh
          ends. deleted: the time of the newest deletion. owed: rows of which what is asked beside could not be read.
 Blind    Rows, columns and whole tables that the user may not see. What writes rows without changing sys_updated_on.
          When an incident was escalated or acknowledged, unless the instance has the metric definitions on
-         assignment_group and incident_state. When a virtual agent handed over. Satisfaction surveys. Time on hold of a
+         assignment_group and incident_state: whether one that changed hands was escalated is unknown then, as it is of
+         requested items and interactions. When a virtual agent handed over. Satisfaction surveys. Time on hold of a
          task without an agreement, and while it is open. An actual end that nobody recorded: the planned one counts, at
          most the closing. Outages and affected services beyond the first. Archived rows stay as last seen. Incidents
          that a caller opens again after closing are new ones.

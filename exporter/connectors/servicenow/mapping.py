@@ -61,6 +61,7 @@ def ticket(words: Words, row: Json) -> Request:
         kind="ticket",
         **ends(row, outcome),
         escalated_at=value("escalated_at", lambda spans: escalated_at(words, spans), row["metrics"]),
+        escalation_known=None if unmoved(row) or spans(row["metrics"], "assignment_group") else False,
         reopen_count=value("reopen_count", number, row.get("reopen_count")),
         channel=meaning(CHANNELS, row.get("contact_type")),
         category=row.get("category") or None,
@@ -86,6 +87,7 @@ def service_request(words: Words, row: Json) -> Request:
         **ends(row, outcome),
         channel=meaning(CHANNELS, row.get("contact_type")),
         category=row.get("cat_item.name") or None,
+        escalation_known=False,
         priority=row.get("priority") or None,
         requester=row.get("requested_for") or row.get("opened_by") or None,
         handled_by=handler,
@@ -111,6 +113,7 @@ def conversation(words: Words, row: Json) -> Request:
         kind="conversation",
         **ends(row, outcome),
         channel=meaning(CHANNELS, row.get("type")),
+        escalation_known=False,
         requester=row.get("opened_for") or None,
         handled_by=handler,
         self_service=by_virtual_agent,
@@ -274,6 +277,11 @@ def spans(metrics: Json, *fields: str) -> list[Json]:
     """The values that a column had, in order of time."""
     mine = [each for each in metrics or () if each.get("definition.field") in fields and each.get("start")]
     return sorted(mine, key=lambda each: str(each["start"]))
+
+
+def unmoved(row: Json) -> bool:
+    """Whether an incident has never been given to another group or person, so that it was not escalated."""
+    return row.get("reassignment_count") in ("", "0", None)
 
 
 def escalated_at(words: Words, metrics: Json) -> datetime | None:
