@@ -119,7 +119,7 @@ class App:
             schedule = Schedule(lambda: self.config, self.store, self.poller.statuses, self.clock, self.health.reports)
             stack.push_async_callback(schedule.stop)
             self.health.reload.succeeded(self.clock())
-            self.health.evaluation.every(self.config.evaluation_interval_seconds)
+            self.health.evaluation.configured(self.config.evaluation_interval_seconds, self.config.limits.series)
             for warning in self.config.warnings:
                 log.warning("%s", warning)
             if os.geteuid() == 0:
@@ -155,7 +155,7 @@ class App:
             await self._apply(config)
             pushes_elsewhere = config.otlp != self.config.otlp
             self.config = config
-            self.health.evaluation.every(config.evaluation_interval_seconds)
+            self.health.evaluation.configured(config.evaluation_interval_seconds, config.limits.series)
             if pushes_elsewhere:
                 await self._stop_otlp()
                 self._start_otlp()

@@ -14,7 +14,9 @@ import yaml
 
 from exporter import __version__
 from exporter.__main__ import main
+from exporter.catalogue.kpi import catalogue
 from exporter.publish.cardinality import Limits
+from exporter.render.promql import kept
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -135,6 +137,7 @@ def test_amtool_accepts_the_alertmanager_config() -> None:
         (("alertname=OutcomeNoShowRateHigh", "severity=warning", "kpi=no_show_ratio"), "team-queue"),
         (("alertname=OutcomeSourceStale", "severity=warning"), "team-queue"),
         (("alertname=OutcomeSeriesFolded", "severity=info"), "default"),
+        (("alertname=OutcomeKpiOutOfDate", "severity=none", "kpi=no_show_ratio"), "nobody"),
         (("alertname=SomebodyElses", "severity=critical"), "default"),
     ],
 )
@@ -154,8 +157,15 @@ def test_what_inhibits_is_an_alert_there_is() -> None:
     ]
     names = [name for matcher in matchers for name in re.findall(r'alertname="(\w+)"', matcher)]
 
-    assert names == ["OutcomeSourceStale"]
+    assert names == ["OutcomeKpiOutOfDate"]
     assert all(f"alert: {name}\n" in rules for name in names)
+
+
+def test_a_critical_alert_holds_back_the_warning_about_the_same_thing_and_no_other() -> None:
+    critical = document("compose/alertmanager/alertmanager.yml")["inhibit_rules"][0]
+    own = {label for kpi in catalogue().values() for label in kept(kpi, catalogue())}
+
+    assert {*critical["equal"]} == {"alertname", "job", "team", "window"} | own
 
 
 @pytest.mark.parametrize("path", ["compose/outcome.yaml", "kubernetes/outcome.yaml"])

@@ -61,6 +61,7 @@ NAMES = [
     "outcome_store_size_bytes",
     "outcome_series",
     "outcome_series_folded",
+    "outcome_series_limit",
     "outcome_config_last_reload_successful",
     "outcome_config_last_reload_success_timestamp_seconds",
     "outcome_otlp_exports_total",

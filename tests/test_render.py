@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 def elsewhere(tmp_path: Path) -> Path:
     """A folder with the views and the example config, whose sources are not those of the samples, and nothing made."""
     shutil.copytree(ROOT / "dashboards/views", tmp_path / "dashboards/views")
+    shutil.copytree(ROOT / "alerts", tmp_path / "alerts", ignore=shutil.ignore_patterns("kpi.rules.yaml"))
     text = (ROOT / EXAMPLE).read_text()
     (tmp_path / EXAMPLE).parent.mkdir()
     (tmp_path / EXAMPLE).write_text(text.replace("  - name: ", "  - name: old-"))
@@ -29,12 +30,11 @@ def test_made_files_are_as_render_would_make_them() -> None:
 
 
 def test_check_names_what_is_stale_and_writes_nothing(elsewhere: Path) -> None:
+    before = sorted(elsewhere.rglob("*"))
     stale = render(elsewhere, check=True)
 
     assert {"alerts/kpi.rules.yaml", "exporter/kpis/README.md", "dashboards/core-operations.json"} <= set(stale)
-    assert [path.name for path in elsewhere.rglob("*") if path.is_file() and "views" not in path.parts] == [
-        Path(EXAMPLE).name
-    ]
+    assert sorted(elsewhere.rglob("*")) == before
     assert "- name: old-" in (elsewhere / EXAMPLE).read_text()
 
 

@@ -132,7 +132,7 @@ def terrible(kpi: Kpi) -> float:
     level = kpi.threshold.critical or kpi.threshold.warning or 0
     if kpi.kind == "ratio":
         return (1 + level) / 2 if kpi.better == "lower" else level / 2
-    return level * 2 if kpi.better == "lower" else level / 2
+    return (level * 2 or 1) if kpi.better == "lower" else level / 2
 
 
 def fine(kpi: Kpi) -> float:
@@ -352,8 +352,10 @@ def test_every_alert_has_a_runbook_heading_with_text_and_every_heading_an_alert(
 
     assert sorted(runbook) == sorted(ALERT_RULES)
     for name, text in runbook.items():
-        for word in ("**Means**", "**Look first**", "**Do**", "**Silence**"):
-            assert re.search(re.escape(word) + r" \S.{20,}", text), f"{name}: nothing under {word}"
+        for word in ("Meaning", "Impact", "Diagnosis", "Mitigation", "False positives, and when to silence it"):
+            assert re.search(re.escape(f"**{word}**") + r" \S.{20,}", text), f"{name}: nothing under {word}"
+        assert re.search(r"```promql\n\S.+?```", text, re.DOTALL), f"{name}: no query"
+        assert ("/explain?kpi=" in text) >= ("kpi" in ALERT_RULES[name]["labels"]), f"{name}: no link to the records"
 
 
 def test_links_lead_where_render_is_told() -> None:

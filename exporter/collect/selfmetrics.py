@@ -62,6 +62,11 @@ class EvaluationMetrics:
             registry=registry,
         )
         self._series = Gauge("outcome_series", "Number of KPI series that are published.", registry=registry)
+        self._limit = Gauge(
+            "outcome_series_limit",
+            "Configured limit on the number of KPI series (limits.series); beyond it, values of labels are combined.",
+            registry=registry,
+        )
         self._folded = Gauge(
             "outcome_series_folded",
             "Values of a label that are combined in other to keep within the limits.",
@@ -82,9 +87,10 @@ class EvaluationMetrics:
             registry=registry,
         )
 
-    def every(self, seconds: float) -> None:
-        """Sets the configured interval between evaluations."""
+    def configured(self, seconds: float, series: int) -> None:
+        """Sets the configured interval between evaluations, and the limit on series."""
         self._interval.set(seconds)
+        self._limit.set(series)
 
     def succeeded(
         self,

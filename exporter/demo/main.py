@@ -11,11 +11,11 @@ from pathlib import Path
 from rich.console import Console
 
 from exporter.base import assets
-from exporter.demo import configuration
+from exporter.demo import configuration, past
 from exporter.demo.screen import DemoError, Screen
 from exporter.demo.serving import serving
 from exporter.demo.simulation import Simulation
-from exporter.demo.stack import FOR, Shipped, free_port, programs, stack
+from exporter.demo.stack import FOR, Shipped, data_of, free_port, programs, stack
 from exporter.demo.world import World
 
 MARK = ".outcome-exporter-demo"
@@ -112,9 +112,26 @@ async def beside(folder: Path, listen: str, config: Path, screen: Screen) -> Non
         screen.line(f"An alert about a KPI fires after {FOR} here; the shipped rules wait longer. Ctrl-C ends it all.")
         if tools.missing:
             screen.line(f"Left out, because not installed: {', '.join(tools.missing)}")
-        while True:
-            await asyncio.sleep(AGAIN_SECONDS if screen.live is None else LIVE_SECONDS)
-            screen.figures(await screen.metrics())
+        waited = [again(screen)]
+        if "Prometheus" in monitors:
+            waited.append(past_of(folder, listen, config, screen))
+        await asyncio.gather(*waited)
+
+
+async def again(screen: Screen) -> None:
+    """The board, again and again."""
+    while True:
+        await asyncio.sleep(AGAIN_SECONDS if screen.live is None else LIVE_SECONDS)
+        screen.figures(await screen.metrics())
+
+
+async def past_of(folder: Path, listen: str, config: Path, screen: Screen) -> None:
+    """The last weeks in Prometheus. They come while the demo goes on: nothing waits for them."""
+    monitoring = folder / "monitoring"
+    try:
+        await past.fill(config, listen, monitoring, data_of(monitoring), screen.now(), screen.loading)
+    except (past.NoPastError, OSError) as error:
+        screen.loading(f"Left out: history in Prometheus ({error})")
 
 
 def terminal() -> Console:

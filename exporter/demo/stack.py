@@ -25,6 +25,9 @@ FOR = "10s"
 EVERY = "5s"
 """How often the demo's Prometheus scrapes and evaluates; the shipped configuration does so every minute."""
 
+RETENTION = "60d"
+"""Longer than the history that the demo puts into its Prometheus; what is older is deleted as soon as it is there."""
+
 ALERTMANAGERS = ("alertmanager", "prometheus-alertmanager")
 STOP_SECONDS = 10
 
@@ -222,6 +225,11 @@ async def alertmanager(folder: Path, program: str, config: Mapping[str, Any]) ->
         yield f"http://127.0.0.1:{port}"
 
 
+def data_of(folder: Path) -> Path:
+    """Where Prometheus keeps its data."""
+    return folder / "prometheus"
+
+
 @asynccontextmanager
 async def prometheus(folder: Path, program: str, config: Mapping[str, Any]) -> AsyncIterator[str]:
     port, log = free_port(), folder / "prometheus.log"
@@ -229,7 +237,8 @@ async def prometheus(folder: Path, program: str, config: Mapping[str, Any]) -> A
     async with child(
         program,
         f"--config.file={file}",
-        f"--storage.tsdb.path={folder / 'prometheus'}",
+        f"--storage.tsdb.path={data_of(folder)}",
+        f"--storage.tsdb.retention.time={RETENTION}",
         f"--web.listen-address=127.0.0.1:{port}",
         log=log,
     ) as process:

@@ -80,7 +80,8 @@ class Evaluation:
 
     `coverage`, `unattributed`: how far figures can be believed, by the labels of those series. `lost`: of each KPI that
     has lost any, the figures that are withdrawn because too many records could not be read; `sources`: the same of each
-    source. `waiting`: of the others the windows that the first sync of a source has not brought yet.
+    source. `waiting`: of the others the windows that the first sync of a source has not brought yet. `feeds`: the
+    sources of each KPI.
     """
 
     at: datetime
@@ -92,6 +93,7 @@ class Evaluation:
     lost: Mapping[str, Lost] = field(default_factory=dict)
     sources: Mapping[str, Lost] = field(default_factory=dict)
     waiting: Mapping[str, frozenset[str | None]] = field(default_factory=dict)
+    feeds: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def summable(figures: Iterable[Figure]) -> list[Figure]:

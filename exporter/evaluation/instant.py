@@ -120,6 +120,10 @@ def concluded(
         lost=lost,
         sources=by_source,
         waiting={name: of for name, of in waits.items() if name not in absent},
+        feeds={
+            name: frozenset(source.source for source in sources if source.records & each.records)
+            for name, each in compiled.by_name.items()
+        },
     )
 
 

@@ -84,7 +84,15 @@ def beside(evaluation: Evaluation, plan: Plan) -> list[Family]:
     trusted = coverage.families(windows, evaluation.coverage, evaluation.unattributed)
     waits = [window_absent(evaluation.waiting)] if evaluation.waiting else []
     marks = interventions(plan.interventions) if plan.interventions else []
-    return [info(plan.settings), assumed(plan), *marks, absent(evaluation.absent), *waits, *trusted]
+    return [
+        info(plan.settings),
+        fed(evaluation.feeds),
+        assumed(plan),
+        *marks,
+        absent(evaluation.absent),
+        *waits,
+        *trusted,
+    ]
 
 
 Published = Figure | Baseline | Spread
@@ -230,6 +238,17 @@ def info(settings: Sequence[Setting]) -> Family:
             *("business_owner", "technical_owner", "kpi_owner", "escalation", "cadence"),
         ),
         tuple(sorted((row, 1.0) for row in rows)),
+    )
+
+
+def fed(feeds: Mapping[str, Iterable[str]]) -> Family:
+    """From which sources each KPI is computed."""
+    return Family(
+        "outcome_kpi_source_info",
+        "The sources from whose records a KPI is computed. Always 1.",
+        "gauge",
+        ("kpi", "source"),
+        tuple(sorted(((kpi, source), 1.0) for kpi, sources in feeds.items() for source in sources)),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from exporter.catalogue.kpi import catalogue
-from exporter.render import connectors, samples
+from exporter.render import connectors, runbook, samples
 from exporter.render.any_kpi import any_kpi
 from exporter.render.dashboards import dashboard
 from exporter.render.docs import catalogue_page
@@ -22,7 +22,8 @@ def made_files(root: Path, urls: Urls) -> dict[Path, str]:
     """Every file that is made -> its text."""
     kpis = catalogue()
     files = {
-        root / "alerts/kpi.rules.yaml": kpi_rules(kpis, urls),
+        root / "alerts/kpi.rules.yaml": (rules := kpi_rules(kpis, urls)),
+        root / "alerts/README.md": runbook.page(root / "alerts", rules, kpis),
         root / "exporter/kpis/README.md": catalogue_page(kpis),
         root / "exporter/connectors/README.md": connectors.page(),
         root / EXAMPLE: samples.example((root / EXAMPLE).read_text(encoding="utf-8")),

@@ -62,14 +62,16 @@ def section(alert: Mapping[str, Any], setting: Setting, kpis: Mapping[str, Kpi])
     return f"""\
 ## {alert["alert"]}
 
-**Means** {alert["annotations"]["summary"].removesuffix(".")} for {alert["for"]}. {kpi.title}: {kpi.help}{against}
+**Meaning** {alert["annotations"]["summary"].removesuffix(".")} for {alert["for"]}. {kpi.title}: {kpi.help}{against}
 
-**Look first** Open the dashboard "Any KPI" with `{kpi.name}` and the alert's team: is it one segment or all?{beside}
+**Impact** What this KPI measures is worse than you agreed on; the exporter itself is well.
+
+**Diagnosis** Open the dashboard "Any KPI" with `{kpi.name}` and the alert's team: is it one segment or all?{beside}
 Then look at the records themselves: `outcome-exporter explain {kpi.name} team=...{window}`.
 
-**Do** Tell the owner, {setting.owner}{beyond}.
+**Mitigation** Tell the owner, {setting.owner}{beyond}.
 If the records are wrong rather than the work, correct them at their source.
 
-**Silence** By `team`, for the days of a known event. If it fires every week, the threshold is not the one you work by:
-change it in the config.
+**False positives, and when to silence it** By `team`, for the days of a known event. If it fires every week, the
+threshold is not the one you work by: change it in the config.
 """

@@ -262,17 +262,18 @@ def description(kpi: Kpi, kpis: Mapping[str, Kpi]) -> str:
     """Team, value, number of records, threshold, and what to look at: all a woken person needs to decide."""
     names, (form, unit) = Names(kpi, kpis), shape(kpi)
     limit = looked_up(names.threshold, (*names.labels, "severity"), form)
+    against = f" {side(kpi)} {limit}"
     if kpi.alert_says:
         labels = {label: f"{{{{ $labels.{label} }}}}" for label in names.labels}
         says, unit = kpi.alert_says.format(value=f"{{{{ $value | {form} }}}}", **labels), ""
+        if "{value}" not in kpi.alert_says:
+            against = ""
     else:
         says = f"{segment(names)} is {{{{ $value | {form} }}}}{unit}{when(kpi)}{records(names)}"
     guards = ", ".join(kpis[guard].title for guard in kpi.guard)
     where = "the runs of this workflow" if "workflow" in names.kept else "the segments of this team"
     beside = f"; read beside it: {guards}." if guards else "."
-    return (
-        f"{says}; {{{{ $labels.severity }}}} {side(kpi)} {limit}{unit}. Look first at {where} on the dashboard{beside}"
-    )
+    return f"{says}; {{{{ $labels.severity }}}}{against}{unit}. Look first at {where} on the dashboard{beside}"
 
 
 def segment(names: Names) -> str:
