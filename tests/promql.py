@@ -29,6 +29,8 @@ def own_metrics() -> dict[str, str]:
 def kpi_metrics() -> dict[str, bool]:
     """Metric -> whether it carries `window`, of everything published for KPIs."""
     found = {info(()).name: False, absent({}).name: False, baseline_absent(()).name: False}
+    found |= dict.fromkeys(("outcome_assumption_info", "outcome_intervention_info"), False)
+    found |= dict.fromkeys(("outcome_coverage_ratio", "outcome_unattributed_ratio"), True)
     for kpi in catalogue().values():
         for name in (
             *kpi.series,
@@ -86,8 +88,10 @@ def known_labels() -> set[str]:
         "label",
         "basis",
     }
+    asked = {"code", "field", "stage", "assumption", "subject", "value", "origin"}
+    asked |= {"date", "intervention", "place"}
     cells = {f"k{i}" for i in range(9)}  # of a table: their text is a label
-    return published | of_kpis | ours | cells | {"job", "instance", "pod", "alertname", "alertstate", "version"}
+    return published | of_kpis | ours | asked | cells | {"job", "instance", "pod", "alertname", "alertstate", "version"}
 
 
 def children(node: promql.Expr) -> list[promql.Expr]:

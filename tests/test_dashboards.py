@@ -21,7 +21,7 @@ from exporter.evaluation.stats import Z95, wilson
 from exporter.render import WINDOWS
 from exporter.render.dashboards import every_panel, queries
 from tests.json_schema import faults as schema_faults
-from tests.promql import compares, faults, kpi_metrics, paths
+from tests.promql import compares, faults, paths
 
 ROOT = Path(__file__).parents[1]
 PATHS = sorted((ROOT / "dashboards").glob("*.json"))
@@ -31,6 +31,8 @@ VARIABLES = {"kpi": "escalation_ratio", "stem": "escalation"} | {
     "job": ".+",
     "team": ".+",
     "segment": ".+",
+    "split": "channel",
+    "baseline": "previous",
     "window": "7d",
     "basis": "calendar",
     "currency": "EUR",
@@ -41,7 +43,7 @@ FALSE_ALARMS = (
     r"annotations\.list\[\d+\]: (expr|step|titleFormat|tagKeys) is not known",  # Prometheus' own fields
     r"overrides\[\d+\]\.(matcher\.options|properties\[\d+\]\.value): .+ is no object",  # of any type, really
 )
-UNITS = {"percentunit", "short", "locale", "suffix: min", "suffix: h", "suffix: d", "suffix: / day", "s", "bytes"}
+UNITS = {"percentunit", "short", "locale", *(f"suffix: {unit}" for unit in ("min", "h", "d", "/ day")), "s", "bytes"}
 LINE = 24
 
 SCREEN = 25
@@ -135,7 +137,7 @@ def test_every_panel_says_what_it_shows_and_in_which_unit(shown: Mapping[str, An
     for panel in panels(shown):
         defaults = panel["fieldConfig"]["defaults"]
         assert panel["title"].strip() != "" or panel["transparent"], panel["description"]
-        assert len(panel["description"]) > 40, panel["title"]
+        assert len(panel["description"]) > 40 or not panel["title"], panel["title"]
         assert panel["datasource"]["uid"] == "${datasource}", panel["title"]
         assert panel["targets"] != [], panel["title"]
         assert defaults["unit"] in UNITS, panel["title"]
@@ -156,13 +158,14 @@ def test_every_query_keeps_the_rules_of_the_house(shown: Mapping[str, Any]) -> N
 @dashboards
 def test_every_query_asks_for_the_chosen_job_and_team(shown: Mapping[str, Any]) -> None:
     chosen = VARIABLES | {"job": "chosen-job.+", "team": "chosen-team.+"}
+    of_kpis = {name for kpi in catalogue().values() for name in kpi.all_series}
     for title, expr in queries(shown, chosen):
         found = [path[-1] for path in paths(promql.parse(expr)) if isinstance(path[-1], promql.VectorSelector)]
-        assert found != [], title
+        assert found != [] or "vector(NaN)" in expr, title
         for selector in found:
             asked = {matcher.name: matcher.value for matcher in selector.matchers.matchers}
             assert asked["job"] == chosen["job"], title
-            if selector.name in kpi_metrics() and not selector.name.startswith("outcome_kpi_"):
+            if selector.name in of_kpis:
                 # Money and tools belong to no team; where teams are shown side by side, there has to be one.
                 assert asked["team"] in (chosen["team"], chosen["team"] + "|"), title
     assert excluded("target-instance-rule", shown["title"])
@@ -227,14 +230,14 @@ def test_type_has_one_size_for_each_role(shown: Mapping[str, Any]) -> None:
 
 @views
 def test_a_value_that_is_absent_says_why(shown: Mapping[str, Any]) -> None:
-    tiles = [p for p in panels(shown) if p["type"] == "stat" and p["title"] and "A dash" in p["description"]]
+    tiles = [p for p in panels(shown) if p["type"] == "stat" and p["title"] and "there is no value" in p["description"]]
 
     for panel in tiles:
         said = panel["targets"][0]["expr"]
         for reason in ("outcome_kpi_absent", "the exporter is not scraped", "its source is stale", "first sync"):
             assert reason in said, panel["title"]
         assert {"nan"} == {m["options"]["match"] for m in panel["fieldConfig"]["defaults"]["mappings"]}
-    assert tiles != []
+    assert tiles != [] or shown["uid"] == "outcome-exporter-health"
 
 
 @views
@@ -246,15 +249,13 @@ def test_a_headline_is_coloured_by_the_worst_team_and_has_n_target_and_the_value
     below = {(p["gridPos"]["x"], p["gridPos"]["y"]): p for p in places}
 
     headlines = [p for p in places if p["options"]["graphMode"] == "area"]
-    assert len(headlines) >= 3
+
     for panel in headlines:
         where = panel["gridPos"]
-        legends = [t["legendFormat"] for t in below[where["x"], where["y"] + where["h"]]["targets"]]
+        details = below[where["x"], where["y"] + where["h"]]
         kpi = kpis.get(panel["title"].removesuffix(", $currency"))
-        assert "before" in legends
+        assert [t["legendFormat"] for t in details["targets"]] == ["n", "target", "before"]
         if kpi:
-            assert ("n" in legends) == kpi.divided
-            assert ("target" in legends) == kpi.alerts
             assert [t["refId"] for t in panel["targets"]] == (["A", "B", "C"] if kpi.alerts else ["A", "B"])
 
 
@@ -262,16 +263,16 @@ def test_a_headline_is_coloured_by_the_worst_team_and_has_n_target_and_the_value
 def test_every_value_leads_to_its_explanation(shown: Mapping[str, Any]) -> None:
     linked = [text for text in strings(shown) if text.startswith("${explain}/explain?kpi=")]
 
-    assert len(linked) >= 5
+    assert len(linked) >= 5 or shown["uid"] == "outcome-exporter-health"
     for url in linked:
-        assert "&" not in url or re.search(r"=(\$\{[^}]+\}|\w+)(&\w+=(\$\{[^}]+\}|\w+))*$", url), url
+        assert "&" not in url or re.search(r"=(\$\{[^}]+\}|\w+)(&(\w+|\$\{split\})=(\$\{[^}]+\}|\w+))*$", url), url
         name = re.search(r"kpi=(\w+)", url)
         assert name is None or ("window=${window}" in url) == catalogue()[name[1]].windowed
 
 
 @dashboards
 def test_alerts_cover_no_line_and_no_placeholder_is_linked_to(shown: Mapping[str, Any]) -> None:
-    [alerts] = [each for each in shown["annotations"]["list"] if each["name"] == "Critical alerts"]
+    [alerts] = [each for each in shown["annotations"]["list"] if each["name"] == "Alerts"]
 
     assert alerts["enable"] is False
     assert "example.com" not in json.dumps(shown)

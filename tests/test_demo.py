@@ -432,6 +432,8 @@ VARIABLES = {
     "job": ".+",
     "team": ".+",
     "segment": ".+",
+    "split": "channel",
+    "baseline": "previous",
     "currency": "EUR",
     "window": "30d",
     "basis": "calendar",
@@ -439,7 +441,13 @@ VARIABLES = {
     "stem": "escalation",
 }
 """What dashboards are opened with."""
-EMPTY_WHERE_ALL_IS_WELL = {"KPIs without values", "Why there is none", "Labels without values"}
+EMPTY_WHERE_ALL_IS_WELL = {
+    "KPIs without values",
+    "Why there is none",
+    "Labels without values",
+    "What could not be read",
+    "Calls to sources that did not succeed",
+}
 
 
 def panels() -> dict[tuple[str, str], list[str]]:

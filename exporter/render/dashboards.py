@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from exporter.catalogue.kpi import Kpi
-from exporter.records.labels import LABEL_NAMES
 from exporter.render import overview, panels, roles
+from exporter.render.compared import compared
 from exporter.render.figures import Figure
 from exporter.render.frame import frame
 from exporter.render.panels import Panel
@@ -58,38 +58,39 @@ def laid_out(row: PanelRow, top: int, written: View, kpis: Mapping[str, Kpi]) ->
 
 def panels_of(shown: Shown, written: View, kpis: Mapping[str, Kpi]) -> Iterator[Panel]:
     """What a place on a view shows."""
-    segment = LABEL_NAMES.get(written.segment, written.segment)
+    segment = "$split" if written.segment else ""
     where, by = tuple(shown.where.items()), shown.by
 
     def of(name: str) -> Figure:
         return Figure(kpis[name], kpis, segment, where)
 
-    several = [of(name) for name in (*(shown.matrix or ()), *(shown.timeline or ()))]
-    if shown.headline:
-        yield from roles.headline(of(shown.headline), shown.title)
-    elif shown.small:
-        yield roles.small(of(shown.small), shown.title)
-    elif shown.lines:
-        yield roles.lines(of(shown.lines), by, shown.title)
-    elif shown.ranked:
-        yield roles.ranked(of(shown.ranked), by, shown.title)
-    elif shown.spread:
-        yield roles.spread(of(shown.spread))
-    elif shown.segments:
-        yield roles.segments(of(shown.segments))
-    elif shown.matrix:
-        yield overview.matrix(several, by, shown.title or f"By {by.replace('_', ' ')}", written.uid)
-    elif shown.timeline:
-        yield overview.statuses(several, by, shown.title or f"Status of each {by.replace('_', ' ')}")
-    elif shown.breaches:
-        yield overview.breaches(kpis, segment)
-    elif shown.sentence:
-        freshness = shown.sentence == "freshness"
-        yield overview.freshness() if freshness else overview.verdict(kpis, segment, money="money" in shown.sentence)
-    elif shown.text:
-        yield panels.text(shown.text)
-    elif shown.panel:
-        yield written_panel(shown.panel)
+    one = next(filter(None, (shown.headline, shown.small, shown.lines, shown.ranked, shown.spread, shown.segments)), "")
+    several = [of(name) for name in shown.kpis]
+    named = by.replace("_", " ")
+    made: Mapping[str, Callable[[], Panel | Iterable[Panel]]] = {
+        "headline": lambda: roles.headline(of(one), shown.title),
+        "small": lambda: roles.small(of(one), shown.title),
+        "lines": lambda: roles.lines(of(one), by, shown.title),
+        "ranked": lambda: roles.ranked(of(one), by, shown.title),
+        "spread": lambda: roles.spread(of(one)),
+        "segments": lambda: roles.segments(of(one)),
+        "matrix": lambda: overview.matrix(several, by, shown.title or f"By {named}", written.uid),
+        "timeline": lambda: overview.statuses(several, by, shown.title or f"Status of each {named}"),
+        "compared": lambda: compared(several),
+        "breaches": lambda: overview.breaches(kpis, segment),
+        "sentence": lambda: said(shown.sentence or "", kpis, segment),
+        "text": lambda: panels.text(shown.text or ""),
+        "panel": lambda: written_panel(shown.panel, kpis, segment) if shown.panel else [],
+    }
+    found = made[shown.role]()
+    yield from [found] if isinstance(found, dict) else found
+
+
+def said(sentence: str, kpis: Mapping[str, Kpi], segment: str) -> Panel:
+    """One of the sentences there are."""
+    if sentence == "freshness":
+        return overview.freshness()
+    return overview.verdict(kpis, segment, money="money" in sentence)
 
 
 def queries(shown: Mapping[str, Any], variables: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -57,27 +57,28 @@ class Figure:
         fixed = [f'{label}="{value}"' for label, value in self.where]
         return "{" + ", ".join((JOB, team, *segment, *window, *pinned, *fixed, *more)) + "}"
 
-    def _summed(self, metric: str, by: str, *more: str) -> str:
+    def summed(self, metric: str, by: str, *more: str) -> str:
+        """A series of it, replicas collapsed and everything chosen added up."""
         chosen = self.selector(*more, by=by, teams="team" in by.split(", "))
         function = "sum" if self.kpi.divided else self.kpi.aggregate
         return counted_once(self.kpi, metric, chosen, by, last=self._last, function=function)
 
     def count(self, by: str = "") -> str:
         """The number of records behind a value."""
-        return self._summed(f"{self.kpi.stem}_denominator", by)
+        return self.summed(f"{self.kpi.stem}_denominator", by)
 
     def value(self, by: str = "") -> str:
         """A value over everything chosen: its parts summed, then divided; a state or a count is only summed."""
         if self.kpi.divided:
-            return ratio(self._summed(f"{self.kpi.stem}_numerator", by), self.count(by))
+            return ratio(self.summed(f"{self.kpi.stem}_numerator", by), self.count(by))
         if self.kpi.shows_gross:
             # Where only cost is known there is no difference, but the cost counts in the total.
-            return difference(*(self._summed(f"{self.kpi.metric}_{part}", by) for part in ("gross", "overhead")))
-        return self._summed(self.kpi.metric, by)
+            return difference(*(self.summed(f"{self.kpi.metric}_{part}", by) for part in ("gross", "overhead")))
+        return self.summed(self.kpi.metric, by)
 
     def counted(self) -> bool:
-        """Whether there is a number of records behind it."""
-        return self.kpi.divided
+        """Whether there is a number of records behind it; money, for one, is divided by money."""
+        return self.kpi.divided and (self.kpi.kind == "ratio" or least(self.kpi, self.kpis) is not None)
 
     def threshold(self, severity: str, by: str = "") -> str:
         """The threshold that holds for everything chosen; where segments differ, the one hardest to breach."""
@@ -94,9 +95,10 @@ class Figure:
         return f"{lenient(self.kpi)}{grouping} ({series})"
 
     def before(self) -> str:
-        """The value of the window before: as the exporter compares it, or as Prometheus remembers it."""
+        """The value of the window before, of a state a week before: as it is compared, or as Prometheus remembers."""
         chosen = self.selector('baseline="previous"')
-        then = re.sub(r"(\{[^{}]*\})", r"\1 offset $window", self.value())
+        ago = "$window" if self.kpi.windowed else "7d"
+        then = re.sub(r"(\w+\{[^{}]*\})", rf"last_over_time(\1[1d] offset {ago})", self.value())
         if self.kpi.wholes or self.kpi.shows_gross:  # the parts of a baseline are there by segment only
             return then
         if self.kpi.divided:
@@ -104,7 +106,7 @@ class Figure:
             compared = ratio(*parts)
         else:
             compared = f"sum (max without (instance, pod) ({self.kpi.metric}_baseline{chosen}))"
-        return f"({compared})\nor ({then})" if self.kpi.windowed else f"({compared})"
+        return f"({compared})\nor ({then})"
 
     def levels(self, by: str) -> str:
         """Every threshold of every segment, by severity."""
@@ -165,5 +167,5 @@ PARTS = ("numerator", "denominator")
 
 
 def at_end(expr: str) -> str:
-    """An expression over time, as it is at the end of the range that is shown."""
-    return re.sub(r"(\{[^{}]*\}(?:\[[^\]]*\])?)", r"\1 @ end()", expr)
+    """An expression over time, as it was last at the end of the range that is shown; a history may be coarse."""
+    return re.sub(r"(\{[^{}]*\})\[[^\]]*\]", r"\1[1d] @ end()", expr)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from exporter.catalogue.kpi import BASES, Kpi
+from exporter.catalogue.kpi import BASELINES, BASES, Kpi
 from exporter.records.labels import LABEL_NAMES
 from exporter.render import panels
 from exporter.render.figures import JOB, Figure
@@ -61,11 +61,24 @@ def frame(written: View, kpis: Mapping[str, Kpi], windows: tuple[str, ...], expl
                     "datasource": DATASOURCE,
                     "enable": False,
                     "iconColor": panels.ORANGE,
-                    "name": "Critical alerts",
+                    "name": "Alerts",
                     "expr": alerts,
                     "step": "5m",
                     "titleFormat": "{{alertname}}",
                     "tagKeys": "kpi",
+                },
+                {
+                    "datasource": DATASOURCE,
+                    "enable": True,
+                    "hide": True,
+                    "iconColor": panels.BLUE,
+                    "name": "Interventions",
+                    "expr": f"max by (intervention, place) (outcome_intervention_timestamp_seconds{{{JOB}}}) * 1000",
+                    "step": "1h",
+                    "titleFormat": "{{intervention}}",
+                    "textFormat": "{{place}}",
+                    "tagKeys": "",
+                    "useValueForTime": True,
                 },
             ]
         },
@@ -88,10 +101,13 @@ def variables(written: View, kpis: Mapping[str, Kpi], windows: tuple[str, ...], 
     figures = f'{{__name__=~"outcome_(.+_denominator|backlog|requests|incidents|runs)", {JOB}}}'
     yield several("team", "Team", f"label_values({figures}, team)")
     if written.segment:
-        label = LABEL_NAMES.get(written.segment, written.segment)
-        yield several("segment", label.replace("_", " ").capitalize(), f"label_values({figures}, {label})")
+        labels = "|".join(LABEL_NAMES.get(label, label) for label in written.segment)
+        yield one("split", "label_names()", label="By", regex=f"/^({labels})$/")
+        yield several("segment", "Segment", f"label_values({figures}, $split)")
     shown = [Figure(kpis[name], kpis) for name in written.kpis]
     yield chosen("basis", "Basis", BASES, BASES[0]) | hidden(not any(each.kpi.business for each in shown))
+    if any(shown.compared for row in written.rows for shown in row.panels):
+        yield chosen("baseline", "Compared with", [name for name in BASELINES if name != "weekday_median"], "previous")
     prices = f'label_values({{__name__=~"outcome_(spend|automation_spend|value)", {JOB}}}, currency)'
     yield one("currency", prices) | hidden(not any(each.monetary for each in shown))
     yield from of_any_kpi() if written.any_kpi else ()
@@ -99,7 +115,7 @@ def variables(written: View, kpis: Mapping[str, Kpi], windows: tuple[str, ...], 
     yield {
         "type": "textbox",
         "name": "explain",
-        "label": "Explain at",
+        "label": "Explain",
         "query": url,
         "current": {"text": url, "value": url},
         "options": [{"text": url, "value": url, "selected": True}],

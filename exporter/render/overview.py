@@ -21,7 +21,7 @@ from exporter.render.panels import (
     target,
     timeline,
 )
-from exporter.render.roles import COUNT, count_text
+from exporter.render.roles import COUNT, count_text, labels_first
 from exporter.render.words import Form, age, form, joined, labelled, mapped, written
 
 SEVERITIES = {"critical": RED, "warning": ORANGE, "unknown": QUIET, "none": "blue"}
@@ -159,6 +159,7 @@ def matrix(figures: Sequence[Figure], by: str, title: str, uid: str) -> Panel:
         unit="short",
         noValue="",
     )
+    labels_first(made)
     made["options"]["sortBy"] = [{"displayName": shown.replace("_", " ").capitalize(), "desc": False}]
     if by == "team":
         queries = "&".join(f"${{{name}:queryparam}}" for name in ("datasource", "job", "window", "basis", "explain"))

@@ -7,6 +7,8 @@ Panel = dict[str, Any]
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 BLUE, ORANGE, RED, GREY, QUIET = "blue", "orange", "red", "text", "#8e8e8e"
+TEAMS = {"mode": "continuous-BlPu", "seriesBy": "last"}
+"""Of lines within their target: blue to purple by value, so that no line looks like a warning."""
 STATES = {
     "0": {"text": "Within target", "color": BLUE, "index": 0},
     "1": {"text": "Beyond target, may be chance", "color": "super-light-blue", "index": 1},
@@ -85,6 +87,7 @@ def stat(title: str, description: str, targets: Sequence[Panel], *, size: int = 
         "orientation": "vertical",
         "text": {"valueSize": size, "titleSize": TITLE_SIZE},
         "textMode": "value_and_name",
+        "wideLayout": False,
     }
     return made
 
@@ -124,8 +127,8 @@ def timeline(title: str, description: str, targets: Sequence[Panel], states: Map
         description,
         targets,
         unit="short",
-        color={"mode": "thresholds"},
-        thresholds=steps(base=QUIET),
+        noValue="no value",
+        color=fixed(QUIET),
         mappings=[{"type": "value", "options": dict(states)}],
         custom={"fillOpacity": 85, "lineWidth": 0, "spanNulls": GAP},
     )
@@ -159,7 +162,7 @@ def bars(title: str, description: str, targets: Sequence[Panel], **defaults: Any
 def table(title: str, description: str, targets: Sequence[Panel], columns: Mapping[str, str], **defaults: Any) -> Panel:
     """Rows as they are now. `columns`: field as it comes -> heading, in the order shown; an empty heading hides it."""
     custom = {"align": "left", "filterable": False, "cellOptions": {"type": "auto"}}
-    made = panel("table", title, description, targets, custom=custom, **defaults)
+    made = panel("table", title, description, targets, custom=custom, **{"color": fixed(GREY)} | defaults)
     made["options"] = {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": [], "fields": ""}}
     made["transformations"] = [
         {"id": "merge", "options": {}},

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from exporter.records.labels import LABEL_NAMES
+from exporter.records.labels import LABEL_NAMES, LABELS
 from exporter.render.figures import JOB, Figure, at_end
 from exporter.render.panels import (
     BLUE,
@@ -11,6 +11,7 @@ from exporter.render.panels import (
     ORANGE,
     QUIET,
     RED,
+    TEAMS,
     Panel,
     bars,
     fixed,
@@ -25,6 +26,8 @@ from exporter.render.promql import counted_once, ratio
 from exporter.render.words import REASONS, Form, drawn, form, joined, labelled, mapped, written
 
 COUNT = Form(1, 1, "")
+POINTS = 48
+"""Of the course behind a headline: a history of hours or half days has one in each step."""
 DETAILS = 2
 """Height of the line below a headline."""
 NO_VALUE = {"type": "special", "options": {"match": "nan", "result": {"text": "-", "color": QUIET}}}
@@ -44,7 +47,7 @@ def explain(figure: Figure, *fields: tuple[str, str]) -> Panel:
     if figure.kpi.business:
         named |= {"basis": "${basis}"}
     if figure.segment and not figure.monetary:
-        named = {figure.segment: "${segment:percentencode}"} | named
+        named = {"${split}": "${segment:percentencode}"} | named
     query = "".join(f"&{label}={value}" for label, value in named.items())
     url = "${explain}/explain?kpi=" + figure.kpi.name + query
     return {"title": f"Explain {figure.kpi.title}", "url": url, "targetBlank": True}
@@ -83,7 +86,7 @@ def headline(figure: Figure, title: str = "") -> Iterator[Panel]:
     else:
         plain = labelled(now, "text", "all teams")
     moving = Figure(kpi, figure.kpis, figure.segment, figure.where, over_time=True)
-    course = f"({how.scaled(moving.value())}) and on () ({at_end(figure.value())})"
+    course = how.scaled(f"({moving.value()})")
     targets = [
         target(or_reason(figure, f"{named}\nor on () {plain}"), "{{text}}", instant=True),
         target(course, "course", 1),
@@ -91,7 +94,8 @@ def headline(figure: Figure, title: str = "") -> Iterator[Panel]:
     made = stat(
         heading(figure, title),
         f"{kpi.help} In the colour of the worst team, which is named with its own value and n. "
-        "A dash: there is no value, and why.",
+        "A dash: there is no value, and why. Below it n, the records over which it is taken; the configured target, "
+        "else the threshold of a warning; and the value of the window before, where that is known.",
         targets,
         unit=how.unit,
         decimals=how.decimals,
@@ -100,6 +104,7 @@ def headline(figure: Figure, title: str = "") -> Iterator[Panel]:
         links=[explain(figure)],
     )
     made["options"]["graphMode"] = "area"
+    made["maxDataPoints"] = POINTS
     # The value of now is appended to the course, which ends up to a step earlier.
     made["transformations"] = [
         {"id": "merge", "options": {}},
@@ -119,20 +124,22 @@ def headline(figure: Figure, title: str = "") -> Iterator[Panel]:
 def details(figure: Figure) -> Panel:
     """n, target and the window before, below a headline."""
     how = drawn(figure.kpi)
-    shown = [("n", figure.count(), COUNT)] if figure.counted() else []
-    shown += [("target", figure.target(), how)] if figure.kpi.alerts else []
-    shown += [("before", figure.before(), how)]
-    targets = [target(of.scaled(expr), name, i, instant=True) for i, (name, expr, of) in enumerate(shown)]
+    nothing = "(vector(NaN))"
+    shown = [("n", figure.count() if figure.counted() else nothing, COUNT)]
+    shown += [("target", figure.target() if figure.kpi.alerts else nothing, how), ("before", figure.before(), how)]
+    targets = [
+        target(f"{of.scaled(f'({expr})')}\nor on () vector(NaN)", name, i, instant=True)
+        for i, (name, expr, of) in enumerate(shown)
+    ]
     made = stat(
         "",
-        "n: the records over which the value is taken. target: the configured target, else the threshold of a warning. "
-        "before: the window before this one, where that is known.",
+        "",  # the mark of a description would lie on the text
         targets,
         size=DETAIL_SIZE,
         unit=how.unit,
         decimals=how.decimals,
-        noValue="",
         color=fixed("text"),
+        mappings=[NO_VALUE],
     )
     made["fieldConfig"]["overrides"] = [override("n", unit="locale", decimals=0)]
     made["transparent"] = True
@@ -184,7 +191,7 @@ def lines(figure: Figure, by: str, title: str = "") -> Panel:
         rising=kpi.better != "higher",
         unit=how.unit,
         decimals=how.decimals,
-        color={"mode": "shades", "fixedColor": BLUE},
+        color=TEAMS,
         links=[explain(figure, *((label, f"${{__field.labels.{label}}}") for label in by.split(", ")))],
     )
     if kpi.alerts:
@@ -248,6 +255,16 @@ def spread(figure: Figure) -> Panel:
     return made
 
 
+def labels_first(made: Panel) -> None:
+    """Names the columns of labels and puts them first, whichever the config chooses."""
+    organised = made["transformations"][1]["options"]
+    labels = sorted({LABEL_NAMES.get(label, label) for labels in LABELS.values() for label in labels} | {"team"})
+    labels = ["team", *(label for label in labels if label != "team")]
+    others = [name for name in organised["indexByName"] if name not in labels]
+    organised["indexByName"] = {name: i for i, name in enumerate((*labels, *others))}
+    organised["renameByName"] |= {label: label.replace("_", " ").capitalize() for label in labels}
+
+
 def segments(figure: Figure) -> Panel:
     """A row for each segment, whatever labels are configured: where to look when a team stands out."""
     kpi, how = figure.kpi, drawn(figure.kpi)
@@ -269,10 +286,7 @@ def segments(figure: Figure) -> Panel:
         decimals=0,
         noValue="no segment with 5 records",
     )
-    # The other columns are the labels, which the config chooses: they come first.
-    organised = made["transformations"][1]["options"]
-    organised["indexByName"] = {"Value #A": 98, "Value #B": 99}
-    organised["renameByName"] |= {name: name.replace("_", " ") for name in LABEL_NAMES.values()}
+    labels_first(made)
     made["options"]["sortBy"] = [{"displayName": kpi.title, "desc": kpi.better != "higher"}]
     made["fieldConfig"]["overrides"] = [
         override(kpi.title, unit=how.unit, decimals=how.decimals, custom__align="right", links=[explain(figure)]),

@@ -30,6 +30,7 @@ class Query(ViewModel):
 class Written(ViewModel):
     """A panel that shows no KPI, written out in the view."""
 
+    # In its queries <backlog by team> is the value of a KPI, <no_show_ratio.denominator over 1d> a part of one.
     type: Literal["stat", "table", "timeseries", "bars", "timeline", "bargauge"]
     title: str
     description: str
@@ -41,6 +42,7 @@ class Written(ViewModel):
     units: Mapping[str, str] = {}  # by the name of a field
     texts: Mapping[str, Mapping[str, str]] = {}  # by the name of a field: value -> text
     colours: Mapping[str, Mapping[float, str]] = {}  # by the name of a field: from this value on
+    palette: Mapping[str, str] = {}  # by the name of a line: its colour
     states: Mapping[str, tuple[str, str]] = {}  # of a timeline: value -> text and colour
     alarm_above: float | None = None
     step: str = ""  # the least time from one point to the next
@@ -63,6 +65,7 @@ class Shown(ViewModel):
     segments: str | None = None
     matrix: tuple[str, ...] | None = None
     timeline: tuple[str, ...] | None = None
+    compared: tuple[str, ...] | None = None
     breaches: Literal["every KPI with thresholds"] | None = None
     sentence: Literal["breaches", "breaches and money", "freshness"] | None = None
     text: str | None = None
@@ -77,7 +80,7 @@ class Shown(ViewModel):
     def kpis(self) -> tuple[str, ...]:
         """What it shows."""
         one = (self.headline, self.small, self.lines, self.ranked, self.spread, self.segments)
-        return (*filter(None, one), *(self.matrix or ()), *(self.timeline or ()))
+        return (*filter(None, one), *(self.matrix or ()), *(self.timeline or ()), *(self.compared or ()))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -88,13 +91,14 @@ class Shown(ViewModel):
 
 ROLES = {
     "headline": (4, 7),
-    "small": (3, 4),
+    "small": (3, 5),
     "lines": (8, 8),
     "ranked": (8, 8),
     "spread": (8, 8),
     "segments": (12, 9),
     "matrix": (24, 9),
     "timeline": (12, 8),
+    "compared": (24, 9),
     "breaches": (24, 8),
     "sentence": (24, 2),
     "text": (24, 3),
@@ -117,7 +121,7 @@ class View(ViewModel):
     uid: str
     title: str
     description: str
-    segment: str = ""  # the label by which one may choose, beside team
+    segment: tuple[str, ...] = ()  # labels by one of which one may choose and split, beside team: $split
     window: str = "7d"
     range: str = "30d"
     rows: tuple[PanelRow, ...]
@@ -163,5 +167,5 @@ def faults(shown: Shown, kpis: Mapping[str, Kpi]) -> Iterator[str]:
             yield f"{name!r} is no KPI of the catalogue"
             continue
         apart = [each for each in Figure(kpis[name], kpis, "", tuple(shown.where.items())).apart if each not in by]
-        if apart and shown.role != "segments":
+        if apart and shown.role not in ("segments", "compared"):
             yield f"{name} is never added up over {', '.join(apart)}: name one value under where, or show it by that"

@@ -39,7 +39,7 @@ class Form:
 
     @property
     def decimals(self) -> int:
-        return 0 if self.step >= 1 else 1
+        return 0 if self.step >= 1 else 1 if self.step >= 0.1 else 2
 
     def scaled(self, expr: str) -> str:
         return expr if self.scale == 1 else f"({expr}) * {self.scale:.15g}"

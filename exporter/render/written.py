@@ -1,23 +1,53 @@
 """Panels that a view spells out, as they stand in its file."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from exporter.catalogue.kpi import Kpi
 from exporter.render import panels
+from exporter.render.figures import JOB, Figure
 from exporter.render.panels import Panel
 from exporter.render.view import Written
+from exporter.render.words import labelled
+
+UNSCRAPED = "not known: the exporter is not scraped"
+
+VALUE = re.compile(r"<(\w+)(?:\.(numerator|denominator))?(?: by ([^<>]+?))?(?: over (\w+))?(?: of ([^<>]+?))?>")
 
 
-def written_panel(written: Written) -> Panel:
+def expanded(expr: str, kpis: Mapping[str, Kpi], segment: str, *, over_time: bool) -> str:
+    """The expression with PromQL in place of `<KPI.part by labels over window of label=value>`."""
+
+    def value(match: re.Match[str]) -> str:
+        name, part, by, window, chosen = match.groups(default="")
+        if name == "job":
+            return JOB
+        where = tuple(tuple(pair.split("=", 1)) for pair in chosen.split(", ")) if chosen else ()
+        figure = Figure(kpis[name], kpis, segment, where, over_time)  # type: ignore[arg-type] # pairs, as split
+        made = figure.summed(f"{figure.kpi.stem}_{part}", by) if part else figure.value(by)
+        return "(" + (made.replace('window="$window"', f'window="{window}"') if window else made) + ")"
+
+    return VALUE.sub(value, expr)
+
+
+def written_panel(written: Written, kpis: Mapping[str, Kpi], segment: str) -> Panel:
     """A panel as the view spells it out."""
     kind, tabular = written.type, written.type == "table"
     instant = kind not in ("timeseries", "bars", "timeline")
     targets = [
-        panels.target(query.expr, query.legend, i, instant=instant, table=tabular)
+        panels.target(
+            expanded(query.expr, kpis, segment, over_time=not instant), query.legend, i, instant=instant, table=tabular
+        )
         for i, query in enumerate(written.queries)
     ]
+    if tabular:  # an empty table says that all is well, which nobody knows of an exporter that is not scraped
+        first = next((name for name in written.columns if not name.startswith("Value")), "note")
+        unscraped = labelled(f"absent(outcome_exporter_build_info{{{JOB}}})", first, UNSCRAPED)
+        targets[0]["expr"] += f"\nor on () {unscraped}"
     title, text = written.title, written.description
     common: dict[str, Any] = {"unit": written.unit, "noValue": written.no_value}
+    common |= {"decimals": 0} if written.unit == "locale" else {}
     if tabular:
         made = panels.table(title, text, targets, written.columns, **common)
         if written.sort:
@@ -32,12 +62,11 @@ def written_panel(written: Written) -> Panel:
             for i, (value, (text, colour)) in enumerate(written.states.items())
         }
         made = panels.timeline(title, text, targets, states)
-        made["fieldConfig"]["defaults"]["noValue"] = written.no_value
     elif kind == "bargauge":
         made = panels.bars(title, text, targets, **common, color=panels.fixed(panels.BLUE))
     else:
         custom = {"drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0, "stacking": {"mode": "normal", "group": "A"}}
-        shades = {"mode": "shades", "fixedColor": panels.BLUE}
+        shades = panels.TEAMS
         made = panels.timeseries(title, text, targets, **common, color=shades, custom=custom if kind == "bars" else {})
     made["fieldConfig"]["overrides"] = list(overrides(written))
     if written.step:
@@ -61,15 +90,19 @@ def overrides(written: Written) -> list[Panel]:
         properties |= {"color": panels.fixed(query.colour)} if query.colour else {}
         if more or properties:
             found.append(panels.of_query(i, *more, **properties))
-    found += [panels.override(name, unit=unit, custom__align="right") for name, unit in written.units.items()]
+    for name, unit in written.units.items():
+        places = 0 if unit == "locale" else 1
+        found.append(panels.override(name, unit=unit, decimals=places, custom__align="right"))
     found += [panels.override(name, mappings=[texts(given)]) for name, given in written.texts.items()]
     for name, given in written.colours.items():
         levels = sorted(given.items())
-        coloured = {
+        coloured: dict[str, Any] = {"color": {"mode": "thresholds"}}
+        coloured |= {
             "thresholds": panels.steps(*levels[1:], base=levels[0][1]),
             "custom__cellOptions": {"type": "color-text"},
         }
         found.append(panels.override(name, **coloured))
+    found += [panels.override(name, color=panels.fixed(colour)) for name, colour in written.palette.items()]
     return found
 
 
