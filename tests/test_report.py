@@ -247,6 +247,13 @@ def test_of_too_few_records_nothing_is_said() -> None:
         ),
         (
             replace(
+                RATE, now=Side(value=0.3, n=291),
+                change=Change(before=Side(value=0.09, n=140), now=RATE.now, verdict="rose"),
+            ),
+            "Escalation rate is 30.0% (n = 291); rose, the week before it was 9.0%, and 52.0% in its second.",
+        ),
+        (
+            replace(
                 RATE, title="Net value", unit=Unit(name="currency", currency="EUR"), now=Side(value=1200.0),
                 change=Change(before=Side(value=900.0), now=Side(value=1200.0), verdict="untested"),
             ),

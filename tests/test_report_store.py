@@ -117,6 +117,13 @@ def test_a_week_that_is_not_over_says_so(config: Config, store: Store) -> None:
     )
 
 
+def test_a_month_without_one_before_it_is_told_of_its_halves(config: Config, store: Store) -> None:
+    found = report(config, store, "2026-03", "support", datetime(2026, 4, 2, tzinfo=UTC))
+
+    assert found.earlier == "in its first half"
+    assert found.notes[0].startswith("Records do not reach back over the month before.")
+
+
 def test_the_table_has_the_figures_of_the_memo_and_no_formula(config: Config, store: Store) -> None:
     rows = [*csv.DictReader(io.StringIO(render(week(config, store), "csv")))]
     whole = next(row for row in rows if row["kpi"] == "escalation_ratio" and not row["label"])

@@ -12,8 +12,8 @@ from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation, Key
 from exporter.evaluation.plan import Intervention, Plan
 from exporter.evaluation.stats import Z95
+from exporter.explain.interventions import VERDICTS, Shown, sentence
 from exporter.explain.interventions import WHY as NOTHING
-from exporter.explain.interventions import Shown, sentence
 from exporter.explain.wording import WHY, value
 from exporter.insight import go_live
 from exporter.insight.difference import Difference
@@ -26,6 +26,8 @@ from exporter.store import Store
 from exporter.store.status import SourceStatus
 
 MOST_INTERVENTIONS = 3
+MOST_TOLD = 2
+"""KPIs of an intervention that are told in full."""
 MOST_OUTCOMES = 3
 EXACT = 7
 DRAWS = 20_000
@@ -52,24 +54,31 @@ def interventions(
     at: datetime,
     sources: Sequence[SourceStatus],
     recent: Iterable[Intervention],
-    kpis: Collection[str],
+    kpis: Sequence[str],
 ) -> Iterator[str]:
-    """A sentence for each KPI that was before, and is since, an intervention otherwise; the latest come first."""
+    """What changed with interventions, the latest first: of the first few KPIs in full, the others are named."""
     chosen = sorted(recent, key=lambda each: each.at, reverse=True)[:MOST_INTERVENTIONS]
     found = [each for made in chosen for each in effects(connection, plan, at, sources, [made], kpis)]
     p_values = {i: p for i, each in enumerate(found) if (p := p_of(each.judged)) is not None}
     sure = certain(p_values, LEVEL)
     for made in chosen:
         mine = [(i, each) for i, each in enumerate(found) if each.intervention is made]
+        mine.sort(key=lambda pair: kpis.index(pair[1].kpi))
         head = f"{made.what} ({made.place}, {made.at:%-d %B %Y})"
-        told = [f"{plan.kpis[each.kpi].title}: {sentence(each, plan.kpis[each.kpi])}" for i, each in mine if i in sure]
+        certainly = [each for i, each in mine if i in sure]
+        told = [f"{plan.kpis[each.kpi].title}: {sentence(each, plan.kpis[each.kpi])}" for each in certainly[:MOST_TOLD]]
         yield from (f"{head}. {text}" for text in told)
+        if more := [
+            f"{plan.kpis[each.kpi].title} ({VERDICTS[each.verdict(plan.kpis[each.kpi])].partition(',')[0]})"
+            for each in certainly[MOST_TOLD:]
+        ]:
+            yield f"{head}. Also beyond chance: {', '.join(more)}."
         rest = [plan.kpis[each.kpi].title for i, each in mine if i not in sure and not each.absent]
         if rest:
-            yield f"{head}. No change beyond chance since then: {', '.join(dict.fromkeys(rest))}."
+            yield f"{head}. Day by day nothing is certain yet of {', '.join(dict.fromkeys(rest))}."
         reasons = sorted({NOTHING[each.absent] for _, each in mine if each.absent})
-        if not told and not rest:
-            yield f"{head}. {'; '.join(reasons).capitalize() or 'It concerns no KPI of this report'}."
+        if reasons and not told and not rest:
+            yield f"{head}. {'; '.join(reasons).capitalize()}."
 
 
 def reviewed(

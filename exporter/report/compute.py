@@ -1,11 +1,12 @@
 """Makes a report from a store: evaluates the period and the one before it, compares them, and chooses what to show."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from exporter.base.clock import DAY
 from exporter.baselines.compare import Total, totals
 from exporter.baselines.frozen import INSTANT, Fixed, Reasons, reach
 from exporter.catalogue.group import Tier
@@ -34,6 +35,7 @@ from exporter.report.comparison import (
     segment_tests,
     side,
     split,
+    summed,
 )
 from exporter.report.content import Compared, Line, Report, Reviewed, Side, Told, Unit
 from exporter.report.period import REVIEW, NoSuchPeriod, Span, span
@@ -45,6 +47,8 @@ from exporter.store.status import SourceStatus
 WINDOW, LATE = "period", "late"
 """The period, and its last two thirds: where all records are in these, they probably begin within the period."""
 ONLY_NOW = "those who began in a week are others than those of an earlier one"
+LONG = 28 * DAY
+"""A period from which on its two halves say something, where there is none before it."""
 MOST = 3
 """Drivers, controls and actions in a report."""
 MOST_STORIES = 2
@@ -89,13 +93,17 @@ class _Maker:
         """The whole of it."""
         plan = narrowed(self.config.plan, self._candidates())
         now, before = self._evaluated(plan, self.span.until, self.span.seconds), self._before(plan)
-        lines, number = self._lines(plan, now, before)
+        lines, number = self._lines(plan, now, now, before, self._lengths())
+        compared = [line.change is not None for line in lines.values() if line.windowed]
+        halves = self.span.seconds >= LONG and 2 * sum(compared) < len(compared)
+        if halves:
+            lines, number = self._of_halves(plan, now)
         chosen = self._chosen(lines)
         shown = [name for names in chosen for name in names]
         moved = sorted((line for line in lines.values() if line.moved), key=lambda line: _rank(line, shown))
         over = self._over(plan, self.span.seconds)
         found = actions(now, over, self.interest.groups, self.span)
-        told_of = {*shown, *(line.kpi for line in moved)}
+        told_of = [*dict.fromkeys((*shown, *(line.kpi for line in moved)))]
         return Report(
             span=self.span,
             zone=self.config.time_zone,
@@ -116,8 +124,9 @@ class _Maker:
             missing=self._missing(plan, now, lines),
             sources=tuple(self._troubled(at)),
             assumptions=tuple(self._assumed(plan, [lines[name] for name in shown])),
-            notes=tuple(self._notes()),
+            notes=tuple(self._notes(halves=halves)),
             tests=number,
+            earlier="in its first half" if halves else self.span.earlier,
         )
 
     def _candidates(self) -> list[str]:
@@ -152,29 +161,46 @@ class _Maker:
         seconds = int((earlier.ends_at - earlier.begins_at).total_seconds())
         return self._evaluated(plan, earlier.ends_at, seconds)
 
-    def _lines(self, plan: Plan, now: Evaluation, before: Evaluation) -> tuple[dict[str, Line], int]:
-        """(every KPI that has a value, how many tests were made)."""
-        pairs = self._pairs(plan, now, before)
-        compared = self._baselines(plan, now)
-        whole: dict[tuple[str, str], float] = {}
+    def _lengths(self) -> tuple[float, float]:
+        """How long the period before is, and this one."""
+        earlier = self.span.before
+        return (earlier.ends_at - earlier.begins_at).total_seconds(), float(self.span.seconds)
+
+    def _of_halves(self, plan: Plan, whole: Evaluation) -> tuple[dict[str, Line], int]:
+        """The same, where there is no period before: what changed from the first half of this one to the second."""
+        half = self.span.seconds // 7200 * 3600
+        first = self._evaluated(plan, self.span.begins_at + timedelta(seconds=half), half)
+        second = self._evaluated(plan, self.span.until, self.span.seconds - half)
+        return self._lines(plan, whole, second, first, (float(half), float(self.span.seconds - half)))
+
+    def _lines(
+        self, plan: Plan, whole: Evaluation, now: Evaluation, before: Evaluation, lengths: tuple[float, float]
+    ) -> tuple[dict[str, Line], int]:
+        """(every KPI that has a value, how many tests were made). `now`, `before`: what is compared."""
+        pairs = self._pairs(plan, now, before, lengths)
+        values = by_kpi(whole.figures)
+        compared = self._baselines(plan, whole)
+        p_values: dict[tuple[str, str], float] = {}
         for name, (pair, _, _) in pairs.items():
             then, present = pair.whole()
             if then and present and (p := p_value(then, present, pair.kpi, pair.seconds)) is not None:
-                whole[name, ""] = p
+                p_values[name, ""] = p
         for name, each in compared.items():
             for kind, total in each.items():
                 if (p := self._tested(total, plan)) is not None:
-                    whole[name, kind] = p
+                    p_values[name, kind] = p
         segments = segment_tests(pair for pair, _, _ in pairs.values())
-        sure, sure_segments = tests.certain(whole, tests.LEVEL / 2), tests.certain(segments, tests.LEVEL / 2)
-        judged = _Judged(whole, sure, segments, sure_segments)
-        lines = {name: self._line(*each, judged, compared.get(name, {}), before) for name, each in pairs.items()}
-        return {name: line for name, line in lines.items() if line}, len(whole) + len(segments)
+        sure, sure_segments = tests.certain(p_values, tests.LEVEL / 2), tests.certain(segments, tests.LEVEL / 2)
+        judged = _Judged(p_values, sure, segments, sure_segments)
+        lines = {
+            name: self._line(*each, judged, compared.get(name, {}), before, values) for name, each in pairs.items()
+        }
+        return {name: line for name, line in lines.items() if line}, len(p_values) + len(segments)
 
-    def _pairs(self, plan: Plan, now: Evaluation, before: Evaluation) -> dict[str, tuple[Pair, dict[str, str], int]]:
+    def _pairs(
+        self, plan: Plan, now: Evaluation, before: Evaluation, lengths: tuple[float, float]
+    ) -> dict[str, tuple[Pair, dict[str, str], int]]:
         """KPI -> (its figures in both periods, what they are of, how many others there are)."""
-        earlier = self.span.before
-        lengths = (earlier.ends_at - earlier.begins_at).total_seconds(), float(self.span.seconds)
         present, past = by_kpi(now.figures), by_kpi(before.figures)
         found = {}
         for setting in plan.settings:
@@ -210,14 +236,14 @@ class _Maker:
 
     def _line(
         self, pair: Pair, of: dict[str, str], others: int, judged: "_Judged", totals_of: Mapping[str, Total],
-        before: Evaluation,
+        before: Evaluation, values: Mapping[str, Sequence[Figure]],
     ) -> Line | None:  # fmt: skip
-        setting, kpi = pair.setting, pair.kpi
+        setting, kpi, segment = pair.setting, pair.kpi, tuple(of.items())
         then, now = pair.whole()
-        present = side(now, kpi, pair.plan) if now else None
+        value = summed(groups(values.get(kpi.name, ()), setting).get(segment, ()), (), setting).get(())
+        present = side(value, kpi, pair.plan) if value else None
         if now is None or present is None:
             return None
-        segment = tuple(of.items())
         aim = target(setting, segment)
         compared = []
         for kind, total in totals_of.items():
@@ -280,7 +306,7 @@ class _Maker:
                 reasons.setdefault(WHY.get(reason, reason), []).append(setting.kpi.title)
         return tuple((reason, tuple(titles)) for reason, titles in sorted(reasons.items()))
 
-    def _interventions(self, plan: Plan, kpis: Collection[str]) -> list[str]:
+    def _interventions(self, plan: Plan, kpis: Sequence[str]) -> list[str]:
         """What was changed on purpose in this period or the one before."""
         first, end = self.span.before.begins_at, self.span.until
         mine = [each for each in plan.interventions if first <= each.at < end and not self._is_review(each)]
@@ -317,7 +343,12 @@ class _Maker:
             source = f" (origin: {', '.join(origins)})" if origins else ""
             yield f"{name.replace('_', ' ')}: {'; '.join(told[:MOST_ASSUMPTIONS])}{more}{source}"
 
-    def _notes(self) -> Iterator[str]:
+    def _notes(self, *, halves: bool) -> Iterator[str]:
+        if halves:
+            yield (
+                f"Records do not reach back over {self.span.earlier}. What changed is therefore told of this "
+                f"{self.span.kind} itself, from its first half to its second; values are of all of it."
+            )
         if not self.span.over:
             zone = ZoneInfo(self.config.time_zone)
             yield (

@@ -164,7 +164,7 @@ class Report:
 
     `missing`: (reason, titles) of what has no value. `stale`, `assumptions`: sentences. `notes`: what a reader must
     know first. `interventions`, `associations`: what was changed on purpose, and how usage goes with outcomes.
-    `reviews`: of go-lives; a report has these, or values of its period.
+    `earlier`: what values are compared with, in a sentence. `reviews`: of go-lives, where they are asked for.
     """
 
     span: Span
@@ -188,6 +188,7 @@ class Report:
     assumptions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     tests: int = 0
+    earlier: str = ""
 
     @property
     def shown(self) -> tuple[Line, ...]:

@@ -35,7 +35,7 @@ def memo(report: Report) -> dict[str, Any]:
         "for": f"For {report.reader}" + ("s" if report.reader == "executive" else ""),
         "period": f"{report.span.title} ({report.zone})",
         "at": f"{report.at:%Y-%m-%d %H:%M} UTC",
-        "headline": sentence.headline(lead, report.span.earlier) if lead else NO_HEADLINE,
+        "headline": sentence.headline(lead, report.earlier) if lead else NO_HEADLINE,
         "first": "" if first in (None, report.headline) else sentence.short(report.lines[str(first)]) + ".",
         "notes": report.notes,
         "rows": [*rows(report)],

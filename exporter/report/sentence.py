@@ -72,6 +72,8 @@ def versus(line: Line, earlier: str) -> str:
     if change is None:
         return f"there is nothing to compare it with: {line.absent}"
     before = f"{earlier} it was {shown(change.before.value, line.unit)}"
+    if change.now.value != line.now.value:
+        before += f", and {shown(change.now.value, line.unit)} in its second"
     if change.verdict in ("rose", "fell"):
         return f"{change.verdict}, {before}"
     if change.verdict == "few":
