@@ -17,6 +17,7 @@ from exporter.render.rules import ANY_KPI, HEAD, Urls, rule_file
 
 RUNBOOK_URL = "https://runbooks.example.com/outcome-exporter/RUNBOOK.md"
 """A placeholder: a host that cannot exist."""
+RULES = "kpi.rules.yaml"
 RUNBOOK = """\
 # Runbook
 
@@ -38,7 +39,7 @@ def files(
     rules = rule_file([kpis[name] for name in ruled], kpis, of_any)
     alerts = [rule for group in yaml.safe_load(rules)["groups"] for rule in group["rules"] if "alert" in rule]
     return {
-        "kpi.rules.yaml": head + rules,
+        RULES: head + rules,
         "RUNBOOK.md": "\n".join([RUNBOOK, *(section(each, ruled[each["labels"]["kpi"]], kpis) for each in alerts)]),
         "any-kpi.json": dashboard(any_kpi(kpis), kpis, windows=tuple(windows), explain=urls.explain),
     }
