@@ -43,8 +43,8 @@ def test_templates_for_grafana_ask_prometheus_for_nothing() -> None:
 
     assert [text for text in texts if "query (" in text or "$value " in text] == []
     assert rules["OutcomeNoShowRateHigh"]["annotations"]["description"].startswith(
-        "No-show rate of team {{ $labels.team }} is {{ $values.A.Value | humanizePercentage }} over {{ $labels.window }}; "
-        "{{ $labels.severity }}. Look first"
+        "No-show rate of team {{ $labels.team }} is {{ $values.A.Value | humanizePercentage }} over "
+        "{{ $labels.window }}; {{ $labels.severity }}. Look first"
     )
 
 
