@@ -524,8 +524,11 @@ def test_money_is_what_plain_arithmetic_makes_of_the_records(tmp_path: Path) -> 
             store.write(source, rows, {})
         with store.reading() as reader:
             found = {by: evaluate(reader, made.plan(by), AT, feeds) for by in RULES}
+            alone = evaluate(reader, replace(made.plan("runs"), windows=WINDOWS[-1:]), AT, feeds)
 
     wholes = [over(published(e, "automation_spend", *SPENT), 0, 2, 3) for e in found.values()]
 
     assert {by: check(e, made, AT, by) for by, e in found.items()} == {by: {} for by in RULES}
     assert [same(wholes[0], whole) for whole in wholes] == [{}] * len(RULES)
+    of_30d = {k: v for k, v in published(found["runs"], "automation_spend", *SPENT).items() if k[0] == "30d"}
+    assert same(of_30d, published(alone, "automation_spend", *SPENT)) == {}  # whatever other windows there are

@@ -9,7 +9,7 @@ from exporter.catalogue.kpi import Kpi
 MINUTES = tuple(
     f"{name}_seconds" for name in ("first_response", "handle", "lead_response", "mtta", "mttd", "run", "queue")
 )
-DAYS = ("backlog_age_seconds", "cycle_seconds", "time_to_value_seconds")
+DAYS = ("backlog_age_seconds", "cycle_seconds", "payback_seconds", "time_to_value_seconds")
 """Durations of which people speak in minutes, and in days; of all others in hours."""
 REASONS = {
     "no_source": "no source feeds it",
