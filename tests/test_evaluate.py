@@ -101,7 +101,10 @@ def plan(labels: Mapping[str, Sequence[str]] = LABELS) -> Plan:
     )
 
 
-COSTS = [RecurringCost(amount=300, currency="EUR", per="month", kind="support", begins_at=datetime(2026, 1, 10))]  # noqa: DTZ001 - as tables hold it
+COSTS = [
+    RecurringCost(amount=300, currency="EUR", per="month", kind="support", begins_at=datetime(2026, 1, 10)),  # noqa: DTZ001 - as tables hold it
+    RecurringCost(amount=900, currency="EUR", per="once", kind="training", begins_at=datetime(2026, 1, 10)),  # noqa: DTZ001
+]
 FEEDS = [SourceStatus(source="s", records=frozenset(LABELS))]
 
 
