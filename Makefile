@@ -1,5 +1,5 @@
 # What can be done in a checkout. Every target makes what it needs by itself; `make` alone lists them.
-.PHONY: help demo install deb docs python picture test test-real test-delivery check coverage bench history render snapshots lock clean mutation
+.PHONY: help demo install deb docs release python picture test test-real test-delivery check coverage bench history render snapshots lock clean mutation
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -28,6 +28,7 @@ help:
 	@echo "make install    the program for you alone, with the locked dependencies; PREFIX=/usr/local as root: for everybody"
 	@echo "make deb        a Debian package in dist/; needs nfpm"
 	@echo "make docs       the documentation as a site in build/site"
+	@echo "make release    wheel, list of components (CycloneDX), notes and sums in dist/release"
 	@echo "make test       everything: lint, types, tests against the real programs (as root on Debian: installs them)"
 	@echo "make check      the quick part of it: lint, types, the tests that start no program; of connectors that have not changed"
 	@echo "                only three (ALL=1: every one); FAST=1: hardly any tests"
@@ -93,11 +94,24 @@ install: | python
 	  command -v outcome-exporter >/dev/null || echo "Add $(PREFIX)/bin to your PATH."
 
 # In a virtual environment of its own: nothing of it is needed to run or to test the exporter.
-docs: | python
+build/docs/made: docs/requirements.lock | python
 	$(PYTHON) -m venv build/docs
 	build/docs/bin/pip install -q --require-hashes -r docs/requirements.lock
+	@touch $@
+
+docs: build/docs/made
 	build/docs/bin/mkdocs build --quiet --strict -f docs/mkdocs.yml
 	@echo "Made: build/site. To read it: python3 -m http.server --directory build/site"
+
+# The wheel (the same bytes from the same commit, wherever it is built), what is in it, what is new, and their sums.
+release: VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
+release: $(VENV)/test build/docs/made
+	@rm -rf dist/release && mkdir -p dist/release
+	umask 022 && $(BIN)/python -m hatchling build -t wheel -d dist/release
+	build/docs/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --of JSON -o dist/release/outcome-exporter-$(VERSION).cdx.json
+	$(BIN)/python .ci/notes.py $(VERSION) >dist/release/notes-$(VERSION).md
+	cd dist/release && sha256sum * >SHA256SUMS && cat SHA256SUMS
 
 deb:
 	deploy/debian/build

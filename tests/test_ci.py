@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from exporter import __version__
+
 SCRIPT = Path(__file__).parents[1] / ".ci" / "left_out.py"
+NOTES = Path(__file__).parents[1] / ".ci" / "notes.py"
 
 
 def judged(tmp_path: Path, reason: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -73,3 +76,15 @@ def test_a_held_package_lock_is_waited_for(tmp_path: Path, held: int, code: int,
     assert len([line for line in calls if "install" in line.split()]) == installs
     assert said in ended.stdout + ended.stderr
     assert not (tmp_path / "policy").exists()
+
+
+def test_the_notes_of_a_release_are_its_section_of_the_changelog() -> None:
+    notes = subprocess.run(
+        [sys.executable, NOTES, __version__], capture_output=True, text=True, check=True
+    ).stdout  # fmt: skip
+    unknown = subprocess.run([sys.executable, NOTES, "99.0.0"], capture_output=True, text=True, check=False)
+
+    assert notes.startswith(f"# Outcome Exporter {__version__}\n\n### ")
+    assert "\n## " not in notes
+    assert unknown.returncode == 1
+    assert "CHANGELOG.md has no heading '## 99.0.0'" in unknown.stderr

@@ -17,6 +17,7 @@ from exporter.__main__ import main
 from exporter.catalogue.kpi import catalogue
 from exporter.publish.cardinality import Limits
 from exporter.render.promql import kept
+from tests.shown import unknown_options
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -279,6 +280,27 @@ def test_kubernetes_objects_find_each_other() -> None:
     [config] = document("kubernetes/kustomization.yaml")["configMapGenerator"]
     assert volumes["config"]["configMap"]["name"] == config["name"]
     assert volumes["store"]["persistentVolumeClaim"]["claimName"] == found["PersistentVolumeClaim"]["metadata"]["name"]
+
+
+def test_the_cron_line_asks_for_options_that_there_are_and_writes_what_the_collector_reads() -> None:
+    [line] = [each for each in (DEPLOY / "textfile/outcome-exporter.cron").read_text().splitlines() if each[0] == "*"]
+    command = line.split(maxsplit=6)[6]
+
+    assert unknown_options(f"```sh\n{command}\n```\n") == []
+    assert command.startswith("outcome-exporter once ")
+    assert command.endswith(".prom")
+
+
+def test_the_collector_scrapes_the_job_that_rules_ask_for_at_the_usual_address() -> None:
+    config = document("otel-collector/config.yaml")
+    [job] = config["receivers"]["prometheus"]["config"]["scrape_configs"]
+    pipeline = config["service"]["pipelines"]["metrics"]
+
+    assert job["job_name"] == document("compose/prometheus/prometheus.yml")["scrape_configs"][0]["job_name"]
+    assert job["static_configs"] == [{"targets": [f"127.0.0.1:{PORT}"]}]
+    assert set(pipeline["receivers"] + pipeline["processors"] + pipeline["exporters"]) == {
+        *config["receivers"], *config["processors"], *config["exporters"],
+    }  # fmt: skip
 
 
 def test_links_in_the_read_me_lead_somewhere() -> None:

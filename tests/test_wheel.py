@@ -1,5 +1,7 @@
 """The wheel: what is in it, and that the program works from it, without a checkout."""
 
+import hashlib
+import shutil
 import subprocess
 import sys
 import venv
@@ -47,6 +49,23 @@ def test_the_program_and_its_files_work_from_a_wheel_without_a_checkout(tmp_path
     written = [path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert sorted(written) == sorted(assets.files())
     assert all((tmp_path / "out" / path).read_bytes() == (ROOT / path).read_bytes() for path in written)
+
+
+@pytest.mark.slow
+def test_two_builds_give_the_same_wheel_whatever_the_folder_the_time_and_the_umask(tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere"
+    copy.mkdir()
+    for name in ("exporter", "alerts", "dashboards", "deploy"):
+        shutil.copytree(ROOT / name, copy / name, symlinks=True, copy_function=shutil.copy)
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+        shutil.copy(ROOT / name, copy)
+    build = (sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d")
+    run(*build, tmp_path / "first", cwd=ROOT)
+    run("sh", "-c", 'umask 077 && exec "$@"', "sh", *build, tmp_path / "second", cwd=copy)
+    sums = [hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in sorted(tmp_path.glob("*/*.whl"))]
+
+    assert len(sums) == 2
+    assert sums[0] == sums[1]
 
 
 def test_assets_keep_what_was_changed_unless_told_otherwise(tmp_path: Path) -> None:

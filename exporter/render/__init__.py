@@ -17,6 +17,8 @@ WINDOWS = ("1d", "7d", "30d", "90d")
 EXAMPLE = "deploy/config.example.yaml"
 """Only its sources are made."""
 
+MIXIN = "deploy/mixin/dashboards.libsonnet"
+
 
 def made_files(root: Path, urls: Urls) -> dict[Path, str]:
     """Every file that is made -> its text."""
@@ -33,7 +35,14 @@ def made_files(root: Path, urls: Urls) -> dict[Path, str]:
         files[root / f"dashboards/{path.stem}.json"] = dashboard(
             view(path, kpis), kpis, windows=WINDOWS, explain=urls.explain
         )
+    files[root / MIXIN] = mixin(sorted(path.name for path in files if path.suffix == ".json"))
     return files
+
+
+def mixin(names: list[str]) -> str:
+    """The dashboards, for jsonnet, which cannot list a folder."""
+    lines = [f"  '{name}': importstr '../../dashboards/{name}',\n" for name in names]
+    return f"// Made by `outcome-exporter render`; do not edit.\n{{\n{''.join(lines)}}}\n"
 
 
 def render(
