@@ -460,8 +460,7 @@ def test_the_table_of_breaches_has_teams_that_are_surely_beyond_each_once(tmp_pa
         ),
     ]
     expected = [{"labels": f'{{team="it",{labels}}}', "value": value} for labels, value in rows]
-    unscraped = {"labels": '{job="o",severity="unknown",kpi="The exporter is not scraped"}', "value": 1}
-    unscraped["labels"] = '{severity="unknown",kpi="The exporter is not scraped"}'
+    unscraped = {"labels": '{severity="unknown",kpi="The exporter is not scraped"}', "value": 0}
 
     assert answers(tmp_path, inputs, f"round({query('Beyond a threshold')}, 0.0001)", [*expected, unscraped]) == ""
 
@@ -494,9 +493,36 @@ def test_without_a_breach_the_table_says_whether_that_is_known(
         {"series": f'{name}{{{labels}job="o",instance="a:1"}}', "values": f"{value}x10"}
         for name, (labels, value) in inputs.items()
     ]
-    row = {"labels": f'{{severity="{severity}",kpi="{text}"}}', "value": 1}
+    row = {"labels": f'{{severity="{severity}",kpi="{text}"}}', "value": 0}
 
     assert answers(tmp_path, found, query("Beyond a threshold"), [row]) == ""
+
+
+@promtool
+@pytest.mark.parametrize(
+    ("up", "interval", "text"),
+    [
+        ((1, 1), 60, "All 2 sources answer; the oldest data is 5 min old (crm)"),
+        ((1, 0), 60, "1 of 2 sources do not answer; crm not for 5 min: what is made of it is old"),
+        ((1, 1), 20, "The data of crm is 5 min old, more than 10 times its poll interval"),
+        ((), 60, "Nothing is known: the exporter is not scraped"),
+    ],
+)
+def test_one_line_says_whether_sources_answer_and_whose_data_is_old(
+    tmp_path: Path, up: Sequence[int], interval: float, text: str
+) -> None:
+    found = [{"series": 'outcome_exporter_build_info{job="o"}', "values": "1x10"}] if up else []
+    for source, since, state in zip(("n8n", "crm"), (240, 0.001), up, strict=False):
+        for name, value in (
+            ("up", state),
+            ("last_success_timestamp_seconds", since),
+            ("poll_interval_seconds", interval),
+        ):
+            found.append({"series": f'outcome_source_{name}{{job="o",source="{source}"}}', "values": f"{value}x10"})
+    panel = next(p for p in panels(SHOWN["core-operations"]) if p["description"].startswith("Whether all sources"))
+    said = f"count by (text) ({queries({'panels': [panel]}, VARIABLES)[0][1]})"
+
+    assert answers(tmp_path, found, said, [{"labels": f'{{text="{text}"}}', "value": 1}]) == ""
 
 
 @given(n=st.integers(1, 5000), share=st.floats(0, 1), level=st.floats(0.01, 0.99))

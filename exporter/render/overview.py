@@ -31,6 +31,8 @@ MARKED = [
     {"type": "regex", "options": {"pattern": f"^{mark.strip()}.*", "result": {"color": colour, "index": i}}}
     for i, (mark, colour) in enumerate((("■", RED), ("▲", ORANGE)))
 ]
+LATE = 10
+"""So many poll intervals without a complete poll are no longer a slow one."""
 UNKNOWING = "Nothing is known"
 COLOURED = {"type": "color-text"}
 UNSCRAPED = f"absent(outcome_exporter_build_info{{{JOB}}})"
@@ -67,11 +69,11 @@ def breaches(kpis: Mapping[str, Kpi], segment: str) -> Panel:
     figures = judged(kpis, segment)
     rows = [breach_rows(figure) for figure in figures]
     unknown = written(FAULTY, "kpi", "", COUNT, "KPIs without values: {}")
-    rows.append(labelled(unknown, "severity", "unknown"))
+    rows.append(f"({labelled(unknown, 'severity', 'unknown')} * 0)")
     stale = written(f"count({DOWN})", "kpi", "", COUNT, "Sources that do not answer: {}")
-    rows.append(f"({labelled(stale, 'severity', 'unknown')} unless on () {FAULTY})")
-    rows.append(labelled(labelled(UNSCRAPED, "severity", "unknown"), "kpi", "The exporter is not scraped"))
-    known = f"group(outcome_exporter_build_info{{{JOB}}})"
+    rows.append(f"({labelled(stale, 'severity', 'unknown')} * 0 unless on () {FAULTY})")
+    rows.append(labelled(labelled(f"({UNSCRAPED} * 0)", "severity", "unknown"), "kpi", "The exporter is not scraped"))
+    known = f"(group(outcome_exporter_build_info{{{JOB}}}) * 0)"
     listed = "\nor\n".join(rows)
     well = labelled(labelled(known, "severity", "none"), "kpi", "Nothing is beyond a threshold")
     own = dict.fromkeys(label for figure in figures for label in figure.own)
@@ -98,7 +100,14 @@ def breaches(kpis: Mapping[str, Kpi], segment: str) -> Panel:
             "Severity", mappings=[{"type": "value", "options": texts}], custom__cellOptions=COLOURED, custom__width=90
         ),
         override("KPI", links=[{"title": "Explain", "url": link, "targetBlank": True}]),
-        override("Beyond", unit="percentunit", decimals=0, custom__align="right", custom__width=90),
+        override(
+            "Beyond",
+            unit="percentunit",
+            decimals=0,
+            custom__align="right",
+            custom__width=90,
+            mappings=[{"type": "value", "options": {"0": {"text": "-", "index": 0}}}],
+        ),
         *(override(name, custom__align="right", custom__width=110) for name in ("Value", "Threshold", "n", "Since")),
         override("name", custom__hidden=True),
         override("Basis", custom__width=90),
@@ -242,12 +251,21 @@ def freshness() -> Panel:
     bad = f"{age(silent, 'age', 'source')} * on () group_left (all) {all_of_them} * on () group_left (down) {down}"
     text = "{0} of {1} sources do not answer; {2} not for {3}: what is made of it is old"
     bad = joined(f"({bad})", "text", text, "down", "all", "source", "age")
+    every = f"max by (source) (outcome_source_poll_interval_seconds{{{JOB}}})"
+    behind = f"topk(1, time() - ({since} > 0) and on (source) (time() - {since} > {LATE} * {every}))"
+    late = joined(
+        f"({age(behind, 'age', 'source')})",
+        "text",
+        f"The data of {{0}} is {{1}} old, more than {LATE} times its poll interval",
+        "source",
+        "age",
+    )
     first = written(f"count({never} or {DOWN})", "text", "", COUNT, "Sources that have not been read yet: {}")
     unscraped = labelled(UNSCRAPED, "text", f"{UNKNOWING}: the exporter is not scraped")
     return sentence(
         "Whether all sources answered when they were last polled; if not, which one has been silent longest. "
         "Its KPIs are withdrawn after max_staleness.",
-        f"({bad}) or on () ({first}) or on () ({fine}) or on () {unscraped}",
+        f"({bad}) or on () ({first}) or on () ({late}) or on () ({fine}) or on () {unscraped}",
         "All [0-9,]+ sources answer",
         ORANGE,
         size=DETAIL_SIZE,
