@@ -63,6 +63,7 @@ def evaluated(
     config: Config, store: Store, at: datetime, sources: Sequence[SourceStatus], *, memory: BaselineCache | None = None
 ) -> Evaluation:
     """All values at a time, with their baselines. `memory`: the cache of baselines of earlier evaluations."""
+    store.keep(source.source for source in sources)
     with store.reading() as reader:
         evaluation = evaluate(reader, config.plan, at, sources)
         return replace(evaluation, baselines=(memory or BaselineCache()).past(reader, store, config.plan, at, sources))

@@ -193,7 +193,10 @@ def shared(path: Path) -> Iterator[tuple[dict[str, Any], list[SourceStatus], Con
     """A scenario, its sources, and a reader of a store that has its records until the end, and no others."""
     written, (store, reader) = load(path), _of_all()
     try:
-        yield written, fed(store, written), reader
+        found = fed(store, written)
+        if "request" in written:
+            store.keep(source.source for source in found)
+        yield written, found, reader
     finally:
         for name, of_source in sources(written).items():
             gone = [(type(row), row.id) for rows in of_source.values() for row in rows]

@@ -1,6 +1,7 @@
 """The basis of facts files: views of the records that count, tables of settings, slices of time, shared macros."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,6 +18,7 @@ from exporter.evaluation.plan import (
     WorkflowSetting,
 )
 from exporter.records import RECORDS
+from exporter.store import kept
 from exporter.store.status import SourceStatus
 
 if TYPE_CHECKING:
@@ -80,10 +82,13 @@ def prepare(
     at: datetime,
     sources: Sequence[SourceStatus],
     facts: Iterable[str] | None = None,
+    *,
+    snapshot: bool = False,
 ) -> None:
     """Creates what facts read: views of the records of configured sources, settings, slices of time, macros.
 
-    `facts`: those that will be read, if not all.
+    `facts`: those that will be read, if not all. `snapshot`: whether one transaction is open until all is read: what
+    is kept is good for the records that it sees, and for no later ones.
     """
     database = connection.execute("select current_database()").fetchall()[0][0]
     names = [source.source for source in sources]
@@ -93,6 +98,8 @@ def prepare(
         connection.execute(
             f'create or replace temp view "{record}" as from "{database}".main."{record}" where source in ({quoted})'
         )
+    for each in kept.every():
+        view_kept(connection, database, each, names, snapshot=snapshot)
     for name, kind in TABLES.items():
         tabulate(connection, name, kind, plan.tables[f"{name}_settings"])
     tabulate_days(connection, plan.calendars, utc(at).year)
@@ -103,6 +110,30 @@ def prepare(
     for name, seconds in longest([*plan.settings, *plan.not_computed]).items():
         connection.execute(f"set variable {name}_seconds = {seconds}")
     make_macros(connection, catalogue.every() if facts is None else sorted(facts))
+
+
+def view_kept(
+    connection: Connection, database: str, each: kept.Kept, sources: Sequence[str], *, snapshot: bool
+) -> None:
+    """Creates the view kept_<record>: records with what they need of each other, worked out here if it is not kept."""
+    view = f'from "{each.record}"'
+    if not snapshot or not kept.whole(connection, database, each, sources):
+        connection.execute(each.text)
+        names, made = (", ".join(f'{of}"{name}"' for name in each.columns) for of in ("", "k."))
+        view = f"select r.* exclude ({names}), {made} {view} r left join {each.record}_kept() k using (source, id)"
+    connection.execute(f"create or replace temp view kept_{each.record} as {view}")
+
+
+@contextmanager
+def snapshot(connection: Connection) -> Iterator[None]:
+    """All that is read sees one committed state."""
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
 
 
 def make_macros(connection: Connection, facts: Iterable[str]) -> None:

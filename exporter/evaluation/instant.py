@@ -17,7 +17,7 @@ from exporter.catalogue.kpi import BUCKETS, Kpi, listed
 from exporter.catalogue.sql import LIST
 from exporter.evaluation.checks import COVERAGE, UNATTRIBUTED
 from exporter.evaluation.compiled import CompiledPlan, Measure, compile_plan
-from exporter.evaluation.context import Connection, prepare, utc
+from exporter.evaluation.context import Connection, prepare, snapshot, utc
 from exporter.evaluation.coverage import subject, withdrawn
 from exporter.evaluation.derived import derive
 from exporter.evaluation.figure import Evaluation, Figure, Key, Lost
@@ -36,11 +36,15 @@ Exact = Any
 
 def evaluate(connection: Connection, plan: Plan, at: datetime, sources: Sequence[SourceStatus]) -> Evaluation:
     """Every figure at the time `at`. `connection`: one for reading the store; temporary views are created in it."""
-    sources = with_configured(plan, sources)
+    with snapshot(connection):
+        return _evaluate(connection, plan, at, with_configured(plan, sources))
+
+
+def _evaluate(connection: Connection, plan: Plan, at: datetime, sources: Sequence[SourceStatus]) -> Evaluation:
     absent = unfits(plan, at, sources)
     figures: list[Figure] = []
     counted = countable(compile_plan(plan), absent)
-    prepare(connection, plan, at, sources, {each.kpi.facts for each in counted})
+    prepare(connection, plan, at, sources, {each.kpi.facts for each in counted}, snapshot=True)
     for facts, measures in by_facts(counted).items():
         for scan in scans(connection, plan, at, facts, measures):
             figures += scan.figures()
@@ -198,11 +202,26 @@ class Scan:
         times = {time for each in measures for time in (each.kpi.placed_by, each.kpi.numerator_placed_by)}
         self.placings = sorted(time for time in times if time)
         self.lists = {i for sql, i in self.aggregates.items() if sql.startswith(LIST)}
-        of_list = [(each.kpi.placed_by, i) for each in measures for i in self.parts[each.key] if i in self.lists]
-        self.lists_of = {placing: {i for time, i in of_list if time == placing} for placing in (*self.placings, None)}
+        self.needed = {placing: self._needed(placing) for placing in (*self.placings, None)}
+        """Time that places rows -> the sums that are asked of these, by place; sums of rows have them in this order."""
 
     def _place(self, sql: str) -> int:
         return self.aggregates.setdefault(sql, len(self.aggregates))
+
+    def _needed(self, placing: str | None) -> tuple[int, ...]:
+        needed = set[int]()
+        for measure in self.measures:
+            parts = self.parts[measure.key]
+            if measure.kpi.placed_by == placing:
+                needed |= {*parts}
+            if measure.kpi.numerator_placed_by == placing:
+                needed |= {parts[0]}
+        return tuple(sorted(needed))
+
+    def at_of(self, measure: Measure, placing: str | None) -> list[int]:
+        """Where a row of sums placed by a time has the parts of a measure; -1 for one that it has not."""
+        needed, first = self.needed[placing], len(self.labels) + 1
+        return [first + needed.index(part) if part in needed else -1 for part in self.parts[measure.key]]
 
     def figures(self) -> Iterator[Figure]:
         """Every figure of every KPI of these facts."""
@@ -210,7 +229,7 @@ class Scan:
         return self.figures_from(self._rows)
 
     def figures_from(self, rows_of: Callable[[str | None], Sequence[SumRow]]) -> Iterator[Figure]:
-        """The figures from sums per (labels..., slice), which `rows_of` gives for each time that places rows."""
+        """The figures from rows (labels..., slice, needed sums...), which `rows_of` gives for each time that places."""
         for placing in (*self.placings, None):
             measures = [each for each in self.measures if each.kpi.placed_by == placing]
             rows = rows_of(placing) if measures else ()
@@ -255,22 +274,22 @@ class Scan:
         return f'case when "{placing}" > {timestamp(self.at)} then null {" ".join(cases)} end::tinyint'
 
     def _rows(self, placing: str | None) -> list[SumRow]:
-        """(labels..., slice, measures...) of the cube, summed over the slices of other timestamps."""
+        """(labels..., slice, needed sums...) of the cube, summed over the slices of other timestamps."""
         place = f"s{self.placings.index(placing)}" if placing else "0"
         biggest = {i for sql, i in self.aggregates.items() if sql.startswith("coalesce(max(")}
         columns = [f"l{i}" for i in range(len(self.labels))] + [f"{place} as slice"]
-        lists = self.lists_of[placing]
+        needed = self.needed[placing]
         columns += [
-            (f"flatten(list(m{i}) filter (m{i} is not null))" if i in lists else "null")
+            f"flatten(list(m{i}) filter (m{i} is not null))"
             if i in self.lists
             else f"{'max' if i in biggest else 'sum'}(m{i})"
-            for i in self.aggregates.values()
+            for i in needed
         ]
         # Where there is nothing to group by, SQL makes a row of nothing from no rows.
         result = self.connection.execute(
             f"select {', '.join(columns)} from cube where {place} is not null group by all having count(*) > 0"
         )
-        at = [len(self.labels) + 1 + i for i in sorted(lists)]
+        at = [len(self.labels) + 1 + nth for nth, i in enumerate(needed) if i in self.lists]
         rows: list[SumRow] = []
         while some := result.fetchmany(ROWS):  # a value is four times as large until it is packed
             rows += [packed(row, at) for row in some] if at else some
@@ -278,15 +297,21 @@ class Scan:
 
     def _placed_apart(self, measure: Measure, now: Sequence[SumRow], placed: Sequence[SumRow]) -> list[SumRow]:
         """Rows with the denominator of a ratio as of now, so in every window, and its numerator in those of a time."""
-        above, below = (len(self.labels) + 1 + part for part in self.parts[measure.key])
-        return [(*row[:above], 0, *row[above + 1 :]) for row in now] + [
-            (*row[:below], 0, *row[below + 1 :]) for row in placed
-        ]
+        above, below = self.at_of(measure, measure.kpi.placed_by)
+        its = self.at_of(measure, measure.kpi.numerator_placed_by)[0]
+        first, nothing = len(self.labels) + 1, [0] * len(self.needed[measure.kpi.placed_by])
+
+        def only(row: SumRow, place: int, value: Exact) -> SumRow:
+            sums = [*row[:first], *nothing]
+            sums[place] = value
+            return tuple(sums)
+
+        return [only(row, below, row[below]) for row in now] + [only(row, above, row[its]) for row in placed]
 
     def _of(self, measure: Measure, rows: Sequence[SumRow], segments: Segments) -> Iterator[Figure]:
         kpi, width = measure.kpi, len(self.labels)
         split = [self.labels.index(label) for label in kpi.numerator_labels]
-        at = [width + 1 + part for part in self.parts[measure.key]]
+        at = self.at_of(measure, kpi.placed_by)
         combine = max if kpi.aggregate == "max" else operator.add
         slices = len(self.plan.windows) if kpi.windowed else 1
         nothing: list[Exact] = [() if part in self.lists else 0 for part in self.parts[measure.key]]

@@ -150,32 +150,20 @@ class Carried:
 
     def __init__(self, scan: Scan, instants: Instants) -> None:
         self.scan, self.instants = scan, instants
-        self.found: dict[str | None, list[int]] = {placing: self._needed(placing) for placing in (*scan.placings, None)}
-        self.sums: dict[str | None, dict[SumRow, list[Any]]] = {placing: {} for placing in self.found}
-        self.changes: dict[str | None, dict[int, list[SumRow]]] = {placing: {} for placing in self.found}
+        self.sums: dict[str | None, dict[SumRow, list[Any]]] = {placing: {} for placing in scan.needed}
+        self.changes: dict[str | None, dict[int, list[SumRow]]] = {placing: {} for placing in scan.needed}
         self._read()
 
     def __call__(self, i: int, _at: datetime) -> Sequence[Figure]:
         for placing, changes in self.changes.items():
-            self._change(self.sums[placing], changes.pop(i, []), self.found[placing])
+            self._change(self.sums[placing], changes.pop(i, []), self.scan.needed[placing])
         return [*self.scan.figures_from(self._rows)]
-
-    def _needed(self, placing: str | None) -> list[int]:
-        """The measures that rows placed by a time are asked for."""
-        needed = set()
-        for measure in self.scan.measures:
-            parts = self.scan.parts[measure.key]
-            if measure.kpi.placed_by == placing:
-                needed |= {*parts}
-            if measure.kpi.numerator_placed_by == placing:
-                needed |= {parts[0]}
-        return sorted(needed)
 
     def _read(self) -> None:
         scan, first, last = self.scan, utc(self.instants.first), utc(self.instants.last)
         since = first - timedelta(seconds=scan.plan.windows[-1][1])
         scan.connection.execute(f"create or replace temp table versions as from {scan.rows(since, first, last)}")
-        for placing, needed in self.found.items():
+        for placing, needed in scan.needed.items():
             if needed:
                 for row in scan.connection.execute(self._sql(placing, needed)).fetchall():
                     self.changes[placing].setdefault(row[0], []).append(row)
@@ -225,15 +213,18 @@ class Carried:
                 del sums[key]
 
     def _rows(self, placing: str | None) -> list[SumRow]:
-        needed, width = self.found[placing], len(self.scan.aggregates)
-        rows = []
-        for key, values in self.sums[placing].items():
-            row: list[Any] = [0] * width
-            for i, value in zip(needed, values, strict=False):
-                # What is given away is carried on no further.
-                row[i] = ((value[:],) if value else ()) if i in self.scan.lists else value
-            rows.append((*key, *row))
-        return rows
+        needed = self.scan.needed[placing]
+        # What is given away is carried on no further.
+        return [
+            (
+                *key,
+                *(
+                    ((value[:],) if value else ()) if i in self.scan.lists else value
+                    for i, value in zip(needed, values, strict=False)
+                ),
+            )
+            for key, values in self.sums[placing].items()
+        ]
 
 
 def change(values: "array[float]", some: Sequence[float], sign: int) -> None:

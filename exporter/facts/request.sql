@@ -10,7 +10,7 @@ create or replace temp macro came_back(of_source, of_id, after_seconds, by_human
 -- A request as it stood at `moment`.
 -- rows: interval
 -- placed by: opened_at, first_response_at, resolved_at, ended_at
--- from: request, source_settings
+-- from: kept_request, source_settings
 -- params: recontact_window longest in again_seconds, again_human_seconds
 -- changes: open_seconds = case when open then epoch(to_at - opened_at) end
 -- money: claim_price
@@ -26,60 +26,26 @@ with ends as (
     nullif(least(resolved_at, abandoned_at), last_at) as early_at,
     -- Nothing is counted of it later than this, also where times contradict each other.
     case when coalesce(last_at, closed_at) is not null then greatest(coalesce(last_at, closed_at), opened_at, first_response_at) end as seen_last_at,
-    requester is not null as requester_told
-  from request
+    requester is not null as requester_told,
+    to_microseconds(coalesce(getvariable('recontact_window_seconds') * 1000000, 0)::bigint) as patience
+  from kept_request
   -- What was discarded is nowhere: not opened, not ended, nobody's coming back.
   where outcome is distinct from 'discarded' and coalesce(seen_last_at, to_at) >= since
 ),
--- Whoever came back is looked for from each end on, among the requests of a person in the order of their openings.
-asked as (
-  select source, id, requester, category, handled_by = 'automation' as automated, opened_at, false as early, last_at as end_at,
-    opened_at <= last_at as asks, opened_at as any_at, case when handled_by = 'human' then opened_at end as human_at,
-    epoch_us(opened_at) as place_us, coalesce(greatest(epoch_us(last_at) - place_us, 0), 0) as wait_us
-  from ends where requester is not null and opened_at <= to_at
-  union all by name
-  -- An end before the last one, and one whose opening is unknown or said to be later, has a row that nobody's coming back is.
-  select source, id, requester, category, handled_by = 'automation' as automated, opened_at, coalesce(end_at = early_at, false) as early, end_at,
-    true as asks, epoch_us(end_at) as place_us, 0 as wait_us
-  from (select *, unnest([early_at, case when coalesce(opened_at > last_at, true) then last_at end]) as end_at from ends)
-  where requester is not null and end_at <= to_at
-),
-framed as (
-  select *, wait_us + coalesce(getvariable('recontact_window_seconds') * 1000000, 0)::bigint as patience_us,
-    -- "Same category when both have one": what has a category finds, of those without, only these; what has none finds any.
-    case when category is null then any_at end as vague_at, case when category is null then human_at end as vague_human_at
-  from asked
-),
--- The next of the same category; the second where the first is the request itself, which opened in the second in which it ended.
-again as (
-  select source, id, early, first_value(any_at ignore nulls) over later as first_at,
-    case when first_at = opened_at then nth_value(any_at, 2 ignore nulls) over later else first_at end as next_at,
-    case when automated then first_value(human_at ignore nulls) over later end as next_human_at
-  from framed where category is not null
-  window later as (partition by requester, category order by place_us range between wait_us following and patience_us following)
-  qualify asks and end_at <= to_at and first_at is not null
-),
--- The next across categories, of those whose requester leaves them out now and then.
-again_vaguely as (
-  select source, id, early, case when category is null then first_value(any_at ignore nulls) over later
-      else first_value(vague_at ignore nulls) over later end as first_at,
-    case when category is null and first_at = opened_at then nth_value(any_at, 2 ignore nulls) over later else first_at end as next_at,
-    case when automated is distinct from true then null when category is null then first_value(human_at ignore nulls) over later
-      else first_value(vague_human_at ignore nulls) over later end as next_human_at
-  from framed where requester in (select requester from framed where category is null)
-  window later as (partition by requester order by place_us range between wait_us following and patience_us following)
-  qualify asks and end_at <= to_at and first_at is not null
-),
-back as (
-  select source, id, min(case when not early then next_at end) as again_at, min(case when not early then next_human_at end) as again_human_at,
-    min(case when early then next_at end) as early_again_at, min(case when early then next_human_at end) as early_again_human_at
-  from (from again union all from again_vaguely) group by source, id
+-- When somebody came back, whoever and a person, after each of its ends: instants that exporter/kept/request.sql works out.
+followed as (
+  select * replace (
+    case when requester_told and again_at <= last_at + patience then again_at end as again_at,
+    case when requester_told and again_human_at <= last_at + patience then again_human_at end as again_human_at,
+    case when requester_told and early_again_at <= early_at + patience then early_again_at end as early_again_at,
+    case when requester_told and early_again_human_at <= early_at + patience then early_again_human_at end as early_again_human_at)
+  from ends
 ),
 moments as (
   select *, [opened_at, first_response_at, resolved_at, abandoned_at, closed_at, escalated_at,
       again_at, again_human_at, early_again_at, early_again_human_at] as turns,
     unnest(moments(from_at, to_at, turns)) as moment
-  from ends left join back using (source, id)
+  from followed
 ),
 stood as (
   -- Of two ends the one that has come by then counts, and who came back to that one.

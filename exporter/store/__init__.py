@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from exporter.base.deferred import Deferred
 from exporter.records import RECORDS, Record, Run
 from exporter.records.unreadable import Summary
-from exporter.store import file, frozen, left_out, nesting, person, published, pushed, rewrite, state, sweep
+from exporter.store import file, frozen, kept, left_out, nesting, person, published, pushed, rewrite, state, sweep
 from exporter.store.fault import CannotWrite, Damaged, NewerFormat, NotAStore, StoreError, fault
 from exporter.store.frozen import FrozenBaseline
 from exporter.store.left_out import Books, Noted
@@ -55,6 +55,7 @@ class Store:
         self._db: duckdb.DuckDBPyConnection | None = None
         self._identity: tuple[int, int] | None = None  # of the file that is open
         self._readers = 0
+        self._idle: duckdb.DuckDBPyConnection | None = None  # a reader that has made all that reading begins with
         self._left_out = Books(lambda text: int(self.person(text), 16))
         # DuckDB makes its write-ahead log anew after each checkpoint: only the umask keeps that private too.
         self._umask = os.umask(0o077)
@@ -308,12 +309,18 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection for any thread; each of its transactions sees one committed state. Raises StoreError."""
+        """A connection for any thread; each of its transactions sees one committed state. Raises StoreError.
+
+        It may have views and macros of a reader before, but no temporary tables.
+        """
         with self._connection() as db:
-            reader = db.cursor()
+            reader, self._idle = self._idle or db.cursor(), None
             self._readers += 1
+        clean = False
         try:
             yield reader
+            file.drop_temporary(reader)
+            clean = True
         except duckdb.Error as error:
             if isinstance(error, duckdb.FatalException):
                 with self._lock:
@@ -324,7 +331,49 @@ class Store:
         finally:
             with self._lock:
                 self._readers -= 1
-            reader.close()
+                if clean and not self._idle and self._db is db:
+                    self._idle = reader
+                else:
+                    reader.close()
+
+    def keep(self, sources: Iterable[str]) -> None:
+        """Works out what records need of each other, as far as it is not kept: of all but of those of other sources.
+
+        What was written since the last time costs little. All of a store, as after an update of this program, is worked
+        out part by part, each in a transaction: being killed loses none that is done.
+        """
+        names = {*sources}
+        for each in kept.every():
+            nth = 0
+            while self._keep_on(each, names, nth):
+                nth += 1
+
+    def _keep_on(self, each: kept.Kept, sources: set[str], nth: int) -> bool:
+        with self._connection() as db:
+            worker = db.cursor()
+            try:
+                [(database,)] = worker.execute("select current_database()").fetchall()
+                worker.begin()
+                others = kept.left_out(worker, database, each, sources)
+                done, rows = kept.go_on(worker, database, each, others, nth)
+                worker.commit()
+            finally:
+                worker.close()
+        if rows > kept.ROWS:
+            log.info("store %s: %s of the %ss to go are worked out; values follow", self.path, f"{done:,}", each.record)
+        return rows > 0
+
+    def kept_wrong(self, sources: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Record -> how many have something kept beside them, and of how many that is not what it should be."""
+        names, found = {*sources}, {}
+        with self.reading() as reader:
+            [(database,)] = reader.execute("select current_database()").fetchall()
+            for each in kept.every():
+                others = kept.left_out(reader, database, each, names)
+                wrong = kept.wrong(reader, database, each, others)
+                marked, other, *_ = kept.counts(reader, database, each, each.version(others))
+                found[each.record] = marked - other if marked > other else marked, wrong
+        return found
 
     def erase_person(self, name: str) -> dict[str, int]:
         """Removes a person: what is about one is deleted; what happened stays, and nobody is named in it any more.
@@ -420,6 +469,9 @@ class Store:
                 raise
 
     def _disconnect(self) -> None:
+        if self._idle is not None:
+            self._idle.close()
+            self._idle = None
         if self._db is not None:
             with suppress(duckdb.Error):
                 self._db.close()

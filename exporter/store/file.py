@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.base.deferred import Deferred
-from exporter.store import frozen, left_out, nesting, person, published, pushed, rewrite, state, sweep
+from exporter.store import frozen, kept, left_out, nesting, person, published, pushed, rewrite, state, sweep
 from exporter.store.fault import CutOff, Damaged, Deleted, NewerFormat, NotAStore, Replaced, StoreError, check_folder
 from exporter.store.table import Table
 
@@ -130,7 +130,7 @@ def _make_tables(db: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None
     present = dict(db.execute(query).fetchall())
     for table in tables:
         table.make(db, present.get(table.name, ()))
-    for others in (frozen, left_out, nesting, published, pushed, state, sweep):
+    for others in (frozen, kept, left_out, nesting, published, pushed, state, sweep):
         others.make(db)
     db.commit()
 
@@ -172,3 +172,10 @@ def _move_out(db: duckdb.DuckDBPyConnection, key: str, tables: Iterable[Table]) 
 
 def _meta(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return dict(db.execute("select name, value from meta").fetchall())
+
+
+def drop_temporary(connection: duckdb.DuckDBPyConnection) -> None:
+    """Drops the temporary tables of a connection: what the next reader does not need takes no memory."""
+    query = "select table_name from duckdb_tables() where temporary"
+    for (name,) in connection.execute(query).fetchall():
+        connection.execute(f'drop table temp."{name}"')

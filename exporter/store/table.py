@@ -11,6 +11,7 @@ from types import NoneType
 from typing import Any, NamedTuple, Protocol, get_args, get_origin, get_type_hints
 
 from exporter.records import Record, marked, person_columns, record_name
+from exporter.store import kept
 from exporter.store.person import is_address, without_address
 
 StoredRow = tuple[Any, ...]
@@ -80,10 +81,11 @@ class Table:
             # `key` is a short stand-in for (source, id): looking there, not at long ids, finds a page's rows eight
             # times as fast. An index would too, but was measured to make the file four times as large, and its filling
             # slower.
-            columns = "".join(f', "{name}" {sql_type}' for name, sql_type in self.columns.items())
-            db.execute(f'create table "{self.name}" (key UINTEGER not null{columns}, {TOLD} VARCHAR)')
+            every = {**self.columns, TOLD: "VARCHAR", **kept.columns(self.name)}
+            columns = "".join(f', "{name}" {sql_type}' for name, sql_type in every.items())
+            db.execute(f'create table "{self.name}" (key UINTEGER not null{columns})')
             return
-        for name, sql_type in (*self.columns.items(), (TOLD, "VARCHAR")):
+        for name, sql_type in (*self.columns.items(), (TOLD, "VARCHAR"), *kept.columns(self.name).items()):
             if name not in present:
                 db.execute(f'alter table "{self.name}" add column "{name}" {sql_type}')
 
@@ -141,14 +143,18 @@ class Table:
         """Deletes the rows that are about a person, empties what names the person in others; returns how many."""
         touched = " or ".join([f"{name} = $hashed" for name in self.persons] or ["false"])
         about = f"id = $hashed or ({touched})" if self.record_type.ABOUT_PERSON else "id = $hashed"
+        kept.touch(db, self.name, about, {"hashed": hashed})
         count = db.execute(f'delete from "{self.name}" where {about}', {"hashed": hashed}).fetchall()[0][0]
+        unmarked = f", {kept.MARK} = null" if kept.of(self.name) else ""
         for name in self.persons:
-            query = f'update "{self.name}" set {name} = null where {name} = ?'
+            kept.touch(db, self.name, f"{name} = ?", [hashed])
+            query = f'update "{self.name}" set {name} = null{unmarked} where {name} = ?'
             count += db.execute(query, [hashed]).fetchall()[0][0]
         return int(count)
 
     def erase_source(self, db: Database, source: str) -> int:
         """Deletes the rows of a source; returns how many."""
+        kept.touch(db, self.name, "source = ?", [source])
         return int(db.execute(f'delete from "{self.name}" where source = ?', [source]).fetchall()[0][0])
 
     def hash_addresses(self, db: Database, hashed: Callable[[str], str]) -> None:
@@ -228,6 +234,7 @@ class Table:
     def delete_rows(self, db: Database, rowids: Sequence[int]) -> None:
         """Deletes the rows in these places."""
         if rowids:
+            kept.touch(db, self.name, "rowid in (select unnest(?::BIGINT[]))", [list(rowids)])
             db.execute(f'delete from "{self.name}" where rowid in (select unnest(?::BIGINT[]))', [list(rowids)])
 
     def insert(

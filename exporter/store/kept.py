@@ -1,0 +1,173 @@
+"""What a record needs of others of its type, worked out after writes and kept beside it, as instants.
+
+Files in exporter/kept/ say how. A row is marked with the version that its kept columns were worked out by; one that
+was written since, by whatever program, has no mark. Of a row that was deleted or replaced it is noted whose others are
+to be looked at again. So the marks and the notes say whether all is kept: if not, evaluation works it out itself.
+"""
+
+import zlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import ceil
+from pathlib import Path
+from typing import Any, Protocol
+
+FOLDER = Path(__file__).parents[1] / "kept"
+ROWS = 100_000
+"""How many rows are worked out in one transaction: bounds its memory, and how long a write waits for it."""
+MARK = "kept"
+"""The column of the mark."""
+
+
+class Database(Protocol):
+    """The part of a DuckDB connection that is needed here."""
+
+    def execute(self, query: str, parameters: object = None) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file of exporter/kept/. `by`: a change of a record touches all that have the same value of this column.
+    `columns`: what is kept. Its macro <record>_kept() gives them, beside source and id, of all rows of the view
+    <record>; rows without any may be missing.
+    """
+
+    record: str
+    text: str
+    by: str
+    columns: tuple[str, ...]
+
+    def version(self, left_out: Collection[str]) -> int:
+        """What rows are marked with. `left_out`: the sources whose records do not count."""
+        return zlib.crc32("\0".join((self.text, *sorted(left_out))).encode())
+
+
+@cache
+def of(record: str) -> Kept | None:
+    """What is kept of a record type, if anything."""
+    path = FOLDER / f"{record}.sql"
+    if not path.exists():
+        return None
+    text = path.read_text()
+    said = dict(
+        line.removeprefix("-- ").split(": ", 1)
+        for line in text.splitlines()
+        if line.startswith(("-- by: ", "-- columns: "))
+    )
+    return Kept(record, text, said["by"], tuple(said["columns"].split(", ")))
+
+
+@cache
+def every() -> tuple[Kept, ...]:
+    """All that is kept."""
+    return tuple(kept for path in sorted(FOLDER.glob("*.sql")) if (kept := of(path.stem)))
+
+
+def make(db: Database) -> None:
+    """Makes the tables where there are none."""
+    db.execute("create table if not exists kept_touched (record VARCHAR not null, value VARCHAR)")
+    db.execute("create table if not exists kept_rows (record VARCHAR primary key, marked BIGINT not null)")
+
+
+def columns(record: str) -> dict[str, str]:
+    """Column -> its type, of those that the table of a record type has for this."""
+    kept = of(record)
+    return {**dict.fromkeys(kept.columns, "TIMESTAMP"), MARK: "UINTEGER"} if kept else {}
+
+
+def touch(db: Database, record: str, condition: str, parameters: object = None) -> None:
+    """Notes that rows are about to be deleted, or to lose their mark."""
+    if kept := of(record):
+        query = f'insert into kept_touched select \'{record}\', "{kept.by}" from "{record}" where {MARK} is not null'
+        db.execute(f"{query} and ({condition})", parameters)
+
+
+def left_out(db: Database, database: str, kept: Kept, sources: Collection[str]) -> list[str]:
+    """The sources that have records and are not among these: their records do not count."""
+    found = db.execute(f'select distinct source from "{database}".main."{kept.record}"').fetchall()
+    return sorted({name for (name,) in found} - {*sources})
+
+
+def whole(db: Database, database: str, kept: Kept, sources: Collection[str]) -> bool:
+    """Whether all rows are kept, for these sources."""
+    version = kept.version(left_out(db, database, kept, sources))
+    marked, others, known, notes = counts(db, database, kept, version)
+    return not others and not notes and marked == known
+
+
+def counts(db: Database, database: str, kept: Kept, version: int) -> tuple[int, int, int, int]:
+    """How many rows have a mark, and how many not this one; how many had one when last worked on, and notes since.
+
+    A program that knows nothing of this may have deleted rows without a note: then these numbers do not agree.
+    """
+    main = f'"{database}".main'
+    found: tuple[int, int, int, int] = db.execute(
+        f"""select count({MARK}), count(*) filter ({MARK} is distinct from {version}),
+        coalesce((select marked from {main}.kept_rows where record = '{kept.record}'), 0),
+        (select count(*) from {main}.kept_touched where record = '{kept.record}') from {main}."{kept.record}" """
+    ).fetchall()[0]
+    return found
+
+
+def go_on(db: Database, database: str, kept: Kept, left_out: Sequence[str], nth: int) -> tuple[int, int]:
+    """Works out a part of what is not kept, in the caller's transaction; how many rows that was, of how many.
+
+    `db`: a connection that may have temporary views. `nth`: of the part; parts are asked for until nothing is left.
+    """
+    version, main = kept.version(left_out), f'"{database}".main'
+    table, by, record = f'{main}."{kept.record}"', f'"{kept.by}"', kept.record
+    marked, others, known, notes = counts(db, database, kept, version)
+    if marked != known - notes:
+        db.execute(f"update {table} set {MARK} = null where {MARK} is not null")
+        db.execute(f"delete from {main}.kept_touched where record = '{record}'")
+    elif not others and not notes:
+        return 0, 0
+    db.execute(
+        f"""create or replace temp table touched as
+        select distinct {by} as value from {table} where {MARK} is distinct from {version}
+        union select value from {main}.kept_touched where record = '{record}'"""
+    )
+    concerned = f"({by} in (select value from touched) or {MARK} is distinct from {version})"
+    [(rows,)] = db.execute(f"select count(*) from {table} where {concerned}").fetchall()
+    parts = max(1, ceil(rows / ROWS))
+    concerned += f" and hash({by}) % {parts} = {nth % parts}"
+    names = ", ".join("'" + name.replace("'", "''") + "'" for name in left_out)
+    but = f"and source not in ({names})" if left_out else ""
+    db.execute(f'create or replace temp view "{record}" as from {table} where {concerned} {but}')
+    db.execute(kept.text)
+    db.execute(f"create or replace temp table worked_out as from {record}_kept()")
+    differs = " or ".join(f'r."{name}" is distinct from n."{name}"' for name in kept.columns)
+    done = db.execute(
+        f"""update {table} r set {", ".join(f'"{name}" = n."{name}"' for name in kept.columns)}, {MARK} = {version}
+        from (
+          select t.row, w.* from (select rowid as row, source, id from {table} where {concerned}) t
+          left join worked_out w using (source, id)
+        ) n where r.rowid = n.row and (r.{MARK} is distinct from {version} or {differs})"""
+    ).fetchall()[0][0]
+    if parts == 1:
+        db.execute(f"delete from {main}.kept_touched where record = '{record}'")
+    db.execute(
+        f"""insert into {main}.kept_rows select '{record}', count({MARK}) + (
+          select count(*) from {main}.kept_touched where record = '{record}'
+        ) from {table} on conflict (record) do update set marked = excluded.marked"""
+    )
+    for name in ("touched", "worked_out"):
+        db.execute(f"drop table temp.{name}")
+    return done, rows
+
+
+def wrong(db: Database, database: str, kept: Kept, left_out: Sequence[str]) -> int:
+    """How many rows have something else beside them than what would be worked out now, of all that are marked.
+
+    `db`: a connection that may have temporary views.
+    """
+    table, version = f'"{database}".main."{kept.record}"', kept.version(left_out)
+    names = ", ".join("'" + name.replace("'", "''") + "'" for name in left_out)
+    but = f"where source not in ({names})" if left_out else ""
+    db.execute(f'create or replace temp view "{kept.record}" as from {table} {but}')
+    db.execute(kept.text)
+    differs = " or ".join(f'r."{name}" is distinct from n."{name}"' for name in kept.columns)
+    query = f"select count(*) from {table} r left join {kept.record}_kept() n using (source, id)"
+    found: int = db.execute(f"{query} where r.{MARK} = {version} and ({differs})").fetchall()[0][0]
+    return found
