@@ -41,7 +41,7 @@ def asked(number: int, hour: int, *, who: str | None = "ann", **more: Any) -> Re
 def again(store: Store) -> dict[str, datetime | None]:
     """When somebody came back after each request, as it is kept."""
     with store.reading() as reader:
-        rows = reader.execute("select id, again_at from request where kept is not null order by id").fetchall()
+        rows = reader.execute("select id, kept_again_at from request where kept is not null order by id").fetchall()
     return {id_: moment and moment.replace(tzinfo=UTC) for id_, moment in rows}
 
 

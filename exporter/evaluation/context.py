@@ -116,11 +116,13 @@ def view_kept(
     connection: Connection, database: str, each: kept.Kept, sources: Sequence[str], *, snapshot: bool
 ) -> None:
     """Creates the view kept_<record>: records with what they need of each other, worked out here if it is not kept."""
-    view = f'from "{each.record}"'
-    if not snapshot or not kept.whole(connection, database, each, sources):
+    if snapshot and kept.whole(connection, database, each, sources):
+        columns = ", ".join(f'"{kept.stored_as(name)}" as "{name}"' for name in each.columns)
+        view = f'select *, {columns} from "{each.record}"'
+    else:
         connection.execute(each.text)
-        names, made = (", ".join(f'{of}"{name}"' for name in each.columns) for of in ("", "k."))
-        view = f"select r.* exclude ({names}), {made} {view} r left join {each.record}_kept() k using (source, id)"
+        columns = ", ".join(f'k."{name}"' for name in each.columns)
+        view = f'select r.*, {columns} from "{each.record}" r left join {each.record}_kept() k using (source, id)'
     connection.execute(f"create or replace temp view kept_{each.record} as {view}")
 
 

@@ -73,7 +73,12 @@ def make(db: Database) -> None:
 def columns(record: str) -> dict[str, str]:
     """Column -> its type, of those that the table of a record type has for this."""
     kept = of(record)
-    return {**dict.fromkeys(kept.columns, "TIMESTAMP"), MARK: "UINTEGER"} if kept else {}
+    return {**dict.fromkeys(map(stored_as, kept.columns), "TIMESTAMP"), MARK: "UINTEGER"} if kept else {}
+
+
+def stored_as(name: str) -> str:
+    """What a column is called in the table: by no name that facts of an older program may give to one of theirs."""
+    return f"{MARK}_{name}"
 
 
 def touch(db: Database, record: str, condition: str, parameters: object = None) -> None:
@@ -137,9 +142,10 @@ def go_on(db: Database, database: str, kept: Kept, left_out: Sequence[str], nth:
     db.execute(f'create or replace temp view "{record}" as from {table} where {concerned} {but}')
     db.execute(kept.text)
     db.execute(f"create or replace temp table worked_out as from {record}_kept()")
-    differs = " or ".join(f'r."{name}" is distinct from n."{name}"' for name in kept.columns)
+    differs = " or ".join(f'r."{stored_as(name)}" is distinct from n."{name}"' for name in kept.columns)
+    given = ", ".join(f'"{stored_as(name)}" = n."{name}"' for name in kept.columns)
     done = db.execute(
-        f"""update {table} r set {", ".join(f'"{name}" = n."{name}"' for name in kept.columns)}, {MARK} = {version}
+        f"""update {table} r set {given}, {MARK} = {version}
         from (
           select t.row, w.* from (select rowid as row, source, id from {table} where {concerned}) t
           left join worked_out w using (source, id)
@@ -167,7 +173,7 @@ def wrong(db: Database, database: str, kept: Kept, left_out: Sequence[str]) -> i
     but = f"where source not in ({names})" if left_out else ""
     db.execute(f'create or replace temp view "{kept.record}" as from {table} {but}')
     db.execute(kept.text)
-    differs = " or ".join(f'r."{name}" is distinct from n."{name}"' for name in kept.columns)
+    differs = " or ".join(f'r."{stored_as(name)}" is distinct from n."{name}"' for name in kept.columns)
     query = f"select count(*) from {table} r left join {kept.record}_kept() n using (source, id)"
     found: int = db.execute(f"{query} where r.{MARK} = {version} and ({differs})").fetchall()[0][0]
     return found

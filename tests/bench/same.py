@@ -16,7 +16,7 @@ from exporter.publish.exposition import text
 from exporter.runtime import open_store
 from tests.demo import END, found_in, polled
 
-CONFIG, TEXT = "outcome.yaml", "published.txt"
+CONFIG, TEXT = "config.yaml", "published.txt"
 
 
 def main(folder: Path) -> int:
