@@ -105,7 +105,7 @@ def test_a_review_of_a_go_live_says_what_is_due_and_when(config: Config, store: 
     text = render(report(config, store, "30-60-90", "support", AT), "md")
 
     assert "# 30, 60 and 90 days after a go-live: what came of it?" in text
-    assert "**No review is due yet.**" in text
+    assert "**No review has anything to say yet.**" in text
     assert "## Team finance, live since 16 March 2026" in text
     assert "**Day 30, stability.** Due on 15 April 2026." in text
     assert "## The 30 days up to 24 March 2026" in text

@@ -56,12 +56,12 @@ def memo(report: Report) -> dict[str, Any]:
 
 
 def latest(report: Report) -> str:
-    """How the latest review that is due ended; empty in a report without reviews."""
+    """How the latest review that has found something ended; empty in a report without reviews."""
     for each in report.reviews:
-        due = [stage for stage in each.stages if not stage.lead.startswith("Due")]
+        due = [stage for stage in each.stages if stage.texts]
         if due:
             return f"{capital(each.title)}. {due[-1].heading.partition(',')[0]}: {due[-1].lead}"
-    return "No review is due yet." if report.reviews else ""
+    return "No review has anything to say yet." if report.reviews else ""
 
 
 def stories(report: Report, told: Told) -> list[str]:
