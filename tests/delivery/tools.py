@@ -26,7 +26,6 @@ MODULES: Mapping[str, str] = {
     "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0",
     "jsonnet": "github.com/google/go-jsonnet/cmd/jsonnet@v0.21.0",
     "nfpm": "github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4",
-    "builder": "go.opentelemetry.io/collector/cmd/builder@v0.165.0",
 }
 DEFINITIONS: Mapping[str, Sequence[str]] = {
     "github.com/prometheus-operator/prometheus-operator@v0.85.0": (
