@@ -159,6 +159,12 @@ def matrix(figures: Sequence[Figure], by: str, title: str, uid: str) -> Panel:
         overrides.append(
             override(figure.kpi.title, custom__align="right", custom__cellOptions=COLOURED, mappings=MARKED)
         )
+    ruled = [each for each in figures if each.kpi.alerts]
+    if ruled:  # what is worst stands first
+        targets.append(target(any_status(ruled, by), "", len(targets), instant=True, table=True))
+        columns[f"Value #{targets[-1]['refId']}"] = "Status"
+        states = [{"type": "value", "options": STATES}]
+        overrides.append(override("Status", mappings=states, custom__cellOptions=COLOURED, custom__width=120))
     made = table(
         title,
         "Each value with the number of records behind it. ■ critical, ▲ warning: beyond a threshold by more than "
@@ -169,7 +175,8 @@ def matrix(figures: Sequence[Figure], by: str, title: str, uid: str) -> Panel:
         noValue="",
     )
     labels_first(made)
-    made["options"]["sortBy"] = [{"displayName": shown.replace("_", " ").capitalize(), "desc": False}]
+    made["options"]["sortBy"] = [{"displayName": "Status", "desc": True}] * any(each.kpi.alerts for each in figures)
+    made["options"]["sortBy"] += [{"displayName": shown.replace("_", " ").capitalize(), "desc": False}]
     if by == "team":
         queries = "&".join(f"${{{name}:queryparam}}" for name in ("datasource", "job", "window", "basis", "explain"))
         link = f"/d/{uid}?{queries}&var-team=${{__data.fields.Team}}&${{__url_time_range}}"
