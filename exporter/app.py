@@ -18,7 +18,6 @@ from exporter import __version__
 from exporter.base import strict_yaml
 from exporter.base.clock import now
 from exporter.base.defaults import MOST_CONNECTIONS
-from exporter.baselines.lookback import BaselineCache
 from exporter.collect.poll import Show
 from exporter.collect.poller import Poller
 from exporter.collect.receive import Inbox
@@ -39,7 +38,7 @@ from exporter.report.period import NoSuchPeriod
 from exporter.report.reader import Reader
 from exporter.report.rendering import asked, page, render
 from exporter.report.schedule import Schedule
-from exporter.runtime import TRIES, Clock, evaluated, explained, first_published, open_store, past, weeks
+from exporter.runtime import TRIES, Clock, Memory, evaluated, explained, first_published, open_store, past, weeks
 from exporter.server import Refusal, Server, Surface, cards, overview, sources, view
 from exporter.server.board import Board
 from exporter.server.gate import Gate
@@ -92,7 +91,7 @@ class App:
         self._trouble: StoreError | None = None
         self._failed = False  # the last evaluation
         self._statuses: list[SourceStatus] = []  # as it was last known
-        self._memory = BaselineCache()
+        self._memory = Memory()
         self._histories = Histories(self._weeks)
         self._reloading = asyncio.Lock()
         # One at a time of each: they take memory and a core. A chunk of history takes minutes; nobody waits for that.

@@ -12,6 +12,7 @@ from typing import Any
 from exporter import __version__
 from exporter.baselines.lookback import BaselineCache
 from exporter.baselines.range import pasts
+from exporter.baselines.weekdays import WeekdayCache
 from exporter.collect.account import Accounts
 from exporter.collect.poll import Show, poll_once
 from exporter.collect.selfmetrics import Health
@@ -59,14 +60,26 @@ def statuses(config: Config, store: Store, at: datetime) -> list[SourceStatus]:
     return [status(source, store, at) for source in config.sources]
 
 
+@dataclass
+class Memory:
+    """What an evaluation computes of the past, for the next ones."""
+
+    baselines: BaselineCache = field(default_factory=BaselineCache)
+    weekdays: WeekdayCache = field(default_factory=WeekdayCache)
+
+
 def evaluated(
-    config: Config, store: Store, at: datetime, sources: Sequence[SourceStatus], *, memory: BaselineCache | None = None
+    config: Config, store: Store, at: datetime, sources: Sequence[SourceStatus], *, memory: Memory | None = None
 ) -> Evaluation:
-    """All values at a time, with their baselines. `memory`: the cache of baselines of earlier evaluations."""
+    """All values at a time, with their baselines and usual weekdays. `memory`: what earlier evaluations computed."""
+    memory = memory or Memory()
     store.keep(source.source for source in sources)
     with store.reading() as reader:
-        evaluation = evaluate(reader, config.plan, at, sources)
-        return replace(evaluation, baselines=(memory or BaselineCache()).past(reader, store, config.plan, at, sources))
+        return replace(
+            evaluate(reader, config.plan, at, sources),
+            baselines=memory.baselines.past(reader, store, config.plan, at, sources),
+            weekdays=memory.weekdays.at(reader, config.plan, at, sources),
+        )
 
 
 def first_published(config: Config, store: Store, evaluation: Evaluation) -> dict[str, datetime]:

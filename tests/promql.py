@@ -7,7 +7,8 @@ import promql_parser as promql
 
 from exporter.catalogue.kpi import catalogue
 from exporter.collect.selfmetrics import Health
-from exporter.publish.families import absent, baseline_absent, info
+from exporter.publish.anomaly import PARTS, score
+from exporter.publish.families import absent, baseline_absent, info, interventions
 from exporter.records.labels import LABEL_NAMES, LABELS
 
 COUNTER_FUNCTIONS = ("rate", "irate", "increase")
@@ -31,6 +32,7 @@ def kpi_metrics() -> dict[str, bool]:
     found = {info(()).name: False, absent({}).name: False, baseline_absent(()).name: False}
     found |= dict.fromkeys(("outcome_assumption_info", "outcome_intervention_info"), False)
     found |= dict.fromkeys(("outcome_coverage_ratio", "outcome_unattributed_ratio"), True)
+    found |= {family.name: False for family in (score(()), *interventions(()))}
     for kpi in catalogue().values():
         for name in (
             *kpi.series,
@@ -40,6 +42,7 @@ def kpi_metrics() -> dict[str, bool]:
             f"{kpi.metric}_target",
         ):
             found |= {name: kpi.windowed} if not name.endswith("_distribution") else {f"{name}_bucket": True}
+        found |= {f"{kpi.metric}_{part}": False for part in PARTS}  # of a whole day
     return found
 
 
@@ -87,6 +90,10 @@ def known_labels() -> set[str]:
         "column",
         "label",
         "basis",
+        "split",
+        "intervention",
+        "place",
+        "date",
     }
     asked = {"code", "field", "stage", "assumption", "subject", "value", "origin"}
     asked |= {"date", "intervention", "place"}

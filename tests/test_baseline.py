@@ -219,8 +219,10 @@ def test_a_team_named_other_is_not_mixed_with_one_that_is_gone(store: Store) -> 
 # The same day of the week
 
 
-@pytest.mark.parametrize(("weeks", "expected"), [((1, 2), None), ((1, 2, 3), 2.0), ((1, 2, 3, 4), 2.5)])
-def test_a_weekday_needs_three_of_four(store: Store, weeks: tuple[int, ...], expected: float | None) -> None:
+@pytest.mark.parametrize(
+    ("weeks", "expected"), [((1, 2, 3, 8), None), ((1, 2, 3, 4, 5), 3.0), (tuple(range(1, 10)), 4.5)]
+)
+def test_a_weekday_needs_five_of_eight(store: Store, weeks: tuple[int, ...], expected: float | None) -> None:
     made = plan("csat_ratio", weekday_median=True)
     rated = [
         replace(ended(f"{week}", HOUR - 7 * week * DAY - timedelta(hours=1)), csat=float(week)) for week in (0, *weeks)
@@ -230,7 +232,7 @@ def test_a_weekday_needs_three_of_four(store: Store, weeks: tuple[int, ...], exp
     found = compared(evaluated(store, made), made)
 
     assert [b.value for b in found.values()] == ([] if expected is None else [expected])
-    assert {b.denominator for b in found.values()} == (set() if expected is None else {len(weeks)})
+    assert {b.denominator for b in found.values()} == (set() if expected is None else {min(len(weeks), 8)})
     assert {window for _, window, _ in found} <= {"1d"}
 
 
@@ -241,14 +243,14 @@ def test_a_count_of_nothing_is_a_day_like_others(store: Store) -> None:
     assert compared(evaluated(store, made), made)["weekday_median", "1d", "it"].value == 0
 
 
-def test_three_weeks_within_reach_are_enough_and_two_are_not(store: Store) -> None:
+def test_five_weeks_within_reach_are_enough_and_four_are_not(store: Store) -> None:
     made = plan("requests", weekday_median=True)
-    days = [ended(f"{week}", HOUR - 7 * week * DAY - timedelta(hours=1)) for week in range(5)]
+    days = [ended(f"{week}", HOUR - 7 * week * DAY - timedelta(hours=1)) for week in range(9)]
     store.write("s", days, {})
-    three, two = (replace(FEED, whole_since=HOUR - (7 * weeks + 1) * DAY) for weeks in (3, 2))
+    five, four = (replace(FEED, whole_since=HOUR - (7 * weeks + 1) * DAY) for weeks in (5, 4))
 
-    assert reasons(evaluated(store, made, sources=[three]), made) == set()
-    assert reasons(evaluated(store, made, sources=[two]), made) == {("weekday_median", "no_history")}
+    assert reasons(evaluated(store, made, sources=[five]), made) == set()
+    assert reasons(evaluated(store, made, sources=[four]), made) == {("weekday_median", "no_history")}
 
 
 # The control group
@@ -477,7 +479,7 @@ baselines:
 async def test_the_running_program_publishes_baselines_and_once_gives_the_same(tmp_path: Path) -> None:
     # A file's times are real ones: the program has no clock but the machine's. Nothing is near an edge.
     now = clock.now()
-    days = [now - timedelta(days=day, hours=6) for day in (0, 1, 7, 8, 14, 21, 40)]
+    days = [now - timedelta(days=day, hours=6) for day in (0, 1, 7, 8, 14, 21, 28, 35, 40)]
     with (tmp_path / "requests.jsonl").open("w") as file:
         for i, day in enumerate(days):
             row = {"id": f"{i}", "team": "it", "opened_at": day.isoformat(), "resolved_at": day.isoformat()}
@@ -510,7 +512,7 @@ async def test_the_running_program_publishes_baselines_and_once_gives_the_same(t
     assert value(live, names[0], window="1d", baseline="previous") == 1
     assert value(live, names[0], window="7d", baseline="fixed") == pytest.approx(7 / 5)
     assert value(live, names[1], window="1d", baseline="weekday_median") == 0
-    assert value(live, names[2], window="1d", baseline="weekday_median") == 3
+    assert value(live, names[2], window="1d", baseline="weekday_median") == 5
     assert value(live, "outcome_baseline_absent", kpi="csat_ratio", reason="no_records") == 2
     assert {key: v for key, v in once.items() if "baseline" in key[0]} == {
         key: v for key, v in live.items() if "baseline" in key[0]

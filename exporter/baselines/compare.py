@@ -1,7 +1,7 @@
 """Compares every figure with another time or group, segment by segment.
 
 previous        the same window, one window earlier; what is of now, as it was one window of its alert earlier
-weekday_median  the last day beside the same day of the last four weeks: the median of at least three
+weekday_median  the last day beside the same day of the last eight weeks: the median of at least five
 control         the segments of cohort "control" with the same other labels, at the same instant
 fixed           a period of whole days; counts and sums scaled to the length of each window
 """
@@ -17,7 +17,7 @@ from exporter.evaluation.figure import Evaluation, Figure, Key, Past, summable
 from exporter.evaluation.plan import Plan, Setting
 
 CONTROL = "control"
-FEWEST_DAYS = 3
+FEWEST_DAYS = 5
 Settings = Mapping[str, Setting]
 Place = tuple[str, str | None, Key]
 """What two figures must have in common to be compared: KPI, window, segment."""
@@ -159,7 +159,7 @@ def unmatched(
             if name in evaluation.absent:
                 reasons = {evaluation.absent[name]}
             elif kind == "weekday_median" and (name, kind) in present:
-                reasons = set()  # three days are enough
+                reasons = set()  # five days are enough
             elif not reasons and (name, kind) not in present:
                 reasons = {"no_match" if _enough(evaluation, name, kind) else "no_records"}
             missing += [(name, kind, reason) for reason in sorted(reasons)]

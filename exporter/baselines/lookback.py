@@ -20,7 +20,7 @@ from exporter.store.status import SourceStatus
 
 log = logging.getLogger(__name__)
 
-WEEKS = 4
+WEEKS = 8
 HOUR = timedelta(hours=1)
 
 

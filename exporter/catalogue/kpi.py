@@ -259,7 +259,7 @@ class Kpi(Declaration):
         """Every name that may be published for it, including thresholds and baselines."""
         published = (*self.series, *self.wholes.values())
         buckets = (f"{name}_bucket" for name in published if "distribution" in name)
-        levels = (f"{self.metric}_threshold", f"{self.metric}_target")
+        levels = (f"{self.metric}_{each}" for each in ("threshold", "target", "day", "usual_lower", "usual_upper"))
         return frozenset((*published, *self.compared, *levels, *buckets))
 
     @property

@@ -66,12 +66,26 @@ class Lost:
 class Past:
     """What figures are compared with.
 
-    `days`: baseline -> the figures of each of its days: four for the median of a weekday, one for the others.
+    `days`: baseline -> the figures of each of its days: eight for the median of a weekday, one for the others.
     `absent`: (kpi, baseline) -> why there is none, or none in one of the windows.
     """
 
     days: Mapping[str, tuple[tuple[Figure, ...], ...]] = field(default_factory=dict)
     absent: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Weekdays:
+    """A whole day (UTC) beside the same weekday of the weeks before it, of each team as a whole.
+
+    `last`: its figures; `earlier`: those of a week before it, of two weeks, and so on. `known`: the KPIs of which a
+    count without a figure on that day is 0, and not unknown.
+    """
+
+    ends_at: datetime
+    last: tuple[Figure, ...]
+    earlier: tuple[tuple[Figure, ...], ...]
+    known: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +102,7 @@ class Evaluation:
     figures: tuple[Figure, ...]
     absent: Mapping[str, str]
     baselines: Past = Past()
+    weekdays: Weekdays | None = None
     coverage: tuple[Figure, ...] = ()
     unattributed: tuple[Figure, ...] = ()
     lost: Mapping[str, Lost] = field(default_factory=dict)

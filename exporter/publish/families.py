@@ -13,6 +13,7 @@ from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.figure import Evaluation, Figure, Key, Spread
 from exporter.evaluation.plan import Intervention, Plan, Setting
 from exporter.evaluation.stats import Distribution, Family, Snapshot, wilson
+from exporter.publish import anomaly
 from exporter.publish.cardinality import Limits, fold, folded_alike
 from exporter.records.labels import LABEL_NAMES
 
@@ -39,8 +40,8 @@ WHOLE_HELP = "With each record counted once, where some count under several serv
 BASELINE_HELP: Mapping[str, str] = {
     "baseline": (
         "Value that {metric} is compared with, in segments that have both. previous: one window earlier. "
-        "weekday_median: the same weekday of the last four weeks. control: the cohort control, now. fixed: a period of "
-        "days, counts and sums scaled to the window. For totals, compare sum(N and ignoring (baseline) N_baseline) "
+        "weekday_median: the same weekday of the last eight weeks. control: the cohort control, now. fixed: a period "
+        "of days, counts and sums scaled to the window. For totals, compare sum(N and ignoring (baseline) N_baseline) "
         "with sum(N_baseline), and likewise the denominators. {title}."
     ),
     "numerator": "Numerator of {metric}_baseline. Add up only segments that have both sides. {title}.",
@@ -65,10 +66,14 @@ def series(evaluation: Evaluation, plan: Plan, limits: Limits) -> Series:
     """All families of one evaluation, within the limits; sums over segments do not change."""
     settings = compile_plan(plan).settings
     others = beside(evaluation, plan)
-    folded = fold(evaluation.figures, plan, limits, limits.series - sum(family.size for family in others))
+    # Values that are combined have fewer of these series: so many there are at most.
+    unusual = anomaly.families(evaluation.weekdays, settings, {}) if evaluation.weekdays else []
+    folded = fold(evaluation.figures, plan, limits, limits.series - sum(family.size for family in (*others, *unusual)))
+    if evaluation.weekdays and folded.left_out:
+        unusual = anomaly.families(evaluation.weekdays, settings, folded.names)
     single = [figure for figure in folded.figures if not figure.whole]
     baselines = compare(single, folded_alike(evaluation.baselines, settings, folded.names), settings)
-    families = [*kpi_families([*folded.figures, *baselines, *folded.spreads], settings), *others]
+    families = [*kpi_families([*folded.figures, *baselines, *folded.spreads], settings), *others, *unusual]
     families.append(baseline_absent(unmatched(evaluation, baselines, plan.settings)))
     return Series(
         Snapshot(evaluation.at, tuple(families)),

@@ -1,0 +1,122 @@
+"""The last whole day beside the same weekday of the eight weeks before, of every KPI that is watched for anomalies.
+
+Past days hardly change: those of eight weeks are evaluated once a day, in the window of one day, and kept by team. The
+last day itself is evaluated again every hour, because records come in late.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from exporter.base.clock import DAY
+from exporter.baselines.compare import reduced
+from exporter.baselines.frozen import INSTANT, Reasons
+from exporter.baselines.lookback import HOUR, WEEKS, Ask, answered, full_hour, without_medians
+from exporter.catalogue.kpi import non_additive
+from exporter.evaluation.add import merge
+from exporter.evaluation.compiled import compile_plan
+from exporter.evaluation.context import Connection
+from exporter.evaluation.figure import Evaluation, Figure, Weekdays, additive_within
+from exporter.evaluation.instant import evaluate
+from exporter.evaluation.plan import Plan, Setting
+from exporter.store.status import SourceStatus
+
+log = logging.getLogger(__name__)
+
+KIND, TEAM = "weekdays", "team"
+WEEK = timedelta(weeks=1)
+TIERS = ("headline", "driver")
+Question = tuple[datetime, Plan, list[tuple[SourceStatus, bool]]]
+
+
+def watched(setting: Setting) -> bool:
+    """Whether a KPI is compared with its usual weekday: headlines, drivers, and what has that baseline."""
+    wanted = setting.tier in TIERS or setting.baselines.weekday_median
+    return setting.chosen and wanted and "week" not in setting.kpi.labels
+
+
+class WeekdayCache:
+    """The last whole day and its weekdays. An error never stops an evaluation: there is just nothing to compare."""
+
+    def __init__(self) -> None:
+        self._day: Question | None = None
+        self._hour: tuple[datetime, Question] | None = None
+        self._plan: Plan | None = None
+        self._earlier: tuple[tuple[Figure, ...], ...] = ()
+        self._found: Weekdays | None = None
+
+    def at(self, connection: Connection, plan: Plan, at: datetime, sources: Sequence[SourceStatus]) -> Weekdays | None:
+        """The last day that ended at least an hour ago, as of the last full hour; None if nothing is watched."""
+        names = frozenset(setting.kpi.name for setting in plan.settings if watched(setting))
+        if not names:
+            return None
+        hour = full_hour(at)
+        ends_at = (hour - HOUR).replace(hour=0)
+        day: Question = ends_at, plan, [(source, bool(source.unread.lines)) for source in sources]
+        if (hour, day) != self._hour:
+            try:
+                self._compute(connection, plan, day, names, sources)
+            except Exception:
+                log.exception("no comparison with the usual weekday in this hour")
+                self._found = None
+            self._hour = hour, day
+        return self._found
+
+    def _compute(
+        self, connection: Connection, plan: Plan, day: Question, names: frozenset[str], sources: Sequence[SourceStatus]
+    ) -> None:
+        one_day = replace(plan, windows=[("1d", DAY)])
+        if day != self._day:
+            self._earlier = tuple(
+                figures
+                for figures, _ in (
+                    of_day(connection, one_day, day[0], weeks, names, sources) for weeks in range(1, WEEKS + 1)
+                )
+            )
+            self._day = day
+        last, known = of_day(connection, one_day, day[0], 0, names, sources)
+        self._found = Weekdays(day[0], last, self._earlier, known)
+
+
+def of_day(
+    connection: Connection,
+    plan: Plan,
+    ends_at: datetime,
+    weeks: int,
+    names: frozenset[str],
+    sources: Sequence[SourceStatus],
+) -> tuple[tuple[Figure, ...], frozenset[str]]:
+    """The figures of a day so many weeks before another, by team, and the KPIs that had no reason to be absent."""
+    at = ends_at - INSTANT - weeks * WEEK
+    by_name = compile_plan(plan).by_name
+    windowed = frozenset(name for name in names if by_name[name].kpi.windowed)
+    asks = [
+        Ask(kind=KIND, day=weeks, at=at, window="1d", seconds=DAY, kpis=windowed),
+        # What is derived from states is of the present, too.
+        Ask(kind=KIND, day=weeks, at=at, window=None, seconds=0, kpis=names),
+    ]
+    reasons: Reasons = defaultdict(set)
+    fresh = [replace(source, stale=False) for source in sources]
+
+    def evaluation(at: datetime, of: frozenset[str]) -> Evaluation:
+        return evaluate(connection, without_medians(plan, of), at, fresh)
+
+    figures = [f for _, found in answered(plan, asks, sources, reasons, evaluation) for f in found]
+    return tuple(by_team(figures, plan)), names - {name for name, _ in reasons}
+
+
+def by_team(figures: Iterable[Figure], plan: Plan) -> list[Figure]:
+    """Figures of each team as a whole; what makes no sum, such as currencies, stays separate."""
+    settings = compile_plan(plan).settings
+    of_each: dict[str, list[Figure]] = {}
+    for figure in figures:
+        if dict(figure.segment).get("basis", settings[figure.kpi].basis) == settings[figure.kpi].basis:
+            of_each.setdefault(figure.kpi, []).append(figure)
+    whole = (
+        reduced(figure, (TEAM, *non_additive(settings[name].kpi)))
+        for name, mine in of_each.items()
+        for figure in additive_within(mine, (TEAM,))
+    )
+    return merge(whole, settings)
