@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import product
 
 from exporter.catalogue.kpi import Kpi, non_additive
-from exporter.evaluation.add import merge
+from exporter.evaluation.add import merge_into
 from exporter.evaluation.breach import NONE, Breach, breach, least, levels_of
 from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.figure import Figure, Key, Past, Spread
@@ -174,11 +174,11 @@ class CardinalityLimiter:
                     spreads.append(replace(figure, values=()))  # only its distribution is published
                 figure = replace(figure, distribution=None)  # noqa: PLW2901 - goes on as another
             own.append(figure)
-        merged = merge(self._renamed(own, names), self._settings) if names else own
+        merged = merge_into(self._renamed(own, names), self._settings) if names else own
         by_team = [figure for figure in spreads if self.spread_levels[figure.kpi] == BY_TEAM]
         apart = [figure for figure in spreads if self.spread_levels[figure.kpi] != BY_TEAM]
         only_team = {label: names.get(label, self._all[label]) if label == TEAM else set[str]() for label in self._all}
-        told_apart = merge([*self._renamed(apart, names), *self._renamed(by_team, only_team)], self._settings)
+        told_apart = merge_into([*self._renamed(apart, names), *self._renamed(by_team, only_team)], self._settings)
         return merged, [
             Spread(f.kpi, f.window, f.segment, f.distribution, f.whole) for f in told_apart if f.distribution
         ]
@@ -196,13 +196,14 @@ class CardinalityLimiter:
         counts = {key: len(values - names[key[1]] - {OTHER}) for key, values in self._values.items() if key[1] in names}
         return {key: count for key, count in counts.items() if count}
 
-    def _renamed(self, figures: Iterable[Figure], names: Names) -> Iterator[Figure]:
+    def _renamed(self, figures: Iterable[Figure], names: Names) -> Iterator[tuple[Figure, Key]]:
+        """Figures beside the segments that they go into."""
         known: dict[tuple[Key, frozenset[str]], Key] = {}
         for figure in figures:
             place = figure.segment, self._apart[figure.kpi]
             if place not in known:
                 known[place] = renamed(*place, names)
-            yield renamed_figure(figure, known[place])
+            yield figure, known[place]
 
     def _buckets(self, group: "Group", kpi: str) -> int:
         shape, level = self._shapes[kpi], self.spread_levels.get(kpi, EVERY_WINDOW)
@@ -372,17 +373,11 @@ def folded_alike(past: Past, settings: Settings, names: Mapping[str, Names]) -> 
     def alike(day: Sequence[Figure]) -> tuple[Figure, ...]:
         mine = ((f, settings[f.kpi].kpi) for f in day if f.kpi in settings)
         told_alike = (
-            renamed_figure(f, renamed(f.segment, frozenset(non_additive(kpi)), names.get(kpi.record, {})))
-            for f, kpi in mine
+            (f, renamed(f.segment, frozenset(non_additive(kpi)), names.get(kpi.record, {}))) for f, kpi in mine
         )
-        return tuple(merge(told_alike, settings))
+        return tuple(merge_into(told_alike, settings))
 
     return replace(past, days={kind: tuple(map(alike, days)) for kind, days in past.days.items()})
-
-
-def renamed_figure(figure: Figure, segment: Key) -> Figure:
-    """A figure in another segment."""
-    return figure if figure.segment == segment else replace(figure, segment=segment)
 
 
 def renamed(segment: Key, apart: frozenset[str], kept: Names) -> Key:

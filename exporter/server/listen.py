@@ -7,6 +7,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ def _refused(text: str, error: OSError) -> str:
     return f"cannot listen on {text}: {reason}; {advice}"
 
 
+@lru_cache(256)  # few ask, again and again
 def is_loopback(host: str) -> bool:
     """Whether a host as in a URL, or an address, can only be this machine."""
     if host == "localhost":

@@ -13,6 +13,7 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -30,11 +31,15 @@ OUT_OF_FILES = "socket.accept() out of system resource"  # how asyncio says what
 
 def origin(address: Any) -> str:
     """Whom an address of a peer stands for: an IPv4 address, or the network of 2^64 that an IPv6 one is one of."""
-    host = address[0] if isinstance(address, tuple) else ""
+    return _origin(str(address[0] if isinstance(address, tuple) else ""))
+
+
+@lru_cache(256)  # few ask, again and again
+def _origin(host: str) -> str:
     try:
-        found = ip_address(str(host).partition("%")[0])
+        found = ip_address(host.partition("%")[0])
     except ValueError:
-        return str(host)
+        return host
     if found.version == 6:
         return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
     return str(found)

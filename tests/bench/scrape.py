@@ -1,7 +1,8 @@
 """How long a scrape takes against static bytes of the same size from the same server: python tests/bench/scrape.py
 
 One process serves 20,000 series at /metrics and the very same bytes as plain answers; another asks for both in turn,
-in blocks, so that a busy machine slows both. Prints medians and the ratio. Also: what a swap and a first scrape cost.
+in blocks, so that a busy machine slows both. Prints medians and the ratio; then the same of many scrapers at once, and
+how long a snapshot being rendered keeps the event loop waiting. These two are CPU time: other programs do not count.
 """
 
 import argparse
@@ -107,7 +108,26 @@ async def block(session: ClientSession, url: str, headers: dict[str, str], count
     return (time.perf_counter() - began) / count
 
 
-async def bench(series: int, blocks: int) -> None:
+async def together(session: ClientSession, url: str, headers: dict[str, str], scrapers: int) -> float:
+    """CPU seconds of both ends for one scrape, while many scrape at once."""
+    began = time.process_time()
+    await asyncio.gather(*(block(session, url, headers, 10) for _ in range(scrapers)))
+    return (time.process_time() - began) / (scrapers * 10)
+
+
+async def held(publisher: Publisher, snapshot: Snapshot) -> tuple[float, float]:
+    """CPU seconds of a swap, and the longest that the event loop waited for its turn meanwhile."""
+    longest, before = 0.0, time.process_time()
+    swap = asyncio.create_task(publisher.swap(snapshot))
+    began = before
+    while not swap.done():
+        await asyncio.sleep(0.001)
+        now = time.process_time()
+        longest, before = max(longest, now - before), now
+    return time.process_time() - began, longest
+
+
+async def bench(series: int, blocks: int, scrapers: int) -> None:
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
@@ -131,6 +151,15 @@ async def bench(series: int, blocks: int) -> None:
             ours, bytes_only = map(statistics.median, times)
             ratio = statistics.median(a / b for a, b in zip(*times, strict=True))
             out(f"{name}: {size / 1e6:.2f} MB, scrape {ours:.2f} ms, static {bytes_only:.2f} ms, ratio {ratio:.2f}")
+        for (name, (headers, *_)), fixed in zip(CASES.items(), statics, strict=True):
+            pairs = [[await together(session, each, headers, scrapers) for each in (fixed, url)] for _ in range(blocks)]
+            share = statistics.median(a / b for a, b in pairs[1:])
+            out(f"{name}, {scrapers} scrapers: {share:.2f} of the throughput of static bytes")
+    for number in (series, 5 * series):
+        some = figures(number)
+        taken = [await held(publisher, some) for _ in range(5)]
+        whole, longest = (statistics.median(each) * 1000 for each in zip(*taken, strict=True))
+        out(f"{number} series: swapped in {whole:.0f} ms; the event loop waited {longest:.0f} ms at most")
 
 
 def out(line: str) -> None:
@@ -142,5 +171,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="A scrape against static bytes of the same size.")
     parser.add_argument("--series", type=int, default=20_000)
     parser.add_argument("--blocks", type=int, default=25)
+    parser.add_argument("--scrapers", type=int, default=20)
     arguments = parser.parse_args()
-    asyncio.run(bench(arguments.series, arguments.blocks))
+    asyncio.run(bench(arguments.series, arguments.blocks, arguments.scrapers))
