@@ -157,8 +157,8 @@ async def bench(series: int, blocks: int, scrapers: int) -> None:
             out(f"{name}, {scrapers} scrapers: {share:.2f} of the throughput of static bytes")
     for number in (series, 5 * series):
         some = figures(number)
-        taken = [await held(publisher, some) for _ in range(5)]
-        whole, longest = (statistics.median(each) * 1000 for each in zip(*taken, strict=True))
+        swaps = [await held(publisher, some) for _ in range(5)]
+        whole, longest = (statistics.median(each) * 1000 for each in zip(*swaps, strict=True))
         out(f"{number} series: swapped in {whole:.0f} ms; the event loop waited {longest:.0f} ms at most")
 
 
