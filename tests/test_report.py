@@ -17,7 +17,9 @@ from exporter.catalogue.kpi import catalogue
 from exporter.evaluation.figure import Figure
 from exporter.evaluation.plan import Plan, Setting
 from exporter.insight.difference import Difference
+from exporter.render.promql import alert_name
 from exporter.report import after, change, sentence
+from exporter.report.action import runbook
 from exporter.report.comparison import Pair, p_value, segment_tests
 from exporter.report.comparison import change as compared
 from exporter.report.comparison import split as split_of
@@ -317,3 +319,10 @@ def test_a_planted_effect_is_found_where_it_was_planted() -> None:
     planted = (KPIS[0], "team", TEAMS[0])
 
     assert sum(planted in each for each in found) >= 12
+
+
+def test_what_to_do_about_every_kpi_with_a_threshold_is_in_the_runbook() -> None:
+    watched = {alert_name(each) for each in catalogue().values() if each.threshold.warning is not None}
+
+    assert watched - runbook().keys() == set()
+    assert runbook()["OutcomeNoShowRateHigh"].startswith("Check that reminders went out")

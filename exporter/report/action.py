@@ -1,6 +1,5 @@
 """What to do next: what is beyond a threshold at the end of a period, with what the runbook says to do about it."""
 
-import re
 from collections.abc import Collection
 from functools import cache
 
@@ -12,11 +11,10 @@ from exporter.explain.wording import value
 from exporter.publish.families import unit as unit_of
 from exporter.records.labels import LABEL_NAMES
 from exporter.render.promql import alert_name
+from exporter.render.runbook import entries
 from exporter.report.content import Action
 from exporter.report.period import Span
 
-HEADING = re.compile(r"^### (?P<name>\w+)\n(?P<body>.*?)(?=^### |^## |\Z)", re.MULTILINE | re.DOTALL)
-DO = re.compile(r"\*\*Do\*\* (?P<text>.+)")
 NOTHING = "Look at the records behind the value, the oldest of them first, and agree with its owner what to change."
 PUBLISHED = {published: label for label, published in LABEL_NAMES.items()}
 
@@ -56,6 +54,4 @@ def _action(found: list[Breach], plan: Plan, span: Span) -> Action:
 @cache
 def runbook() -> dict[str, str]:
     """Alert -> what its runbook says to do."""
-    text = (assets.root() / "alerts" / "README.md").read_text(encoding="utf-8")
-    found = {match["name"]: DO.search(match["body"]) for match in HEADING.finditer(text)}
-    return {name: match["text"].strip() for name, match in found.items() if match}
+    return {name: entry.mitigation for name, entry in entries(assets.root() / "alerts" / "runbook.yaml").items()}
