@@ -6,15 +6,14 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
 from exporter import __version__
+from exporter.answers import Answers
 from exporter.base import strict_yaml
 from exporter.base.clock import now
 from exporter.base.defaults import MOST_CONNECTIONS
@@ -24,34 +23,23 @@ from exporter.collect.receive import Inbox
 from exporter.collect.selfmetrics import Health
 from exporter.config import Config, read_config
 from exporter.evaluation.figure import Evaluation
-from exporter.evaluation.plan import Plan
-from exporter.explain.history import Ask, Histories, History
-from exporter.explain.query import COLUMNS, Question, Unexplained, question
 from exporter.publish import backfill
 from exporter.publish.exposition import Publisher, own_families
 from exporter.publish.families import Series, series
 from exporter.publish.otlp import Otlp
-from exporter.records import Json
-from exporter.report.compute import report
-from exporter.report.content import Report
-from exporter.report.period import NoSuchPeriod
-from exporter.report.reader import Reader
-from exporter.report.rendering import asked, page, render
 from exporter.report.schedule import Schedule
-from exporter.runtime import TRIES, Clock, Memory, evaluated, explained, first_published, open_store, past, weeks
-from exporter.server import Refusal, Server, Surface, cards, overview, sources, view
+from exporter.runtime import TRIES, Clock, Memory, evaluated, first_published, open_store
+from exporter.server import Server, Surface
 from exporter.server.board import Board
 from exporter.server.gate import Gate
 from exporter.server.places import possible
 from exporter.server.reach import Reach
 from exporter.store import StoreError
 from exporter.store.retention import Retention
-from exporter.store.status import SourceStatus
 
 log = logging.getLogger(__name__)
 
 FORGOTTEN = "its records do not count; give it its name back, or remove them with: outcome-exporter erase --source NAME"
-PATIENCE_SECONDS = 0.2  # how long a page waits for its chart
 EAGER_SECONDS = 2.0  # how often to evaluate while a first sync is under way
 EAGER_RESTS = 3  # ... and how many times as long as an evaluation to rest from it, for it slows the sync
 
@@ -90,12 +78,9 @@ class App:
         self._retention = Retention(self.store)
         self._trouble: StoreError | None = None
         self._failed = False  # the last evaluation
-        self._statuses: list[SourceStatus] = []  # as it was last known
         self._memory = Memory()
-        self._histories = Histories(self._weeks)
+        self.answers = Answers(self.store, self.poller, clock, lambda: self.config, lambda: self.board)
         self._reloading = asyncio.Lock()
-        # One at a time of each: they take memory and a core. A chunk of history takes minutes; nobody waits for that.
-        self._explaining, self._recounting = asyncio.Lock(), asyncio.Lock()
 
     @property
     def evaluation(self) -> Evaluation | None:
@@ -106,7 +91,7 @@ class App:
         """Runs from start to stop(). `ready` is called once the first values are published."""
         async with AsyncExitStack() as stack:
             stack.callback(self.store.close)
-            stack.callback(self._histories.close)
+            stack.callback(self.answers.close)
             gate = Gate(self.options.web_file)
             server = Server(self._surface(), gate, possible(self.options.most_connections))
             stack.push_async_callback(self.inbox.stop)
@@ -125,7 +110,7 @@ class App:
                 log.warning("running as root, which is not needed: run it as a user of its own")
             log.info("listening on %s", ", ".join(self.urls))
             await self._apply(self.config)
-            schedule.start(self._explaining)
+            schedule.start(self.answers.explaining)
             evaluating = asyncio.create_task(self._keep_evaluated(ready))
             await asyncio.wait(
                 [evaluating, asyncio.create_task(self._stopping.wait())], return_when=asyncio.FIRST_COMPLETED
@@ -279,12 +264,12 @@ class App:
             ready=lambda: self.evaluation is not None and not self._stopping.is_set(),
             state=self._state,
             trouble=lambda: f"{self._trouble.what}; {self._trouble.remedy}" if self._trouble else None,
-            overview=self._overview,
-            kpis=self._kpis,
-            cards=self._cards,
-            explain=self._explain,
-            report=self._report,
-            local_routes={backfill.ROUTE: self._past},
+            overview=lambda: self.answers.overview(self._not_reloaded, self._loaded_at),
+            kpis=self.answers.kpis,
+            cards=lambda query: self.answers.cards(query, self._state()),
+            explain=self.answers.explain,
+            report=self.answers.report,
+            local_routes={backfill.ROUTE: self.answers.past},
             reload=self.reload,
             lifecycle=self.options.lifecycle,
             inbox=self.inbox,
@@ -297,108 +282,6 @@ class App:
         if self.board is None:
             return f"starting: the first evaluation {'failed; see the log' if self._failed else 'is under way'}"
         return f"the last evaluation failed, see the log; values are of {self.board.at}" if self._failed else "running"
-
-    def _overview(self) -> dict[str, Any]:
-        kinds = {source.name: source.type for source in self.config.sources}
-        poller = self.poller
-        lines = [
-            sources.line(each, kinds.get(each.source, ""), poller.last_poll(each.source), poller.progress(each.source))
-            for each in self._sources()
-        ]
-        return overview.overview(self.board, lines, self.histories, self._not_reloaded, self._loaded_at)
-
-    def _cards(self, query: Mapping[str, str]) -> dict[str, Any]:
-        team = query.get("team", "")
-        if team and self.board and team not in self.board.teams:
-            choices = [(each, f"/kpis?{urlencode({'team': each})}") for each in self.board.teams]
-            raise Refusal(400, f"team: there are no values of a team {team!r}; the teams are these", choices)
-        plan = self.board.plan if self.board else self.config.plan
-        return cards.listing(self.board, plan, team, query.get("q", "")[:200]) | {"state": self._state()}
-
-    def _sources(self) -> list[SourceStatus]:
-        """The status of every source; the last known one if the store cannot be read."""
-        at = self.clock()
-        with suppress(StoreError):
-            self._statuses = self.poller.statuses(at)
-        return [each.as_of(at) for each in self._statuses]
-
-    async def _explain(self, query: Mapping[str, str], most: int) -> dict[str, Any]:
-        config = self.config
-        try:
-            wanted = question(query, config.plan, most=most)
-            at = wanted.at or (self.evaluation.at if self.evaluation else self.clock())
-            if at > self.clock():
-                raise Unexplained("at: this time is in the future; give a past one")
-            async with self._explaining:
-                board = self._board_at(config.plan, at)
-                known = board.evaluation if board else None
-                sources = board.sources if board else await asyncio.to_thread(self.poller.statuses, at)
-                answer = await asyncio.to_thread(explained, config, self.store, at, sources, wanted, known)
-            history = None if wanted.at or not board else await asyncio.to_thread(self._history, answer, wanted, board)
-            return answer | {"history": history}
-        except Unexplained as error:
-            raise Refusal(400, str(error), [(text, view.link(**query)) for text, query in error.choices]) from None
-        except StoreError as error:
-            raise Refusal(503, str(error)) from None
-
-    async def _report(self, query: Mapping[str, str], form: str) -> Mapping[str, Any] | str:
-        """A report as text in a format, or what its page shows."""
-        config, at = self.config, self.clock()
-        try:
-            period, reader = asked(query)
-            async with self._explaining:
-                found = await asyncio.to_thread(self._reported, config, period, reader, at)
-            if form:
-                return await asyncio.to_thread(render, found, form)
-            return page(found, period)
-        except NoSuchPeriod as error:
-            raise Refusal(400, str(error)) from None
-        except StoreError as error:
-            raise Refusal(503, str(error)) from None
-
-    def _reported(self, config: Config, period: str, reader: Reader, at: datetime) -> Report:
-        return report(config, self.store, period, reader, at, self.poller.statuses(at))
-
-    def _history(self, answer: Mapping[str, Any], wanted: Question, board: Board) -> list[dict[str, Any]] | None:
-        """The points of the chart; None if they take longer than a page waits for them."""
-        if wanted.kpi not in self._past_of(board, [wanted.kpi], wanted.window):
-            self._histories.settle(PATIENCE_SECONDS)
-        history = self._past_of(board, [wanted.kpi], wanted.window).get(wanted.kpi)
-        segment = {COLUMNS.get(label, label): value for label, value in answer["segment"].items()}
-        if history is None:
-            return None
-        points = history.points(board.plan, segment, board.evaluation)
-        return [{"at": each.at.isoformat(), "value": each.value, "n": each.n} for each in points]
-
-    def _board_at(self, plan: Plan, at: datetime) -> Board | None:
-        """What is published, if it is of this time and as configured now."""
-        board = self.board
-        return board if board and board.plan is plan and board.evaluation.at == at else None
-
-    async def _past(self, query: Mapping[str, str]) -> list[backfill.Line]:
-        try:
-            chunk, labels = backfill.chunk_of(query)
-            async with self._recounting:
-                sources = await asyncio.to_thread(self.poller.statuses, self.clock())
-                return await asyncio.to_thread(past, self.config, self.store, sources, chunk, labels)
-        except backfill.BadRequestError as error:
-            raise Refusal(400, str(error)) from None
-
-    def _weeks(self, ask: Ask) -> dict[str, History]:
-        return weeks(self.store, self.poller.statuses(ask.hour), ask, self._stopping.is_set)
-
-    def histories(self, kpis: Collection[str], window: str) -> dict[str, History]:
-        """The last weeks of some KPIs, of those that are ready; the others are soon. Called from any thread."""
-        return {} if self.board is None else self._past_of(self.board, kpis, window)
-
-    def _past_of(self, board: Board, kpis: Collection[str], window: str) -> dict[str, History]:
-        """Those of the plan of a board: that of a config which was just loaded may lack its KPIs and windows."""
-        at = board.evaluation.at
-        kept_since = at - timedelta(seconds=self.config.store.retention_seconds)
-        return self._histories.of(board.plan, kpis, window, at, kept_since)
-
-    def _kpis(self) -> Json:
-        return self.board.rows if self.board else []
 
 
 async def serve(path: Path, options: ServeOptions, *, show: Show | None = None) -> None:

@@ -30,7 +30,7 @@ def own_metrics() -> dict[str, str]:
 def kpi_metrics() -> dict[str, bool]:
     """Metric -> whether it carries `window`, of everything published for KPIs."""
     found = {info(()).name: False, absent({}).name: False, baseline_absent(()).name: False}
-    found |= dict.fromkeys(("outcome_assumption_info", "outcome_intervention_info"), False)
+    found |= dict.fromkeys(("outcome_assumption_info", "outcome_intervention_info", "outcome_kpi_source_info"), False)
     found |= dict.fromkeys(("outcome_coverage_ratio", "outcome_unattributed_ratio"), True)
     found |= {family.name: False for family in (score(()), *interventions(()))}
     for kpi in catalogue().values():

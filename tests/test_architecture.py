@@ -23,6 +23,7 @@ FLOORS = (
     "explain",
     "runtime server demo",
     "report",
+    "answers",
     "app",
     "cli",
     "__main__",

@@ -17,6 +17,8 @@ from exporter.store.status import SourceStatus
 from tests.organisations import BEGIN
 from tests.scenario import WINDOWS, empty_store, params
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 FEED = SourceStatus(source="s", records=frozenset(RECORDS))
 KPIS = kpi.catalogue()

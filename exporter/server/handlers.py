@@ -210,19 +210,13 @@ class Handlers:
         gzip = gzip_wanted(request.headers.get("Accept-Encoding", ""))
         body = self._surface.publisher.body(format_)
         content = body.gzip if gzip else body.plain
-        response = Scraped(
+        response = web.StreamResponse(
             headers={"Content-Type": format_.content_type, "Vary": "Accept, Accept-Encoding"}
             | ({"Content-Encoding": "gzip"} if gzip else {})
         )
         response.content_length = len(content)
         await _send(request, response, content, self._surface.send_seconds)
         return response
-
-
-class Scraped(web.StreamResponse):
-    """Its headers go out with the first chunk, as those of web.Response do: one call of the system less a scrape."""
-
-    _send_headers_immediately = False
 
 
 async def _send(request: web.Request, response: web.StreamResponse, content: bytes, seconds: float) -> None:
