@@ -141,6 +141,9 @@ def request(id_: str, day: datetime, team: str = "it") -> Request:
     return Request(id=id_, team=team, category=id_[-1], opened_at=day + timedelta(hours=12), outcome="open")
 
 
+OLD = request("old", BEGIN - DAY - 5 * WEEK)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with empty_store(tmp_path) as opened:
@@ -162,7 +165,7 @@ def test_the_last_whole_day_is_beside_its_weekdays_by_team(store: Store) -> None
 
 def test_past_weekdays_are_evaluated_once_a_day_and_the_last_day_every_hour(store: Store) -> None:
     cache, made = WeekdayCache(), plan("requests")
-    store.write("s", [request("a", BEGIN - DAY), request("b", BEGIN - DAY - WEEK)], {})
+    store.write("s", [request("a", BEGIN - DAY), request("b", BEGIN - DAY - WEEK), OLD], {})
 
     def numbers(after: timedelta) -> tuple[list[float], list[float]]:
         with store.reading() as reader:
@@ -188,9 +191,8 @@ def test_only_headlines_drivers_and_what_has_that_baseline_are_watched(store: St
         replace(s, baselines=Baselines(weekday_median=True)) if s.kpi.name == "escalation_ratio" else s
         for s in whole.settings
     ]
-    store.write(
-        "s", [replace(request("a", BEGIN - DAY), resolved_at=BEGIN - timedelta(hours=1), outcome="resolved")], {}
-    )
+    ended = replace(request("a", BEGIN - DAY), resolved_at=BEGIN - timedelta(hours=1), outcome="resolved")
+    store.write("s", [ended, OLD], {})
 
     with store.reading() as reader:
         made = WeekdayCache().at(reader, replace(whole, settings=settings), BEGIN + DAY / 2, [FEED])
@@ -210,3 +212,18 @@ def test_history_that_does_not_reach_back_is_no_weekday(store: Store) -> None:
 
     assert made
     assert [len(day) for day in made.earlier] == [1, 1, 0, 0, 0, 0, 0, 0]
+
+
+def test_while_all_records_are_younger_than_five_weeks_nothing_is_evaluated(store: Store) -> None:
+    def made() -> Weekdays | None:
+        with store.reading() as reader:
+            return WeekdayCache().at(reader, plan("requests"), BEGIN + DAY / 2, [FEED])
+
+    store.write("s", [request("a", BEGIN - 4 * WEEK - DAY)], {})
+    young = made()
+    store.write("s", [OLD], {})
+    old = made()
+
+    assert young is None
+    assert old
+    assert [len(day) for day in old.earlier] == [0, 0, 0, 1, 1, 0, 0, 0]

@@ -8,10 +8,10 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from exporter.base.clock import DAY
-from exporter.baselines.compare import reduced
+from exporter.baselines.compare import FEWEST_DAYS, reduced
 from exporter.baselines.frozen import INSTANT, Reasons
 from exporter.baselines.lookback import HOUR, WEEKS, Ask, answered, full_hour, without_medians
 from exporter.catalogue.kpi import non_additive
@@ -21,7 +21,9 @@ from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation, Figure, Weekdays, additive_within
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Plan, Setting
+from exporter.records import RECORDS
 from exporter.store.status import SourceStatus
+from exporter.store.table import Table
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +50,10 @@ class WeekdayCache:
         self._found: Weekdays | None = None
 
     def at(self, connection: Connection, plan: Plan, at: datetime, sources: Sequence[SourceStatus]) -> Weekdays | None:
-        """The last day that ended at least an hour ago, as of the last full hour; None if nothing is watched."""
+        """The last day that ended at least an hour ago, as of the last full hour.
+
+        None if nothing is watched, or all records are younger than the weekdays that are needed.
+        """
         names = frozenset(setting.kpi.name for setting in plan.settings if watched(setting))
         if not names:
             return None
@@ -67,6 +72,10 @@ class WeekdayCache:
     def _compute(
         self, connection: Connection, plan: Plan, day: Question, names: frozenset[str], sources: Sequence[SourceStatus]
     ) -> None:
+        began = oldest(connection)
+        if began is None or began > day[0] - FEWEST_DAYS * WEEK:
+            self._found = None  # as with every new installation, which need not pay for it
+            return
         one_day = replace(plan, windows=[("1d", DAY)])
         if day != self._day:
             self._earlier = tuple(
@@ -78,6 +87,14 @@ class WeekdayCache:
             self._day = day
         last, known = of_day(connection, one_day, day[0], 0, names, sources)
         self._found = Weekdays(day[0], last, self._earlier, known)
+
+
+def oldest(connection: Connection) -> datetime | None:
+    """The earliest time in any record, inventories apart; None if there is none."""
+    tables = [table for table in map(Table, RECORDS.values()) if table.ages]
+    rows = connection.execute(f"select min(moment) from ({' union all '.join(each.earliest for each in tables)})")
+    moment: datetime | None = rows.fetchall()[0][0]
+    return moment.replace(tzinfo=UTC) if moment else None
 
 
 def of_day(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import sqrt
 
+from exporter.baselines.compare import FEWEST_DAYS
 from exporter.catalogue.kpi import Kpi
 from exporter.evaluation.add import value_of
 from exporter.evaluation.figure import Figure, Key, Weekdays
@@ -12,8 +13,6 @@ from exporter.evaluation.plan import Setting
 from exporter.evaluation.stats import wilson
 from exporter.insight.difference import of_count, of_ratio
 
-FEWEST_DAYS = 5
-"""Of how many of the eight weekdays there must be a value."""
 FEWEST_RECORDS = 20
 """Of how many records a day must be for its share or mean to be judged."""
 SPREADS, SPREADS_OF_RATIO = 5.0, 2.5
