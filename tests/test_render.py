@@ -5,10 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from exporter.base.strict_yaml import Mistakes
 from exporter.catalogue.kpi import catalogue
+from exporter.cli.commands.render import command
 from exporter.render import EXAMPLE, render
+from exporter.render.docs import anchor
 from exporter.render.promql import alert_name
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +30,17 @@ def elsewhere(tmp_path: Path) -> Path:
 
 def test_made_files_are_as_render_would_make_them() -> None:
     assert render(ROOT, check=True) == []
+
+
+def test_outside_a_checkout_the_command_names_the_one_for_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(command, [])
+
+    assert result.exit_code == 1
+    assert "here is no checkout of the project" in result.output
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_check_names_what_is_stale_and_writes_nothing(elsewhere: Path) -> None:
@@ -133,7 +147,7 @@ def test_links_on_the_catalogue_page_lead_somewhere() -> None:
     folder = ROOT / "exporter/kpis"
     page = (folder / "README.md").read_text()
     links = re.findall(r"\]\(([^)]+)\)", page)
-    headings = {title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", page, flags=re.MULTILINE)}
+    headings = {anchor(title) for title in re.findall(r"^#+ (.+)$", page, flags=re.MULTILINE)}
 
     assert len(links) > 50
     assert [link for link in links if not link.startswith("#") and not (folder / link.split("#")[0]).is_file()] == []

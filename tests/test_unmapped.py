@@ -47,12 +47,18 @@ def test_the_words_that_a_label_may_become_are_those_of_its_maps() -> None:
         "region": [Rule(field="a", map={"x": "emea"}), Rule(field="b")],
         "cohort": [Rule(field="a", map={"x": 1, "z": " wave  2 "}, otherwise="late")],
         "csat": [Rule(field="a")],
+        "handled_by": [Rule(field="a", map={"bot": "automation"}, otherwise="human")],
+        "kind": [Rule(field="a", map={"INC": "ticket"}, otherwise="service_request")],
+        "channel": [Rule(field="a", map={"E-Mail": "email"}, otherwise="other")],
     }
 
     assert labelled(rules, Request) == {
         "team": frozenset({"it", "shared", "rest"}),
         "region": None,
         "cohort": frozenset({"1", "wave  2"}),
+        "handled_by": frozenset({"assisted", "automation", "human"}),
+        "kind": frozenset({"conversation", "service_request", "ticket"}),
+        "channel": frozenset({"api", "chat", "email", "phone", "portal", "social", "web"}),
     }
     assert labelled({"run.owner": [Rule(field="a")]}, Run) == {"owner": None}
     assert labelled({"run.owner": [Rule(field="a")]}, Request) == {}

@@ -277,17 +277,20 @@ def _of_record(rules: Mapping[str, Sequence[M]], record: type[Record]) -> dict[s
 
 
 def labelled(rules: Mapping[str, Sequence[Meaning]], record: type[Record]) -> Mapping[str, frozenset[str] | None]:
-    """Label that the config fills -> the words that it may become by a map; None where any word may stay as it is."""
-    mine = _of_record(rules, record)
-    return {name: _meant_words(mine[name]) for name in record.LABELS if name in mine}
+    """Label that the config fills -> the words that it may become by a map; None where any word may stay as it is.
+
+    Where a label has words of its own, `otherwise` gives one that is meant: "human" for whoever is no bot of a map.
+    """
+    mine, columns = _of_record(rules, record), COLUMNS[record]
+    return {name: _meant_words(mine[name], columns[name].words - {"other"}) for name in record.LABELS if name in mine}
 
 
-def _meant_words(rules: Sequence[Meaning]) -> frozenset[str] | None:
+def _meant_words(rules: Sequence[Meaning], own: frozenset[str]) -> frozenset[str] | None:
     constants = [getattr(rule, "value", None) for rule in rules]
     if any(constant is None and not rule.map for rule, constant in zip(rules, constants, strict=True)):
         return None
     words = [*constants, *(rule.default for rule in rules), *(each for rule in rules for each in rule.map.values())]
-    return frozenset(cleaned(str(word)) or "" for word in words if word is not None)
+    return own.union(cleaned(str(word)) or "" for word in words if word is not None)
 
 
 def paths(rule: Rule) -> frozenset[str]:

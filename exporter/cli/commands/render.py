@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from exporter.cli.command import Command
+from exporter.cli.end import fail
 
 EXAMPLES = {
     "render": "Write what is out of date",
@@ -30,6 +31,8 @@ def command(check_only: bool, runbook_url: str | None, dashboard_url: str | None
     from exporter.cli.commands.schema import schema
     from exporter.render import render as render_all
 
+    if not Path("dashboards/views").is_dir():
+        fail("here is no checkout of the project; rules for your config: outcome-exporter rules --output rules")
     given = {"runbook_url": runbook_url, "dashboard_url": dashboard_url, "explain_url": explain_url}
     urls = {key: url for key, url in given.items() if url}
     stale = render_all(Path.cwd(), check=check_only, more={"deploy/config.schema.json": schema()}, **urls)
