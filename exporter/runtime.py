@@ -12,15 +12,18 @@ from typing import Any
 from exporter import __version__
 from exporter.baselines.lookback import BaselineCache
 from exporter.baselines.range import pasts
-from exporter.baselines.weekdays import WeekdayCache
+from exporter.baselines.weekdays import WeekdayCache, watched
 from exporter.collect.account import Accounts
 from exporter.collect.poll import Show, poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.collect.status import status
 from exporter.config import Config, StoreSettings
-from exporter.evaluation.figure import Evaluation
+from exporter.evaluation.compiled import narrowed
+from exporter.evaluation.context import Connection
+from exporter.evaluation.figure import Evaluation, Weekdays
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.range import Instants
+from exporter.explain import unusual
 from exporter.explain.baselines import comparisons
 from exporter.explain.explain import explain
 from exporter.explain.history import Ask, History, computed
@@ -102,7 +105,24 @@ def explained(
         return answer | {
             "baselines": comparisons(reader, store, config.plan, at, sources, asked, known),
             "interventions": of_question(reader, config.plan, at, sources, asked),
+            "weekdays": unusual.of_question(config.plan, _weekdays(reader, config, at, sources, asked, known), asked),
         }
+
+
+def _weekdays(
+    reader: Connection,
+    config: Config,
+    at: datetime,
+    sources: Sequence[SourceStatus],
+    asked: Question,
+    known: Evaluation | None,
+) -> Weekdays | None:
+    """The last whole day of a KPI beside its weekdays, as it is published."""
+    if known:
+        return known.weekdays
+    if not any(s.kpi.name == asked.kpi and watched(s) for s in config.plan.settings):
+        return None
+    return WeekdayCache().at(reader, narrowed(config.plan, {asked.kpi}), at, sources)
 
 
 def weeks(store: Store, sources: Sequence[SourceStatus], ask: Ask, stopping: Callable[[], bool]) -> dict[str, History]:

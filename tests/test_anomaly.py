@@ -12,6 +12,8 @@ from exporter.baselines.weekdays import WeekdayCache
 from exporter.catalogue import kpi
 from exporter.evaluation.figure import Figure, Key, Weekdays
 from exporter.evaluation.plan import Baselines, Plan, Setting
+from exporter.explain.query import Question
+from exporter.explain.unusual import of_question
 from exporter.insight.anomaly import Anomaly, judged
 from exporter.records import RECORDS, Request
 from exporter.store import Store
@@ -64,6 +66,29 @@ def test_a_day_far_from_its_weekdays_is_unusual_and_says_what_is_usual() -> None
     assert (round(made.lower, 4), round(made.upper, 4)) == (0.0444, 0.1556)
     assert made.unusual
     assert made.worse(KPIS["escalation_ratio"])
+
+
+def test_an_explained_kpi_says_whether_its_last_day_was_usual_of_the_team_asked_for() -> None:
+    made = plan("escalation_ratio")
+    others = [Figure("escalation_ratio", "1d", (("team", "hr"),), hits, n or 0.0) for hits, n in [TENTH[0]] * 9]
+
+    def day(hits: float, n: float | None, other: Figure) -> tuple[Figure, ...]:
+        return Figure("escalation_ratio", "1d", IT, hits, n), other
+
+    weekdays = Weekdays(BEGIN, day(52.0, 100.0, others[0]), tuple(day(*parts, others[1]) for parts in TENTH))
+
+    def told(**segment: str) -> list[str]:
+        asked = Question(kpi="escalation_ratio", window="7d", segment=segment)
+        return [each["text"] for each in of_question(made, weekdays, asked)]
+
+    begun = f"{BEGIN - DAY:%A %-d %B %Y}"
+    assert told(team="it") == [
+        f"Escalation rate in it was 52.0% (n = 100) on {begun}, worse than usual: the median of the 8 "
+        f"{BEGIN - DAY:%A}s before it is 10.0%, and 4.4% to 15.6% is usual."
+    ]
+    assert told(team="hr")[0].startswith(f"Escalation rate in hr was 10.0% (n = 100) on {begun}, as usual: ")
+    assert told() == told(team="it")
+    assert told(category="a") == []
 
 
 @pytest.mark.parametrize(

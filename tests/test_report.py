@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import reduce
 from math import comb, isclose
 from operator import and_
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from exporter.catalogue.kpi import catalogue
 from exporter.evaluation.figure import Figure
 from exporter.evaluation.plan import Plan, Setting
+from exporter.insight.anomaly import Anomaly
 from exporter.insight.difference import Difference
 from exporter.render.promql import alert_name
 from exporter.report import after, change, sentence
@@ -26,6 +27,7 @@ from exporter.report.comparison import split as split_of
 from exporter.report.content import Change, Line, Side, Unit
 from exporter.report.contribution import of_quotient, of_sum
 from exporter.report.period import NoSuchPeriod, span
+from exporter.report.unusual import days_of, grouped, listed
 
 BERLIN = ZoneInfo("Europe/Berlin")
 AT = datetime(2026, 11, 27, 12, 30, tzinfo=UTC)  # a Friday
@@ -265,6 +267,50 @@ def test_of_too_few_records_nothing_is_said() -> None:
 )  # fmt: skip
 def test_the_headline_says_value_target_and_change(line: Line, text: str) -> None:
     assert sentence.headline(line, "the week before") == text
+
+
+def test_days_that_were_unlike_their_weekday_are_told_once_for_a_team() -> None:
+    settings = [Setting(kpi=catalogue()[kpi]) for kpi in ("escalation_ratio", "requests")]
+    plan = Plan(settings=settings, windows=[("period", 604800)], labels={})
+
+    def of(day: int, value: float, n: float | None, score: float, kpi: str = "escalation_ratio") -> Anomaly:
+        return Anomaly(
+            kpi=kpi, segment=(("team", "finance"),), ends_at=datetime(2026, 11, day + 1, tzinfo=UTC), value=value, n=n,
+            usual=0.1 if n else 100, lower=0.04 if n else 50, upper=0.16 if n else 150, days=7, score=score,
+        )  # fmt: skip
+
+    found = grouped(
+        [of(d, 0.4, 100, 2.0 + (d == 24)) for d in (17, 23, 24, 25)]
+        + [of(16, 0.1, 90, 0.1), of(26, 20, None, -1.6, "requests")],
+        plan,
+    )
+
+    assert [each.text for each in found] == [
+        "Escalation rate in finance was 40.0% (n = 100) on Tuesday 24 November 2026, worse than usual: the median of 7 "
+        "of the 8 Tuesdays before it is 10.0%, and 4.0% to 16.0% is usual. "
+        "3 more days were unusual, too: 17 November, 23 November and 25 November.",
+        "Requests in finance was 20 requests on Thursday 26 November 2026, lower than usual: the median of 7 of the 8 "
+        "Thursdays before it is 100 requests, and 50 requests to 150 requests is usual.",
+    ]
+
+
+def test_days_in_a_row_are_drawn_together() -> None:
+    assert listed([date(2026, 3, day) for day in (16, 18, 19, 20)]) == "16 March and 18 March to 20 March"
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Los_Angeles", "Asia/Tokyo"])
+def test_a_week_has_its_seven_days_in_every_time_zone(zone: str) -> None:
+    found = [f"{day:%m-%d}" for day in days_of(span("2026-W47", AT, ZoneInfo(zone)))]
+
+    assert found == ["11-17", "11-18", "11-19", "11-20", "11-21", "11-22", "11-23"]
+
+
+def test_large_amounts_of_money_have_no_cents() -> None:
+    unit = Unit(name="currency", currency="EUR")
+
+    assert sentence.shown(177468.47, replace(unit, whole=True)) == "177,468 EUR"
+    assert sentence.difference(-703.5, replace(unit, whole=True)) == "-704 EUR"
+    assert sentence.shown(1.61, unit) == "1.61 EUR"
 
 
 # Organisations without an effect, and with one that was planted.

@@ -83,6 +83,7 @@ def test_the_memo_says_what_changed_where_and_what_to_do(config: Config, store: 
     assert "**Escalation rate, finance: 50.0% (critical above 35.0%, n = 100).**" in text
     assert "`outcome-exporter explain escalation_ratio team=finance --at 2026-03-22T23:00Z`" in text
     assert "- Field missing: Verified deflection, Time to first response" in text
+    assert "## What was unusual\n\n- No day could be compared: that takes five of the eight same weekdays" in text
 
 
 def test_the_first_week_has_nothing_to_be_compared_with(config: Config, store: Store) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from exporter.base.clock import DAY
 from exporter.baselines.compare import FEWEST_DAYS, reduced
 from exporter.baselines.frozen import INSTANT, Reasons
-from exporter.baselines.lookback import HOUR, WEEKS, Ask, answered, full_hour, without_medians
+from exporter.baselines.lookback import HOUR, WEEKS, Ask, Earlier, answered, full_hour, without_medians
 from exporter.catalogue.kpi import non_additive
 from exporter.evaluation.add import merge
 from exporter.evaluation.compiled import compile_plan
@@ -104,8 +104,12 @@ def of_day(
     weeks: int,
     names: frozenset[str],
     sources: Sequence[SourceStatus],
+    earlier: Earlier | None = None,
 ) -> tuple[tuple[Figure, ...], frozenset[str]]:
-    """The figures of a day so many weeks before another, by team, and the KPIs that had no reason to be absent."""
+    """The figures of a day so many weeks before another, by team, and the KPIs that had no reason to be absent.
+
+    `earlier`: gives evaluations; None: they are made.
+    """
     at = ends_at - INSTANT - weeks * WEEK
     by_name = compile_plan(plan).by_name
     windowed = frozenset(name for name in names if by_name[name].kpi.windowed)
@@ -120,7 +124,7 @@ def of_day(
     def evaluation(at: datetime, of: frozenset[str]) -> Evaluation:
         return evaluate(connection, without_medians(plan, of), at, fresh)
 
-    figures = [f for _, found in answered(plan, asks, sources, reasons, evaluation) for f in found]
+    figures = [f for _, found in answered(plan, asks, sources, reasons, earlier or evaluation) for f in found]
     return tuple(by_team(figures, plan)), names - {name for name, _ in reasons}
 
 

@@ -46,11 +46,7 @@ def explanation(answer: dict[str, Any], console: Console | None = None) -> None:
     definition = {TERMS[name].lower(): text for name, text in answer["definition"].items()}
     for name, text in (*definition.items(), *(numbers(answer) or {"value": "no value"}).items(), *in_words(answer)):
         out.print(f"  {name}: {escape(text)}", highlight=False)
-    for each in answer.get("baselines", ()):
-        name = " ".join((each["baseline"], *each.get("split", {}).values()))
-        out.print(f"  {escape(name)}: {escape(baseline(each, answer['unit']))}", highlight=False)
-    for each in answer.get("interventions", ()):
-        text = f"{each['date']} {each['what']} ({each['place']}): {each['text']}"
+    for text in _compared(answer):
         out.print(f"  {escape(text)}", highlight=False)
     for source in answer["sources"]:
         last = cell(source["last_success"]) or "never"
@@ -75,6 +71,16 @@ def explanation(answer: dict[str, Any], console: Console | None = None) -> None:
     out.width = max(out.width, Measurement.get(out, out.options.update(width=100_000), table).maximum)
     out.print(table)
     out.print(f"page {answer['page']} of {answer['pages']}")
+
+
+def _compared(answer: dict[str, Any]) -> Iterator[str]:
+    """The value beside baselines, interventions and its usual weekday."""
+    for each in answer.get("baselines", ()):
+        yield f"{' '.join((each['baseline'], *each.get('split', {}).values()))}: {baseline(each, answer['unit'])}"
+    for each in answer.get("interventions", ()):
+        yield f"{each['date']} {each['what']} ({each['place']}): {each['text']}"
+    for each in answer.get("weekdays", ()):
+        yield f"{'unusual' if each['unusual'] else 'usual'}: {each['text']}"
 
 
 def every_page(page: Callable[[int], dict[str, Any]]) -> dict[str, Any]:

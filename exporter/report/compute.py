@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from exporter.base.clock import DAY
 from exporter.baselines.compare import Total, totals
 from exporter.baselines.frozen import INSTANT, Fixed, Reasons, reach
+from exporter.baselines.weekdays import watched
 from exporter.catalogue.group import Tier
 from exporter.catalogue.kpi import non_additive
 from exporter.config import Config
@@ -37,9 +38,10 @@ from exporter.report.comparison import (
     split,
     summed,
 )
-from exporter.report.content import Compared, Line, Report, Reviewed, Side, Told, Unit
+from exporter.report.content import Compared, Line, Report, Reviewed, Side, Told, Unit, Unusual
 from exporter.report.period import REVIEW, NoSuchPeriod, Span, span
 from exporter.report.reader import READERS, Interest, Reader
+from exporter.report.unusual import anomalies, grouped
 from exporter.runtime import statuses
 from exporter.store import Store
 from exporter.store.status import SourceStatus
@@ -54,6 +56,8 @@ MOST = 3
 MOST_STORIES = 2
 """Changes of KPIs beside the headline, drivers and controls that are told in full; the others are in one line."""
 MOST_ASSUMPTIONS = 5
+WITHOUT_CENTS = 1000.0
+"""An amount of money from which on cents say nothing."""
 LATEST = timedelta(hours=1)
 
 
@@ -103,6 +107,9 @@ class _Maker:
         moved = sorted((line for line in lines.values() if line.moved), key=lambda line: _rank(line, shown))
         over = self._over(plan, self.span.seconds)
         found = actions(now, over, self.interest.groups, self.span)
+        days, number_of_days = self._unusual(
+            plan, [*chosen[0], *chosen[1], *self.interest.headline, *self.interest.drivers], at
+        )
         told_of = [*dict.fromkeys((*shown, *(line.kpi for line in moved)))]
         return Report(
             span=self.span,
@@ -121,6 +128,8 @@ class _Maker:
             interventions=tuple(self._interventions(plan, told_of)),
             associations=tuple(associations(now, over, WINDOW, shown)),
             reviews=tuple(self._reviews(at)),
+            unusual=days,
+            compared_days=number_of_days,
             missing=self._missing(plan, now, lines),
             sources=tuple(self._troubled(at)),
             assumptions=tuple(self._assumed(plan, [lines[name] for name in shown])),
@@ -261,6 +270,7 @@ class _Maker:
             better=kpi.better,
             unit=Unit(
                 name=kpi.unit or unit_of(kpi),
+                whole=kpi.unit == "currency" and abs(present.value) >= WITHOUT_CENTS,
                 currency=of.get("currency"),
                 day_seconds=pair.plan.person_day_seconds if kpi.working_time else None,
             ),
@@ -320,6 +330,12 @@ class _Maker:
         if self.span.name != REVIEW:
             return []
         return reviewed(self.connection, self.store, self.config.plan, at, self.sources)
+
+    def _unusual(self, plan: Plan, names: Iterable[str], at: datetime) -> tuple[tuple[Unusual, ...], int]:
+        """(days unlike their weekday, how many values could be compared), of headlines and drivers."""
+        mine = frozenset(names) & {each.kpi.name for each in plan.settings if watched(each)}
+        every = [*anomalies(self.connection, self.config.plan, self.span, at, self.sources, mine)]
+        return grouped(every, plan), len(every)
 
     def _troubled(self, at: datetime) -> Iterator[str]:
         """What is wrong with the sources, and what has been left out of them."""

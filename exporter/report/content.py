@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from exporter.catalogue.group import Tier
+from exporter.insight.anomaly import Anomaly
 from exporter.report.contribution import Contribution
 from exporter.report.period import Span
 from exporter.report.reader import Reader
@@ -16,11 +17,14 @@ Verdict = Literal["rose", "fell", "same", "few", "untested"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """How numbers of a KPI are shown. `day_seconds`: of working time, how long a person's day is."""
+    """How numbers of a KPI are shown. `day_seconds`: of working time, how long a person's day is. `whole`: money
+    without cents.
+    """
 
     name: str
     currency: str | None = None
     day_seconds: float | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +152,18 @@ class Reviewed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unusual:
+    """Days of a KPI and team that were unlike their weekday, on the same side of usual. `worst`: the furthest from it.
+
+    `text`: what there is to say; `days`: all of them.
+    """
+
+    worst: Anomaly
+    days: tuple[date, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """The names of KPIs that changed, the most important first: those told in full, and those named only."""
 
@@ -164,6 +180,7 @@ class Report:
 
     `missing`: (reason, titles) of what has no value. `stale`, `assumptions`: sentences. `notes`: what a reader must
     know first. `interventions`, `associations`: what was changed on purpose, and how usage goes with outcomes.
+    `unusual`: days that were, of the `compared_days` values that could be compared with their weekday.
     `earlier`: what values are compared with, in a sentence. `reviews`: of go-lives, where they are asked for.
     """
 
@@ -183,6 +200,8 @@ class Report:
     interventions: tuple[str, ...] = ()
     associations: tuple[str, ...] = ()
     reviews: tuple[Reviewed, ...] = ()
+    unusual: tuple[Unusual, ...] = ()
+    compared_days: int = 0
     missing: tuple[tuple[str, tuple[str, ...]], ...] = ()
     sources: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()

@@ -15,9 +15,15 @@ COLUMNS = (
     "report", "period", "from", "to", "over", "kpi", "title", "place", "label", "segment", "unit", "currency", "value",
     "n", "lower", "upper", "median", "before", "n_before", "difference", "change", "p", "own", "mix", "target",
     "reached", "baseline", "baseline_value", "baseline_n", "warning", "critical", "guard", "why_no_comparison",
+    "day", "usual", "usual_lower", "usual_upper", "score",
 )  # fmt: skip
 NO_HEADLINE = "No headline has a value in this period; what could not be computed is listed below."
 REVIEWED = "30, 60 and 90 days after a go-live: what came of it?"
+NOTHING_UNUSUAL = "No day of a headline or driver was unlike the same weekday of the eight weeks before."
+NOT_COMPARED = (
+    "No day could be compared: that takes five of the eight same weekdays before it, and 20 records a day and team."
+)
+MOST_UNUSUAL = 5
 NOTHING_MOVED = "Nothing that was looked at changed beyond chance."
 
 
@@ -42,6 +48,7 @@ def memo(report: Report) -> dict[str, Any]:
         "reviews": report.reviews,
         "interventions": report.interventions,
         "associations": report.associations,
+        "unusual": unusual(report),
         "better": stories(report, report.better),
         "worse": stories(report, report.worse),
         "neither": stories(report, report.neither),
@@ -53,6 +60,15 @@ def memo(report: Report) -> dict[str, Any]:
         "assumptions": [capital(each) for each in report.assumptions],
         "method": sentence.method(report),
     }
+
+
+def unusual(report: Report) -> list[str]:
+    """The days that were unlike their weekday; where there are none, whether any could be compared."""
+    if not report.compared_days:
+        return [NOT_COMPARED]
+    more = len(report.unusual) - MOST_UNUSUAL
+    texts = [each.text for each in report.unusual[:MOST_UNUSUAL]]
+    return (texts or [NOTHING_UNUSUAL]) + ([f"{more} more, which the CSV lists."] if more > 0 else [])
 
 
 def latest(report: Report) -> str:
@@ -119,6 +135,7 @@ def _markdown(said: Mapping[str, Any]) -> Iterator[str]:
     yield from _listed("What got better", said["better"])
     yield from _listed("What got worse", said["worse"])
     yield from _listed("What else changed", said["neither"])
+    yield from _listed("What was unusual", said["unusual"])
     yield from _listed("What was changed on purpose", said["interventions"])
     yield from _listed("Where most is automated", said["associations"])
     if said["nothing"]:
@@ -178,6 +195,7 @@ def table(report: Report) -> str:
     writer.writeheader()
     for line in report.lines.values():
         writer.writerows(_values(line, report))
+    writer.writerows(_unusual(report))
     return out.getvalue()
 
 
@@ -220,6 +238,31 @@ def _values(line: Line, report: Report) -> Iterator[dict[str, Any]]:
             **(_changed(each.change) if each.change else {}),
             "own": each.contribution.own,
             "mix": each.contribution.mix,
+        }
+
+
+def _unusual(report: Report) -> Iterator[dict[str, Any]]:
+    """A row for each KPI and team that was unusual, of the day on which it was most so."""
+    for each in report.unusual:
+        of, segment = each.worst, dict(each.worst.segment)
+        line = report.lines.get(of.kpi)
+        yield {
+            "report": report.reader,
+            "period": report.span.name,
+            "kpi": of.kpi,
+            "title": line.title if line else "",
+            "place": "unusual",
+            "label": "team" if "team" in segment else "",
+            "segment": harmless(", ".join(text for label, text in of.segment if label not in ("basis", "currency"))),
+            "unit": line.unit.name if line else "",
+            "currency": segment.get("currency", ""),
+            "value": of.value,
+            "n": of.n,
+            "day": " ".join(f"{day:%Y-%m-%d}" for day in each.days),
+            "usual": of.usual,
+            "usual_lower": of.lower,
+            "usual_upper": of.upper,
+            "score": of.score,
         }
 
 

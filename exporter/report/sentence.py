@@ -24,6 +24,8 @@ NO_CHANGE = "no change beyond chance"
 
 def shown(number: float, unit: Unit) -> str:
     """A value with its unit."""
+    if unit.whole:
+        return f"{number:,.0f} {unit.currency or ''}".rstrip()
     row = {"value": number, "unit": unit.name, "currency": unit.currency, "person_day_seconds": unit.day_seconds}
     return wording.value(row)
 

@@ -63,6 +63,7 @@ def page(answer: dict[str, Any]) -> dict[str, Any]:
             (f"{_midnight(each['date']):%-d %B %Y}", f"{each['what']} ({each['place']})", each["text"])
             for each in answer.get("interventions", ())
         ],
+        "weekdays": [(each["unusual"], each["text"]) for each in answer.get("weekdays", ())],
         "chart": _chart(answer),
         "formula": formula(answer),
         "definition": [(TERMS[name], text) for name, text in answer["definition"].items()],
