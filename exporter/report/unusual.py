@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from exporter.base.clock import DAY
+from exporter.baselines.compare import FEWEST_DAYS
 from exporter.baselines.frozen import INSTANT, reach
 from exporter.baselines.lookback import WEEKS, without_medians
 from exporter.baselines.weekdays import WEEK, of_day
@@ -14,7 +15,7 @@ from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Plan
 from exporter.evaluation.range import Instants, evaluations
 from exporter.explain import unusual
-from exporter.insight.anomaly import FEWEST_DAYS, Anomaly, judged
+from exporter.insight.anomaly import Anomaly, judged
 from exporter.report.content import Unusual
 from exporter.report.period import Span
 from exporter.store.status import SourceStatus
