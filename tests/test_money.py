@@ -532,3 +532,4 @@ def test_money_is_what_plain_arithmetic_makes_of_the_records(tmp_path: Path) -> 
     assert [same(wholes[0], whole) for whole in wholes] == [{}] * len(RULES)
     of_30d = {k: v for k, v in published(found["runs"], "automation_spend", *SPENT).items() if k[0] == "30d"}
     assert same(of_30d, published(alone, "automation_spend", *SPENT)) == {}  # whatever other windows there are
+    assert "" not in frozenset().union(*alone.feeds.values())  # costs of the config are no source

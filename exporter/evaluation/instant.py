@@ -125,7 +125,8 @@ def concluded(
         sources=by_source,
         waiting={name: of for name, of in waits.items() if name not in absent},
         feeds={
-            name: frozenset(source.source for source in sources if source.records & each.records)
+            # Costs of the config are no source.
+            name: frozenset(source.source for source in sources if source.source and source.records & each.records)
             for name, each in compiled.by_name.items()
         },
     )
