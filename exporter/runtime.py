@@ -1,6 +1,7 @@
 """Evaluates what a store holds, with the status of its sources; `once` polls, evaluates and ends."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -31,9 +32,11 @@ from exporter.explain.interventions import of_question
 from exporter.explain.query import Question
 from exporter.publish import backfill
 from exporter.publish.families import Series, series
-from exporter.store import Store
+from exporter.store import Store, StoreError
 from exporter.store.fault import InUse
 from exporter.store.status import SourceStatus
+
+log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 """Gives the present instant, aware; made in app.py."""
@@ -69,6 +72,7 @@ class Memory:
 
     baselines: BaselineCache = field(default_factory=BaselineCache)
     weekdays: WeekdayCache = field(default_factory=WeekdayCache)
+    not_kept: str = ""  # why what was worked out cannot be stored, as it was said in the log
 
 
 def evaluated(
@@ -76,13 +80,25 @@ def evaluated(
 ) -> Evaluation:
     """All values at a time, with their baselines and usual weekdays. `memory`: what earlier evaluations computed."""
     memory = memory or Memory()
-    store.keep(source.source for source in sources)
+    _keep(store, sources, memory)
     with store.reading() as reader:
         return replace(
             evaluate(reader, config.plan, at, sources),
             baselines=memory.baselines.past(reader, store, config.plan, at, sources),
             weekdays=memory.weekdays.at(reader, config.plan, at, sources),
         )
+
+
+def _keep(store: Store, sources: Sequence[SourceStatus], memory: Memory) -> None:
+    """A store that cannot be written to, as on a full disk, can be evaluated all the same: only that takes longer."""
+    trouble = ""
+    try:
+        store.keep(source.source for source in sources)
+    except StoreError as error:
+        trouble = str(error)
+        if trouble != memory.not_kept:
+            log.warning("%s; until then each evaluation takes longer", trouble)
+    memory.not_kept = trouble
 
 
 def first_published(config: Config, store: Store, evaluation: Evaluation) -> dict[str, datetime]:

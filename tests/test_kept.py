@@ -1,7 +1,10 @@
 """What is kept beside records is what would be worked out now: after every kind of write, and whoever wrote."""
 
+import resource
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,9 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.config import read_config
 from exporter.records import Part, Record, Request
+from exporter.runtime import Memory, evaluated
 from exporter.store import Store, kept
 from exporter.store.pushed import Told
+from exporter.store.status import SourceStatus
 from tests.scenario import empty_store
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
@@ -146,11 +152,9 @@ def test_what_an_older_program_has_written_is_found(name: str, store: Store) -> 
         assert (reopened.kept_wrong(SOURCES)["request"][1], pending(reopened)) == (0, 0)
 
 
-def test_working_out_goes_on_where_it_was_broken_off(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "ROWS", 20)
+def test_working_out_goes_on_where_it_was_broken_off(store: Store) -> None:
     store.write("desk", [asked(i, i, who=f"person {i // 3}") for i in range(60)], {})
-    [of_request] = [each for each in kept.every() if each.record == "request"]
-    store._keep_on(of_request, {"desk"}, 0)
+    store.keep(["desk"], most=20, stopping=after(1))
     done = 60 - pending(store)
     store.close()
 
@@ -161,6 +165,96 @@ def test_working_out_goes_on_where_it_was_broken_off(store: Store, monkeypatch: 
         assert 0 < done < 60
         assert left == 60 - done
         assert reopened.kept_wrong(["desk"])["request"] == (60, 0)
+
+
+def after(parts: int) -> Callable[[], bool]:
+    """Says stop after so many parts."""
+    asked_for = count()
+    return lambda: next(asked_for) >= parts
+
+
+def test_whoever_has_more_requests_than_a_part_is_worked_out_in_one(store: Store) -> None:
+    begin(store)
+    store.write("desk", [asked(2, 5, category="printer")], {})
+    store.keep(SOURCES, most=2, stopping=after(10))
+
+    assert (store.kept_wrong(SOURCES)["request"], notes(store)) == ((5, 0), [])
+
+
+def test_a_writer_that_never_rests_is_not_followed_for_ever(store: Store) -> None:
+    begin(store)
+    store.write("desk", [asked(6, 3)], {})
+    turns = count(7)
+
+    def stopping() -> bool:
+        number = next(turns)
+        store.write("desk", [asked(number, number)], {})
+        return number > 50
+
+    store.keep(SOURCES, stopping=stopping)
+
+    assert next(turns) < 12
+
+
+def notes(store: Store) -> list[str | None]:
+    """Whose others are to be looked at again."""
+    with store.reading() as reader:
+        return [who for (who,) in reader.execute("select distinct value from kept_touched").fetchall()]
+
+
+def kept_times(store: Store) -> set[datetime]:
+    """All times that are kept beside requests."""
+    names = ", ".join(name for name in kept.columns("request") if name != kept.MARK)
+    with store.reading() as reader:
+        return {moment for row in reader.execute(f"select {names} from request").fetchall() for moment in row if moment}
+
+
+@pytest.mark.parametrize("touched", [False, True], ids=["nothing waits", "a change waits"])
+def test_of_a_person_who_was_erased_neither_name_nor_times_stay(store: Store, *, touched: bool) -> None:
+    store.write("desk", [asked(n, n * 3, who=store.person("ann")) for n in range(3)], {})
+    store.keep(SOURCES)
+    before = kept_times(store)
+    if touched:
+        store.write("desk", [asked(1, 4, who=store.person("ann"))], {})
+    store.erase_person("ann")
+
+    assert (len(before), kept_times(store), notes(store)) == (2, set(), [None])
+    store.keep(SOURCES)
+    assert store.kept_wrong(SOURCES)["request"] == (3, 0)
+
+
+def test_of_a_source_that_was_erased_no_time_stays_beside_others(store: Store) -> None:
+    store.write("desk", [asked(1, 0)], {})
+    store.write("bot", [asked(1, 5), asked(2, 6, who="bob")], {})
+    store.keep(SOURCES)
+    before = kept_times(store)
+    store.erase_source("bot")
+
+    assert (len(before), kept_times(store), set(notes(store))) == (1, set(), {"ann", None})
+
+
+def test_on_a_full_disk_there_are_values_and_the_reason_is_said_once(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = read_config(Path(__file__).parent / "configs" / "valid" / "smallest.yaml")
+    counted = [each for each in made.plan.settings if each.kpi.kind == "count"][:1]
+    made = replace(made, plan=replace(made.plan, settings=counted))
+    memory, status = Memory(), SourceStatus(source="desk", records=frozenset({"request"}))
+    store.write("desk", [asked(n, n) for n in range(9)], {})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        found = [evaluated(made, store, AT + timedelta(hours=12), [status], memory=memory) for _ in range(2)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    said = [record.getMessage() for record in caplog.records]
+    later = evaluated(made, store, AT + timedelta(hours=12), [status], memory=memory)
+
+    assert len(said) == 1
+    assert said[0].startswith(f"store {store.path}: the disk is full")
+    assert pending(store) == 0
+    assert found[0].figures
+    assert [found[0].figures, found[1].figures] == [later.figures] * 2
 
 
 Change = tuple[int, int, str | None, str | None, int, bool]

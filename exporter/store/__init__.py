@@ -9,7 +9,7 @@ from __future__ import annotations  # duckdb is not loaded for the names of its 
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import islice
@@ -222,7 +222,7 @@ class Store:
                 if last is not None:
                     state.deleted_until(db, last)
             if deleted:
-                rewrite.mark(db, rewrite.LATER)
+                _not_to_be_read(db)
         return {name: count for name, (count, _) in deleted.items()}
 
     def note(
@@ -336,32 +336,35 @@ class Store:
                 else:
                     reader.close()
 
-    def keep(self, sources: Iterable[str]) -> None:
+    def keep(
+        self, sources: Iterable[str], *, most: int = kept.ROWS, stopping: Callable[[], bool] = lambda: False
+    ) -> None:
         """Works out what records need of each other, as far as it is not kept: of all but of those of other sources.
 
         What was written since the last time costs little. All of a store, as after an update of this program, is worked
-        out part by part, each in a transaction: being killed loses none that is done.
+        out part by part, of about so many rows at `most`, each in a transaction: being killed loses none that is done.
+        `stopping`: asked before each part; then the others are left for the next time.
         """
         names = {*sources}
         for each in kept.every():
-            nth = 0
-            while self._keep_on(each, names, nth):
-                nth += 1
+            part = None
+            while not stopping() and (part := self._keep_on(each, names, part, most)):
+                if part.of > 1:
+                    now = f"{part.nth + 1} of {part.of} ({part.rows:,} {each.record}s)"
+                    log.info("store %s: worked out part %s; values follow", self.path, now)
 
-    def _keep_on(self, each: kept.Kept, sources: set[str], nth: int) -> bool:
+    def _keep_on(self, each: kept.Kept, sources: set[str], before: kept.Part | None, most: int) -> kept.Part | None:
         with self._connection() as db:
             worker = db.cursor()
             try:
                 [(database,)] = worker.execute("select current_database()").fetchall()
                 worker.begin()
                 others = kept.left_out(worker, database, each, sources)
-                done, rows = kept.go_on(worker, database, each, others, nth)
+                part = kept.go_on(worker, database, each, others, before, most)
                 worker.commit()
             finally:
                 worker.close()
-        if rows > kept.ROWS:
-            log.info("store %s: %s of the %ss to go are worked out; values follow", self.path, f"{done:,}", each.record)
-        return rows > 0
+        return part
 
     def kept_wrong(self, sources: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Record -> how many have something kept beside them, and of how many that is not what it should be."""
@@ -383,7 +386,7 @@ class Store:
             counts = {table.name: table.erase_person(db, hashed) for table in self._tables.values()}
             self._left_out.erase(db, (person.normal(name), hashed))
             sweep.erase(db, hashed)
-            rewrite.mark(db, rewrite.LATER)
+            _not_to_be_read(db)
         self.rewrite()
         return {name: count for name, count in counts.items() if count}
 
@@ -395,7 +398,7 @@ class Store:
             pushed.forget(db, source)
             self._left_out.forget(db, source)
             sweep.forget(db, source)
-            rewrite.mark(db, rewrite.LATER)
+            _not_to_be_read(db)
         self.rewrite()
         return {name: count for name, count in counts.items() if count}
 
@@ -476,3 +479,9 @@ class Store:
             with suppress(duckdb.Error):
                 self._db.close()
             self._db = None
+
+
+def _not_to_be_read(db: duckdb.DuckDBPyConnection) -> None:
+    """What was deleted in this transaction is not to be read in the file any more."""
+    kept.forget(db)
+    rewrite.mark(db, rewrite.LATER)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 FOLDER = Path(__file__).parents[1] / "kept"
 ROWS = 100_000
-"""How many rows are worked out in one transaction: bounds its memory, and how long a write waits for it."""
+"""About so many rows are worked out in one transaction: bounds its memory, and how long a write waits for it."""
 MARK = "kept"
 """The column of the mark."""
 
@@ -88,6 +88,23 @@ def touch(db: Database, record: str, condition: str, parameters: object = None) 
         db.execute(f"{query} and ({condition})", parameters)
 
 
+def cleared(record: str) -> str:
+    """SQL that empties the kept columns of rows of a record type, and takes their mark, behind other assignments."""
+    return "".join(f', "{name}" = null' for name in columns(record))
+
+
+def forget(db: Database) -> None:
+    """What was deleted is not to be read any more: neither who it was about in notes, nor its times beside others."""
+    for each in every():
+        notes, table, by = f"from kept_touched where record = '{each.record}'", f'"{each.record}"', f'"{each.by}"'
+        emptied = ", ".join(f'"{stored_as(name)}" = null' for name in each.columns)
+        db.execute(f"update {table} set {emptied} where {by} in (select value {notes})")
+        db.execute(
+            f"""update kept_touched set value = null where record = '{each.record}'
+            and value not in (select {by} from {table} where {by} is not null)"""
+        )
+
+
 def left_out(db: Database, database: str, kept: Kept, sources: Collection[str]) -> list[str]:
     """The sources that have records and are not among these: their records do not count."""
     found = db.execute(f'select distinct source from "{database}".main."{kept.record}"').fetchall()
@@ -115,11 +132,29 @@ def counts(db: Database, database: str, kept: Kept, version: int) -> tuple[int, 
     return found
 
 
-def go_on(db: Database, database: str, kept: Kept, left_out: Sequence[str], nth: int) -> tuple[int, int]:
-    """Works out a part of what is not kept, in the caller's transaction; how many rows that was, of how many.
+@dataclass(frozen=True)
+class Part:
+    """The `nth` of `of` parts; `rows`: how many rows were worked out in it.
 
-    `db`: a connection that may have temporary views. `nth`: of the part; parts are asked for until nothing is left.
+    A value of `by` is in the same part whatever is written meanwhile. So after the last one all is kept that was not at
+    first: what came since is for the next time, or a writer that never rests would be followed for ever.
     """
+
+    nth: int
+    of: int
+    rows: int
+
+
+def go_on(
+    db: Database, database: str, kept: Kept, left_out: Sequence[str], before: Part | None, most: int
+) -> Part | None:
+    """Works out a part of what is not kept, in the caller's transaction; None where nothing is left.
+
+    `db`: a connection that may have temporary views. `before`: the last part, if this is not the first. `most`: about
+    so many rows are in a part, but all that have the same value of `by` are in one.
+    """
+    if before and before.nth + 1 == before.of:
+        return None
     version, main = kept.version(left_out), f'"{database}".main'
     table, by, record = f'{main}."{kept.record}"', f'"{kept.by}"', kept.record
     marked, others, known, notes = counts(db, database, kept, version)
@@ -127,7 +162,7 @@ def go_on(db: Database, database: str, kept: Kept, left_out: Sequence[str], nth:
         db.execute(f"update {table} set {MARK} = null where {MARK} is not null")
         db.execute(f"delete from {main}.kept_touched where record = '{record}'")
     elif not others and not notes:
-        return 0, 0
+        return None
     db.execute(
         f"""create or replace temp table touched as
         select distinct {by} as value from {table} where {MARK} is distinct from {version}
@@ -135,8 +170,8 @@ def go_on(db: Database, database: str, kept: Kept, left_out: Sequence[str], nth:
     )
     concerned = f"({by} in (select value from touched) or {MARK} is distinct from {version})"
     [(rows,)] = db.execute(f"select count(*) from {table} where {concerned}").fetchall()
-    parts = max(1, ceil(rows / ROWS))
-    concerned += f" and hash({by}) % {parts} = {nth % parts}"
+    nth, of = (before.nth + 1, before.of) if before else (0, max(1, ceil(rows / most)))
+    concerned += f" and hash({by}) % {of} = {nth}"
     names = ", ".join("'" + name.replace("'", "''") + "'" for name in left_out)
     but = f"and source not in ({names})" if left_out else ""
     db.execute(f'create or replace temp view "{record}" as from {table} where {concerned} {but}')
@@ -144,15 +179,14 @@ def go_on(db: Database, database: str, kept: Kept, left_out: Sequence[str], nth:
     db.execute(f"create or replace temp table worked_out as from {record}_kept()")
     differs = " or ".join(f'r."{stored_as(name)}" is distinct from n."{name}"' for name in kept.columns)
     given = ", ".join(f'"{stored_as(name)}" = n."{name}"' for name in kept.columns)
-    done = db.execute(
+    done: int = db.execute(
         f"""update {table} r set {given}, {MARK} = {version}
         from (
           select t.row, w.* from (select rowid as row, source, id from {table} where {concerned}) t
           left join worked_out w using (source, id)
         ) n where r.rowid = n.row and (r.{MARK} is distinct from {version} or {differs})"""
     ).fetchall()[0][0]
-    if parts == 1:
-        db.execute(f"delete from {main}.kept_touched where record = '{record}'")
+    db.execute(f"delete from {main}.kept_touched where record = '{record}' and hash(value) % {of} = {nth}")
     db.execute(
         f"""insert into {main}.kept_rows select '{record}', count({MARK}) + (
           select count(*) from {main}.kept_touched where record = '{record}'
@@ -160,7 +194,7 @@ def go_on(db: Database, database: str, kept: Kept, left_out: Sequence[str], nth:
     )
     for name in ("touched", "worked_out"):
         db.execute(f"drop table temp.{name}")
-    return done, rows
+    return Part(nth, of, done)
 
 
 def wrong(db: Database, database: str, kept: Kept, left_out: Sequence[str]) -> int:

@@ -145,10 +145,9 @@ class Table:
         about = f"id = $hashed or ({touched})" if self.record_type.ABOUT_PERSON else "id = $hashed"
         kept.touch(db, self.name, about, {"hashed": hashed})
         count = db.execute(f'delete from "{self.name}" where {about}', {"hashed": hashed}).fetchall()[0][0]
-        unmarked = f", {kept.MARK} = null" if kept.of(self.name) else ""
         for name in self.persons:
             kept.touch(db, self.name, f"{name} = ?", [hashed])
-            query = f'update "{self.name}" set {name} = null{unmarked} where {name} = ?'
+            query = f'update "{self.name}" set {name} = null{kept.cleared(self.name)} where {name} = ?'
             count += db.execute(query, [hashed]).fetchall()[0][0]
         return int(count)
 
