@@ -52,6 +52,7 @@ costs:
   - {{amount: 1180, currency: EUR, per: month, kind: licence, from: "2025-01-01"}}
   - {{amount: 150, currency: EUR, per: month, kind: licence, workflow: Invoice intake, from: "2025-01-01"}}
   - {{amount: 260, currency: EUR, per: month, kind: infrastructure, workflow: Reply drafts, from: "2025-01-01"}}
+  - {{amount: 24000, currency: EUR, per: once, kind: training, from: "<before>"}}  # before anything was automated
 shared_cost: {{by: runs}}
 
 # What was changed on purpose, and when: reports and charts show before and after.
