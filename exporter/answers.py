@@ -45,7 +45,7 @@ class Answers:
         self._statuses: list[SourceStatus] = []  # as it was last known
         self._histories = Histories(self._weeks)
         # One at a time of each: they take memory and a core. A chunk of history takes minutes; nobody waits for that.
-        self.explaining, self._recounting = asyncio.Lock(), asyncio.Lock()
+        self._explaining, self.reporting, self._recounting = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
 
     @property
     def config(self) -> Config:
@@ -96,7 +96,7 @@ class Answers:
             at = wanted.at or (self.board.evaluation.at if self.board else self.clock())
             if at > self.clock():
                 raise Unexplained("at: this time is in the future; give a past one")
-            async with self.explaining:
+            async with self._explaining:
                 board = self._board_at(config.plan, at)
                 known = board.evaluation if board else None
                 sources = board.sources if board else await asyncio.to_thread(self.poller.statuses, at)
@@ -113,7 +113,7 @@ class Answers:
         config, at = self.config, self.clock()
         try:
             period, reader = asked(query)
-            async with self.explaining:
+            async with self.reporting:
                 found = await asyncio.to_thread(self._reported, config, period, reader, at)
             if form:
                 return await asyncio.to_thread(render, found, form)

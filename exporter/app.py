@@ -110,7 +110,7 @@ class App:
                 log.warning("running as root, which is not needed: run it as a user of its own")
             log.info("listening on %s", ", ".join(self.urls))
             await self._apply(self.config)
-            schedule.start(self.answers.explaining)
+            schedule.start(self.answers.reporting)
             evaluating = asyncio.create_task(self._keep_evaluated(ready))
             await asyncio.wait(
                 [evaluating, asyncio.create_task(self._stopping.wait())], return_when=asyncio.FIRST_COMPLETED

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from functools import cache
+from shlex import quote
 
 from exporter.base import assets
 from exporter.evaluation.figure import Evaluation
@@ -41,7 +42,8 @@ def _action(found: list[Breach], plan: Plan, span: Span) -> Action:
     n = f", n = {first.records:,.0f}" if first.records is not None else ""
     where = f", {names[0]}" if names[0] else ""
     more = f"; also {', '.join(names[1:])}" if len(found) > 1 else ""
-    labels = " ".join(f'"{k}={v}"' if " " in v else f"{k}={v}" for k, v in first.segment.items() if k != "basis")
+    # Names come from strangers, and commands are pasted into a shell.
+    labels = " ".join(quote(f"{k}={v}") for k, v in first.segment.items() if k != "basis")
     return Action(
         what=f"{kpi.title}{where}: {shown(first.value, first)} ({first.severity} {side} "
         f"{shown(first.limit, first)}{n}){more}.",

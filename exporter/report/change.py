@@ -5,12 +5,14 @@ risen or fallen.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from math import erfc, exp, lgamma, log, sqrt
+from math import atan, cos, erfc, exp, lgamma, log, pi, sin, sqrt
 from typing import TypeVar
 
 T = TypeVar("T", bound=Hashable)
 LEVEL = 0.05
 """Of so many reports without any change at most one says that something has changed."""
+MANY = 1000.0
+"""Degrees of freedom from which on Student's t is a normal one."""
 FEW = 10.0
 """Where fewer than this are expected in a part of the table, it is counted out exactly."""
 
@@ -92,6 +94,25 @@ def _steps(cumulative: Sequence[int]) -> list[int]:
 def _choose(n: int, k: int) -> float:
     """The logarithm of the binomial coefficient."""
     return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
+
+
+def student(t: float, freedom: float) -> float:
+    """The two-sided p value of Student's t; of a fraction of a degree of freedom the whole below it counts.
+
+    Source: M. Abramowitz and I. Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
+    """
+    if freedom > MANY:
+        return _two_sided(abs(t))
+    whole = max(1, int(freedom))
+    angle = atan(abs(t) / sqrt(whole))
+    odd = whole % 2
+    term = cos(angle) if odd else 1.0
+    total = 0.0
+    for k in range(2 + odd, whole + 1, 2):
+        total += term
+        term *= cos(angle) ** 2 * (k - 1) / k
+    inside = 2 / pi * (angle + sin(angle) * total) if odd else sin(angle) * total
+    return max(0.0, 1 - inside)
 
 
 def _two_sided(z: float) -> float:

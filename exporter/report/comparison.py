@@ -103,7 +103,7 @@ def p_value(before: Figure, now: Figure, kpi: Kpi, seconds: tuple[float, float])
         return tests.counts((before.numerator * days[0], now.numerator * days[1]), seconds)
     if kpi.weight or not before.denominator or not now.denominator:
         return None
-    if kpi.kind == "ratio" or (kpi.kind == "mean" and kpi.name.endswith("_ratio")):
+    if of_share(kpi):
         return tests.proportions((before.numerator, now.numerator), (before.denominator, now.denominator))
     if kpi.kind == "duration" and before.distribution and now.distribution:
         of = [[count for _, count in f.distribution.buckets] for f in (before, now) if f.distribution]
@@ -112,6 +112,11 @@ def p_value(before: Figure, now: Figure, kpi: Kpi, seconds: tuple[float, float])
         # The mean is what is shown: where it goes the other way, there is no sentence that is true of both.
         return p if first is not None and second is not None and direction * (second - first) > 0 else 1.0
     return None
+
+
+def of_share(kpi: Kpi) -> bool:
+    """Whether each record of a KPI has a value from 0 to 1."""
+    return kpi.kind == "ratio" or (kpi.kind == "mean" and kpi.name.endswith("_ratio"))
 
 
 def change(before: Figure, now: Figure, pair: Pair, *, sure: bool, p: float | None) -> Change | None:

@@ -19,7 +19,7 @@ from exporter.evaluation.compiled import Measure, compile_plan, narrowed
 from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation, Figure, Past
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Intervention, Plan
+from exporter.evaluation.plan import Intervention, Period, Plan
 from exporter.explain.summary import standing
 from exporter.explain.wording import WHY
 from exporter.publish.families import unit as unit_of
@@ -39,6 +39,7 @@ from exporter.report.comparison import (
     summed,
 )
 from exporter.report.content import Compared, Line, Report, Reviewed, Side, Told, Unit, Unusual
+from exporter.report.days import Periods, daily
 from exporter.report.period import REVIEW, NoSuchPeriod, Span, span
 from exporter.report.reader import READERS, Interest, Reader
 from exporter.report.unusual import anomalies, grouped
@@ -97,7 +98,8 @@ class _Maker:
         """The whole of it."""
         plan = narrowed(self.config.plan, self._candidates())
         now, before = self._evaluated(plan, self.span.until, self.span.seconds), self._before(plan)
-        lines, number = self._lines(plan, now, now, before, self._lengths())
+        compared_with = self.span.before, Period(begins_at=self.span.begins_at, ends_at=self.span.until)
+        lines, number = self._lines(plan, now, now, before, compared_with)
         compared = [line.change is not None for line in lines.values() if line.windowed]
         halves = self.span.seconds >= LONG and 2 * sum(compared) < len(compared)
         if halves:
@@ -170,23 +172,26 @@ class _Maker:
         seconds = int((earlier.ends_at - earlier.begins_at).total_seconds())
         return self._evaluated(plan, earlier.ends_at, seconds)
 
-    def _lengths(self) -> tuple[float, float]:
-        """How long the period before is, and this one."""
-        earlier = self.span.before
-        return (earlier.ends_at - earlier.begins_at).total_seconds(), float(self.span.seconds)
-
     def _of_halves(self, plan: Plan, whole: Evaluation) -> tuple[dict[str, Line], int]:
         """The same, where there is no period before: what changed from the first half of this one to the second."""
         half = self.span.seconds // 7200 * 3600
-        first = self._evaluated(plan, self.span.begins_at + timedelta(seconds=half), half)
-        second = self._evaluated(plan, self.span.until, self.span.seconds - half)
-        return self._lines(plan, whole, second, first, (float(half), float(self.span.seconds - half)))
+        middle = self.span.begins_at + timedelta(seconds=half)
+        first, second = (
+            self._evaluated(plan, middle, half),
+            self._evaluated(plan, self.span.until, self.span.seconds - half),
+        )
+        periods = (
+            Period(begins_at=self.span.begins_at, ends_at=middle),
+            Period(begins_at=middle, ends_at=self.span.until),
+        )
+        return self._lines(plan, whole, second, first, periods)
 
     def _lines(
-        self, plan: Plan, whole: Evaluation, now: Evaluation, before: Evaluation, lengths: tuple[float, float]
+        self, plan: Plan, whole: Evaluation, now: Evaluation, before: Evaluation, periods: Periods
     ) -> tuple[dict[str, Line], int]:
-        """(every KPI that has a value, how many tests were made). `now`, `before`: what is compared."""
-        pairs = self._pairs(plan, now, before, lengths)
+        """(every KPI that has a value, how many tests were made). `now`, `before`: what is compared, over `periods`."""
+        first, second = ((each.ends_at - each.begins_at).total_seconds() for each in periods)
+        pairs = self._pairs(plan, now, before, (first, second))
         values = by_kpi(whole.figures)
         compared = self._baselines(plan, whole)
         p_values: dict[tuple[str, str], float] = {}
@@ -199,12 +204,34 @@ class _Maker:
                 if (p := self._tested(total, plan)) is not None:
                     p_values[name, kind] = p
         segments = segment_tests(pair for pair, _, _ in pairs.values())
+        self._mind_days(plan, pairs, periods, p_values, segments)
         sure, sure_segments = tests.certain(p_values, tests.LEVEL / 2), tests.certain(segments, tests.LEVEL / 2)
         judged = _Judged(p_values, sure, segments, sure_segments)
         lines = {
             name: self._line(*each, judged, compared.get(name, {}), before, values) for name, each in pairs.items()
         }
         return {name: line for name, line in lines.items() if line}, len(p_values) + len(segments)
+
+    def _mind_days(
+        self,
+        plan: Plan,
+        pairs: Mapping[str, tuple[Pair, dict[str, str], int]],
+        periods: Periods,
+        p_values: dict[tuple[str, str], float],
+        segments: dict[SegmentKey, float],
+    ) -> None:
+        """What records say is certain has to be beyond what days differ by, too. The others need no days."""
+        whole = [(name, kind) for name, kind in tests.certain(p_values, tests.LEVEL / 2) if not kind]
+        of_segments = tests.certain(segments, tests.LEVEL / 2)
+        names = sorted({*(name for name, _ in whole), *(key[0] for key in of_segments)})
+        if not names:
+            return
+        days = daily(self.connection, plan, names, periods, self.sources)
+        of = {name: (pairs[name][0], tuple(pairs[name][1].items())) for name in names}
+        for key in whole:
+            p_values[key] = max(p_values[key], days.whole(*of[key[0]]))
+        for each in of_segments:
+            segments[each] = max(segments[each], days.segment(*of[each[0]], each))
 
     def _pairs(
         self, plan: Plan, now: Evaluation, before: Evaluation, lengths: tuple[float, float]

@@ -4,11 +4,13 @@ import smtplib
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
+from functools import partial
 from http.client import HTTPException
+from urllib.parse import urlsplit
 
 from exporter.config.reports import Mail, Scheduled, Webhook
 
@@ -31,16 +33,19 @@ class Letter:
     content: bytes
 
 
-def deliver(report: Scheduled, letter: Letter) -> None:
-    """Sends it to everybody who is configured. Raises NotDelivered."""
+def deliveries(report: Scheduled) -> dict[str, Callable[[Letter], None]]:
+    """Whom a report goes to: each of them on its own, so that nobody gets it again because another did not.
+
+    A delivery raises NotDelivered.
+    """
+    found: dict[str, Callable[[Letter], None]] = {}
     if report.mail:
-        send(report.mail, letter)
-    if report.webhook:
-        post(report.webhook, letter)
+        found |= {address: partial(send, report.mail, address) for address in report.mail.to}
+    return found | ({"webhook": partial(post, report.webhook)} if report.webhook else {})
 
 
-def send(mail: Mail, letter: Letter) -> None:
-    """By SMTP. Raises NotDelivered, also where the server refuses one of several addresses."""
+def send(mail: Mail, address: str, letter: Letter) -> None:
+    """By SMTP, to one of its addresses. Raises NotDelivered."""
     message = EmailMessage()
     message["Subject"], message["From"], message["To"] = letter.title, mail.sender, ", ".join(mail.to)
     message["Message-ID"] = f"<{letter.id}@outcome-exporter>"
@@ -51,11 +56,9 @@ def send(mail: Mail, letter: Letter) -> None:
         with _connected(mail) as server:
             if mail.user and mail.password:
                 server.login(mail.user, mail.password.reveal())
-            refused = server.send_message(message, mail.sender, list(mail.to))
+            server.send_message(message, mail.sender, [address])
     except (OSError, smtplib.SMTPException) as error:
         raise NotDelivered(f"mail by {mail.host}:{mail.port}: {_reason(error)}") from None
-    if refused:
-        raise NotDelivered(f"mail by {mail.host}:{mail.port}: it refuses {', '.join(sorted(refused))}")
 
 
 @contextmanager
@@ -73,11 +76,14 @@ def _connected(mail: Mail) -> Iterator[smtplib.SMTP]:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return f"it refuses {', '.join(sorted(error.recipients))}"
+        return "; ".join(f"it refuses {to}: {_answer(*why)}" for to, why in sorted(error.recipients.items()))
     if isinstance(error, smtplib.SMTPResponseException):
-        said = error.smtp_error
-        return f"it answers {error.smtp_code} {said.decode(errors='replace') if isinstance(said, bytes) else said}"
+        return f"it answers {_answer(error.smtp_code, error.smtp_error)}"
     return str(error) or type(error).__name__
+
+
+def _answer(code: int, said: bytes | str) -> str:
+    return f"{code} {said.decode(errors='replace') if isinstance(said, bytes) else said}"
 
 
 class _Straight(urllib.request.HTTPRedirectHandler):
@@ -89,7 +95,8 @@ class _Straight(urllib.request.HTTPRedirectHandler):
 
 def post(webhook: Webhook, letter: Letter) -> None:
     """By HTTP POST, the report as the body. Raises NotDelivered where the answer is not 2xx."""
-    kind = TYPES[letter.form]
+    # The path of an incoming webhook is its password.
+    kind, where = TYPES[letter.form], urlsplit(webhook.url).hostname
     headers = {
         "Content-Type": kind if letter.form == "pdf" else f"{kind}; charset=utf-8",
         "Content-Disposition": f'attachment; filename="{letter.file_name}"',
@@ -103,6 +110,6 @@ def post(webhook: Webhook, letter: Letter) -> None:
         with urllib.request.build_opener(_Straight).open(request, timeout=SECONDS) as answer:
             answer.read(1024)
     except urllib.error.HTTPError as error:
-        raise NotDelivered(f"webhook {webhook.url}: it answers {error.code} {error.reason}") from None
+        raise NotDelivered(f"webhook of {where}: it answers {error.code} {error.reason}") from None
     except (OSError, HTTPException) as error:
-        raise NotDelivered(f"webhook {webhook.url}: {getattr(error, 'reason', None) or error}") from None
+        raise NotDelivered(f"webhook of {where}: {getattr(error, 'reason', None) or error}") from None

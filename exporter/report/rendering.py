@@ -193,9 +193,8 @@ def table(report: Report) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for line in report.lines.values():
-        writer.writerows(_values(line, report))
-    writer.writerows(_unusual(report))
+    written = [row for line in report.lines.values() for row in _values(line, report)] + [*_unusual(report)]
+    writer.writerows({key: harmless(value) for key, value in row.items()} for row in written)
     return out.getvalue()
 
 
@@ -234,7 +233,7 @@ def _values(line: Line, report: Report) -> Iterator[dict[str, Any]]:
         yield {
             **common,
             "label": line.split.label if line.split else "",
-            "segment": harmless(each.name),
+            "segment": each.name,
             **(_changed(each.change) if each.change else {}),
             "own": each.contribution.own,
             "mix": each.contribution.mix,
@@ -280,9 +279,9 @@ def _changed(change: Change) -> dict[str, Any]:
     }
 
 
-def harmless(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: names come from strangers."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+def harmless(value: object) -> object:
+    """A text that no spreadsheet takes for a formula, for names come from strangers; a number stays one."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 FORMATS: Mapping[str, Callable[[Report], str]] = {"html": html, "md": markdown, "csv": table}

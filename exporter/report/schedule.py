@@ -19,7 +19,7 @@ from exporter.collect.selfmetrics import ReportMetrics
 from exporter.config import Config
 from exporter.config.reports import Scheduled
 from exporter.report.compute import report
-from exporter.report.delivery import Letter, NotDelivered, deliver
+from exporter.report.delivery import Letter, NotDelivered, deliveries
 from exporter.report.pdf import NoPdf, printed
 from exporter.report.period import Span, span
 from exporter.report.rendering import render
@@ -53,7 +53,7 @@ class Schedule:
     _task: "asyncio.Task[None] | None" = None
 
     def start(self, alone: asyncio.Lock) -> None:
-        """Looks from now on what is due. `alone`: one report or explanation is computed at a time."""
+        """Looks from now on what is due. `alone`: one report is computed at a time."""
         self._task = asyncio.create_task(self._run(alone))
 
     async def stop(self) -> None:
@@ -65,16 +65,20 @@ class Schedule:
 
     async def _run(self, alone: asyncio.Lock) -> None:
         while not self._stopping.is_set():
-            if self.config().reports:
+            for each in self.config().reports:
                 async with alone:
-                    await asyncio.to_thread(self.write)
-                await asyncio.to_thread(self.send)
+                    await asyncio.to_thread(self._write, each)
+            await asyncio.to_thread(self.send)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
 
     def write(self) -> None:
         """Writes all reports that are due."""
-        self._each(WRITTEN, self._write_due, self.config().reports)
+        for each in self.config().reports:
+            self._write(each)
+
+    def _write(self, each: Scheduled) -> None:
+        self._each(WRITTEN, self._write_due, [each])
 
     def send(self) -> None:
         """Sends what has been written and not been sent, the oldest first."""
@@ -128,26 +132,37 @@ class Schedule:
         return waited >= 2 * PATIENCE or (waited >= PATIENCE and all(one.complete for one in sources))
 
     def _send_due(self, each: Scheduled) -> None:
-        for name in self._unsent(each):
-            for pause in (*self.pauses, None):
-                try:
-                    deliver(each, letter(each, name))
-                    break
-                except NotDelivered as error:
-                    if pause is None or self._stopping.is_set():
-                        raise
-                    self.metrics.failed(each.name, DELIVERED)
-                    log.warning("report %s: that of %s is sent again soon: %s", each.name, name, error)
-                    self._stopping.wait(pause)
-            self._note(each.name, DELIVERED, name)
-            self.metrics.succeeded(each.name, DELIVERED, self.clock())
+        """Whom it is not delivered to does not keep it from the others."""
+        failed = []
+        for to, delivery in deliveries(each).items():
+            try:
+                for name in self._unsent(each, to):
+                    self._deliver(each, name, delivery)
+                    self._note(each.name, f"{DELIVERED} to {to}", name)
+            except NotDelivered as error:
+                failed.append(str(error))
+        if failed:
+            raise NotDelivered("; ".join(failed))
 
-    def _unsent(self, each: Scheduled) -> list[str]:
+    def _deliver(self, each: Scheduled, name: str, delivery: Callable[[Letter], None]) -> None:
+        for pause in (*self.pauses, None):
+            try:
+                delivery(letter(each, name))
+                self.metrics.succeeded(each.name, DELIVERED, self.clock())
+                return
+            except NotDelivered as error:
+                if pause is None or self._stopping.is_set():
+                    raise
+                self.metrics.failed(each.name, DELIVERED)
+                log.warning("report %s: that of %s is sent again soon: %s", each.name, name, error)
+                self._stopping.wait(pause)
+
+    def _unsent(self, each: Scheduled, to: str) -> list[str]:
         noted = self._noted().get(each.name, {})
-        last, sent = noted.get(WRITTEN, ""), noted.get(DELIVERED)
+        last, sent = noted.get(WRITTEN, ""), noted.get(f"{DELIVERED} to {to}")
         files = sorted(path.name.split("-for-")[0] for path in each.folder.glob(path_of(each, "*").name))
         mine = [name for name in files if shape(name) == shape(last) and name <= last]
-        # Where none has been sent before, only the last one is: nobody wants last year's on the day this is set up.
+        # Who has got none before gets the last one only: nobody wants last year's on the day this is set up.
         return [name for name in mine if (name > sent if sent else name == last)]
 
     @property
