@@ -1,6 +1,7 @@
 """Whether two values differ by more than chance: one test for each kind of KPI, and a correction for how many are made.
 
-All tests are two-sided. They take records to be independent of each other; where none fits, nothing is said to have
+All tests are two-sided. They take records to be independent of each other; what days they
+came on is looked at in `days`. Where none fits, nothing is said to have
 risen or fallen.
 """
 

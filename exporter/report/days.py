@@ -16,6 +16,8 @@ from exporter.report.comparison import Pair, SegmentKey, groups, of_share, summe
 from exporter.store.status import SourceStatus
 
 Periods = tuple[Period, Period]
+FEWEST_FREE = 2
+"""Degrees of freedom below which days do not say how they vary."""
 NOTHING = Estimate(0.0)
 
 
@@ -66,8 +68,7 @@ def p_value(before: Sequence[Figure | None], now: Sequence[Figure | None], *, sh
         return of_difference([_quotient(each, share=share) for each in (before, now)])
     amounts = [[f.numerator if f else 0.0 for f in side] for side in (before, now)]
     if len(before) == len(now) < 2 * WEEK:
-        gaps = [later - earlier for earlier, later in zip(*amounts, strict=True)]
-        return of_difference([Estimate(0.0, 0.0), _per_day(gaps, sum(map(sum, amounts)))])
+        return of_difference([Estimate(0.0, 0.0), _paired(*amounts)])
     return of_difference([_per_day(each, sum(each)) for each in amounts])
 
 
@@ -82,6 +83,17 @@ def of_difference(sides: Sequence[Estimate]) -> float:
     # Welch and Satterthwaite: how many degrees of freedom the sum of two variances has.
     parts = sum(each.variance**2 / each.freedom for each in sides if each.variance)
     return student(gap / sqrt(variance), variance**2 / parts if parts else inf)
+
+
+def _paired(before: Sequence[float], now: Sequence[float]) -> Estimate:
+    """The difference of two sums; it varies by how much each day departs from the pace of its whole period."""
+    first, second, count = sum(before), sum(now), len(now)
+    if count <= FEWEST_FREE or not first + second:
+        return NOTHING
+    middle = (first + second) / 2
+    rest = [(later * first - earlier * second) / middle for earlier, later in zip(before, now, strict=True)]
+    varied = sum(each**2 for each in rest) * count / (count - 1)
+    return Estimate(second - first, max(varied, of_count(first + second)), count - 1)
 
 
 def _quotient(days: Sequence[Figure | None], *, share: bool) -> Estimate:

@@ -214,6 +214,7 @@ def method(report: Report) -> str:
     return (
         f"Rose, fell, higher and lower are only said of what is beyond chance in {report.tests} tests, judged as one: "
         "of 20 reports in which nothing has changed, at most one says that something has. "
+        "A change must also exceed how much days differ, since a bad day affects many records at once. "
         "Sums and quotients, such as money, have no test: their changes are given without a judgement. "
         "A change of a segment says where something happened, not why."
     )

@@ -1,0 +1,67 @@
+"""Changes in reports are beyond what days differ by: organisations with good and bad days, with and without effect."""
+
+from math import isclose
+from random import Random
+
+import pytest
+
+from exporter.evaluation.figure import Figure
+from exporter.report import change
+from exporter.report.days import p_value
+from tests.organisations import Make, length, number, share
+
+
+def days(chance: Random, make: Make, planted: float, count: int = 7) -> list[Figure | None]:
+    """What a KPI came to on each day of a period; a day without records has no figure."""
+    parts = [make(chance, day, planted) for day in range(count)]
+    return [None if d == 0 else Figure("any", "1d", (), n, d) for n, d in parts]
+
+
+def of_records(before: list[Figure | None], now: list[Figure | None]) -> float:
+    """The p value if records were independent of each other."""
+    sums = [sum(f.numerator for f in side if f) for side in (before, now)]
+    return change.counts((sums[0], sums[1]), (1.0, 1.0))
+
+
+def bad_days(make: Make) -> Make:
+    """Of many records, and on one day in five twice as much."""
+    return lambda chance, day, planted: make(chance, day, planted * chance.choice((1, 1, 1, 1, 2)))
+
+
+@pytest.mark.parametrize("make", [share, length, number])
+@pytest.mark.parametrize("count", [7, 28])
+def test_bad_days_are_seldom_said_to_be_a_change(make: Make, count: int) -> None:
+    chance = Random(1)
+    found = [
+        p_value(days(chance, bad_days(make), 1, count), days(chance, bad_days(make), 1, count), share=make is share)
+        for _ in range(200)
+    ]
+
+    assert sum(p < 0.05 for p in found) <= 18  # 5 % and three standard deviations
+
+
+def test_records_alone_would_say_so_often() -> None:
+    chance = Random(1)
+    found = [of_records(days(chance, bad_days(number), 1), days(chance, bad_days(number), 1)) for _ in range(200)]
+
+    assert sum(p < 0.05 for p in found) > 60
+
+
+@pytest.mark.parametrize(("make", "planted"), [(share, 4.0), (length, 2.0), (number, 2.5)])
+def test_a_large_change_is_beyond_what_days_differ_by(make: Make, planted: float) -> None:
+    chance = Random(2)
+    found = [p_value(days(chance, make, 1), days(chance, make, planted), share=make is share) for _ in range(20)]
+
+    assert sum(p < 0.001 for p in found) >= 15
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_of_one_day_nothing_is_said(count: int) -> None:
+    chance = Random(3)
+
+    assert p_value(days(chance, share, 1, count), days(chance, share, 9, count), share=True) == 1.0
+
+
+@pytest.mark.parametrize(("freedom", "t"), [(1, 12.706), (6, 2.447), (7, 2.365), (12.7, 2.179), (2000, 1.96)])
+def test_the_tails_of_student_are_those_of_the_table(freedom: float, t: float) -> None:
+    assert isclose(change.student(t, freedom), 0.05, abs_tol=1e-4)
