@@ -131,6 +131,7 @@ def test_a_parameter_has_one_owner() -> None:
         ("recontact_window", "longest"),
         ("run_timeout", "general"),
         ("shared_cost", "general"),
+        ("person_day", "general"),
     }
 
 
