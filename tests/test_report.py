@@ -151,6 +151,8 @@ def test_the_more_is_looked_at_the_more_it_takes() -> None:
 
 def test_an_interval_of_95_percent_that_ends_at_0_is_a_p_of_5_percent() -> None:
     assert isclose(after.p_of(Difference(2.0, 0.0, 4.0)) or 0.0, 0.05, abs_tol=1e-6)
+    assert isclose(after.p_of(Difference(2.0, 0.0, 4.0, freedom=5)) or 0.0, 0.05, abs_tol=1e-4)
+    assert isclose(after.p_of(Difference(4.0, 2.0, 6.0, freedom=5)) or 0.0, 0.0036, abs_tol=1e-3)
     assert after.p_of(Difference(2.0)) is None
 
 

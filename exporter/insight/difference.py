@@ -28,11 +28,12 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A difference in the unit of the KPI, with its 95 % interval (None: not known)."""
+    """A difference in the unit of the KPI; its 95 % interval, None if it is not known, with its degrees of freedom."""
 
     value: float
     lower: float | None = None
     upper: float | None = None
+    freedom: float = inf
 
     @property
     def beyond_chance(self) -> bool | None:
@@ -130,8 +131,9 @@ def combined(value: float, parts: Sequence[tuple[float, Estimate]]) -> Differenc
         total += factor**2 * each.variance
     if not total:
         return Difference(value)
-    margin = student(min(each.freedom for _, each in parts)) * sqrt(total)
-    return Difference(value, value - margin, value + margin)
+    freedom = min(each.freedom for _, each in parts)
+    margin = student(freedom) * sqrt(total)
+    return Difference(value, value - margin, value + margin, freedom)
 
 
 def student(freedom: float) -> float:

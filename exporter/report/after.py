@@ -4,23 +4,22 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from itertools import permutations
-from math import erfc, sqrt
 from random import Random
 
 from exporter.catalogue.kpi import Kpi
 from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation, Key
 from exporter.evaluation.plan import Intervention, Plan
-from exporter.evaluation.stats import Z95
 from exporter.explain.interventions import VERDICTS, Shown, sentence
 from exporter.explain.interventions import WHY as NOTHING
 from exporter.explain.wording import WHY, value
 from exporter.insight import go_live
 from exporter.insight.difference import Difference
+from exporter.insight.difference import student as quantile
 from exporter.insight.interventions import effects
 from exporter.insight.usage import Outcome, usage
 from exporter.publish.families import unit as unit_of
-from exporter.report.change import LEVEL, certain
+from exporter.report.change import LEVEL, certain, student
 from exporter.report.content import Reviewed, Stage
 from exporter.store import Store
 from exporter.store.status import SourceStatus
@@ -44,8 +43,8 @@ def p_of(difference: Difference | None) -> float | None:
     """The p value behind a 95 % interval; None where there is none."""
     if difference is None or difference.lower is None or difference.upper is None:
         return None
-    deviation = (difference.upper - difference.lower) / 2 / Z95
-    return erfc(abs(difference.value) / deviation / sqrt(2)) if deviation else None
+    deviation = (difference.upper - difference.lower) / 2 / quantile(difference.freedom)
+    return student(difference.value / deviation, difference.freedom) if deviation else None
 
 
 def interventions(
