@@ -78,14 +78,16 @@ class Memory:
 def evaluated(
     config: Config, store: Store, at: datetime, sources: Sequence[SourceStatus], *, memory: Memory | None = None
 ) -> Evaluation:
-    """All values at a time, with their baselines and usual weekdays. `memory`: what earlier evaluations computed."""
-    memory = memory or Memory()
-    _keep(store, sources, memory)
+    """All values at a time, with their baselines. `memory`: what earlier evaluations computed; with one, usual
+    weekdays are computed too, a day at a time.
+    """
+    kept = memory or Memory()
+    _keep(store, sources, kept)
     with store.reading() as reader:
         return replace(
             evaluate(reader, config.plan, at, sources),
-            baselines=memory.baselines.past(reader, store, config.plan, at, sources),
-            weekdays=memory.weekdays.at(reader, config.plan, at, sources),
+            baselines=kept.baselines.past(reader, store, config.plan, at, sources),
+            weekdays=kept.weekdays.at(reader, config.plan, at, sources) if memory else None,
         )
 
 

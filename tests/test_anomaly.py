@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -166,6 +167,11 @@ def request(id_: str, day: datetime, team: str = "it") -> Request:
     return Request(id=id_, team=team, category=id_[-1], opened_at=day + timedelta(hours=12), outcome="open")
 
 
+def settled(cache: WeekdayCache, *of: Any) -> Weekdays | None:
+    """What is there after as many evaluations as there are days."""
+    return [cache.at(*of) for _ in range(9)][-1]
+
+
 OLD = request("old", BEGIN - DAY - 5 * WEEK)
 
 
@@ -180,7 +186,7 @@ def test_the_last_whole_day_is_beside_its_weekdays_by_team(store: Store) -> None
     store.write("s", [*rows, request("today", BEGIN)], {})
 
     with store.reading() as reader:
-        made = WeekdayCache().at(reader, plan("requests"), BEGIN + timedelta(hours=5), [FEED])
+        made = settled(WeekdayCache(), reader, plan("requests"), BEGIN + timedelta(hours=5), [FEED])
 
     assert made
     assert made.ends_at == BEGIN
@@ -194,7 +200,7 @@ def test_past_weekdays_are_evaluated_once_a_day_and_the_last_day_every_hour(stor
 
     def numbers(after: timedelta) -> tuple[list[float], list[float]]:
         with store.reading() as reader:
-            weekdays = cache.at(reader, made, BEGIN + after, [FEED])
+            weekdays = settled(cache, reader, made, BEGIN + after, [FEED])
         assert weekdays
         return [f.numerator for f in weekdays.last], [f.numerator for f in weekdays.earlier[0]]
 
@@ -220,8 +226,8 @@ def test_only_headlines_drivers_and_what_has_that_baseline_are_watched(store: St
     store.write("s", [ended, OLD], {})
 
     with store.reading() as reader:
-        made = WeekdayCache().at(reader, replace(whole, settings=settings), BEGIN + DAY / 2, [FEED])
-        nothing = WeekdayCache().at(reader, plan("reopen_ratio"), BEGIN + DAY / 2, [FEED])
+        made = settled(WeekdayCache(), reader, replace(whole, settings=settings), BEGIN + DAY / 2, [FEED])
+        nothing = settled(WeekdayCache(), reader, plan("reopen_ratio"), BEGIN + DAY / 2, [FEED])
 
     assert made
     assert {f.kpi for f in made.last} == {"requests", "escalation_ratio"}
@@ -233,7 +239,7 @@ def test_history_that_does_not_reach_back_is_no_weekday(store: Store) -> None:
 
     with store.reading() as reader:
         young = replace(FEED, whole_since=BEGIN - 3 * WEEK)
-        made = WeekdayCache().at(reader, plan("requests"), BEGIN + DAY / 2, [young])
+        made = settled(WeekdayCache(), reader, plan("requests"), BEGIN + DAY / 2, [young])
 
     assert made
     assert [len(day) for day in made.earlier] == [1, 1, 0, 0, 0, 0, 0, 0]
@@ -242,7 +248,7 @@ def test_history_that_does_not_reach_back_is_no_weekday(store: Store) -> None:
 def test_while_all_records_are_younger_than_five_weeks_nothing_is_evaluated(store: Store) -> None:
     def made() -> Weekdays | None:
         with store.reading() as reader:
-            return WeekdayCache().at(reader, plan("requests"), BEGIN + DAY / 2, [FEED])
+            return settled(WeekdayCache(), reader, plan("requests"), BEGIN + DAY / 2, [FEED])
 
     store.write("s", [request("a", BEGIN - 4 * WEEK - DAY)], {})
     young = made()

@@ -44,15 +44,15 @@ class WeekdayCache:
 
     def __init__(self) -> None:
         self._day: Question | None = None
-        self._hour: tuple[datetime, Question] | None = None
-        self._plan: Plan | None = None
-        self._earlier: tuple[tuple[Figure, ...], ...] = ()
+        self._hour: datetime | None = None
+        self._earlier: list[tuple[Figure, ...]] = []
         self._found: Weekdays | None = None
 
     def at(self, connection: Connection, plan: Plan, at: datetime, sources: Sequence[SourceStatus]) -> Weekdays | None:
         """The last day that ended at least an hour ago, as of the last full hour.
 
-        None if nothing is watched, or all records are younger than the weekdays that are needed.
+        A call evaluates one day at most, so that nothing waits for nine of them: until all are there, it is what was
+        there before. None if nothing is watched, or all records are younger than the weekdays that are needed.
         """
         names = frozenset(setting.kpi.name for setting in plan.settings if watched(setting))
         if not names:
@@ -60,33 +60,38 @@ class WeekdayCache:
         hour = full_hour(at)
         ends_at = (hour - HOUR).replace(hour=0)
         day: Question = ends_at, plan, [(source, bool(source.unread.lines)) for source in sources]
-        if (hour, day) != self._hour:
+        if day != self._day:
+            if self._day is None or day[1:] != self._day[1:]:
+                self._found = None  # it is of another config, or of other sources
+            self._day, self._hour, self._earlier = day, None, []
+        if hour != self._hour:
             try:
-                self._compute(connection, plan, day, names, sources)
+                self._go_on(connection, day, hour, names, sources)
             except Exception:
                 log.exception("no comparison with the usual weekday in this hour")
-                self._found = None
-            self._hour = hour, day
+                self._found, self._hour = None, hour
         return self._found
 
-    def _compute(
-        self, connection: Connection, plan: Plan, day: Question, names: frozenset[str], sources: Sequence[SourceStatus]
+    def _go_on(
+        self,
+        connection: Connection,
+        day: Question,
+        hour: datetime,
+        names: frozenset[str],
+        sources: Sequence[SourceStatus],
     ) -> None:
+        ends_at, plan, _ = day
         began = oldest(connection)
-        if began is None or began > day[0] - FEWEST_DAYS * WEEK:
-            self._found = None  # as with every new installation, which need not pay for it
+        if began is None or began > ends_at - FEWEST_DAYS * WEEK:
+            self._found, self._hour = None, hour  # as with every new installation, which need not pay for it
             return
         one_day = replace(plan, windows=[("1d", DAY)])
-        if day != self._day:
-            self._earlier = tuple(
-                figures
-                for figures, _ in (
-                    of_day(connection, one_day, day[0], weeks, names, sources) for weeks in range(1, WEEKS + 1)
-                )
-            )
-            self._day = day
-        last, known = of_day(connection, one_day, day[0], 0, names, sources)
-        self._found = Weekdays(day[0], last, self._earlier, known)
+        weeks = len(self._earlier) + 1
+        if weeks <= WEEKS:
+            self._earlier.append(of_day(connection, one_day, ends_at, weeks, names, sources)[0])
+            return
+        last, known = of_day(connection, one_day, ends_at, 0, names, sources)
+        self._found, self._hour = Weekdays(ends_at, last, tuple(self._earlier), known), hour
 
 
 def oldest(connection: Connection) -> datetime | None:
