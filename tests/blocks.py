@@ -28,6 +28,7 @@ ADDED = {"job": "outcome-exporter", "instance": "127.0.0.1:10042"}
 BESIDE = {
     *("outcome_kpi_info", "outcome_assumption_info", "outcome_kpi_absent", "outcome_kpi_window_absent"),
     *("outcome_baseline_absent", "outcome_kpi_source_info"),
+    *("outcome_intervention_info", "outcome_intervention_timestamp_seconds"),
     *(
         f"outcome_{each}_{part}"
         for each in ("coverage", "unattributed")
