@@ -391,7 +391,7 @@ class Running:
 async def running(folder: Path, path: str) -> AsyncIterator[Running]:
     """The demo with a search path for programs."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "exporter", "demo", "--directory", str(folder),
+        sys.executable, "-m", "exporter", "demo", "--no-history", "--directory", str(folder),
         cwd=CHECKOUT, env={**os.environ, "PATH": path},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip

@@ -35,10 +35,12 @@ async def demo(
     now: Callable[[], datetime],
     console: Console | None = None,
     listen: str | None = None,
+    history: bool = True,
 ) -> None:
     """Runs everything until the exporter ends or this is cancelled; then nothing of it is left but files.
 
-    `listen`: host:port of the exporter; by default a free port of loopback.
+    `listen`: host:port of the exporter; by default a free port of loopback. `history`: whether Prometheus is given the
+    weeks before.
     """
     console = console or terminal()
     folder = empty(directory)
@@ -59,7 +61,7 @@ async def demo(
         await together(
             run_exporter(config, listen),
             live(world, now),
-            beside(folder, reached, config, screen),
+            beside(folder, reached, config, screen, history=history),
         )
     console.print("The demo has ended.")
 
@@ -95,7 +97,7 @@ async def live(world: World, now: Callable[[], datetime]) -> None:
         world.advance(now())
 
 
-async def beside(folder: Path, listen: str, config: Path, screen: Screen) -> None:
+async def beside(folder: Path, listen: str, config: Path, screen: Screen, *, history: bool) -> None:
     """Prometheus and Alertmanager; the board once there are values, and again and again."""
     tools = programs()
     (folder / "monitoring").mkdir()
@@ -113,7 +115,7 @@ async def beside(folder: Path, listen: str, config: Path, screen: Screen) -> Non
         if tools.missing:
             screen.line(f"Left out, because not installed: {', '.join(tools.missing)}")
         waited = [again(screen)]
-        if "Prometheus" in monitors:
+        if history and "Prometheus" in monitors:
             waited.append(past_of(folder, listen, config, screen))
         await asyncio.gather(*waited)
 

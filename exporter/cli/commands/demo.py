@@ -29,8 +29,14 @@ EXAMPLES = {
     "listen",
     help="Address (host:port) of the exporter.  [default: a free port of 127.0.0.1]",
 )
+@click.option(
+    "--history/--no-history",
+    default=True,
+    show_default=True,
+    help="Fill Prometheus with the last four weeks, which takes a core for some minutes.",
+)
 @log_level
-def command(directory: Path, seed: int, listen: str | None, level: str | None) -> None:
+def command(directory: Path, seed: int, listen: str | None, history: bool, level: str | None) -> None:
     """Run a demo on a simulated organisation.
 
     Starts Prometheus and Alertmanager too if they are installed.
@@ -46,8 +52,11 @@ def command(directory: Path, seed: int, listen: str | None, level: str | None) -
     async def run_exporter(config: Path, listen: str) -> None:
         await serve(config, ServeOptions(addresses=[listen]))
 
+    async def all_of_it() -> None:
+        await show.demo(directory, seed, run_exporter=run_exporter, now=now, listen=listen, history=history)
+
     logs.start(level or "warn", "logfmt")
     try:
-        guarded(lambda: asyncio.run(show.demo(directory, seed, run_exporter=run_exporter, now=now, listen=listen)))
+        guarded(lambda: asyncio.run(all_of_it()))
     except DemoError as error:
         fail(error)
