@@ -16,7 +16,7 @@ from exporter.collect.selfmetrics import Health
 from exporter.config import Config
 from exporter.config.reports import Mail, Scheduled, Webhook
 from exporter.config.secret import Secret
-from exporter.report.delivery import Letter, NotDelivered, deliveries
+from exporter.report.delivery import DeliveryError, Letter, deliveries
 from exporter.report.schedule import Schedule
 from exporter.store import Store
 from exporter.store.status import SourceStatus
@@ -258,7 +258,7 @@ def test_the_path_of_a_webhook_is_in_no_error(place: Place, hook: Any) -> None:
     vars(hook)["answers"] = [500]
     place.sent_to(webhook=webhook(hook))
 
-    with pytest.raises(NotDelivered, match=r"^webhook of 127\.0\.0\.1: it answers 500 Internal Server Error$"):
+    with pytest.raises(DeliveryError, match=r"^webhook of 127\.0\.0\.1: it answers 500 Internal Server Error$"):
         deliver(place.report)
 
 
@@ -272,18 +272,18 @@ def test_the_path_of_a_webhook_is_in_no_error(place: Place, hook: Any) -> None:
 def test_mail_that_is_not_taken_says_why(more: dict[str, Any], why: str, place: Place, smtp: Any) -> None:
     place.sent_to(mail=mail(smtp, **more))
 
-    with pytest.raises(NotDelivered, match=why):
+    with pytest.raises(DeliveryError, match=why):
         deliver(place.report)
 
 
 def test_a_webhook_that_redirects_or_is_not_there_says_so(place: Place, hook: Any) -> None:
     vars(hook)["answers"] = [302]
     place.sent_to(webhook=webhook(hook))
-    with pytest.raises(NotDelivered, match="it answers 302"):
+    with pytest.raises(DeliveryError, match="it answers 302"):
         deliver(place.report)
     place.sent_to(webhook=Webhook(url="http://127.0.0.1:1/", token=None))
 
-    with pytest.raises(NotDelivered, match="refused"):
+    with pytest.raises(DeliveryError, match="refused"):
         deliver(place.report)
 
 

@@ -23,8 +23,9 @@ def expanded(expr: str, kpis: Mapping[str, Kpi], segment: str, *, over_time: boo
         name, part, by, window, chosen = match.groups(default="")
         if name == "job":
             return JOB
-        where = tuple(tuple(pair.split("=", 1)) for pair in chosen.split(", ")) if chosen else ()
-        figure = Figure(kpis[name], kpis, segment, where, over_time)  # type: ignore[arg-type] # pairs, as split
+        pairs = (pair.partition("=") for pair in chosen.split(", ") if pair)
+        where = tuple((label, wanted) for label, _, wanted in pairs)
+        figure = Figure(kpis[name], kpis, segment, where, over_time)
         made = figure.summed(f"{figure.kpi.stem}_{part}", by) if part else figure.value(by)
         return "(" + (made.replace('window="$window"', f'window="{window}"') if window else made) + ")"
 

@@ -35,7 +35,8 @@ class Pair:
 
     def whole(self) -> tuple[Figure | None, Figure | None]:
         """The sums over all segments."""
-        return tuple(summed(side, (), self.setting).get(()) for side in (self.before, self.now))  # type: ignore[return-value]  # two sides
+        before, now = (summed(side, (), self.setting).get(()) for side in (self.before, self.now))
+        return before, now
 
     def labels(self) -> list[str]:
         """The labels that its segments can be told apart by, and added up over."""

@@ -18,7 +18,7 @@ SECONDS = 30.0
 TYPES = {"html": "text/html", "md": "text/markdown", "csv": "text/csv", "pdf": "application/pdf"}
 
 
-class NotDelivered(Exception):  # noqa: N818 - an answer
+class DeliveryError(Exception):
     """A report was not taken; the text says where and why."""
 
 
@@ -36,7 +36,7 @@ class Letter:
 def deliveries(report: Scheduled) -> dict[str, Callable[[Letter], None]]:
     """Whom a report goes to: each of them on its own, so that nobody gets it again because another did not.
 
-    A delivery raises NotDelivered.
+    A delivery raises DeliveryError.
     """
     found: dict[str, Callable[[Letter], None]] = {}
     if report.mail:
@@ -45,7 +45,7 @@ def deliveries(report: Scheduled) -> dict[str, Callable[[Letter], None]]:
 
 
 def send(mail: Mail, address: str, letter: Letter) -> None:
-    """By SMTP, to one of its addresses. Raises NotDelivered."""
+    """By SMTP, to one of its addresses. Raises DeliveryError."""
     message = EmailMessage()
     message["Subject"], message["From"], message["To"] = letter.title, mail.sender, ", ".join(mail.to)
     message["Message-ID"] = f"<{letter.id}@outcome-exporter>"
@@ -58,7 +58,7 @@ def send(mail: Mail, address: str, letter: Letter) -> None:
                 server.login(mail.user, mail.password.reveal())
             server.send_message(message, mail.sender, [address])
     except (OSError, smtplib.SMTPException) as error:
-        raise NotDelivered(f"mail by {mail.host}:{mail.port}: {_reason(error)}") from None
+        raise DeliveryError(f"mail by {mail.host}:{mail.port}: {_reason(error)}") from None
 
 
 @contextmanager
@@ -94,7 +94,7 @@ class _Straight(urllib.request.HTTPRedirectHandler):
 
 
 def post(webhook: Webhook, letter: Letter) -> None:
-    """By HTTP POST, the report as the body. Raises NotDelivered where the answer is not 2xx."""
+    """By HTTP POST, the report as the body. Raises DeliveryError where the answer is not 2xx."""
     # The path of an incoming webhook is its password.
     kind, where = TYPES[letter.form], urlsplit(webhook.url).hostname
     headers = {
@@ -104,12 +104,11 @@ def post(webhook: Webhook, letter: Letter) -> None:
     }
     if webhook.token:
         headers["Authorization"] = f"Bearer {webhook.token.reveal()}"
-    # The address begins with http:// or https://, as the config checks.
-    request = urllib.request.Request(webhook.url, letter.content, headers, method="POST")  # noqa: S310
+    request = urllib.request.Request(webhook.url, letter.content, headers, method="POST")  # noqa: S310 - only http(s) is configured
     try:
         with urllib.request.build_opener(_Straight).open(request, timeout=SECONDS) as answer:
             answer.read(1024)
     except urllib.error.HTTPError as error:
-        raise NotDelivered(f"webhook of {where}: it answers {error.code} {error.reason}") from None
+        raise DeliveryError(f"webhook of {where}: it answers {error.code} {error.reason}") from None
     except (OSError, HTTPException) as error:
-        raise NotDelivered(f"webhook of {where}: {getattr(error, 'reason', None) or error}") from None
+        raise DeliveryError(f"webhook of {where}: {getattr(error, 'reason', None) or error}") from None

@@ -10,15 +10,15 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 SECONDS = 120.0
 
 
-class NoPdf(Exception):  # noqa: N818 - an answer
+class PdfError(Exception):
     """No PDF could be made; the text says why, and what to do."""
 
 
 def printed(html: str, seconds: float = SECONDS) -> bytes:
-    """A page as PDF. Raises NoPdf."""
+    """A page as PDF. Raises PdfError."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
-        raise NoPdf(
+        raise PdfError(
             f"a PDF is printed by Chromium, and none of {', '.join(PROGRAMS)} is on the PATH; "
             "install one, or choose --format html and print it from a browser"
         )
@@ -32,8 +32,8 @@ def printed(html: str, seconds: float = SECONDS) -> bytes:
         try:
             done = subprocess.run(command, capture_output=True, timeout=seconds, check=False)  # noqa: S603 - no shell, our own page
         except subprocess.TimeoutExpired:
-            raise NoPdf(f"{program} did not print the page within {seconds:.0f} s; try again") from None
+            raise PdfError(f"{program} did not print the page within {seconds:.0f} s; try again") from None
         if not target.exists():
             said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise NoPdf(f"{program} printed no page: {said[-1] if said else f'it ended with {done.returncode}'}")
+            raise PdfError(f"{program} printed no page: {said[-1] if said else f'it ended with {done.returncode}'}")
         return target.read_bytes()

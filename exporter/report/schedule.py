@@ -19,8 +19,8 @@ from exporter.collect.selfmetrics import ReportMetrics
 from exporter.config import Config
 from exporter.config.reports import Scheduled
 from exporter.report.compute import report
-from exporter.report.delivery import Letter, NotDelivered, deliveries
-from exporter.report.pdf import NoPdf, printed
+from exporter.report.delivery import DeliveryError, Letter, deliveries
+from exporter.report.pdf import PdfError, printed
 from exporter.report.period import Span, span
 from exporter.report.rendering import render
 from exporter.store import Store, StoreError
@@ -90,7 +90,7 @@ class Schedule:
             self.metrics.known(each.name, step)
             try:
                 act(each)
-            except (StoreError, NoPdf, NotDelivered, OSError) as error:
+            except (StoreError, PdfError, DeliveryError, OSError) as error:
                 self.metrics.failed(each.name, step)
                 log.error("report %s is not %s, it is tried again later: %s", each.name, step, error)
             except Exception:
@@ -139,10 +139,10 @@ class Schedule:
                 for name in self._unsent(each, to):
                     self._deliver(each, name, delivery)
                     self._note(each.name, f"{DELIVERED} to {to}", name)
-            except NotDelivered as error:
+            except DeliveryError as error:
                 failed.append(str(error))
         if failed:
-            raise NotDelivered("; ".join(failed))
+            raise DeliveryError("; ".join(failed))
 
     def _deliver(self, each: Scheduled, name: str, delivery: Callable[[Letter], None]) -> None:
         for pause in (*self.pauses, None):
@@ -150,7 +150,7 @@ class Schedule:
                 delivery(letter(each, name))
                 self.metrics.succeeded(each.name, DELIVERED, self.clock())
                 return
-            except NotDelivered as error:
+            except DeliveryError as error:
                 if pause is None or self._stopping.is_set():
                     raise
                 self.metrics.failed(each.name, DELIVERED)

@@ -37,11 +37,11 @@ def test_the_package_brings_unit_user_config_and_the_program(package: Path) -> N
 
 
 def test_the_program_of_the_package_runs_without_anything_of_this_checkout(package: Path, tmp_path: Path) -> None:
-    run("dpkg", "-x", package, tmp_path / "root")
+    run("dpkg", "-x", package, tmp_path / "unpacked")
     (tmp_path / "rows.csv").write_text("id,opened_at,outcome\n1,2026-03-01T00:00:00Z,open\n")
     (tmp_path / "outcome.yaml").write_text("sources: [{name: a, type: files, path: rows.csv, record: request}]\n")
-    start = (tmp_path / "root/usr/bin/outcome-exporter").read_text()
-    start = start.replace('"/usr/lib', f'"{tmp_path}/root/usr/lib')
+    start = (tmp_path / "unpacked/usr/bin/outcome-exporter").read_text()
+    start = start.replace('"/usr/lib', f'"{tmp_path}/unpacked/usr/lib')
     ended = subprocess.run(
         ["/usr/bin/python3", "-I", "-c", start, "once", "--config.file", "outcome.yaml"],
         cwd=tmp_path, env={}, capture_output=True, text=True, check=False,

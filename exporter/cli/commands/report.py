@@ -36,7 +36,7 @@ def command(config_path: Path, period: str, reader: str, form: str, output: Path
     or else from the store.
     """
     from exporter.cli.ask import reported
-    from exporter.report.pdf import NoPdf, printed
+    from exporter.report.pdf import PdfError, printed
     from exporter.report.period import NoSuchPeriod
 
     if form == "pdf" and output is None:
@@ -45,7 +45,7 @@ def command(config_path: Path, period: str, reader: str, form: str, output: Path
     try:
         text = guarded(lambda: reported(config, period, reader, "html" if form == "pdf" else form))
         content = printed(text) if form == "pdf" else text.encode()
-    except (NoSuchPeriod, NoPdf) as error:
+    except (NoSuchPeriod, PdfError) as error:
         fail(error)
     if output is None:
         click.echo(content.decode(), nl=False)

@@ -54,9 +54,8 @@ def command(
     windows = [name for name, _ in config.plan.windows]
     try:
         output.mkdir(parents=True, exist_ok=True)
-        for name, content in own.files(config.plan.settings, catalogue(), windows, urls).items():
-            if name == own.RULES:
-                name, content = formatted(content, form)  # noqa: PLW2901 - the same file in another form
+        for made, text in own.files(config.plan.settings, catalogue(), windows, urls).items():
+            name, content = formatted(text, form) if made == own.RULES else (made, text)
             (output / name).write_text(content, encoding="utf-8")
             click.echo(f"{output / name}: made")
     except OSError as error:
