@@ -73,7 +73,9 @@ def of_parts(kpi: Kpi, parts: Sequence[Mapping[str, Any]]) -> tuple[float, float
     """The numerator and denominator of a derived KPI that its parts come to; a part without a figure adds nothing."""
     amounts = [(part["numbers"] or {}).get(part["part"]) or 0.0 for part in parts]
     above = amounts[0] - (amounts[1] if kpi.minus else 0.0)
-    return above, amounts[-1] / (kpi.per if isinstance(kpi.per, int) else 1) if kpi.denominator else None
+    length = int(kpi.window.removesuffix("d")) * 86_400
+    divisor = {"second": length}.get(kpi.per, 1) if isinstance(kpi.per, str) else kpi.per or 1
+    return above, amounts[-1] / divisor if kpi.denominator else None
 
 
 @pytest.mark.parametrize("name", catalogue())

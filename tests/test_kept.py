@@ -237,7 +237,7 @@ def test_on_a_full_disk_there_are_values_and_the_reason_is_said_once(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = read_config(Path(__file__).parent / "configs" / "valid" / "smallest.yaml")
-    counted = [each for each in made.plan.settings if each.kpi.kind == "count"][:1]
+    counted = [each for each in made.plan.settings if each.kpi.name == "requests"]
     made = replace(made, plan=replace(made.plan, settings=counted))
     memory, status = Memory(), SourceStatus(source="desk", records=frozenset({"request"}))
     store.write("desk", [asked(n, n) for n in range(9)], {})

@@ -293,7 +293,7 @@ def test_queries(seed: int) -> None:
         with found.payload(query, Unexplained):
             question(query, config.plan)
         told = {str(key): as_text(value) for key, value in dict(mutated(draw, chunk) or {}).items()}
-        with found.payload(told, ValueError):
+        with found.payload(told, backfill.BadRequestError):
             backfill.chunk_of(told)
     found.check("queries")
 
