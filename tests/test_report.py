@@ -24,7 +24,7 @@ from exporter.report.action import runbook
 from exporter.report.comparison import Pair, p_value, segment_tests
 from exporter.report.comparison import change as compared
 from exporter.report.comparison import split as split_of
-from exporter.report.content import Change, Line, Side, Unit
+from exporter.report.content import Change, Line, Side, Since, Unit
 from exporter.report.contribution import of_quotient, of_sum
 from exporter.report.period import NoSuchPeriod, span
 from exporter.report.unusual import days_of, grouped, listed
@@ -290,14 +290,18 @@ def test_days_that_were_unlike_their_weekday_are_told_once_for_a_team() -> None:
     assert [each.text for each in found] == [
         "Escalation rate in finance was 40.0% (n = 100) on Tuesday 24 November 2026, worse than usual: the median of 7 "
         "of the 8 Tuesdays before it is 10.0%, and 4.0% to 16.0% is usual. "
-        "3 more days were unusual, too: 17 November, 23 November and 25 November.",
+        "3 more days were unusual, too: 17, 23 and 25 November.",
         "Requests in finance was 20 requests on Thursday 26 November 2026, lower than usual: the median of 7 of the 8 "
         "Thursdays before it is 100 requests, and 50 requests to 150 requests is usual.",
     ]
 
 
 def test_days_in_a_row_are_drawn_together() -> None:
-    assert listed([date(2026, 3, day) for day in (16, 18, 19, 20)]) == "16 March and 18 March to 20 March"
+    assert listed([date(2026, 3, day) for day in (16, 18, 19, 20)]) == "16 and 18 to 20 March"
+    assert listed([date(2026, 3, day) for day in (11, 12)]) == "11 and 12 March"
+    assert listed([date(2026, 3, 30), date(2026, 3, 31), date(2026, 4, 1), date(2026, 4, 7)]) == (
+        "30 March to 1 April and 7 April"
+    )
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Los_Angeles", "Asia/Tokyo"])
@@ -305,6 +309,32 @@ def test_a_week_has_its_seven_days_in_every_time_zone(zone: str) -> None:
     found = [f"{day:%m-%d}" for day in days_of(span("2026-W47", AT, ZoneInfo(zone)))]
 
     assert found == ["11-17", "11-18", "11-19", "11-20", "11-21", "11-22", "11-23"]
+
+
+def test_what_is_read_beside_a_value_says_what_it_is_of() -> None:
+    guard = replace(RATE, kpi="g", title="Value", of={"claim": "hard_cost_avoided"}, unit=Unit(name="currency"))
+    lines = {"g": guard}
+
+    assert sentence.guards(replace(RATE, guards=("g", "gone")), lines) == ["Value (hard cost avoided) 0.52"]
+
+
+@pytest.mark.parametrize(
+    ("since", "text"),
+    [
+        (Since(day=date(2026, 11, 16), about=False, boundary=True), " since 16 November"),
+        (Since(day=date(2026, 11, 16), about=True, boundary=False), " since about 16 November"),
+        (
+            Since(day=date(2026, 11, 19), about=False, boundary=False, now=Side(value=0.6, n=80)),
+            "; since 19 November it is 60.0% (n = 80)",
+        ),
+    ],
+)
+def test_a_change_says_since_when(since: Since, text: str) -> None:
+    made = Change(before=Side(value=0.09, n=140), now=RATE.now, verdict="rose", since=since)
+
+    assert sentence.changed(RATE, made, "in finance") == (
+        f"Escalation rate in finance rose from 9.0% to 52.0% (n = 151, before 140){text}"
+    )
 
 
 def test_large_amounts_of_money_have_no_cents() -> None:

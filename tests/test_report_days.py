@@ -1,13 +1,17 @@
 """Changes in reports are beyond what days differ by: organisations with good and bad days, with and without effect."""
 
+from collections.abc import Sequence
 from math import isclose
 from random import Random
 
 import pytest
 
+from exporter.baselines.compare import Baseline, Total
 from exporter.evaluation.figure import Figure
+from exporter.insight.difference import Day
 from exporter.report import change
-from exporter.report.days import p_value
+from exporter.report.days import beside, p_value
+from exporter.report.since import step
 from tests.organisations import Make, length, number, share
 
 
@@ -65,3 +69,47 @@ def test_of_one_day_nothing_is_said(count: int) -> None:
 @pytest.mark.parametrize(("freedom", "t"), [(1, 12.706), (6, 2.447), (7, 2.365), (12.7, 2.179), (2000, 1.96)])
 def test_the_tails_of_student_are_those_of_the_table(freedom: float, t: float) -> None:
     assert isclose(change.student(t, freedom), 0.05, abs_tol=1e-4)
+
+
+# Since when.
+
+
+def first_days(make: Make, planted: Sequence[float], count: int = 20) -> list[int | str | None]:
+    """What is said of organisations, in each of which so much is planted on each day: the first day of a new level."""
+    chance, found = Random(4), list[int | str | None]()
+    for _ in range(count):
+        days = [Day(*make(chance, day, of)) for day, of in enumerate(planted)]
+        made = step(days, share=make is share)
+        found.append(None if made is None else f"about {made.first}" if made.about else made.first)
+    return found
+
+
+@pytest.mark.parametrize(("make", "to", "days"), [(share, 5.0, 14), (length, 2.0, 14), (number, 2.5, 28)])
+def test_the_day_since_which_a_value_is_another_one_is_found(make: Make, to: float, days: int) -> None:
+    found = first_days(make, [1.0] * 9 + [to] * (days - 9))
+
+    assert {*found} <= {9, "about 8", "about 9", "about 10", None}
+    assert found.count(None) <= 8
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [[1.0] * 14, [1.0] * 7 + [4.0] * 3 + [1.0] * 4, [1 + 3 * day / 13 for day in range(14)]],
+    ids=["nothing", "three days", "a little more each day"],
+)
+@pytest.mark.parametrize("make", [share, number])
+def test_without_a_day_on_which_it_changed_none_is_named(make: Make, planted: list[float]) -> None:
+    assert sum(each is not None for each in first_days(make, planted)) <= 1
+
+
+def test_a_value_and_its_baseline_have_to_differ_by_more_than_days_do() -> None:
+    then = Baseline("fixed", "any", "period", (), 0.1, 100.0, 1000.0)
+
+    def p(by_day: list[float]) -> float:
+        total = Total(Figure("any", "period", (), sum(by_day), 1000.0), then)
+        return beside(total, [Figure("any", "1d", (), each, 1000.0 / len(by_day)) for each in by_day])
+
+    # 15 % beside 10 %, evenly on each day or on one bad day of five; of two days nothing is said.
+    assert p([30.0] * 5) < 0.001
+    assert p([90.0, 15.0, 15.0, 15.0, 15.0]) > 0.3
+    assert p([75.0, 75.0]) == 1.0

@@ -17,7 +17,7 @@ from exporter.config import Config, read_config
 from exporter.report.compute import report
 from exporter.report.content import Report
 from exporter.report.pdf import printed
-from exporter.report.rendering import FORMATS, render
+from exporter.report.rendering import FORMATS, code, plain, render
 from exporter.runtime import once, open_store
 from exporter.store import Store
 
@@ -76,7 +76,7 @@ def test_the_memo_says_what_changed_where_and_what_to_do(config: Config, store: 
     text = render(week(config, store), "md")
 
     assert "# Week 12, 16 to 22 March 2026: Are people helped, and by whom?" in text
-    assert "Escalation rate in finance rose from 9.0% to 50.0% (n = 100, before 100)." in text
+    assert "Escalation rate in finance rose from 9.0% to 50.0% (n = 100, before 100) since about 16 March." in text
     assert "No other team changed beyond chance." in text
     assert "target 10.0%: missed; warning above 20.0%, critical above 35.0%" in text
     assert "of the fixed period" in text
@@ -142,6 +142,11 @@ def test_a_page_of_its_own_needs_no_other_file_and_shows_names_as_text(config: C
     assert "<style>" in page
     assert "href=" not in page
     assert "<b>=hr" not in page
+
+
+def test_names_are_shown_as_they_are_in_markdown_too() -> None:
+    assert plain("<b>=hr\n`rm` [x](y) *z* a_b|c") == "&lt;b&gt;=hr \\`rm\\` \\[x\\](y) \\*z\\* a_b\\|c"
+    assert code("explain team=`x`") == "`` explain team=`x` ``"
 
 
 def test_the_command_writes_a_file_and_refuses_what_it_cannot_do(config: Config, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Reports on a cadence: none twice, none missing, and sent by real SMTP and HTTP."""
 
+import asyncio
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +22,7 @@ from exporter.report.delivery import DeliveryError, Letter, deliveries
 from exporter.report.schedule import Schedule
 from exporter.store import Store
 from exporter.store.status import SourceStatus
+from tests.deadline import within
 from tests.scenario import empty_store
 from tests.test_config import load, mistakes
 
@@ -100,7 +103,12 @@ def hook() -> Iterator[Any]:
 
 def mail(server: Any, **more: Any) -> Mail:
     what: dict[str, Any] = {"security": "none", "user": None, "password": None, "sender": "a@b.example"}
-    return Mail(**{"host": "127.0.0.1", "port": server.server_address[1], "to": ("boss@b.example",), **what, **more})
+    return Mail(**{"host": "127.0.0.1", "port": port_of(server), "to": ("boss@b.example",), **what, **more})
+
+
+def port_of(server: Any) -> int:
+    address: tuple[str, int] = (server if isinstance(server, socket.socket) else server.socket).getsockname()
+    return address[1]
 
 
 def webhook(server: Any) -> Webhook:
@@ -274,6 +282,19 @@ def test_mail_that_is_not_taken_says_why(more: dict[str, Any], why: str, place: 
 
     with pytest.raises(DeliveryError, match=why):
         deliver(place.report)
+
+
+async def test_the_exporter_ends_while_a_mail_server_hangs(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place.sent_to(mail=mail(silent))
+        schedule = replace(place.schedule(), grace=0.0)
+        schedule.start(asyncio.Lock())
+        connected, _ = await asyncio.to_thread(silent.accept)
+
+        async with within(3):
+            await schedule.stop()
+        with connected:
+            assert place.metric("outcome_report_failures_total", "delivered") in (None, 0)
 
 
 def test_a_webhook_that_redirects_or_is_not_there_says_so(place: Place, hook: Any) -> None:

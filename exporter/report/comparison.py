@@ -1,7 +1,8 @@
 """Compares the values of two periods: over all, segment by segment, and with baselines; judges all tests together."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from exporter.base.clock import DAY
 from exporter.catalogue.kpi import Kpi, non_additive
@@ -11,7 +12,7 @@ from exporter.evaluation.plan import Plan, Setting
 from exporter.evaluation.stats import wilson
 from exporter.explain.breaches import records_of
 from exporter.report import change as tests
-from exporter.report.content import Change, Segment, Side, Split, Verdict
+from exporter.report.content import Change, Segment, Side, Since, Split, Verdict
 from exporter.report.contribution import Contribution, of_quotient, of_sum
 
 FEWEST = 10.0
@@ -120,12 +121,14 @@ def of_share(kpi: Kpi) -> bool:
     return kpi.kind == "ratio" or (kpi.kind == "mean" and kpi.name.endswith("_ratio"))
 
 
-def change(before: Figure, now: Figure, pair: Pair, *, sure: bool, p: float | None) -> Change | None:
+def change(
+    before: Figure, now: Figure, pair: Pair, *, sure: bool, p: float | None, since: Since | None = None
+) -> Change | None:
     """Two figures beside each other. `sure`: whether the test holds beside all others."""
     first, second = side(before, pair.kpi, pair.plan), side(now, pair.kpi, pair.plan)
     if first is None or second is None:
         return None
-    return Change(before=first, now=second, verdict=verdict(first, second, sure=sure, p=p), p=p)
+    return Change(before=first, now=second, verdict=verdict(first, second, sure=sure, p=p), p=p, since=since)
 
 
 def verdict(before: Side, now: Side, *, sure: bool, p: float | None) -> Verdict:
@@ -177,7 +180,12 @@ def enough(before: Figure, now: Figure) -> bool:
     return (min if before.denominator is not None else max)(sizes) >= FEWEST
 
 
-def split(pair: Pair, p_values: Mapping[SegmentKey, float], sure: frozenset[SegmentKey]) -> Split | None:
+def split(
+    pair: Pair,
+    p_values: Mapping[SegmentKey, float],
+    sure: Collection[SegmentKey],
+    since: Mapping[SegmentKey, Since] = MappingProxyType({}),
+) -> Split | None:
     """The label that says most about a change: the one of the least likely segment, and what each segment adds."""
     found: list[tuple[float, Split]] = []
     for label in pair.labels():
@@ -189,7 +197,8 @@ def split(pair: Pair, p_values: Mapping[SegmentKey, float], sure: frozenset[Segm
         for name, part in parts.items():
             key, mine = (pair.kpi.name, label, name), None
             if name in before and name in now:
-                mine = change(before[name], now[name], pair, sure=key in sure, p=p_values.get(key))
+                p, first_day = p_values.get(key), since.get(key)
+                mine = change(before[name], now[name], pair, sure=key in sure, p=p, since=first_day)
             segments.append(Segment(name=name, change=mine, contribution=part))
         segments.sort(key=lambda each: (-abs(each.contribution.own), each.name))
         least = min(p_values.get((pair.kpi.name, label, name), 1.0) for name in parts)

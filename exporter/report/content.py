@@ -1,4 +1,4 @@
-"""What a report says, as data: `compute` fills it, `rendering` writes it."""
+"""What a report says, as data: `compute` and `lines` fill it, `rendering` writes it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,13 +44,27 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """The day since which a value is another one, or `about` that day. `now`: what it is since, `before`: what it was;
+    of an amount None. `boundary`: it is the first day of the period, so that both are those of the periods.
+    """
+
+    day: date
+    about: bool
+    boundary: bool
+    before: Side | None = None
+    now: Side | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A value beside an earlier one. `p`: of the test, or None where there is none."""
+    """A value beside an earlier one. `p`: of the test, or None where there is none. `since`: where days tell it."""
 
     before: Side
     now: Side
     verdict: Verdict
     p: float | None = None
+    since: Since | None = None
 
     @property
     def difference(self) -> float:

@@ -4,15 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import inf, sqrt
+from zoneinfo import ZoneInfo
 
 from exporter.base.clock import DAY
+from exporter.baselines.compare import Total
 from exporter.evaluation.context import Connection
 from exporter.evaluation.figure import Evaluation, Figure, Key
 from exporter.evaluation.plan import Period, Plan
 from exporter.insight.difference import WEEK, Day, Estimate, estimate, of_count, of_ratio
-from exporter.insight.sides import Course, course
+from exporter.insight.sides import ONE_DAY, Course, course
 from exporter.report.change import student
-from exporter.report.comparison import Pair, SegmentKey, groups, of_share, summed
+from exporter.report.comparison import Pair, groups, of_share, side, summed
+from exporter.report.content import Side, Since
+from exporter.report.since import step
 from exporter.store.status import SourceStatus
 
 Periods = tuple[Period, Period]
@@ -27,22 +31,56 @@ class Days:
 
     sides: tuple[Course, Course]
 
-    def whole(self, pair: Pair, of: Key) -> float:
-        """The p value of the change of a KPI."""
-        return self._p(pair, of, (), ())
+    def p(self, pair: Pair, of: Key, segment: Key = ()) -> float:
+        """The p value of the change of a KPI, or of a segment of it."""
+        return p_value(*self._series(pair, of, segment), share=of_share(pair.kpi))
 
-    def segment(self, pair: Pair, of: Key, key: SegmentKey) -> float:
-        """That of a segment of it."""
-        _, label, value = key
-        return self._p(pair, of, (label,), ((label, value),))
+    def beside(self, total: Total, pair: Pair, of: Key, *, both: bool) -> float:
+        """The p value of a value and its baseline being the same, if that one varied by day as this one does.
 
-    def _p(self, pair: Pair, of: Key, labels: Sequence[str], segment: Key) -> float:
+        `both`: the value is of both periods.
+        """
+        before, now = self._series(pair, of, ())
+        return beside(total, [*before, *now] if both else now)
+
+    def since(self, pair: Pair, of: Key, segment: Key, zone: ZoneInfo) -> Since | None:
+        """The day since which a KPI, or a segment of it, is another one; None where days do not tell it."""
+        first, second = (side.period for side in self.sides)
+        if second.begins_at - first.ends_at >= ONE_DAY:
+            return None
+        before, now = self._series(pair, of, segment)
+        every = [*before, *now]
+        amounts = all(f.denominator is None for f in every if f)
+        found = step([_day(f, amounts=amounts) for f in every], share=of_share(pair.kpi))
+        if found is None:
+            return None
+        k = found.first
+        midnight = first.begins_at + k * ONE_DAY if k < len(before) else second.begins_at + (k - len(before)) * ONE_DAY
+        sides = [None if amounts else self._whole(each, pair) for each in (every[:k], every[k:])]
+        return Since(
+            day=(midnight + ONE_DAY / 2).astimezone(zone).date(), about=found.about, boundary=k == len(before),
+            before=sides[0], now=sides[1],
+        )  # fmt: skip
+
+    def _series(self, pair: Pair, of: Key, segment: Key) -> tuple[list[Figure | None], list[Figure | None]]:
+        labels = [label for label, _ in segment]
+
         def sums(evaluation: Evaluation) -> Figure | None:
             mine = groups((f for f in evaluation.figures if f.kpi == pair.kpi.name), pair.setting).get(of, ())
             return summed(mine, labels, pair.setting).get(segment)
 
         before, now = ([sums(each) for each in side.days] for side in self.sides)
-        return p_value(before, now, share=of_share(pair.kpi))
+        return before, now
+
+    def _whole(self, figures: Sequence[Figure | None], pair: Pair) -> Side | None:
+        sums = summed([f for f in figures if f], (), pair.setting).get(())
+        return side(sums, pair.kpi, pair.plan) if sums else None
+
+
+def _day(figure: Figure | None, *, amounts: bool) -> Day:
+    if figure is None:
+        return Day(0.0, None if amounts else 0.0)
+    return Day(figure.numerator, figure.denominator)
 
 
 def daily(
@@ -70,6 +108,24 @@ def p_value(before: Sequence[Figure | None], now: Sequence[Figure | None], *, sh
     if len(before) == len(now) < 2 * WEEK:
         return of_difference([Estimate(0.0, 0.0), _paired(*amounts)])
     return of_difference([_per_day(each, sum(each)) for each in amounts])
+
+
+def beside(total: Total, days: Sequence[Figure | None]) -> float:
+    """The p value of a share and its baseline being the same; 1 where days are too few to say.
+
+    What a baseline came to on each of its days is not kept, so it is taken to scatter as the days beside it do.
+    """
+    above, below = total.then.numerator, total.then.denominator
+    if not total.now.denominator or above is None or not below:
+        return 1.0
+    known = _quotient(days, share=True)
+    sums = [sum(part) for part in zip(*((f.numerator, f.denominator or 0.0) for f in days if f), strict=True)]
+    if known.variance is None or not sums:
+        return 1.0
+    scatter = known.variance / of_ratio(sums[0], sums[1])
+    variance = scatter * (of_ratio(total.now.numerator, total.now.denominator) + of_ratio(above, below))
+    gap = total.now.numerator / total.now.denominator - above / below
+    return student(gap / sqrt(variance), known.freedom)
 
 
 def of_difference(sides: Sequence[Estimate]) -> float:

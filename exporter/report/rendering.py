@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from exporter.report import sentence
@@ -13,7 +14,7 @@ from exporter.server.page import Pages, capital
 
 COLUMNS = (
     "report", "period", "from", "to", "over", "kpi", "title", "place", "label", "segment", "unit", "currency", "value",
-    "n", "lower", "upper", "median", "before", "n_before", "difference", "change", "p", "own", "mix", "target",
+    "n", "lower", "upper", "median", "before", "n_before", "difference", "change", "p", "since", "own", "mix", "target",
     "reached", "baseline", "baseline_value", "baseline_n", "warning", "critical", "guard", "why_no_comparison",
     "day", "usual", "usual_lower", "usual_upper", "score",
 )  # fmt: skip
@@ -24,6 +25,8 @@ NOT_COMPARED = (
     "No day could be compared: that takes five of the eight same weekdays before it, and 20 records a day and team."
 )
 MOST_UNUSUAL = 5
+MARKS = re.compile(r"[\\`*\[\]<>|]")
+ESCAPED = {"<": "&lt;", ">": "&gt;"}
 NOTHING_MOVED = "Nothing that was looked at changed beyond chance."
 
 
@@ -106,7 +109,7 @@ def rows(report: Report) -> Iterator[dict[str, Any]]:
             "target": sentence.aimed(line),
             "limits": sentence.limits(line),
             "baselines": [sentence.baseline(each, line) for each in line.baselines],
-            "guards": sentence.guards(line, report),
+            "guards": sentence.guards(line, report.lines),
         }
 
 
@@ -115,23 +118,33 @@ def markdown(report: Report) -> str:
     return "\n".join(_markdown(memo(report))).rstrip() + "\n"
 
 
+def plain(text: str) -> str:
+    """A text in which Markdown and HTML are shown as they are, for names come from strangers."""
+    return MARKS.sub(lambda sign: ESCAPED.get(sign[0], f"\\{sign[0]}"), " ".join(text.split()))
+
+
+def code(text: str) -> str:
+    """A text as code, in a fence that is not in it."""
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
 def _markdown(said: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"# {said['title']}", "", f"{said['for']}. {said['period']}. Computed {said['at']}.", "")
     yield from (f"> {note}\n" for note in said["notes"])
-    yield from (f"**{said['live']}**", "") if said["live"] else ()
+    yield from (f"**{plain(said['live'])}**", "") if said["live"] else ()
     for review in said["reviews"]:
         yield from _review(review)
     yield from (f"## {said['values']}", "") if said["live"] else ()
-    yield from (f"**{said['headline']}**", "")
-    yield from (f"**{said['first']}**", "") if said["first"] else ()
+    yield from (f"**{plain(said['headline'])}**", "")
+    yield from (f"**{plain(said['first'])}**", "") if said["first"] else ()
     yield "| | KPI | Value | 95 % interval | n | Before | Change | Target, thresholds, baseline | Read beside it |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for row in said["rows"]:
-        value = f"**{row['value']}**" + (f", median {row['median']}" if row["median"] else "")
+        value = f"**{plain(row['value'])}**" + (f", median {row['median']}" if row["median"] else "")
         beside = "; ".join(filter(None, (row["target"], row["limits"], *row["baselines"])))
-        cells = (row["place"], row["title"], value, row["interval"], row["n"], row["before"], row["change"], beside,
-                 ", ".join(row["guards"]))  # fmt: skip
-        yield f"| {' | '.join(text.replace('|', '/') for text in cells)} |"
+        rest = (row["interval"], row["n"], row["before"], row["change"], beside, ", ".join(row["guards"]))
+        cells = (row["place"], plain(row["title"]), value, *map(plain, rest))
+        yield f"| {' | '.join(cells)} |"
     yield from _listed("What got better", said["better"])
     yield from _listed("What got worse", said["worse"])
     yield from _listed("What else changed", said["neither"])
@@ -140,13 +153,13 @@ def _markdown(said: Mapping[str, Any]) -> Iterator[str]:
     yield from _listed("Where most is automated", said["associations"])
     if said["nothing"]:
         yield from ("", "## What changed", "", said["nothing"])
-    actions = [f"**{each.what}** {each.do} Records: `{each.look}`" for each in said["actions"]]
+    actions = [f"**{plain(each.what)}** {each.do} Records: {code(each.look)}" for each in said["actions"]]
     more = (
         [f"{said['more_actions']} more beyond a threshold; the command kpis lists them."]
         if said["more_actions"]
         else []
     )
-    yield from _listed("What to do next", [*actions, *more] or ["Nothing is surely beyond a threshold."])
+    yield from _bullets("What to do next", [*actions, *more] or ["Nothing is surely beyond a threshold."])
     yield from _listed("What could not be computed", said["missing"])
     yield from _listed("Sources that need a look", said["sources"])
     yield from _listed("What the money and the time saved rest on", said["assumptions"])
@@ -154,14 +167,18 @@ def _markdown(said: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _review(review: Reviewed) -> Iterator[str]:
-    yield from (f"## {capital(review.title)}", "")
+    yield from (f"## {plain(capital(review.title))}", "")
     for stage in review.stages:
         yield from (f"**{stage.heading}.** {stage.lead}", "")
-        yield from (f"- {text}" for text in stage.texts)
+        yield from (f"- {plain(text)}" for text in stage.texts)
         yield from ("",) if stage.texts else ()
 
 
-def _listed(heading: str, texts: list[str]) -> Iterator[str]:
+def _listed(heading: str, texts: Sequence[str]) -> Iterator[str]:
+    yield from _bullets(heading, [*map(plain, texts)])
+
+
+def _bullets(heading: str, texts: Sequence[str]) -> Iterator[str]:
     if texts:
         yield from ("", f"## {heading}", "", *(f"- {text}" for text in texts))
 
@@ -276,6 +293,7 @@ def _changed(change: Change) -> dict[str, Any]:
         "difference": change.difference,
         "change": change.verdict,
         "p": change.p,
+        "since": "" if change.since is None else f"{change.since.day:%Y-%m-%d}",
     }
 
 

@@ -35,6 +35,8 @@ MOST_MISSED = 12
 PAUSES = (5.0, 30.0)
 """Seconds before the second and the third attempt to deliver; what fails then is tried again at the next look."""
 LOOK_SECONDS = 600.0
+GRACE_SECONDS = 1.0
+"""How long a delivery may take when the exporter ends; it is made again after the next start."""
 WRITTEN, DELIVERED = "written", "delivered"
 
 
@@ -48,6 +50,7 @@ class Schedule:
     clock: Callable[[], datetime]
     metrics: ReportMetrics
     pauses: Sequence[float] = PAUSES
+    grace: float = GRACE_SECONDS
     _stopping: threading.Event = field(default_factory=threading.Event)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _task: "asyncio.Task[None] | None" = None
@@ -57,7 +60,7 @@ class Schedule:
         self._task = asyncio.create_task(self._run(alone))
 
     async def stop(self) -> None:
-        """Ends once the report that is under way is written."""
+        """Ends once the report that is under way is written; a delivery that hangs is not waited for."""
         self._stopping.set()
         self._wake.set()
         if self._task:
@@ -68,9 +71,25 @@ class Schedule:
             for each in self.config().reports:
                 async with alone:
                     await asyncio.to_thread(self._write, each)
-            await asyncio.to_thread(self.send)
+            await self._sent()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
+
+    async def _sent(self) -> None:
+        """Sends in a thread that the end of the program does not wait for, as a server that hangs holds it for long."""
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def run() -> None:
+            self.send()
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(done.set)
+
+        threading.Thread(target=run, name="reports", daemon=True).start()
+        ends = [asyncio.ensure_future(each.wait()) for each in (done, self._wake)]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends[:1], timeout=self.grace)
+        for each in ends:
+            each.cancel()
 
     def write(self) -> None:
         """Writes all reports that are due."""

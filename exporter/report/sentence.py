@@ -1,6 +1,6 @@
 """The sentences of reports: what is, what changed and what moved it; never more than tests allow."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from exporter.explain import wording
 from exporter.report.content import Change, Compared, Line, Report, Segment, Side, Split, Unit
@@ -96,9 +96,21 @@ def changed(line: Line, change: Change, where: str = "") -> str:
     what = f"{named(line)} {where}".strip()
     before, now = shown(change.before.value, line.unit), shown(change.now.value, line.unit)
     if change.verdict in ("rose", "fell"):
-        return f"{what} {change.verdict} from {before} to {now}{counted(change)}"
+        return f"{what} {change.verdict} from {before} to {now}{counted(change)}{dated(change, line.unit)}"
     few = ": too few records to say whether it changed" if change.verdict == "few" else f": {NO_CHANGE}"
     return f"{what} is {now}, before {before}{counted(change)}{'' if change.verdict == 'untested' else few}"
+
+
+def dated(change: Change, unit: Unit) -> str:
+    """` since 21 November`, or `; since 24 November it is 61.2% (n = 80)`; empty where days do not tell it."""
+    since = change.since
+    if since is None:
+        return ""
+    day = f"since {'about ' if since.about else ''}{since.day:%-d %B}"
+    if since.boundary or since.now is None:
+        return f" {day}"
+    n = f" ({records(since.now)})" if since.now.n is not None else ""
+    return f"; {day} it is {shown(since.now.value, unit)}{n}"
 
 
 def place(label: str, value: str) -> str:
@@ -197,10 +209,10 @@ def cell(line: Line) -> str:
     return f"{difference(change.difference, line.unit)}: {words[change.verdict]}"
 
 
-def guards(line: Line, report: Report) -> list[str]:
+def guards(line: Line, lines: Mapping[str, Line]) -> list[str]:
     """The KPIs to read beside one, with their values."""
-    found = (report.lines.get(name) for name in line.guards)
-    return [f"{each.title} {shown(each.now.value, each.unit)}" for each in found if each]
+    found = (lines.get(name) for name in line.guards)
+    return [f"{named(each)} {shown(each.now.value, each.unit)}" for each in found if each]
 
 
 def missing(reason: str, titles: Sequence[str], most: int = 6) -> str:

@@ -95,12 +95,20 @@ def _told(mine: Sequence[Anomaly], plan: Plan) -> Unusual:
 
 
 def listed(days: Sequence[date]) -> str:
-    """`16 and 18 to 20 March`: days of which those in a row are drawn together."""
+    """`16 and 18 to 20 March and 1 April`: three or more in a row are drawn together, the month is said once."""
     rows: list[list[date]] = []
     for day in days:
         if rows and day - rows[-1][-1] == ONE_DAY:
             rows[-1].append(day)
         else:
             rows.append([day])
-    texts = [f"{row[0]:%-d %B}" + (f" to {row[-1]:%-d %B}" if len(row) > 1 else "") for row in rows]
+    ends = [(row[0], row[-1]) for row in rows if len(row) > 2]
+    ends += [(day, day) for row in rows if len(row) <= 2 for day in row]
+    ends.sort()
+    texts = []
+    for i, (first, last) in enumerate(ends):
+        same = i + 1 < len(ends) and ends[i + 1][0].month == ends[i + 1][1].month == first.month == last.month
+        end = f"{last:%-d}" if same else f"{last:%-d %B}"
+        begin = f"{first:%-d}" if first.month == last.month else f"{first:%-d %B}"
+        texts.append(end if first == last else f"{begin} to {end}")
     return " and ".join(filter(None, (", ".join(texts[:-1]), texts[-1])))
