@@ -128,7 +128,8 @@ def test_own_kpis_are_published_with_thresholds_and_info(tmp_path: Path) -> None
     assert families["outcome_vip_escalation_ratio_threshold"].samples[0][1] == 0.1
     assert {"outcome_vip_escalation_ratio_lower", "outcome_portal_resolution_seconds_distribution"} <= set(families)
     said = ("support", "none", "none", "unassigned", "unassigned", "vip-desk", "none", "weekly")
-    assert ("vip_escalation_ratio", "ratio", "lower", *said) in dict(families["outcome_kpi_info"].samples)
+    title = found.plan.kpis["vip_escalation_ratio"].title
+    assert ("vip_escalation_ratio", title, "ratio", "lower", *said) in dict(families["outcome_kpi_info"].samples)
 
 
 def test_an_own_kpi_is_explained_in_the_words_of_its_author(tmp_path: Path) -> None:

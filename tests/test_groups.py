@@ -238,6 +238,7 @@ def test_a_kpi_says_all_that_is_known_of_it_in_its_info(read: Callable[[str], Co
     assert told == [
         {
             "kpi": "requests",
+            "title": "Requests",
             "unit": "requests",
             "better": "none",
             "kpi_group": "support",

@@ -1,6 +1,6 @@
 """Parses and checks a query for an explanation, such as ?kpi=no_show_ratio&window=7d&team=it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
@@ -80,6 +80,14 @@ def _whole(labels: dict[str, str], name: str, default: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
         raise Unexplained(f"{name} {text!r} is not a number from 1 to {most}")
     return int(text)
+
+
+def no_label(asked: Question, unknown: Collection[str], known: Iterable[str]) -> Unexplained:
+    """What to say of labels that a KPI does not have: a dashboard may ask for one of another KPI that it shows."""
+    missing, there = (", ".join(LABEL_NAMES.get(label, label) for label in each) for each in (sorted(unknown), known))
+    rest = {LABEL_NAMES.get(label, label): value for label, value in asked.segment.items() if label not in unknown}
+    choice = (f"{asked.kpi} whatever the {missing}", {"kpi": asked.kpi, "window": asked.window, **rest})
+    return Unexplained(f"{asked.kpi} has no label {missing}; its labels are: {there or 'none'}", [choice])
 
 
 def setting_of(plan: Plan, name: str) -> Setting:

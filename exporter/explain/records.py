@@ -16,10 +16,9 @@ from exporter.evaluation.facts_schema import columns_of
 from exporter.evaluation.figure import Figure
 from exporter.evaluation.reach import bounded
 from exporter.evaluation.rows import RowSource, segment_value
-from exporter.explain.query import GROUPS, Question, Unexplained
+from exporter.explain.query import GROUPS, Question, Unexplained, no_label
 from exporter.explain.summary import valued
 from exporter.records import RECORDS, person_columns
-from exporter.records.labels import LABEL_NAMES
 
 PERSONAL = {column for record in RECORDS.values() for column in person_columns(record)}
 TABLE = "explained"
@@ -35,8 +34,7 @@ class Records:
         self.connection, self.asked, self.measure, self.kpi = connection, asked, measure, measure.kpi
         all_labels = (*measure.labels, *self.kpi.numerator_labels, *dict(measure.fixed))
         if unknown := set(asked.segment) - {*all_labels}:
-            known = ", ".join(LABEL_NAMES.get(label, label) for label in all_labels) or "none"
-            raise Unexplained(f"{self.kpi.name} has no label {', '.join(sorted(unknown))}; its labels are: {known}")
+            raise no_label(asked, unknown, all_labels)
         self.plan, self.at, self.seconds = compiled.plan, utc(at), dict(compiled.plan.windows)[asked.window]
         self.columns = deciding(measure, columns_of(self.kpi.facts))
         self.separate = [label for label in non_additive(self.kpi) if label in measure.labels]

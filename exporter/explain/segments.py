@@ -21,7 +21,7 @@ from exporter.evaluation.plan import Plan
 from exporter.evaluation.reach import within
 from exporter.evaluation.readiness import with_configured
 from exporter.explain.history import total
-from exporter.explain.query import Question, Unexplained
+from exporter.explain.query import Question, Unexplained, no_label
 from exporter.explain.records import parts_of
 from exporter.publish.cardinality import OTHER
 from exporter.publish.families import unit as unit_of
@@ -128,8 +128,7 @@ class Segments:
         known = {label for f in self.figures if f.kpi == self.kpi.name for label, _ in f.segment}
         unknown = set(self.asked.segment) - known
         if unknown and known:
-            labels = ", ".join(sorted(LABEL_NAMES.get(label, label) for label in known))
-            raise Unexplained(f"{self.kpi.name} has no label {', '.join(sorted(unknown))}; its labels are: {labels}")
+            raise no_label(self.asked, unknown, sorted(known))
         return {"numbers": self._sum(self.measure), "parts": [self._part(part) for part in self.measure.parts]}
 
     def total(self) -> dict[str, Any] | None:

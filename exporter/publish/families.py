@@ -227,7 +227,7 @@ def info(settings: Sequence[Setting]) -> Family:
     """The info metric of each KPI."""
     rows = (
         (
-            *(s.kpi.name, s.kpi.unit or unit(s.kpi), s.kpi.better, s.kpi.group or UNSAID),
+            *(s.kpi.name, s.kpi.title, s.kpi.unit or unit(s.kpi), s.kpi.better, s.kpi.group or UNSAID),
             *(s.tier or UNSAID, s.indicator or UNSAID),
             *(s.business_owner, s.technical_owner, s.owner, s.escalation, s.cadence),
         )
@@ -235,11 +235,11 @@ def info(settings: Sequence[Setting]) -> Family:
     )
     return Family(
         "outcome_kpi_info",
-        "Configured KPIs: unit, which direction is better, group, tier (headline, driver, control), indicator "
+        "Configured KPIs: title, unit, which direction is better, group, tier (headline, driver, control), indicator "
         "(leading, lagging), owners (kpi_owner is the one that alerts name), escalation and review cadence. Always 1.",
         "gauge",
         (
-            *("kpi", "unit", "better", "kpi_group", "tier", "indicator"),
+            *("kpi", "title", "unit", "better", "kpi_group", "tier", "indicator"),
             *("business_owner", "technical_owner", "kpi_owner", "escalation", "cadence"),
         ),
         tuple(sorted((row, 1.0) for row in rows)),

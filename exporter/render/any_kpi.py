@@ -3,18 +3,25 @@
 from collections.abc import Iterator, Mapping
 
 from exporter.catalogue.kpi import NON_ADDITIVE, Kpi
+from exporter.evaluation.breach import MIN_RECORDS
 from exporter.render.promql import difference, summed, wilson
 from exporter.render.rules import ANY_KPI
 from exporter.render.view import PanelRow, Query, Shown, View, Written
+from exporter.render.words import REASONS, labelled, mapped
 
 CHOSEN = 'job=~"$job", team=~"$team|", window=~"$window|", basis=~"$basis|"'
 """What is chosen on the dashboard; a figure of now has no window, a figure of no team no team."""
+FIRST = "deflection_ratio"
+"""The KPI that is shown before one has been chosen."""
+PAGE = "explain?kpi=${kpi}&window=${window}"
+COLOURS = {"warning": "orange", "critical": "red"}
 UNITS = {"ratio": "percentunit", "seconds": "s", "": "short"}
 """Unit of a KPI as outcome_kpi_info says it -> Grafana's; any other is a plain number."""
 LEGEND = " ".join(f"{{{{{label}}}}}" for label in NON_ADDITIVE)
 SEVERITIES = ("warning", "critical")
 COLUMNS = {"Value #A": "Share", "Value #B": "Time", "Value #C": "Amount", "Value #D": "n"}
-OF_COLUMNS = {"Share": "percentunit", "Time": "s"}
+LAST = "$__interval"
+OF_COLUMNS = {"Share": "percentunit", "Time": "s", "n": "locale"}
 
 
 def series(name: str, *more: str) -> str:
@@ -22,27 +29,28 @@ def series(name: str, *more: str) -> str:
     return "{" + ", ".join((f'__name__{"=~" if "(" in name else "="}"{name}"', *more, CHOSEN)) + "}"
 
 
-def part(which: str, by: str) -> str:
+def part(which: str, by: str, last: str = "") -> str:
     """The numerators or denominators. A ratio leaves _ratio out of the names of its parts, a quotient does not."""
     name = "outcome_(${stem}|${kpi})"
-    return counted_once(series(f"{name}_overall_{which}"), series(f"{name}_{which}"), by)
+    return counted_once(series(f"{name}_overall_{which}"), series(f"{name}_{which}"), by, last)
 
 
-def counted_once(whole: str, name: str, by: str) -> str:
+def counted_once(whole: str, name: str, by: str, last: str = "") -> str:
     """A sum, where an exporter has it of the series in which every record counts once."""
-    either = " or ".join(summed("", chosen, f"job, {by}") for chosen in (whole, name))
+    either = " or ".join(summed("", chosen, f"job, {by}", last=last) for chosen in (whole, name))
     return f"sum by ({by}) ({either})"
 
 
-def figure(kpis: Mapping[str, Kpi], by: str) -> str:
+def figure(kpis: Mapping[str, Kpi], by: str, last: str = "") -> str:
     """Sums divided where there is something to divide by; else added up, or the largest where that is meant."""
     largest = "|".join(kpi.name for kpi in kpis.values() if kpi.aggregate == "max")
     added = series("outcome_${kpi}", f'__name__!~"outcome_({largest})"')
-    plain = counted_once(series("outcome_${kpi}_overall"), added, by)
-    of_largest = summed("", series("outcome_${kpi}", f'__name__=~"outcome_({largest})"'), by, function="max")
+    plain = counted_once(series("outcome_${kpi}_overall"), added, by, last)
+    of_largest = summed("", series("outcome_${kpi}", f'__name__=~"outcome_({largest})"'), by, last=last, function="max")
     divided = series("outcome_(${stem}|${kpi})_denominator")
-    quotient = f"{part('numerator', by)} / ({part('denominator', by)} > 0)"
-    gross, overhead = (summed("", series(f"outcome_${{kpi}}_{part}"), by) for part in ("gross", "overhead"))
+    divided = f"last_over_time({divided}[{last}])" if last else divided
+    quotient = f"{part('numerator', by, last)} / ({part('denominator', by, last)} > 0)"
+    gross, overhead = (summed("", series(f"outcome_${{kpi}}_{part}"), by, last=last) for part in ("gross", "overhead"))
     return (
         f"(\n  {quotient}\n  or {difference(gross, overhead)}\n  or ({plain} unless on () group({divided}))"
         f"\n  or {of_largest}\n)"
@@ -55,16 +63,19 @@ def known(**labels: str) -> str:
     return f'group(outcome_kpi_info{{job=~"$job", kpi="$kpi", {matchers}}})'
 
 
-def in_each_unit(expr: str, legend: str, *, dashed: bool = False) -> Iterator[Query]:
+def in_each_unit(expr: str, legend: str, *, severity: str = "") -> Iterator[Query]:
     """A query for each unit, of which one answers: a panel cannot choose its unit by a variable."""
     for unit, shown in UNITS.items():
         of_unit = known(unit=f'="{unit}"' if unit else '!~"ratio|seconds"')
-        yield Query(expr=f"{expr}\nand on () {of_unit}", legend=legend, unit=shown, dashed=dashed)
+        expr_of = f"{expr}\nand on () {of_unit}"
+        colour = COLOURS.get(severity, "")
+        yield Query(expr=expr_of, legend=legend, unit=shown, dashed=bool(severity), colour=colour)
 
 
-def limit(severity: str, by: str) -> str:
+def limit(severity: str, by: str, last: str = "") -> str:
     """The threshold of everything chosen; where segments differ, the one hardest to breach."""
     of_it = series("outcome_${kpi}_threshold", f'severity="{severity}"')
+    of_it = f"last_over_time({of_it}[{last}])" if last else of_it
     sides = (("max", "lower"), ("min", "higher"))
     sides_of = (
         f"({function} by ({by}) ({of_it}) and on () " + known(better=f'="{way}"') + ")" for function, way in sides
@@ -80,56 +91,69 @@ def bound(by: str, *, upper: bool) -> str:
     return f"({wilson(p, n, upper=upper)})\nand on () {has_one}"
 
 
+def colour(kpis: Mapping[str, Kpi], by: str) -> str:
+    """The colour of the status and the unit, as labels. Overrides of single queries do not outlive a colour."""
+
+    def beyond(severity: str) -> str:
+        ends = []
+        for better, sign, upper in (("lower", ">", False), ("higher", "<", True)):
+            of_ratio = f"({bound(by, upper=upper)})"
+            few = f"({part('denominator', by)} < {MIN_RECORDS})"
+            end = f"({of_ratio} or ({figure(kpis, by)} unless on ({by}) {of_ratio} unless on ({by}) {few}))"
+            better_so = known(better=f'="{better}"')
+            ends.append(f"({end} {sign} on ({by}) {limit(severity, by)} and on () {better_so})")
+        return f"group({' or '.join(ends)})"
+
+    named = [labelled(beyond(severity), "color", COLOURS[severity]) for severity in reversed(SEVERITIES)]
+    fine = labelled(f"group({limit('warning', by)} and on () {figure(kpis, by)})", "color", "blue")
+    colours = "\nor on () ".join((*named, fine, labelled("vector(1)", "color", "text")))
+    info = 'topk(1, group by (unit) (outcome_kpi_info{job=~"$job", kpi="$kpi"}))'
+    units = [(unit or ".*", shown) for unit, shown in sorted(UNITS.items())]  # that of any other comes first
+    return f"({colours})\n* on () group_left (shown) {mapped(info, 'shown', 'unit', units)}"
+
+
 def any_kpi(kpis: Mapping[str, Kpi]) -> View:
     """The view; `kpis`: all there are."""
     return View(
         uid=ANY_KPI,
         title="Any KPI",
         description="One KPI of your choice, from the catalogue or your own: value, n, limits, teams and course.",
-        any_kpi=True,
+        any_kpi=FIRST,
         rows=(
-            PanelRow(title="Can it be trusted?", panels=tuple(trust())),
-            PanelRow(title="The value", panels=tuple(now(kpis))),
-            PanelRow(title="Teams", panels=(teams(kpis),)),
-            PanelRow(title="Course", panels=(course(kpis),)),
+            PanelRow(panels=(Shown(sentence="freshness"), *now(kpis), course(kpis), teams(kpis))),
             PanelRow(title="Segments", closed=True, panels=(segments(kpis),)),
         ),
     )
 
 
-def trust() -> Iterator[Shown]:
-    """Whether to believe it."""
-    up = 'sum(1 - max without (instance, pod) (outcome_source_up{job=~"$job"}))'
-    success = 'max without (instance, pod) (outcome_source_last_success_timestamp_seconds{job=~"$job"})'
-    age = f"max(time() - ({success} > 0))"
-    absent = 'max by (kpi, reason) (outcome_kpi_absent{job=~"$job", kpi="$kpi"})'
-    text = "Sources whose last poll failed, on every replica. What is made of them is old."
-    yield shown(4, 4, "stat", "Sources not answering", text, [Query(expr=up)], no_value="no source configured")
-    text = "Time since the last complete poll of the source that is furthest behind."
-    yield shown(4, 4, "stat", "Oldest data", text, [Query(expr=age)], unit="s", no_value="nothing read yet")
-    text = (
-        "no_source: nothing feeds it. initial_sync: not read to the end yet. stale_source: no answer for too long. "
-        "unreadable: too many records could not be read."
-    )
-    columns = {"kpi": "KPI", "reason": "Why", "Value": "State"}
-    queries = [Query(expr=absent)]
-    yield shown(16, 4, "table", "Why there is none", text, queries, columns=columns, no_value="It has values")
-
-
 def now(kpis: Mapping[str, Kpi]) -> Iterator[Shown]:
-    """Value, n, interval and limits as they are now."""
+    """Value, n, interval and limits as they are now; where there is no value, why."""
     by = ", ".join(NON_ADDITIVE)
-    text = "Of everything chosen, in the window or, of a state, now. Two currencies, claims or bases are two values."
-    yield shown(8, 6, "stat", "Value", text, list(in_each_unit(figure(kpis, by), f"value {LEGEND}")))
-    text = "What it is taken over: records, or what its denominator counts. Empty for what is only added up."
-    n = [Query(expr=part("denominator", by), legend=f"n {LEGEND}")]
-    yield shown(4, 6, "stat", "n", text, n, no_value="nothing to divide by")
+    text = (
+        "Of everything chosen, in the window or, of a state, now. Two currencies, claims or bases are two values. "
+        "Orange and red: beyond a threshold by more than chance."
+    )
+    values = list(in_each_unit(figure(kpis, by), LEGEND))
+    values.append(Query(expr=reason(figure(kpis, by)), legend="{{text}}"))
+    link = {"": f"{PAGE}&team=${{team:percentencode}}&basis=${{__field.labels.basis}}"}
+    yield shown(6, 5, "stat", "Value", text, values, links=link, colour=colour(kpis, by))
+    text = "What it is taken over: records, or what its denominator counts. A dash: it is only added up."
+    n = [Query(expr=part("denominator", by), legend=LEGEND)]
+    yield shown(4, 5, "stat", "n", text, n, unit="locale", no_value="-")
     text = "The true share lies between these, 95 times of 100. Alerts compare the end kinder to the team."
     ends = [Query(expr=bound(by, upper=upper), legend="upper" if upper else "lower") for upper in (False, True)]
-    yield shown(6, 6, "stat", "95 % interval", text, ends, unit="percentunit", no_value="no ratio")
+    yield shown(6, 5, "stat", "95 % interval", text, ends, unit="percentunit", no_value="-")
     text = "As configured, for everything chosen; where segments differ, the one hardest to breach."
     limits = [q for each in SEVERITIES for q in in_each_unit(limit(each, by), f"{each} {LEGEND}")]
-    yield shown(6, 6, "stat", "Thresholds", text, limits, no_value="none configured")
+    yield shown(8, 5, "stat", "Thresholds", text, limits, no_value="none configured")
+
+
+def reason(value: str) -> str:
+    """Why there is no value, as a label of what is none."""
+    absent = mapped('max by (reason) (outcome_kpi_absent{job=~"$job", kpi="$kpi"})', "text", "reason", REASONS.items())
+    unscraped = labelled('absent(outcome_exporter_build_info{job=~"$job"})', "text", "the exporter is not scraped")
+    nothing = labelled("vector(1)", "text", "no records in this choice")
+    return f"((topk(1, {absent}) or on () {unscraped} or on () {nothing}) * NaN)\nunless on () {value}"
 
 
 def teams(kpis: Mapping[str, Kpi]) -> Shown:
@@ -137,17 +161,21 @@ def teams(kpis: Mapping[str, Kpi]) -> Shown:
     by = ", ".join(("team", *NON_ADDITIVE))
     text = "Each team's value beside the number of records behind it. A KPI that belongs to no team has one row."
     queries = [*in_each_unit(figure(kpis, by), ""), Query(expr=part("denominator", by))]
-    return shown(24, 9, "table", "By team", text, queries, columns={"team": "Team"} | COLUMNS, units=OF_COLUMNS)
+    link = {"Team": f"{PAGE}&team=${{__data.fields.Team:percentencode}}"}
+    columns = {"team": "Team"} | COLUMNS
+    return shown(9, 10, "table", "By team", text, queries, columns=columns, units=OF_COLUMNS, links=link)
 
 
 def course(kpis: Mapping[str, Kpi]) -> Shown:
-    """The figure over time."""
-    by = ", ".join(NON_ADDITIVE)
-    lines = [*in_each_unit(figure(kpis, by), f"value {LEGEND}")]
+    """The figure of each team over time."""
+    by = ", ".join(("team", *NON_ADDITIVE))
+    lines = [*in_each_unit(figure(kpis, by, LAST), f"{{{{team}}}} {LEGEND}")]
     for severity in SEVERITIES:
-        lines += in_each_unit(limit(severity, by), f"{severity} threshold {LEGEND}", dashed=True)
+        limits = limit(severity, ", ".join(NON_ADDITIVE), LAST)
+        lines += in_each_unit(limits, f"{severity} threshold {LEGEND}", severity=severity)
     text = "Each point is the value of the whole window before it. Dashed: thresholds as configured."
-    return shown(24, 10, "timeseries", "Over time", text, lines)
+    link = {"": f"{PAGE}&team=${{__field.labels.team:percentencode}}"}
+    return shown(15, 10, "timeseries", "Over time", text, lines, links=link)
 
 
 def segments(kpis: Mapping[str, Kpi]) -> Shown:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from exporter.render.figures import Figure
-from exporter.render.panels import BLUE, ORANGE, Panel, override, table, target
+from exporter.render.panels import BLUE, ORANGE, Panel, hidden, override, table, target
 from exporter.render.promql import ratio
-from exporter.render.roles import COUNT
-from exporter.render.words import form, labelled, mapped, written
+from exporter.render.roles import COUNT, addressed
+from exporter.render.words import address, form, labelled, mapped, written
 
 CHANCE = "may be chance"
 
@@ -28,7 +28,8 @@ def compared_row(figure: Figure) -> str:
     columns.append(("verdict", verdict(figure, now, then, counts)))
     for name, expr in columns:
         row = f"{row}\n* on () group_left ({name}) {expr}"
-    return labelled(labelled(row, "kpi", kpi.title), "name", kpi.name)
+    page = f"explain?kpi={kpi.name}" + "&basis=$basis" * bool(kpi.business)
+    return labelled(address(row, page), "kpi", kpi.title)
 
 
 def verdict(figure: Figure, now: str, then: str, counts: Sequence[tuple[str, str]]) -> str:
@@ -48,9 +49,9 @@ def verdict(figure: Figure, now: str, then: str, counts: Sequence[tuple[str, str
 def compared(figures: Sequence[Figure]) -> Panel:
     """A row for each KPI that has the chosen baseline."""
     rows = [compared_row(figure) for figure in figures]
-    none = labelled("vector(1)", "kpi", "No KPI has this baseline in this window")
+    none = address(labelled("vector(1)", "kpi", "No KPI has this baseline in this window"), "?")
     columns = {"kpi": "KPI", "then": "Baseline", "now": "Now", "Value": "Difference", "n_then": "n of the baseline"}
-    columns |= {"n": "n", "verdict": "Verdict", "name": "name", "s": ""}
+    columns |= {"n": "n", "verdict": "Verdict", "address": "address", "s": ""}
     made = table(
         "Before and after",
         "Each KPI beside its baseline: the window before, a fixed period, or the control group, as configured. "
@@ -61,14 +62,13 @@ def compared(figures: Sequence[Figure]) -> Panel:
         noValue="-",
     )
     verdicts = {"better": {"color": BLUE, "index": 0}, "worse": {"color": ORANGE, "index": 1}}
-    link = "${explain}/explain?kpi=${__data.fields.name}&window=${window}&team=${team:percentencode}"
     made["fieldConfig"]["overrides"] = [
         override(
             "Verdict", mappings=[{"type": "value", "options": verdicts}], custom__cellOptions={"type": "color-text"}
         ),
-        override("KPI", links=[{"title": "Explain", "url": link, "targetBlank": True}]),
+        override("KPI", links=[addressed("${team:percentencode}")]),
         *(override(name, custom__align="right") for name in ("Baseline", "Now", "n of the baseline", "n")),
         override("Difference", unit="percentunit", decimals=0, custom__align="right"),
-        override("name", custom__hidden=True),
+        hidden("address"),
     ]
     return made

@@ -85,8 +85,8 @@ class Figure:
         return self._level("threshold", f'severity="{severity}"', by)
 
     def target(self) -> str:
-        """What it is to reach: its target if one is configured, else the threshold of a warning."""
-        return f"{self._level('target', '', '')} or {self.threshold('warning')}"
+        """What it is to reach, where that is configured."""
+        return self._level("target", "", "")
 
     def _level(self, name: str, more: str, by: str) -> str:
         grouping = f" by ({by})" if by else ""
@@ -164,6 +164,11 @@ class Figure:
 
 
 PARTS = ("numerator", "denominator")
+TITLES = (
+    f'(bottomk by (kpi) (1, group by (kpi, title) (outcome_kpi_info{{{JOB}, title!=""}}))\n'
+    f'or on (kpi) label_replace(group by (kpi) (outcome_kpi_info{{{JOB}}}), "title", "$1", "kpi", "(.+)"))'
+)
+"""1 for each KPI, with its title, so that tables can name it; a history of earlier days has only names."""
 
 
 def at_end(expr: str) -> str:

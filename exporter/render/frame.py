@@ -110,7 +110,7 @@ def variables(written: View, kpis: Mapping[str, Kpi], windows: tuple[str, ...], 
         yield chosen("baseline", "Compared with", [name for name in BASELINES if name != "weekday_median"], "previous")
     prices = f'label_values({{__name__=~"outcome_(spend|automation_spend|value)", {JOB}}}, currency)'
     yield one("currency", prices) | hidden(not any(each.monetary for each in shown))
-    yield from of_any_kpi() if written.any_kpi else ()
+    yield from of_any_kpi(kpis.get(written.any_kpi) or next(iter(kpis.values()))) if written.any_kpi else ()
     url = explain or EXPLAIN_URL
     yield {
         "type": "textbox",
@@ -135,7 +135,6 @@ def several(name: str, label: str, query: str) -> Panel:
         "label": label,
         "datasource": DATASOURCE,
         "query": query,
-        "definition": query,
         "refresh": 2,
         "includeAll": True,
         "multi": True,
@@ -148,7 +147,7 @@ def several(name: str, label: str, query: str) -> Panel:
 def one(name: str, query: str, **more: object) -> Panel:
     """A variable of which exactly one value holds."""
     common = {"type": "query", "datasource": DATASOURCE, "refresh": 2, "includeAll": False, "multi": False, "sort": 1}
-    return common | {"name": name, "label": name.capitalize(), "query": query, "definition": query} | more
+    return common | {"name": name, "label": name.capitalize(), "query": query} | more
 
 
 def chosen(name: str, label: str, values: Sequence[str], first: str) -> Panel:
@@ -163,8 +162,12 @@ def chosen(name: str, label: str, values: Sequence[str], first: str) -> Panel:
     }
 
 
-def of_any_kpi() -> Iterator[Panel]:
+def of_any_kpi(first: Kpi) -> Iterator[Panel]:
     """The KPI that is shown; and, out of sight, the stem of its series, which leaves out the _ratio of its name."""
-    yield one("kpi", f"label_values(outcome_kpi_info{{{JOB}}}, kpi)", label="KPI")
+    # A sample a day is enough, as a history may be coarse.
+    names = f"max by (kpi, title) (last_over_time(outcome_kpi_info{{{JOB}}}[1d]))"
+    shown = {"text": first.title, "value": first.name}
+    regex = '/kpi="(?<value>[^"]+)", *title="(?<text>[^"]+)"/'
+    yield one("kpi", f"query_result({names})", label="KPI", regex=regex, current=shown)
     of_it = f'label_values(outcome_kpi_info{{{JOB}, kpi="$kpi"}}, kpi)'
     yield one("stem", of_it, hide=2, regex="/^(.+?)(?:_ratio)?$/")

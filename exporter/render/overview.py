@@ -15,14 +15,15 @@ from exporter.render.panels import (
     STATES,
     Panel,
     fixed,
+    hidden,
     override,
     stat,
     table,
     target,
     timeline,
 )
-from exporter.render.roles import COUNT, count_text, labels_first
-from exporter.render.words import Form, age, form, joined, labelled, mapped, written
+from exporter.render.roles import COUNT, addressed, count_text, explain, labels_first
+from exporter.render.words import Form, address, age, form, joined, labelled, mapped, written
 
 SEVERITIES = {"critical": RED, "warning": ORANGE, "unknown": QUIET, "none": "blue"}
 MARKS = (("[01]", ""), ("2", "▲ "), ("3", "■ "))
@@ -31,10 +32,20 @@ MARKED = [
     {"type": "regex", "options": {"pattern": f"^{mark.strip()}.*", "result": {"color": colour, "index": i}}}
     for i, (mark, colour) in enumerate((("■", RED), ("▲", ORANGE)))
 ]
+PADDED = ("0([1-9]..)", "00([1-9].)", "000([1-9])")
+TEAMS_BEYOND = (
+    (".+", "$0 teams are beyond a threshold"),
+    ("0", "No team is beyond a threshold"),
+    ("1", "1 team is beyond a threshold"),
+    *((f"(.+){pattern}", "$2 teams are beyond a threshold ($1 critical)") for pattern in PADDED),
+    ("10001", "1 team is beyond a critical threshold"),
+)
 LATE = 10
 """So many poll intervals without a complete poll are no longer a slow one."""
 UNKNOWING = "Nothing is known"
 COLOURED = {"type": "color-text"}
+ROW = "${__data.fields[0]:percentencode}"
+"""What a row is called: its first column."""
 UNSCRAPED = f"absent(outcome_exporter_build_info{{{JOB}}})"
 FAULTY = f"count(max by (kpi) (outcome_kpi_absent{{{JOB}, {UNKNOWN}}}))"
 DOWN = f"(max by (source) (outcome_source_up{{{JOB}}}) == 0)"
@@ -61,7 +72,7 @@ def breach_rows(figure: Figure) -> str:
     rows = f"{rows}\n* on ({on}) group_left (value) {written(figure.value(on), 'value', on, form(figure.kpi))}"
     if figure.counted():
         rows = f"{rows}\n* on ({on}) group_left (n) {count_text(figure, 'n', on, '{}')}"
-    return labelled(labelled(rows, "kpi", figure.kpi.title), "name", figure.kpi.name)
+    return labelled(address(rows, f"explain?kpi={figure.kpi.name}", figure.own), "kpi", figure.kpi.title)
 
 
 def breaches(kpis: Mapping[str, Kpi], segment: str) -> Panel:
@@ -74,12 +85,14 @@ def breaches(kpis: Mapping[str, Kpi], segment: str) -> Panel:
     rows.append(f"({labelled(stale, 'severity', 'unknown')} * 0 unless on () {FAULTY})")
     rows.append(labelled(labelled(f"({UNSCRAPED} * 0)", "severity", "unknown"), "kpi", "The exporter is not scraped"))
     known = f"(group(outcome_exporter_build_info{{{JOB}}}) * 0)"
-    listed = "\nor\n".join(rows)
-    well = labelled(labelled(known, "severity", "none"), "kpi", "Nothing is beyond a threshold")
+    listed = "\nor\n".join([*rows[: len(figures)], *(address(row, "?") for row in rows[len(figures) :])])
+    well = address(labelled(labelled(known, "severity", "none"), "kpi", "Nothing is beyond a threshold"), "?")
     own = dict.fromkeys(label for figure in figures for label in figure.own)
     columns = {"severity": "Severity", "kpi": "KPI", "team": "Team"}
     columns |= {label: label.title() for label in own}
-    columns |= {"value": "Value", "limit": "Threshold", "n": "n", "since": "Since", "Value": "Beyond", "name": "name"}
+    columns |= {"value": "Value", "limit": "Threshold", "n": "n", "since": "Since", "Value": "Beyond"} | {
+        "address": "address"
+    }
     made = table(
         "Beyond a threshold",
         "Teams whose value is beyond a threshold by more than chance (95 %; a mean of 5 records or more): the "
@@ -92,14 +105,12 @@ def breaches(kpis: Mapping[str, Kpi], segment: str) -> Panel:
         noValue="-",
     )
     made["options"]["sortBy"] = [{"displayName": "Severity", "desc": False}, {"displayName": "Beyond", "desc": True}]
-    link = "${explain}/explain?kpi=${__data.fields.name}&window=${window}&team=${__data.fields.Team}"
-    link += "".join(f"&{label}=${{__data.fields.{label.title()}}}" for label in own if label != "basis")
     texts = {name: {"color": colour, "index": i} for i, (name, colour) in enumerate(SEVERITIES.items())}
     made["fieldConfig"]["overrides"] = [
         override(
             "Severity", mappings=[{"type": "value", "options": texts}], custom__cellOptions=COLOURED, custom__width=90
         ),
-        override("KPI", links=[{"title": "Explain", "url": link, "targetBlank": True}]),
+        override("KPI", links=[addressed("${__data.fields.Team:percentencode}")]),
         override(
             "Beyond",
             unit="percentunit",
@@ -109,7 +120,7 @@ def breaches(kpis: Mapping[str, Kpi], segment: str) -> Panel:
             mappings=[{"type": "value", "options": {"0": {"text": "-", "index": 0}}}],
         ),
         *(override(name, custom__align="right", custom__width=110) for name in ("Value", "Threshold", "n", "Since")),
-        override("name", custom__hidden=True),
+        hidden("address"),
         override("Basis", custom__width=90),
     ]
     return made
@@ -124,13 +135,20 @@ def any_status(figures: Iterable[Figure], by: str) -> str:
 def statuses(figures: Sequence[Figure], by: str, title: str) -> Panel:
     """When each team was beyond a threshold."""
     moving = [Figure(each.kpi, each.kpis, each.segment, each.where, over_time=True) for each in figures]
-    return timeline(
+    if by == "team" and len(figures) > 1:
+        url = "${explain}/kpis?team=${__field.labels.team:percentencode}"
+        link = {"title": "All KPIs of the team", "url": url, "targetBlank": True}
+    else:
+        link = explain(figures[0], *((label, f"${{__field.labels.{label}:percentencode}}") for label in by.split(", ")))
+    made = timeline(
         title,
         "The worst status of each over the shown KPIs: " + ", ".join(each.kpi.title for each in figures) + ". "
         "Warning and critical: beyond a threshold by more than chance. A gap: no value.",
         [target(any_status(moving, by), " ".join(f"{{{{{label}}}}}" for label in by.split(", ")))],
         STATES,
     )
+    made["fieldConfig"]["defaults"]["links"] = [link]
+    return made
 
 
 def matrix(figures: Sequence[Figure], by: str, title: str, uid: str) -> Panel:
@@ -157,7 +175,12 @@ def matrix(figures: Sequence[Figure], by: str, title: str, uid: str) -> Panel:
         targets.append(target(only, "", i, instant=True, table=True))
         columns |= {label: figure.kpi.title, f"Value #{chr(ord('A') + i)}": ""}
         overrides.append(
-            override(figure.kpi.title, custom__align="right", custom__cellOptions=COLOURED, mappings=MARKED)
+            override(
+                figure.kpi.title,
+                custom__cellOptions=COLOURED,
+                mappings=MARKED,
+                links=[explain(figure, ("${split}" if by == "$split" else shown, ROW))],
+            )
         )
     ruled = [each for each in figures if each.kpi.alerts]
     if ruled:  # what is worst stands first
@@ -185,23 +208,23 @@ def matrix(figures: Sequence[Figure], by: str, title: str, uid: str) -> Panel:
     return made
 
 
-def sentence(description: str, expr: str, well: str, bad: str, *, size: int) -> Panel:
-    """One sentence: blue as it says where all is well, `bad` otherwise, grey where nothing is known."""
+def sentence(description: str, expr: str, well: str, *, size: int, worst: str = UNKNOWING) -> Panel:
+    """One sentence: blue where it says that all is well, red the worst, grey that nothing is known; else orange."""
     made = stat(
         "",
         description,
         [target(expr, "{{text}}", instant=True)],
         size=size,
         unit="short",
-        color=fixed(bad),
+        color=fixed(ORANGE),
         noValue="Prometheus does not answer",
     )
     made["fieldConfig"]["overrides"] = [
         {
-            "matcher": {"id": "byRegexp", "options": f"/^{begins}/"},
+            "matcher": {"id": "byRegexp", "options": f"/^{said}/"},
             "properties": [{"id": "color", "value": fixed(colour)}],
         }
-        for begins, colour in ((well, BLUE), (UNKNOWING, QUIET))
+        for said, colour in ((well, BLUE), (worst, RED), (UNKNOWING, QUIET))
     ]
     made["options"] |= {"textMode": "name", "justifyMode": "center"}
     made["transparent"] = True
@@ -211,12 +234,12 @@ def sentence(description: str, expr: str, well: str, bad: str, *, size: int) -> 
 def verdict(kpis: Mapping[str, Kpi], segment: str, *, money: bool) -> Panel:
     """How many teams are beyond a threshold, what is not known, and what it brings and costs."""
     beyond = "\nor\n".join(
-        f"group by (team) ({each.surely(', '.join(('team', *each.own)))})" for each in judged(kpis, segment)
+        f"group by (team, severity) ({each.surely(', '.join(('team', *each.own)))})" for each in judged(kpis, segment)
     )
-    teams = f"(count({beyond}) or vector(0))"
-    texts = (("0", "No team is beyond a threshold"), ("1", "1 team is beyond a threshold"))
-    many = written(teams, "n", "", COUNT)
-    said = mapped(many, "text", "n", ((".+", "$0 teams are beyond a threshold"), *texts))
+    # One number for both, as it is a long query: 20003 are 3 teams, of which 2 are beyond a critical threshold.
+    weights = [labelled(f"vector({n})", "severity", severity) for severity, n in (("warning", 1), ("critical", 10001))]
+    teams = f"sum(max by (team) (({beyond}) * on (severity) group_left () ({' or '.join(weights)}))) or vector(0)"
+    said = mapped(f'count_values("n", {teams})', "text", "n", TEAMS_BEYOND)
     missing = written(FAULTY, "missing", "", COUNT, "; KPIs without values: {}")
     said = joined(
         f"({said} * on () group_left (missing) ({missing} or on () vector(1)))", "text", "{0}{1}", "text", "missing"
@@ -238,8 +261,8 @@ def verdict(kpis: Mapping[str, Kpi], segment: str, *, money: bool) -> Panel:
         "net value of all claims, and what automation costs.",
         f"{said} and on () {known}\nor on () {unscraped}",
         "No team is beyond a threshold(?!; )",
-        RED,
         size=SENTENCE_SIZE,
+        worst=".*critical",
     )
 
 
@@ -274,6 +297,5 @@ def freshness() -> Panel:
         "Its KPIs are withdrawn after max_staleness.",
         f"({bad}) or on () ({first}) or on () ({late}) or on () ({fine}) or on () {unscraped}",
         "All [0-9,]+ sources answer",
-        ORANGE,
         size=DETAIL_SIZE,
     )

@@ -16,6 +16,7 @@ STATES = {
     "3": {"text": "Critical", "color": RED, "index": 3},
 }
 """How many of these hold: value beyond warning; surely beyond warning; surely beyond critical. Read without colour."""
+NO_VALUE = {"type": "special", "options": {"match": "nan", "result": {"text": "-", "color": QUIET}}}
 DASHED = {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [10, 10]}}
 VALUE_SIZE, TITLE_SIZE, DETAIL_SIZE, SENTENCE_SIZE = 36, 14, 16, 24
 """One size for each role, in pixels: Grafana otherwise chooses another one for every tile."""
@@ -44,8 +45,13 @@ def panel(kind: str, title: str, description: str, targets: Sequence[Panel], **d
         "description": description,
         "datasource": DATASOURCE,
         "targets": list(targets),
-        "fieldConfig": {"defaults": {"noValue": "no answer", **defaults}, "overrides": []},
+        "fieldConfig": {"defaults": {"noValue": "no values in this time range", **defaults}, "overrides": []},
     }
+
+
+def hidden(name: str) -> Panel:
+    """A field that only links use. A table of Grafana 12 or later hides it by the second of these."""
+    return override(name, custom__hidden=True, custom__hideFrom={"viz": True, "legend": False, "tooltip": False})
 
 
 def override(name: str, **properties: Any) -> Panel:
@@ -90,6 +96,14 @@ def stat(title: str, description: str, targets: Sequence[Panel], *, size: int = 
         "wideLayout": False,
     }
     return made
+
+
+def coloured(made: Panel, expr: str) -> None:
+    """Gives all values of a panel the colour that a label `color` names, and the unit of a label `shown`."""
+    made["targets"].append(target(expr, "", index := len(made["targets"]), instant=True, table=True))
+    mappings = [{"fieldName": "color", "handlerKey": "color"}, {"fieldName": "shown", "handlerKey": "unit"}]
+    options = {"configRefId": chr(ord("A") + index), "mappings": mappings, "applyTo": {"id": "numeric"}}
+    made["transformations"] = [{"id": "configFromData", "options": options}, *made.get("transformations", [])]
 
 
 def timeseries(
@@ -163,7 +177,7 @@ def table(title: str, description: str, targets: Sequence[Panel], columns: Mappi
     """Rows as they are now. `columns`: field as it comes -> heading, in the order shown; an empty heading hides it."""
     custom = {"align": "left", "filterable": False, "cellOptions": {"type": "auto"}}
     made = panel("table", title, description, targets, custom=custom, **{"color": fixed(GREY)} | defaults)
-    made["options"] = {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": [], "fields": ""}}
+    made["options"] = {"showHeader": True, "cellHeight": "sm"}
     made["transformations"] = [
         {"id": "merge", "options": {}},
         {

@@ -8,13 +8,15 @@ from exporter.render.panels import (
     BLUE,
     DASHED,
     DETAIL_SIZE,
+    NO_VALUE,
     ORANGE,
-    QUIET,
     RED,
     TEAMS,
     Panel,
     bars,
+    coloured,
     fixed,
+    hidden,
     of_query,
     override,
     stat,
@@ -23,19 +25,18 @@ from exporter.render.panels import (
     timeseries,
 )
 from exporter.render.promql import counted_once, ratio
-from exporter.render.words import REASONS, Form, drawn, form, joined, labelled, mapped, written
+from exporter.render.words import REASONS, Form, address, drawn, form, joined, labelled, mapped, written
 
 COUNT = Form(1, 1, "")
 POINTS = 48
 """Of the course behind a headline: a history of hours or half days has one in each step."""
 DETAILS = 2
 """Height of the line below a headline."""
-NO_VALUE = {"type": "special", "options": {"match": "nan", "result": {"text": "-", "color": QUIET}}}
 
 
 def heading(figure: Figure, title: str = "") -> str:
-    """The title of a panel; money in the chosen currency."""
-    return (title or figure.kpi.title) + (", $currency" if figure.monetary and "currency" in figure.own else "")
+    """The title of a panel; money in the chosen currency, of which raw is empty where there is none."""
+    return (title or figure.kpi.title) + (" ${currency:raw}" if figure.monetary and "currency" in figure.own else "")
 
 
 def explain(figure: Figure, *fields: tuple[str, str]) -> Panel:
@@ -51,6 +52,12 @@ def explain(figure: Figure, *fields: tuple[str, str]) -> Panel:
     query = "".join(f"&{label}={value}" for label, value in named.items())
     url = "${explain}/explain?kpi=" + figure.kpi.name + query
     return {"title": f"Explain {figure.kpi.title}", "url": url, "targetBlank": True}
+
+
+def addressed(team: str = "", *, basis: bool = False) -> Panel:
+    """The link to the page that a row of a table names in its field `address`."""
+    url = "${explain}/${__data.fields.address:raw}&window=${window}" + (f"&team={team}" if team else "")
+    return {"title": "Explain", "url": url + "&basis=${basis}" * basis, "targetBlank": True}
 
 
 def or_reason(figure: Figure, expr: str) -> str:
@@ -94,8 +101,8 @@ def headline(figure: Figure, title: str = "") -> Iterator[Panel]:
     made = stat(
         heading(figure, title),
         f"{kpi.help} In the colour of the worst team, which is named with its own value and n. "
-        "A dash: there is no value, and why. Below it n, the records over which it is taken; the configured target, "
-        "else the threshold of a warning; and the value of the window before, where that is known.",
+        "A dash: there is no value, and why. Below it n, the records over which it is taken; the target or, where none "
+        "is configured, the threshold of a warning; and the value of the window before, where that is known.",
         targets,
         unit=how.unit,
         decimals=how.decimals,
@@ -112,25 +119,26 @@ def headline(figure: Figure, title: str = "") -> Iterator[Panel]:
     ]
     if kpi.alerts:
         colour = (("0", BLUE), ("1", BLUE), ("2", ORANGE), ("3", RED))
-        states = mapped(f'count_values("s", max({figure.status("team")}))', "color", "s", colour)
-        made["targets"].append(target(states, "", 2, instant=True, table=True))
-        mapping = {"fieldName": "color", "handlerKey": "color"}
-        of_config = {"configRefId": "C", "mappings": [mapping], "applyTo": {"id": "numeric"}}
-        made["transformations"].insert(0, {"id": "configFromData", "options": of_config})
+        coloured(made, mapped(f'count_values("s", max({figure.status("team")}))', "color", "s", colour))
     yield made
     yield details(figure)
 
 
 def details(figure: Figure) -> Panel:
-    """n, target and the window before, below a headline."""
+    """n, target or threshold, and the window before, below a headline."""
     how = drawn(figure.kpi)
-    nothing = "(vector(NaN))"
-    shown = [("n", figure.count() if figure.counted() else nothing, COUNT)]
-    shown += [("target", figure.target() if figure.kpi.alerts else nothing, how), ("before", figure.before(), how)]
-    targets = [
-        target(f"{of.scaled(f'({expr})')}\nor on () vector(NaN)", name, i, instant=True)
-        for i, (name, expr, of) in enumerate(shown)
+    levels = [("target", figure.target())] if figure.kpi.better != "none" else []
+    levels += [("threshold", figure.threshold("warning"))] if figure.kpi.alerts else []
+    shown = [
+        ("n", [("n", f"({figure.count()})")] if figure.counted() else []),
+        ("{{text}}", [(text, how.scaled(f"({expr})")) for text, expr in levels]),
+        ("before", [("before", how.scaled(f"({figure.before()})"))]),
     ]
+    targets = []
+    for i, (legend, found) in enumerate(shown):
+        named = (*found, ((found or [("target", "")])[0][0], "vector(NaN)"))
+        exprs = [labelled(expr, "text", text) if legend == "{{text}}" else expr for text, expr in named]
+        targets.append(target("\nor on () ".join(exprs), legend, i, instant=True))
     made = stat(
         "",
         "",  # the mark of a description would lie on the text
@@ -192,7 +200,7 @@ def lines(figure: Figure, by: str, title: str = "") -> Panel:
         unit=how.unit,
         decimals=how.decimals,
         color=TEAMS,
-        links=[explain(figure, *((label, f"${{__field.labels.{label}}}") for label in by.split(", ")))],
+        links=[explain(figure, *((label, f"${{__field.labels.{label}:percentencode}}") for label in by.split(", ")))],
     )
     if kpi.alerts:
         made["fieldConfig"]["overrides"] = [
@@ -218,7 +226,7 @@ def ranked(figure: Figure, by: str, title: str = "") -> Panel:
         decimals=how.decimals,
         color=fixed(BLUE),
         noValue="no records",
-        links=[explain(figure, *((label, f"${{__field.labels.{label}}}") for label in by.split(", ")))],
+        links=[explain(figure, *((label, f"${{__field.labels.{label}:percentencode}}") for label in by.split(", ")))],
     )
 
 
@@ -268,28 +276,33 @@ def labels_first(made: Panel) -> None:
 def segments(figure: Figure) -> Panel:
     """A row for each segment, whatever labels are configured: where to look when a team stands out."""
     kpi, how = figure.kpi, drawn(figure.kpi)
-    dropped = ", ".join(("job", "instance", "pod", "window", *["basis"] * bool(kpi.business), *kpi.numerator_labels))
+    basis = bool(kpi.business)
+    dropped = ", ".join(("job", "instance", "pod", "window", *["basis"] * basis, *kpi.numerator_labels))
     parts = [
         f"sum without ({dropped}) (max without (instance, pod) ({kpi.stem}_{part}{figure.selector()}))"
         for part in ("numerator", "denominator")
     ]
     # Two of two is chance, and would stand first.
-    shown = [f"({how.scaled(f'({ratio(parts[0], parts[1])})')}) and {parts[1]} >= 5", f"{parts[1]} >= 5"]
+    labels = dict.fromkeys(("team", *(LABEL_NAMES.get(each, each) for each in LABELS[kpi.record]), *figure.own))
+    value = address(how.scaled(f"({ratio(parts[0], parts[1])})"), f"explain?kpi={kpi.name}", labels)
+    shown = [f"({value}) and ignoring (address) {parts[1]} >= 5", f"{parts[1]} >= 5"]
     targets = [target(expr, "", i, instant=True, table=True) for i, expr in enumerate(shown)]
     made = table(
         f"{kpi.title} by segment",
         f"{kpi.help} A row for each combination of the labels configured for it with 5 records or more, the worst "
         "first.",
         targets,
-        {"Value #A": kpi.title, "Value #B": "n"},
+        {"Value #A": kpi.title, "Value #B": "n", "address": "address"},
         unit="locale",
         decimals=0,
         noValue="no segment with 5 records",
     )
     labels_first(made)
+    link = addressed(basis=basis)
     made["options"]["sortBy"] = [{"displayName": kpi.title, "desc": kpi.better != "higher"}]
     made["fieldConfig"]["overrides"] = [
-        override(kpi.title, unit=how.unit, decimals=how.decimals, custom__align="right", links=[explain(figure)]),
+        override(kpi.title, unit=how.unit, decimals=how.decimals, custom__align="right", links=[link]),
         override("n", custom__align="right"),
+        hidden("address"),
     ]
     return made

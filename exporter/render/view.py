@@ -39,12 +39,14 @@ class Written(ViewModel):
     queries: tuple[Query, ...]
     columns: Mapping[str, str] = {}
     sort: str = ""  # a heading; with a minus before it the largest come first
+    links: Mapping[str, str] = {}  # by the name of a field, or "" for any value: a page of the exporter
+    hidden: tuple[str, ...] = ()  # fields that only links use
     units: Mapping[str, str] = {}  # by the name of a field
-    texts: Mapping[str, Mapping[str, str]] = {}  # by the name of a field: value -> text
+    texts: Mapping[str, Mapping[str, str] | Literal["reasons"]] = {}  # by the name of a field: value -> text
     colours: Mapping[str, Mapping[float, str]] = {}  # by the name of a field: from this value on
     palette: Mapping[str, str] = {}  # by the name of a line: its colour
     states: Mapping[str, tuple[str, str]] = {}  # of a timeline: value -> text and colour
-    alarm_above: float | None = None
+    colour: str = ""  # of a stat: PromQL of which the label `color` is its colour
     step: str = ""  # the least time from one point to the next
     range: str = ""  # a time range of its own
 
@@ -125,7 +127,7 @@ class View(ViewModel):
     window: str = "7d"
     range: str = "30d"
     rows: tuple[PanelRow, ...]
-    any_kpi: bool = False  # the reader chooses a KPI: $kpi, and $stem, what its parts are named after
+    any_kpi: str = ""  # the KPI shown until the reader chooses one: $kpi, and $stem, what its parts are named after
 
     @property
     def kpis(self) -> frozenset[str]:

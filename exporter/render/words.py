@@ -98,6 +98,22 @@ def mapped(expr: str, label: str, source: str, texts: Iterable[tuple[str, str]])
     return expr
 
 
+def address(expr: str, page: str, labels: Iterable[str] = ()) -> str:
+    """A label `address`: a page of the exporter, asked for those of the labels that a segment has.
+
+    Hidden in a table, where a link can use it: a link cannot leave out what a row lacks.
+    """
+    parts = []
+    for i, label in enumerate(labels):
+        parts.append(f"a{i}")
+        expr = f'label_replace({expr}, "a{i}", "&{label}=$1", "{label}", "(.+)")'
+        expr = f'label_replace({expr}, "a{i}", "&{label}=$1%26$2", "{label}", "([^&]*)&([^&]*)")'
+    if not parts:
+        return labelled(expr, "address", page)
+    made = f'label_join({expr}, "address", "", {", ".join(map(quoted, parts))})'
+    return f'max without ({", ".join(parts)}) (label_replace({made}, "address", "{page}$1", "address", "(.*)"))'
+
+
 def age(expr: str, label: str, by: str) -> str:
     """A length of time in the unit that suits it, as a label."""
     steps = ((0, 120, 1, " s"), (120, 7200, 60, " min"), (7200, 172800, 3600, " h"), (172800, 0, 86400, " d"))

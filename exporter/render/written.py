@@ -6,13 +6,14 @@ from typing import Any
 
 from exporter.catalogue.kpi import Kpi
 from exporter.render import panels
-from exporter.render.figures import JOB, Figure
+from exporter.render.figures import JOB, TITLES, Figure
 from exporter.render.panels import Panel
 from exporter.render.view import Written
-from exporter.render.words import labelled
+from exporter.render.words import REASONS, labelled
 
 UNSCRAPED = "not known: the exporter is not scraped"
 
+GIVEN = {"job": JOB, "titles": TITLES}
 VALUE = re.compile(r"<(\w+)(?:\.(numerator|denominator))?(?: by ([^<>]+?))?(?: over (\w+))?(?: of ([^<>]+?))?>")
 
 
@@ -21,8 +22,8 @@ def expanded(expr: str, kpis: Mapping[str, Kpi], segment: str, *, over_time: boo
 
     def value(match: re.Match[str]) -> str:
         name, part, by, window, chosen = match.groups(default="")
-        if name == "job":
-            return JOB
+        if name in GIVEN:
+            return GIVEN[name]
         pairs = (pair.partition("=") for pair in chosen.split(", ") if pair)
         where = tuple((label, wanted) for label, _, wanted in pairs)
         figure = Figure(kpis[name], kpis, segment, where, over_time)
@@ -55,8 +56,10 @@ def written_panel(written: Written, kpis: Mapping[str, Kpi], segment: str) -> Pa
             by = {"displayName": written.sort.removeprefix("-"), "desc": written.sort.startswith("-")}
             made["options"]["sortBy"] = [by]
     elif kind == "stat":
-        above = [] if written.alarm_above is None else [(written.alarm_above, panels.ORANGE)]
-        made = panels.stat(title, text, targets, size=24, **common, thresholds=panels.steps(*above))
+        common["color"], common["mappings"] = panels.fixed(panels.GREY), [panels.NO_VALUE]
+        made = panels.stat(title, text, targets, size=24, **common)
+        if written.colour:
+            panels.coloured(made, expanded(written.colour, kpis, segment, over_time=False))
     elif kind == "timeline":
         states = {
             value: {"text": text, "color": colour, "index": i}
@@ -70,6 +73,8 @@ def written_panel(written: Written, kpis: Mapping[str, Kpi], segment: str) -> Pa
         shades = panels.TEAMS
         made = panels.timeseries(title, text, targets, **common, color=shades, custom=custom if kind == "bars" else {})
     made["fieldConfig"]["overrides"] = list(overrides(written))
+    if page := written.links.get(""):
+        made["fieldConfig"]["defaults"]["links"] = [linked(page)]
     if written.step:
         made["interval"] = written.step
     if written.range:
@@ -94,7 +99,8 @@ def overrides(written: Written) -> list[Panel]:
     for name, unit in written.units.items():
         places = 0 if unit == "locale" else 1
         found.append(panels.override(name, unit=unit, decimals=places, custom__align="right"))
-    found += [panels.override(name, mappings=[texts(given)]) for name, given in written.texts.items()]
+    for name, words in written.texts.items():
+        found.append(panels.override(name, mappings=[texts(REASONS if words == "reasons" else words)]))
     for name, given in written.colours.items():
         levels = sorted(given.items())
         coloured: dict[str, Any] = {"color": {"mode": "thresholds"}}
@@ -104,7 +110,14 @@ def overrides(written: Written) -> list[Panel]:
         }
         found.append(panels.override(name, **coloured))
     found += [panels.override(name, color=panels.fixed(colour)) for name, colour in written.palette.items()]
+    found += [panels.override(name, links=[linked(page)]) for name, page in written.links.items() if name]
+    found += map(panels.hidden, written.hidden)
     return found
+
+
+def linked(page: str) -> Panel:
+    """A link to a page of the exporter."""
+    return {"title": "Explain", "url": "${explain}/" + page, "targetBlank": True}
 
 
 def texts(words: Mapping[str, str]) -> Panel:
