@@ -81,6 +81,7 @@ def known_labels() -> set[str]:
         "baseline",
         "kpi",
         "kpi_owner",
+        "title",
         "unit",
         "better",
         "reason",

@@ -355,7 +355,7 @@ def test_every_kpi_with_thresholds_is_in_the_table_of_breaches() -> None:
     expr = table["targets"][0]["expr"]
 
     assert compares(queries({"panels": [table]}, VARIABLES)[0][1])
-    assert {kpi.name for kpi in catalogue().values() if kpi.alerts} == set(re.findall(r'"name", "([^"]+)"', expr))
+    assert {kpi.name for kpi in catalogue().values() if kpi.alerts} == set(re.findall(r"explain\?kpi=(\w+)", expr))
 
 
 @pytest.mark.skipif(not SCHEMA.is_file(), reason="Grafana's schema of dashboards is not beside the checkout")
@@ -497,19 +497,22 @@ def test_the_table_of_breaches_has_teams_that_are_surely_beyond_each_once(tmp_pa
     ]
     rows = [
         (
-            'kpi="No-show rate",name="no_show_ratio",severity="warning",value="30 %",limit="15 %",n="100",'
+            'kpi="No-show rate",address="explain?kpi=no_show_ratio",severity="warning",value="30 %",limit="15 %",n="100",'
             'since="0.1 h"',
             1,
         ),
-        ('kpi="Completion rate",name="completion_ratio",severity="critical",value="45 %",limit="75 %",n="100"', 0.4),
         (
-            'kpi="Mean time to restore",name="mttr_seconds",severity="warning",value="6 h",limit="4 h",n="10",'
+            'kpi="Completion rate",address="explain?kpi=completion_ratio",severity="critical",value="45 %",limit="75 %",n="100"',
+            0.4,
+        ),
+        (
+            'kpi="Mean time to restore",address="explain?kpi=mttr_seconds&basis=calendar",severity="warning",value="6 h",limit="4 h",n="10",'
             'basis="calendar"',
             0.5,
         ),
     ]
     expected = [{"labels": f'{{team="it",{labels}}}', "value": value} for labels, value in rows]
-    unscraped = {"labels": '{severity="unknown",kpi="The exporter is not scraped"}', "value": 0}
+    unscraped = {"labels": '{severity="unknown",kpi="The exporter is not scraped",address="?"}', "value": 0}
 
     assert answers(tmp_path, inputs, f"round({query('Beyond a threshold')}, 0.0001)", [*expected, unscraped]) == ""
 
@@ -542,7 +545,7 @@ def test_without_a_breach_the_table_says_whether_that_is_known(
         {"series": f'{name}{{{labels}job="o",instance="a:1"}}', "values": f"{value}x10"}
         for name, (labels, value) in inputs.items()
     ]
-    row = {"labels": f'{{severity="{severity}",kpi="{text}"}}', "value": 0}
+    row = {"labels": f'{{severity="{severity}",kpi="{text}",address="?"}}', "value": 0}
 
     assert answers(tmp_path, found, query("Beyond a threshold"), [row]) == ""
 

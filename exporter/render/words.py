@@ -111,7 +111,10 @@ def address(expr: str, page: str, labels: Iterable[str] = ()) -> str:
     if not parts:
         return labelled(expr, "address", page)
     made = f'label_join({expr}, "address", "", {", ".join(map(quoted, parts))})'
-    return f'max without ({", ".join(parts)}) (label_replace({made}, "address", "{page}$1", "address", "(.*)"))'
+    made = f'label_replace({made}, "address", "{page}$1", "address", "(.*)")'
+    for part in parts:
+        made = labelled(made, part, "")
+    return made
 
 
 def age(expr: str, label: str, by: str) -> str:
