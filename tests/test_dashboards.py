@@ -496,22 +496,18 @@ def test_the_table_of_breaches_has_teams_that_are_surely_beyond_each_once(tmp_pa
         },
     ]
     rows = [
+        ("no_show_ratio", 'kpi="No-show rate",severity="warning",value="30 %",limit="15 %",n="100",since="0.1 h"', 1),
+        ("completion_ratio", 'kpi="Completion rate",severity="critical",value="45 %",limit="75 %",n="100"', 0.4),
         (
-            'kpi="No-show rate",address="explain?kpi=no_show_ratio",severity="warning",value="30 %",limit="15 %",n="100",'
-            'since="0.1 h"',
-            1,
-        ),
-        (
-            'kpi="Completion rate",address="explain?kpi=completion_ratio",severity="critical",value="45 %",limit="75 %",n="100"',
-            0.4,
-        ),
-        (
-            'kpi="Mean time to restore",address="explain?kpi=mttr_seconds&basis=calendar",severity="warning",value="6 h",limit="4 h",n="10",'
-            'basis="calendar"',
+            "mttr_seconds&basis=calendar",
+            'kpi="Mean time to restore",severity="warning",value="6 h",limit="4 h",n="10",basis="calendar"',
             0.5,
         ),
     ]
-    expected = [{"labels": f'{{team="it",{labels}}}', "value": value} for labels, value in rows]
+    expected = [
+        {"labels": f'{{team="it",address="explain?kpi={page}",{labels}}}', "value": value}
+        for page, labels, value in rows
+    ]
     unscraped = {"labels": '{severity="unknown",kpi="The exporter is not scraped",address="?"}', "value": 0}
 
     assert answers(tmp_path, inputs, f"round({query('Beyond a threshold')}, 0.0001)", [*expected, unscraped]) == ""
