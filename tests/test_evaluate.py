@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from exporter.base.clock import NEVER
 from exporter.catalogue import kpi
 from exporter.catalogue.kpi import Threshold
 from exporter.evaluation import facts_schema
-from exporter.evaluation.context import prepare, utc
+from exporter.evaluation.context import prepare, snapshot, utc
 from exporter.evaluation.figure import Evaluation, Figure, summable
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import (
@@ -806,3 +807,43 @@ def test_every_record_type_of_the_catalogue_has_facts_and_a_store_table() -> Non
     used = {name for k in kpi.catalogue().values() for name in (*k.needs, *k.uses)}
 
     assert used == {record_name(type(record)) for record in history(1, 1)}
+
+
+def test_what_a_reader_remembers_of_one_plan_is_of_no_other_plan(tmp_path: Path) -> None:
+    later = AT + timedelta(days=300)  # of another year, hence other working days
+    runs = [Run(id=f"{i}", workflow="w", team="it", started_at=AT - timedelta(hours=i)) for i in range(1, 9)]
+    quick = replace(plan(), run_timeout=60.0, costs=COSTS)
+    cases = [(plan(), AT, FEEDS), (quick, AT, FEEDS), (plan(), later, FEEDS), (plan(), AT, [])]
+    with Store.open(tmp_path / "store.duckdb") as store:
+        store.write("s", runs, {})
+        found = []
+        for chosen, at, sources in [*cases, *reversed(cases)]:
+            with store.reading() as reader:  # one after the other they get the same connection
+                found.append(evaluate(reader, chosen, at, sources).figures)
+    alone = []
+    for chosen, at, sources in cases:
+        with Store.open(tmp_path / "store.duckdb") as store, store.reading() as reader:
+            alone.append(evaluate(reader, chosen, at, sources).figures)
+
+    assert found == [*alone, *reversed(alone)]
+    assert len({str(figures) for figures in alone}) == 4
+
+
+def prepared_and_failed(reader: duckdb.DuckDBPyConnection) -> None:
+    with snapshot(reader):
+        prepare(reader, plan(), AT, FEEDS)
+        reader.execute("from no_such_table")
+
+
+def test_after_a_failed_evaluation_a_reader_has_all_that_the_next_one_needs(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store.duckdb") as store:
+        store.write("s", [Run(id="1", workflow="w", started_at=AT - timedelta(days=2))], {})
+        with store.reading() as reader:
+            with pytest.raises(duckdb.Error, match="no_such_table"):
+                prepared_and_failed(reader)
+            found = evaluate(reader, plan(), AT, FEEDS).figures
+        with store.reading() as reader:
+            again = evaluate(reader, plan(), AT, FEEDS).figures
+
+    assert len(found) > 0
+    assert found == again

@@ -19,6 +19,7 @@ from exporter.evaluation.plan import (
 )
 from exporter.records import RECORDS
 from exporter.store import kept
+from exporter.store.file import STAYS
 from exporter.store.status import SourceStatus
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ TABLES: Mapping[str, type[Any]] = {
 
 MADE = "facts_made"
 """The variable of a connection that holds the names of the facts whose macros it has."""
+
+SETTLED = "settled"
+"""The variable of a connection that says for which plan, sources and year it has views, settings and working days."""
 
 MACROS = """
 create or replace temp macro moments(from_at timestamp, to_at timestamp, turns timestamp[]) as
@@ -90,26 +94,37 @@ def prepare(
     `facts`: those that will be read, if not all. `snapshot`: whether one transaction is open until all is read: what
     is kept is good for the records that it sees, and for no later ones.
     """
-    database = connection.execute("select current_database()").fetchall()[0][0]
     names = [source.source for source in sources]
-    quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in names) or "null"
+    query = f"select current_database(), getvariable('{SETTLED}')"
+    [(database, settled)] = connection.execute(query).fetchall()
+    wanted = plan.settled(database, *names, utc(at).year)
+    if settled != wanted:
+        settle(connection, database, plan, names, utc(at).year)
+        connection.execute(f"set variable {SETTLED} = ?", [wanted])
+    for each in kept.every():
+        view_kept(connection, database, each, names, snapshot=snapshot)
+    cut(connection, plan, at)
+    make_macros(connection, catalogue.every() if facts is None else sorted(facts))
+
+
+def settle(connection: Connection, database: str, plan: Plan, sources: Sequence[str], year: int) -> None:
+    """Creates what is the same at every instant of a year: views of records, settings and working days."""
+    quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in sources) or "null"
     for record in RECORDS:
         # A source that left the config keeps its rows in the store, but counts no longer.
         connection.execute(
             f'create or replace temp view "{record}" as from "{database}".main."{record}" where source in ({quoted})'
         )
-    for each in kept.every():
-        view_kept(connection, database, each, names, snapshot=snapshot)
     for name, kind in TABLES.items():
         tabulate(connection, name, kind, plan.tables[f"{name}_settings"])
-    tabulate_days(connection, plan.calendars, utc(at).year)
-    cut(connection, plan, at)
+    tabulate_days(connection, plan.calendars, year)
+    for table in [*(f"{name}_settings" for name in TABLES), "open_days"]:
+        connection.execute(f"comment on table {table} is '{STAYS}'")
     connection.execute(f"set variable run_timeout_seconds = {float(plan.run_timeout)}")
     connection.execute(f"set variable person_day_seconds = {float(plan.person_day_seconds)}")
     connection.execute(f"set variable shared_cost = '{plan.shared_cost}'")
     for name, seconds in longest([*plan.settings, *plan.not_computed]).items():
         connection.execute(f"set variable {name}_seconds = {seconds}")
-    make_macros(connection, catalogue.every() if facts is None else sorted(facts))
 
 
 def view_kept(
@@ -134,6 +149,9 @@ def snapshot(connection: Connection) -> Iterator[None]:
         yield
     except BaseException:
         connection.rollback()
+        # Variables stay where what they tell of is gone.
+        for name in (MADE, SETTLED):
+            connection.execute(f"reset variable {name}")
         raise
     connection.commit()
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from hashlib import sha256
 from typing import Any, Literal
 
 from exporter.catalogue.group import Indicator, Tier
@@ -189,6 +190,22 @@ class Plan:
             "source_settings": self.sources,
             "cost_settings": {str(i): cost for i, cost in enumerate(self.costs)},
         }
+
+    def settled(self, *more: object) -> str:
+        """A text that is the same where all that facts read of the config is the same, and so is `more`."""
+        return sha256(f"{more} {self._read_by_facts}".encode()).hexdigest()
+
+    @cached_property
+    def _read_by_facts(self) -> str:
+        durations = [
+            (name, setting.params.get(name))
+            for setting in [*self.settings, *self.not_computed]
+            for name, param in setting.kpi.params.items()
+            if param.type == "duration"
+        ]
+        return repr(
+            (self.tables, self.calendars, self.run_timeout, self.person_day_seconds, self.shared_cost, durations)
+        )
 
     @cached_property
     def kpis(self) -> Mapping[str, Kpi]:

@@ -311,7 +311,7 @@ class Store:
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection for any thread; each of its transactions sees one committed state. Raises StoreError.
 
-        It may have views and macros of a reader before, but no temporary tables.
+        It may have views, macros and settings of a reader before, but no other temporary tables.
         """
         with self._connection() as db:
             reader, self._idle = self._idle or db.cursor(), None
@@ -369,12 +369,13 @@ class Store:
     def kept_wrong(self, sources: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Record -> how many have something kept beside them, and of how many that is not what it should be."""
         names, found = {*sources}, {}
-        with self.reading() as reader:
-            [(database,)] = reader.execute("select current_database()").fetchall()
+        # Not the connection of readers: the views that this makes would be theirs.
+        with self.reading() as reader, reader.cursor() as worker:
+            [(database,)] = worker.execute("select current_database()").fetchall()
             for each in kept.every():
-                others = kept.left_out(reader, database, each, names)
-                wrong = kept.wrong(reader, database, each, others)
-                marked, other, *_ = kept.counts(reader, database, each, each.version(others))
+                others = kept.left_out(worker, database, each, names)
+                wrong = kept.wrong(worker, database, each, others)
+                marked, other, *_ = kept.counts(worker, database, each, each.version(others))
                 found[each.record] = marked - other if marked > other else marked, wrong
         return found
 

@@ -174,8 +174,12 @@ def _meta(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return dict(db.execute("select name, value from meta").fetchall())
 
 
+STAYS = "for the next reader"
+"""The comment of temporary tables that a connection keeps."""
+
+
 def drop_temporary(connection: duckdb.DuckDBPyConnection) -> None:
-    """Drops the temporary tables of a connection: what the next reader does not need takes no memory."""
-    query = "select table_name from duckdb_tables() where temporary"
+    """Drops the temporary tables of a connection but those whose comment is STAYS: they would take memory."""
+    query = f"select table_name from duckdb_tables() where temporary and comment is distinct from '{STAYS}'"
     for (name,) in connection.execute(query).fetchall():
         connection.execute(f'drop table temp."{name}"')
