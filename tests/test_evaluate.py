@@ -810,8 +810,12 @@ def test_every_record_type_of_the_catalogue_has_facts_and_a_store_table() -> Non
 
 
 def test_what_a_reader_remembers_of_one_plan_is_of_no_other_plan(tmp_path: Path) -> None:
-    later = AT + timedelta(days=300)  # of another year, hence other working days
-    runs = [Run(id=f"{i}", workflow="w", team="it", started_at=AT - timedelta(hours=i)) for i in range(1, 9)]
+    later = AT + timedelta(days=300)  # of another year, hence with other working days
+    runs = [
+        Run(id=f"{at.year} {i}", workflow="w", team="it", started_at=at - timedelta(hours=i))
+        for at, end in ((AT, 9), (later, 5))
+        for i in range(1, end)
+    ]
     quick = replace(plan(), run_timeout=60.0, costs=COSTS)
     cases = [(plan(), AT, FEEDS), (quick, AT, FEEDS), (plan(), later, FEEDS), (plan(), AT, [])]
     with Store.open(tmp_path / "store.duckdb") as store:

@@ -48,7 +48,7 @@ pytestmark = pytest.mark.slow
 FIXED = 20261127
 DRAWN = int(os.environ.get("FUZZ_SEED", secrets.randbelow(10**9)))
 SEEDS = pytest.mark.parametrize("seed", [FIXED, DRAWN], ids=["fixed", "drawn"])
-SECONDS = 4.0  # of each test and seed
+SECONDS = 2.5  # of each test and seed
 LONGEST_SECONDS = 20.0  # what one payload may take
 
 
