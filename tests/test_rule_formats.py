@@ -41,10 +41,15 @@ def test_templates_for_grafana_ask_prometheus_for_nothing() -> None:
     rules = {rule["title"]: rule for group in made("grafana")["groups"] for rule in group["rules"]}
     texts = [text for rule in rules.values() for text in rule["annotations"].values()]
 
-    assert [text for text in texts if "query (" in text or "$value " in text] == []
+    assert [text for text in texts if "query (" in text or "$value " in text or "ALERTS" in text] == []
     assert rules["OutcomeNoShowRateHigh"]["annotations"]["description"].startswith(
-        "No-show rate of team {{ $labels.team }} is {{ $values.A.Value | humanizePercentage }} over "
+        "No-show rate of team {{ $labels.team }} is "
+        "{{ if $values.A.Labels }}{{ $values.A.Value | humanizePercentage }}{{ end }} over "
         "{{ $labels.window }}; {{ $labels.severity }}. Look first"
+    )
+    assert (
+        "}} requests over {{ $labels.window }}; {{ $labels.severity }}. Look first"
+        in (rules["OutcomeChangeOfTheBacklogHigh"]["annotations"]["description"])
     )
 
 

@@ -85,3 +85,15 @@ def looked_up(name: str, labels: Iterable[str], shape: str) -> str:
     selector = name + "{" + ",".join(f"{label}=%q" for label in labels) + "}"
     values = " ".join(f"$labels.{label}" for label in labels)
     return f"{{{{ with query (printf `{selector}` {values}) }}}}{{{{ . | first | value | {shape} }}}}{{{{ end }}}}"
+
+
+def since(alert: str, labels: Iterable[str]) -> str:
+    """Template text ", since ...": when the alert's condition began to hold, as Prometheus remembers it for `for`.
+
+    Empty where Prometheus does not know it, as at its first look after a restart.
+    """
+    labels = tuple(labels)
+    selector = f'ALERTS_FOR_STATE{{alertname="{alert}"' + "".join(f",{label}=%q" for label in labels) + "}"
+    values = " ".join(f"$labels.{label}" for label in labels)
+    began = '(. | first | value | toTime).Format "2006-01-02 15:04"'
+    return f"{{{{ with query (printf `{selector}` {values}) }}}}, since {{{{ {began} }}}} UTC{{{{ end }}}}"

@@ -14,10 +14,18 @@ FOLDER = "Outcome"
 DATA_SOURCE = "prometheus"
 """The uid of the data source in Grafana, as deploy/compose provisions it."""
 LONGEST_UID = 40
+WITH = r"\{\{ with query \(printf `%s.*?\{\{ end \}\}"
 ASKED = re.compile(
-    r" \(\{\{ with query .*?\{\{ end \}\} records[^)]*\)|(?: above| below)? \{\{ with query .*?\{\{ end \}\}"
+    "|".join(
+        (
+            WITH % "ALERTS_FOR_STATE",
+            rf"; on this weekday {WITH % ''} is usual",
+            rf" \({WITH % ''} records[^)]*\)",
+            rf"(?: above| below)? {WITH % ''}[^.{{]*(?:\{{\{{ \$labels\.currency \}}\}})?",
+        )
+    )
 )
-"""What a description asks Prometheus for: how many records, and the threshold."""
+"""What a description asks Prometheus for: since when, what is usual, how many records, and the threshold."""
 
 
 def formatted(text: str, form: str) -> tuple[str, str]:
@@ -93,6 +101,10 @@ def query(name: str, source: str, model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def in_grafana(text: str) -> str:
-    """A template of Prometheus as Grafana reads it: `$value` is a text there, and nothing can be asked."""
-    text = ASKED.sub("", text).replace("{{ $value |", "{{ $values.A.Value |")
-    return text.replace("{{ $value }}", "{{ $values.A.Value }}")
+    """A template of Prometheus as Grafana reads it: `$value` is a text there, and nothing can be asked.
+
+    Grafana fills in the text also while nothing is wrong: then there is no value, and formatting it would be an error.
+    """
+    text = ASKED.sub("", text)
+    shown = r"{{ if $values.A.Labels }}{{ $values.A.Value\1 }}{{ end }}"
+    return re.sub(r"\{\{ \$value( \| \w+)? \}\}", shown, text)

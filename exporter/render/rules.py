@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from exporter.base import assets
 from exporter.catalogue.kpi import Kpi, Spike
 from exporter.evaluation.breach import MIN_RECORDS, least
 from exporter.render.promql import (
@@ -17,17 +18,25 @@ from exporter.render.promql import (
     lenient,
     looked_up,
     ratio,
+    since,
     summed,
     wilson,
     worse,
 )
+from exporter.render.runbook import first_steps
 from exporter.render.spike import SpikeRules, spike_name
 
 RUNBOOK_URL = "https://runbooks.example.com/outcome-exporter/alerts/README.md"
 DASHBOARD_URL = "https://grafana.example.com"
 """Placeholders: hosts that cannot exist. `render --runbook-url` and `--dashboard-url` set the real ones."""
-SCRAPED = "{{ with query (printf `up{job=%q} == 1` $labels.job) }}http://{{ . | first | label `instance` }}"
-"""The exporter as Prometheus reaches it; the rules know no other address. Ends with a `with` that is still open."""
+SCRAPED = (
+    "{{ with query (printf `sort_desc(last_over_time(up{job=%q}[10m]))` $labels.job) }}"
+    "http://{{ . | first | label `instance` }}"
+)
+"""The exporter as Prometheus reaches it, a replica that is up before others; the rules know no other address.
+
+Ends with a `with` that is still open.
+"""
 
 ANY_KPI = "outcome-any-kpi"
 HEAD = """\
@@ -162,7 +171,7 @@ def spike_group(kpi: Kpi, spike: Spike, kpis: Mapping[str, Kpi], urls: Urls) -> 
         "labels": {"kpi": kpi.name, "severity": "warning"},
         "annotations": {
             "summary": f"{kpi.title} far above what is usual on this weekday.",
-            "description": rules.description(", ".join(kpis[guard].title for guard in kpi.guard)),
+            "description": rules.description(", ".join(kpis[guard].title for guard in kpi.guard)) + first_step(name),
             "explain_url": urls.explanation(Names(kpi, kpis)),
             "runbook_url": urls.of(name),
             "dashboard_url": urls.panel(kpi),
@@ -219,7 +228,7 @@ def alert(kpi: Kpi, kpis: Mapping[str, Kpi], urls: Urls) -> dict[str, Any]:
         "labels": {"kpi": kpi.name},
         "annotations": {
             "summary": f"{kpi.title} {side(kpi)} the threshold.",
-            "description": description(kpi, kpis),
+            "description": description(kpi, kpis) + first_step(name),
             "explain_url": urls.explanation(Names(kpi, kpis)),
             "runbook_url": urls.of(name),
             "dashboard_url": urls.panel(kpi),
@@ -273,7 +282,14 @@ def description(kpi: Kpi, kpis: Mapping[str, Kpi]) -> str:
     guards = ", ".join(kpis[guard].title for guard in kpi.guard)
     where = "the runs of this workflow" if "workflow" in names.kept else "the segments of this team"
     beside = f"; read beside it: {guards}." if guards else "."
-    return f"{says}; {{{{ $labels.severity }}}}{against}{unit}. Look first at {where} on the dashboard{beside}"
+    began = since(alert_name(kpi), (*names.labels, "severity"))
+    return f"{says}; {{{{ $labels.severity }}}}{against}{unit}{began}. Look first at {where} on the dashboard{beside}"
+
+
+def first_step(alert: str) -> str:
+    """What to do first, as the runbook says; of a KPI that the runbook does not know, nothing."""
+    step = first_steps(assets.root() / "alerts").get(alert)
+    return f" {step}" if step else ""
 
 
 def segment(names: Names) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ class Entry(BaseModel):
 def entries(path: Path) -> dict[str, Entry]:
     """The alerts of runbook.yaml, in its order."""
     return TypeAdapter(dict[str, Entry]).validate_python(strict_yaml.load(path).data)
+
+
+@cache
+def first_steps(folder: Path) -> dict[str, str]:
+    """Alert -> the first sentence of what the runbook says to do: the alert says it, too."""
+    known = entries(folder / "runbook.yaml")
+    return {name: re.split(r"(?<=[.?!]) ", entry.mitigation, maxsplit=1)[0] for name, entry in known.items()}
 
 
 def page(folder: Path, kpi_rules: str, kpis: Mapping[str, Kpi]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from exporter.catalogue.kpi import Kpi, Spike
 from exporter.evaluation.breach import MIN_RECORDS
-from exporter.render.promql import LAST, alert_name, looked_up, ratio, wilson
+from exporter.render.promql import LAST, alert_name, looked_up, ratio, since, wilson
 
 
 def spike_name(kpi: Kpi) -> str:
@@ -55,9 +55,10 @@ class SpikeRules:
         """Team, value, number of records, what is usual, and what to look at."""
         count = looked_up(self._name("denominator:sum"), self.labels, "humanize")
         usual = looked_up(self._name("usual:ratio"), self.labels, "humanizePercentage")
+        began = since(spike_name(self.kpi), self.labels)
         return (
             f"{self.kpi.title} of team {{{{ $labels.team }}}} is {{{{ $value | humanizePercentage }}}} over the last "
-            f"day ({count} records); on this weekday {usual} is usual. "
+            f"day ({count} records){began}; on this weekday {usual} is usual. "
             f"Look first at the segments of this team on the dashboard; read beside it: {guards}."
         )
 
