@@ -811,10 +811,10 @@ def test_every_record_type_of_the_catalogue_has_facts_and_a_store_table() -> Non
 
 def test_what_a_reader_remembers_of_one_plan_is_of_no_other_plan(tmp_path: Path) -> None:
     later = AT + timedelta(days=300)  # of another year, hence with other working days
+    started = [at - timedelta(hours=i) for at, end in ((AT, 9), (later, 5)) for i in range(1, end)]
     runs = [
-        Run(id=f"{at.year} {i}", workflow="w", team="it", started_at=at - timedelta(hours=i))
-        for at, end in ((AT, 9), (later, 5))
-        for i in range(1, end)
+        Run(id=f"{at}", workflow="w", team="it", started_at=at, finished_at=at + timedelta(minutes=5), status="failed")
+        for at in started
     ]
     quick = replace(plan(), run_timeout=60.0, costs=COSTS)
     cases = [(plan(), AT, FEEDS), (quick, AT, FEEDS), (plan(), later, FEEDS), (plan(), AT, [])]
