@@ -9,9 +9,8 @@ import pytest
 from exporter.baselines.compare import Baseline, Total
 from exporter.evaluation.figure import Figure
 from exporter.insight.difference import Day
-from exporter.report import change
+from exporter.report import change, since
 from exporter.report.days import beside, p_value
-from exporter.report.since import step
 from tests.organisations import Make, length, number, share
 
 
@@ -79,7 +78,7 @@ def first_days(make: Make, planted: Sequence[float], count: int = 20) -> list[in
     chance, found = Random(4), list[int | str | None]()
     for _ in range(count):
         days = [Day(*make(chance, day, of)) for day, of in enumerate(planted)]
-        made = step(days, share=make is share)
+        made = since.step(days, share=make is share)
         found.append(None if made is None else f"about {made.first}" if made.about else made.first)
     return found
 
@@ -113,3 +112,25 @@ def test_a_value_and_its_baseline_have_to_differ_by_more_than_days_do() -> None:
     assert p([30.0] * 5) < 0.001
     assert p([90.0, 15.0, 15.0, 15.0, 15.0]) > 0.3
     assert p([75.0, 75.0]) == 1.0
+
+
+@pytest.mark.parametrize(("make", "count"), [(share, 14), (number, 28)])
+def test_a_step_within_a_period_is_seldom_seen_where_there_is_none(make: Make, count: int) -> None:
+    chance, found = Random(11), 0
+    for _ in range(60):
+        made = [Day(*bad_days(make)(chance, day, 1.0)) for day in range(count)]
+        found += min(since.p_value(made, share=make is share, rise=rise) for rise in (True, False)) < 0.05
+
+    assert found <= 8  # 5 % and three standard deviations
+
+
+def test_a_step_in_the_middle_of_a_period_is_beyond_chance_though_it_makes_its_days_differ() -> None:
+    # An expense desk, two weeks: from the third day of the second week on most are escalated.
+    hits, of = (3, 2, 3, 3, 0, 0, 0, 2, 5, 9, 14, 16, 3, 5), (23, 44, 30, 23, 21, 5, 3, 20, 37, 18, 22, 24, 4, 8)
+    days = [Day(float(n), float(d)) for n, d in zip(hits, of, strict=True)]
+    figures = [Figure("any", "1d", (), day.numerator, day.denominator) for day in days]
+
+    assert p_value(figures[:7], figures[7:], share=True) > 0.001
+    assert since.p_value(days, share=True, rise=True) < 0.0001
+    assert since.p_value(days, share=True, rise=False) == 1.0
+    assert since.step(days, share=True) == since.Step(9, about=False)

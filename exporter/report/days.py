@@ -13,10 +13,10 @@ from exporter.evaluation.figure import Evaluation, Figure, Key
 from exporter.evaluation.plan import Period, Plan
 from exporter.insight.difference import WEEK, Day, Estimate, estimate, of_count, of_ratio
 from exporter.insight.sides import ONE_DAY, Course, course
+from exporter.report import since
 from exporter.report.change import student
 from exporter.report.comparison import Pair, groups, of_share, side, summed
 from exporter.report.content import Side, Since
-from exporter.report.since import step
 from exporter.store.status import SourceStatus
 
 Periods = tuple[Period, Period]
@@ -32,8 +32,21 @@ class Days:
     sides: tuple[Course, Course]
 
     def p(self, pair: Pair, of: Key, segment: Key = ()) -> float:
-        """The p value of the change of a KPI, or of a segment of it."""
-        return p_value(*self._series(pair, of, segment), share=of_share(pair.kpi))
+        """The p value of the change of a KPI, or of a segment of it.
+
+        What changed within one of the periods makes its days differ, so a step on any day counts, too; it is one of two
+        tests, so each takes twice as much.
+        """
+        before, now = self._series(pair, of, segment)
+        share, every = of_share(pair.kpi), self._days(before, now)
+        of_periods = p_value(before, now, share=share)
+        amounts = all(day.denominator is None for day in every)
+        sides = [self._whole(each, pair) for each in (before, now)]
+        # Lengths of time are too uneven: two bad days in a row look like a step.
+        if not (share or amounts) or not self._contiguous or not all(sides):
+            return of_periods
+        first, second = (each.value for each in sides if each)
+        return min(1.0, 2 * min(of_periods, since.p_value(every, share=share, rise=second > first)))
 
     def beside(self, total: Total, pair: Pair, of: Key, *, both: bool) -> float:
         """The p value of a value and its baseline being the same, if that one varied by day as this one does.
@@ -45,13 +58,13 @@ class Days:
 
     def since(self, pair: Pair, of: Key, segment: Key, zone: ZoneInfo) -> Since | None:
         """The day since which a KPI, or a segment of it, is another one; None where days do not tell it."""
-        first, second = (side.period for side in self.sides)
-        if second.begins_at - first.ends_at >= ONE_DAY:
+        if not self._contiguous:
             return None
+        first, second = (side.period for side in self.sides)
         before, now = self._series(pair, of, segment)
-        every = [*before, *now]
-        amounts = all(f.denominator is None for f in every if f)
-        found = step([_day(f, amounts=amounts) for f in every], share=of_share(pair.kpi))
+        every, days = [*before, *now], self._days(before, now)
+        amounts = all(day.denominator is None for day in days)
+        found = since.step(days, share=of_share(pair.kpi))
         if found is None:
             return None
         k = found.first
@@ -61,6 +74,17 @@ class Days:
             day=(midnight + ONE_DAY / 2).astimezone(zone).date(), about=found.about, boundary=k == len(before),
             before=sides[0], now=sides[1],
         )  # fmt: skip
+
+    @property
+    def _contiguous(self) -> bool:
+        first, second = (side.period for side in self.sides)
+        return second.begins_at - first.ends_at < ONE_DAY
+
+    @staticmethod
+    def _days(before: Sequence[Figure | None], now: Sequence[Figure | None]) -> list[Day]:
+        every = [*before, *now]
+        none = Day(0.0, 0.0 if any(f.denominator is not None for f in every if f) else None)
+        return [Day(f.numerator, f.denominator) if f else none for f in every]
 
     def _series(self, pair: Pair, of: Key, segment: Key) -> tuple[list[Figure | None], list[Figure | None]]:
         labels = [label for label, _ in segment]
@@ -75,12 +99,6 @@ class Days:
     def _whole(self, figures: Sequence[Figure | None], pair: Pair) -> Side | None:
         sums = summed([f for f in figures if f], (), pair.setting).get(())
         return side(sums, pair.kpi, pair.plan) if sums else None
-
-
-def _day(figure: Figure | None, *, amounts: bool) -> Day:
-    if figure is None:
-        return Day(0.0, None if amounts else 0.0)
-    return Day(figure.numerator, figure.denominator)
 
 
 def daily(

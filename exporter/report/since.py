@@ -4,13 +4,14 @@ Each day is what it is divided by, times its weekday, times the level of its sid
 fitted by iterative proportional fitting. How much days vary beyond that is read from the days themselves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
-from math import exp, inf, log
+from math import exp, inf, log, sqrt
 
 from exporter.insight.difference import WEEK, Day
-from exporter.report.change import LEVEL
+from exporter.report.change import LEVEL, student
 
 FEWEST = 2
 """Days on each side: of a single one it is said that it was unusual."""
@@ -18,7 +19,7 @@ NEAR = 1
 """By how many days another date may be as likely; then it is `about` that day."""
 WITH_WEEKDAYS = 4 * WEEK
 """Days from which on weekdays are told apart. Of fewer an amount has no date, for its weekends are less."""
-ROUNDS = 12
+ROUNDS = 6
 Table = list[list[float]]
 """Sums of days: of each side, by weekday."""
 
@@ -37,20 +38,47 @@ def step(days: Sequence[Day], *, share: bool = False) -> Step | None:
     `share`: of values from 0 to 1. The bound is that of a likelihood ratio: a wrong day exceeds it in at most 5 % of
     cases on both sides together (Ville), widened for a scatter that is read from few days.
     """
-    amounts = any(day.denominator is None for day in days)
-    splits = range(FEWEST, len(days) - FEWEST + 1)
-    if not splits or (amounts and len(days) < WITH_WEEKDAYS) or any(day.numerator < 0 for day in days):
+    fits = _splits(tuple(days), share)
+    if not fits:
         return None
-    fits = {k: _Fits(days, (0, k, len(days)), share=share) for k in splits}
-    best = max(splits, key=lambda k: fits[k].likelihood)
+    best = _best(fits)
     scatter, freedom = fits[best].scatter()
     if scatter is None or _another(days, best, fits[best], scatter, freedom):
         return None
     bound = _bound(log(2 / LEVEL), freedom)
-    likely = [k for k in splits if fits[best].likelihood - fits[k].likelihood <= scatter * bound]
+    likely = [k for k in fits if fits[best].likelihood - fits[k].likelihood <= scatter * bound]
     if min(likely) < best - NEAR or max(likely) > best + NEAR:
         return None
     return Step(best, about=len(likely) > 1)
+
+
+def p_value(days: Sequence[Day], *, share: bool = False, rise: bool) -> float:
+    """The p value of days having one level and not two, the second one higher (`rise`) or lower, from whatever day on.
+
+    1 where days do not tell. The likelihood ratio of the best day, times the number of days that it was chosen from.
+    """
+    fits = _splits(tuple(days), share)
+    if not fits:
+        return 1.0
+    best = fits[_best(fits)]
+    scatter, freedom = best.scatter()
+    if not scatter or best.rises != rise:
+        return 1.0
+    gain = best.likelihood - _Fits(days, (0, len(days)), share=share).likelihood
+    return min(1.0, len(fits) * student(sqrt(max(0.0, 2 * gain / scatter)), freedom))
+
+
+@lru_cache(maxsize=512)
+def _splits(days: tuple[Day, ...], share: bool) -> "Mapping[int, _Fits]":
+    """The fit of two levels for each day that the second may begin on; none where days cannot tell."""
+    amounts = any(day.denominator is None for day in days)
+    if (amounts and len(days) < WITH_WEEKDAYS) or any(day.numerator < 0 for day in days):
+        return {}
+    return {k: _Fits(days, (0, k, len(days)), share=share) for k in range(FEWEST, len(days) - FEWEST + 1)}
+
+
+def _best(fits: "Mapping[int, _Fits]") -> int:
+    return max(fits, key=lambda k: fits[k].likelihood)
 
 
 def _another(days: Sequence[Day], best: int, fits: "_Fits", scatter: float, freedom: float) -> bool:
@@ -74,6 +102,12 @@ class _Fits:
         rest = [Day(max(0.0, (day.denominator or 0.0) - day.numerator), day.denominator) for day in days]
         self.fits = [_Fit(days, ends), *([_Fit(rest, ends)] if share else [])]
         self.likelihood = sum(fit.likelihood for fit in self.fits)
+
+    @property
+    def rises(self) -> bool:
+        """Whether the last level is higher than the first."""
+        levels = self.fits[0].levels
+        return levels[-1] > levels[0]
 
     def scatter(self) -> tuple[float | None, float]:
         """(how many times more days vary than their records do, degrees of freedom); None where too few say so."""
