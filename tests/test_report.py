@@ -282,8 +282,7 @@ def test_days_that_were_unlike_their_weekday_are_told_once_for_a_team() -> None:
         )  # fmt: skip
 
     found = grouped(
-        [of(d, 0.4, 100, 2.0 + (d == 24)) for d in (17, 23, 24, 25)]
-        + [of(16, 0.1, 90, 0.1), of(26, 20, None, -1.6, "requests")],
+        [of(d, 0.4, 100, 2.0 + (d == 24)) for d in (17, 23, 24, 25)] + [of(26, 20, None, -1.6, "requests")],
         plan,
     )
 

@@ -1,17 +1,20 @@
 """Changes in reports are beyond what days differ by: organisations with good and bad days, with and without effect."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isclose
 from random import Random
 
 import pytest
 
 from exporter.baselines.compare import Baseline, Total
-from exporter.evaluation.figure import Figure
+from exporter.catalogue.kpi import catalogue
+from exporter.evaluation.figure import Figure, Weekdays
+from exporter.evaluation.plan import Setting
 from exporter.insight.difference import Day
 from exporter.report import change, since
 from exporter.report.days import beside, p_value
-from tests.organisations import Make, length, number, share
+from exporter.report.unusual import surely
+from tests.organisations import BEGIN, DAY, KINDS, Make, evaluation, length, number, share
 
 
 def days(chance: Random, make: Make, planted: float, count: int = 7) -> list[Figure | None]:
@@ -134,3 +137,39 @@ def test_a_step_in_the_middle_of_a_period_is_beyond_chance_though_it_makes_its_d
     assert since.p_value(days, share=True, rise=True) < 0.0001
     assert since.p_value(days, share=True, rise=False) == 1.0
     assert since.step(days, share=True) == since.Step(9, about=False)
+
+
+# Unusual days.
+
+
+def unusual_days(chance: Random, make: Make, days: int, planted: Mapping[int, float]) -> list[int]:
+    """The days of a period of six teams of which one is said to be unusual. `planted`: what team 0 has on a day."""
+    name = next(kpi for kpi, kind in KINDS.items() if kind is make)
+    every = []
+    for day in range(-56, days):
+        of = {f"team {i}": make(chance, day, planted.get(day, 1.0) if not i else 1.0) for i in range(6)}
+        every.append(evaluation(BEGIN, name, "1d", of).figures)
+    weekdays = [
+        Weekdays(BEGIN + (day + 1) * DAY, every[day + 56], tuple(every[day + 56 - 7 * week] for week in range(1, 9)))
+        for day in range(days)
+    ]
+    found, number = surely(weekdays, {name: Setting(kpi=catalogue()[name])})
+
+    assert number > days
+    return sorted({(each.ends_at - BEGIN).days - 1 for each in found})
+
+
+@pytest.mark.parametrize("make", [share, length, number])
+@pytest.mark.parametrize(("days", "reports"), [(7, 30), (92, 5)])
+def test_days_as_good_and_bad_as_others_are_seldom_unusual_however_many_are_looked_at(
+    make: Make, days: int, reports: int
+) -> None:
+    chance = Random(5)
+    found = [unusual_days(chance, make, days, {}) for _ in range(reports)]
+
+    assert sum(map(bool, found)) <= 1 + reports // 15
+
+
+@pytest.mark.parametrize(("make", "planted"), [(share, 6.0), (length, 2.5), (number, 3.0)])
+def test_a_day_unlike_all_others_is_unusual_in_a_quarter_too(make: Make, planted: float) -> None:
+    assert unusual_days(Random(6), make, 92, {44: planted}) == [44]

@@ -68,8 +68,15 @@ def store(config: Config) -> Iterator[Store]:
         yield opened
 
 
+MADE: dict[tuple[Path, str], Report] = {}
+"""Reports that several tests look at."""
+
+
 def week(config: Config, store: Store, name: str = "2026-W12") -> Report:
-    return report(config, store, name, "support", AT)
+    key = config.store.path, name
+    if key not in MADE:
+        MADE[key] = report(config, store, name, "support", AT)
+    return MADE[key]
 
 
 def test_the_memo_says_what_changed_where_and_what_to_do(config: Config, store: Store) -> None:

@@ -61,7 +61,10 @@ def course(
     length = int((period.ends_at - period.begins_at).total_seconds())
     whole = evaluate(connection, replace(mine, windows=[("period", length)]), period.ends_at - INSTANT, fresh)
     instants = Instants(first=period.begins_at + ONE_DAY - INSTANT, step=ONE_DAY, count=length // DAY)
-    daily = replace(mine, windows=[("1d", DAY)])
+    # What is of the present, or a maximum, is never judged by its days.
+    kpis = compile_plan(mine).settings
+    by_day = [name for name in names if kpis[name].kpi.windowed and kpis[name].kpi.aggregate != "max"]
+    daily = replace(narrowed(mine, by_day), windows=[("1d", DAY)])
     return Course(period, whole, [*evaluations(connection, daily, instants, lambda _at: fresh)])
 
 

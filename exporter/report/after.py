@@ -28,6 +28,8 @@ MOST_INTERVENTIONS = 3
 MOST_TOLD = 2
 """KPIs of an intervention that are told in full."""
 MOST_OUTCOMES = 3
+MOST_NAMED = 5
+"""KPIs of which there is nothing to say that are named."""
 EXACT = 7
 DRAWS = 20_000
 REASONS = {**WHY, "no_baseline": "no fixed baseline is configured", "not_frozen": "the fixed baseline is not there"}
@@ -111,8 +113,11 @@ def _stage(plan: Plan, stage: go_live.Stage, sure: Collection[tuple[str, Key]]) 
     unjudged: list[str] = []
     absent: dict[str, list[str]] = {}
     better = worse = 0
+    uppers = {kpi.upper for kpi in plan.kpis.values()}
     for line in stage.lines:
         kpi = plan.kpis[line.kpi]
+        if line.kpi in uppers:
+            continue  # it goes with its lower end
         if line.before is None or line.after is None or line.change is None:
             reason = line.absent or "no_records"
             absent.setdefault(REASONS.get(reason, reason), []).append(kpi.title)
@@ -129,11 +134,18 @@ def _stage(plan: Plan, stage: go_live.Stage, sure: Collection[tuple[str, Key]]) 
             order = {"worse": 0, "better": 1}.get(judged, 2)
             texts.append((order, f"{_line(line, kpi)}; {judged}{level}."))
     said = [text for _, text in sorted(texts, key=lambda each: each[0])]
-    said += [f"No change beyond chance: {', '.join(dict.fromkeys(same))}."] if same else []
+    said += [f"No change beyond chance: {few(same)}."] if same else []
     said += [f"Not judged, for lack of days or records: {'; '.join(unjudged)}."] if unjudged else []
-    said += [f"Nothing to compare ({reason}): {', '.join(dict.fromkeys(names))}." for reason, names in absent.items()]
+    said += [f"Nothing to compare ({reason}): {few(names)}." for reason, names in absent.items()]
     lead = f"{better} better, {worse} worse: {STAGES[stage.day]}." if stage.lines else "No KPI is told apart by this."
     return Stage(heading=heading, lead=lead, texts=tuple(said))
+
+
+def few(titles: Iterable[str]) -> str:
+    """The first few of some titles, and how many more there are."""
+    each = [*dict.fromkeys(titles)]
+    more = len(each) - MOST_NAMED
+    return ", ".join(each[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _line(line: go_live.Line, kpi: Kpi) -> str:

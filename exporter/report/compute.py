@@ -20,7 +20,7 @@ from exporter.report.lines import Compare, lines
 from exporter.report.period import REVIEW, NoSuchPeriod, Span, span
 from exporter.report.reader import READERS, Interest, Reader
 from exporter.report.remarks import assumed, missing, notes, troubled
-from exporter.report.selection import MOST, chosen, rank, told
+from exporter.report.selection import MOST, MOST_STORIES, chosen, rank, told
 from exporter.report.unusual import anomalies, grouped
 from exporter.report.values import WINDOW, Values
 from exporter.runtime import statuses
@@ -73,7 +73,10 @@ class _Maker:
         over = self._values.over(plan, self.span.seconds)
         todo = actions(now, over, self.interest.groups, self.span)
         watched_first = [*first, *drivers, *self.interest.headline, *self.interest.drivers]
-        days, number_of_days = self._unusual(plan, watched_first, at)
+        review = self.span.name == REVIEW
+        # A review is about what went live; days and teams are what the other reports are for.
+        days, number_of_days = ((), 0) if review else self._unusual(plan, watched_first, at)
+        most = 0 if review else MOST_STORIES
         told_of = [*dict.fromkeys((*shown, *(line.kpi for line in moved)))]
         return Report(
             span=self.span,
@@ -84,13 +87,13 @@ class _Maker:
             headline=next(iter(first), None),
             drivers=drivers,
             controls=controls,
-            better=told(moved, "better", shown),
-            worse=told(moved, "worse", shown),
-            neither=told(moved, "", shown),
+            better=told(moved, "better", shown, most),
+            worse=told(moved, "worse", shown, most),
+            neither=told(moved, "", shown, most),
             actions=tuple(todo[:MOST]),
             more_actions=max(0, len(todo) - MOST),
             interventions=tuple(self._interventions(plan, told_of)),
-            associations=tuple(associations(now, over, WINDOW, shown)),
+            associations=() if review else tuple(associations(now, over, WINDOW, shown)),
             reviews=tuple(self._reviews(at)),
             unusual=days,
             compared_days=number_of_days,
@@ -159,5 +162,5 @@ class _Maker:
     def _unusual(self, plan: Plan, names: Iterable[str], at: datetime) -> tuple[tuple[Unusual, ...], int]:
         """(days unlike their weekday, how many values could be compared), of headlines and drivers."""
         mine = frozenset(names) & {each.kpi.name for each in plan.settings if watched(each)}
-        every = [*anomalies(self.connection, self.config.plan, self.span, at, self.sources, mine)]
-        return grouped(every, plan), len(every)
+        found, number = anomalies(self.connection, self.config.plan, self.span, at, self.sources, mine)
+        return grouped(found, plan), number

@@ -111,6 +111,7 @@ class Compared:
 class Line:
     """A KPI in a report. `of`: what it is of, where it cannot be added up, and `others` how many other such values
     there are. `limits`: severity -> threshold. `absent`: why there is nothing to compare it with.
+    `upper`: the KPI that is its upper end.
     """
 
     kpi: str
@@ -131,6 +132,7 @@ class Line:
     reached: bool | None = None  # the target; None: not certain
     limits: Mapping[str, float] = field(default_factory=dict)
     guards: tuple[str, ...] = ()
+    upper: str | None = None
 
     @property
     def moved(self) -> bool:

@@ -221,6 +221,7 @@ def _line(
         target=aim,
         reached=reached(present, aim, kpi.better),
         limits=resolve(setting, segment),
+        upper=kpi.upper,
         guards=tuple(name for name in kpi.guard if name in pair.plan.kpis),
     )
 

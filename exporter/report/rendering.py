@@ -25,6 +25,8 @@ NOT_COMPARED = (
     "No day could be compared: that takes five of the eight same weekdays before it, and 20 records a day and team."
 )
 MOST_UNUSUAL = 5
+MOST_SHORT = 4
+"""Changes that are named in one line."""
 MARKS = re.compile(r"[\\`*\[\]<>|]")
 ESCAPED = {"<": "&lt;", ">": "&gt;"}
 NOTHING_MOVED = "Nothing that was looked at changed beyond chance."
@@ -67,6 +69,8 @@ def memo(report: Report) -> dict[str, Any]:
 
 def unusual(report: Report) -> list[str]:
     """The days that were unlike their weekday; where there are none, whether any could be compared."""
+    if report.reviews:
+        return []
     if not report.compared_days:
         return [NOT_COMPARED]
     more = len(report.unusual) - MOST_UNUSUAL
@@ -85,9 +89,11 @@ def latest(report: Report) -> str:
 
 def stories(report: Report, told: Told) -> list[str]:
     """What changed, the most important first; the last is all that is only named."""
-    short = [sentence.short(report.lines[name]) for name in told.short]
+    short = [sentence.short(report.lines[name]) for name in told.short[:MOST_SHORT]]
+    more = len(told.short) - MOST_SHORT
+    rest = f"; and {more} more, which the CSV lists" if more > 0 else ""
     return [sentence.story(report.lines[name]) for name in told.full] + (
-        [f"Also: {'; '.join(short)}."] if short else []
+        [f"Also: {'; '.join(short)}{rest}."] if short else []
     )
 
 
@@ -101,6 +107,7 @@ def rows(report: Report) -> Iterator[dict[str, Any]]:
             "place": places.get(line.kpi, "Control"),
             "title": sentence.named(line),
             "value": sentence.shown(line.now.value, line.unit),
+            "upper": sentence.upper(line, report.lines),
             "median": "" if line.now.median is None else sentence.shown(line.now.median, line.unit),
             "interval": sentence.interval(line),
             "n": "" if line.now.n is None else f"{line.now.n:,.10g}",
@@ -140,7 +147,8 @@ def _markdown(said: Mapping[str, Any]) -> Iterator[str]:
     yield "| | KPI | Value | 95 % interval | n | Before | Change | Target, thresholds, baseline | Read beside it |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for row in said["rows"]:
-        value = f"**{plain(row['value'])}**" + (f", median {row['median']}" if row["median"] else "")
+        value = f"**{plain(row['value'])}**" + (f", {row['upper']}" if row["upper"] else "")
+        value += f", median {row['median']}" if row["median"] else ""
         beside = "; ".join(filter(None, (row["target"], row["limits"], *row["baselines"])))
         rest = (row["interval"], row["n"], row["before"], row["change"], beside, ", ".join(row["guards"]))
         cells = (row["place"], plain(row["title"]), value, *map(plain, rest))

@@ -31,12 +31,12 @@ def chosen(lines: Mapping[str, Line], interest: Interest) -> tuple[tuple[str, ..
     return found[0], found[1], found[2]
 
 
-def told(moved: Sequence[Line], which: str, shown: Sequence[str]) -> Told:
-    """The changes that are told in full, and the others."""
+def told(moved: Sequence[Line], which: str, shown: Sequence[str], most: int) -> Told:
+    """The changes that are told in full, and the others. `most`: so many of KPIs that are not shown are in full."""
     names = [line.kpi for line in moved if way(line) == which]
     others = [name for name in names if name not in shown]
-    full = [name for name in names if name in shown or name in others[:MOST_STORIES]]
-    return Told(full=tuple(full), short=tuple(others[MOST_STORIES:]))
+    full = [name for name in names if name in shown or name in others[:most]]
+    return Told(full=tuple(full), short=tuple(others[most:]))
 
 
 def way(line: Line) -> str:

@@ -215,6 +215,14 @@ def guards(line: Line, lines: Mapping[str, Line]) -> list[str]:
     return [f"{named(each)} {shown(each.now.value, each.unit)}" for each in found if each]
 
 
+def upper(line: Line, lines: Mapping[str, Line]) -> str:
+    """`up to 71,200 EUR at the longest manual time`; empty where manual time has one length."""
+    end = lines.get(line.upper or "")
+    if end is None or end.of != line.of or shown(end.now.value, line.unit) == shown(line.now.value, line.unit):
+        return ""
+    return f"up to {shown(end.now.value, line.unit)} at the longest manual time"
+
+
 def missing(reason: str, titles: Sequence[str], most: int = 6) -> str:
     """`no source: Lead time, Change failure rate and 3 more`."""
     more = len(titles) - most

@@ -1,26 +1,38 @@
 """Which days of a period were unlike the same weekday of the eight weeks before them."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import cache
+from math import pi, sqrt
 
 from exporter.base.clock import DAY
 from exporter.baselines.compare import FEWEST_DAYS
 from exporter.baselines.frozen import INSTANT, reach
 from exporter.baselines.lookback import WEEKS, without_medians
 from exporter.baselines.weekdays import WEEK, of_day
+from exporter.catalogue.kpi import Kpi
+from exporter.evaluation.add import value_of
 from exporter.evaluation.context import Connection
-from exporter.evaluation.figure import Evaluation, Weekdays
+from exporter.evaluation.figure import Figure, Key, Weekdays
 from exporter.evaluation.instant import evaluate
-from exporter.evaluation.plan import Plan
+from exporter.evaluation.plan import Plan, Setting
 from exporter.evaluation.range import Instants, evaluations
 from exporter.explain import unusual
-from exporter.insight.anomaly import Anomaly, judged
+from exporter.insight.anomaly import LEAST, NORMAL, Anomaly, judged
+from exporter.insight.difference import of_count, of_ratio
+from exporter.report.change import LEVEL, certain, student
 from exporter.report.content import Unusual
 from exporter.report.period import Span
 from exporter.store.status import SourceStatus
 
 ONE_DAY, HALF_A_DAY = timedelta(days=1), timedelta(hours=12)
+A_WEEK = 7
+FREEDOM = 20.0
+"""Degrees of freedom of a median absolute deviation of 56 days: it takes 37 % of what a standard deviation would."""
+OF_MEDIAN = pi / 2 / WEEKS
+"""The variance of a median of eight days, in variances of one."""
 
 
 def anomalies(
@@ -30,30 +42,75 @@ def anomalies(
     at: datetime,
     sources: Sequence[SourceStatus],
     kpis: Collection[str],
-) -> Iterator[Anomaly]:
-    """Every day of a period, KPI and team that can be compared with its weekday, unusual or not. `at`: the present."""
+) -> tuple[list[Anomaly], int]:
+    """(days of a period that were surely unusual, how many values could be compared). `at`: the present."""
     days = [each for each in days_of(span) if each <= at]
     first = span.until - FEWEST_DAYS * WEEK
     names = frozenset(name for name in kpis if reach(plan, name, sources) <= first)
     fresh = [replace(source, stale=False) for source in sources]
     names &= recorded(connection, plan, first, names, fresh)
     if not names or not days:
-        return
+        return [], 0
     one_day = replace(plan, windows=[("1d", DAY)])
     begin = days[0] - WEEKS * WEEK
     instants = Instants(first=begin - INSTANT, step=ONE_DAY, count=(days[-1] - begin).days + 1)
     every = evaluations(connection, without_medians(one_day, names), instants, lambda _: fresh)
     known = dict(zip(instants, every, strict=True))
 
-    def earlier(at: datetime, _: frozenset[str]) -> Evaluation:
-        return known[at]
+    @cache
+    def of(at: datetime) -> tuple[tuple[Figure, ...], frozenset[str]]:
+        return of_day(connection, one_day, at, 0, names, sources, lambda at, _: known[at])
 
+    weekdays = [
+        Weekdays(day, of(day)[0], tuple(of(day - weeks * WEEK)[0] for weeks in range(1, WEEKS + 1)), of(day)[1])
+        for day in days
+    ]
+    return surely(weekdays, {s.kpi.name: s for s in plan.settings})
+
+
+def surely(days: Sequence[Weekdays], settings: Mapping[str, Setting]) -> tuple[list[Anomaly], int]:
+    """(what was unusual beside all that was looked at, how many values could be compared).
+
+    Eight weekdays hardly say how days differ, and a quarter of many KPIs and teams has thousands of days. So how far
+    they differ is read from all days of the eight weeks, and what is unusual has to hold beside all others (Holm).
+    """
+    every = [each for day in days for each in judged(day, settings)]
+    scatters = _scatters(days[:A_WEEK], settings)
+    p_values = {i: _p(each, settings[each.kpi].kpi, scatters[each.kpi, each.segment]) for i, each in enumerate(every)}
+    sure = certain(p_values, LEVEL)
+    return [each for i, each in enumerate(every) if each.unusual and i in sure], len(every)
+
+
+def _scatters(days: Sequence[Weekdays], settings: Mapping[str, Setting]) -> dict[tuple[str, Key], float]:
+    """How many times more days differ from the median of their weekday than their records give, by KPI and team."""
+    from statistics import median  # noqa: PLC0415 - with decimals and fractions it takes long to load
+
+    rests: dict[tuple[str, Key], list[float]] = {}
     for day in days:
-        (last, absent_none), *before = (
-            of_day(connection, one_day, day, weeks, names, sources, earlier) for weeks in range(WEEKS + 1)
-        )
-        weekdays = Weekdays(day, last, tuple(figures for figures, _ in before), absent_none)
-        yield from judged(weekdays, {s.kpi.name: s for s in plan.settings})
+        of: dict[tuple[str, Key], list[tuple[float, float | None]]] = {}
+        for f in (f for figures in day.earlier for f in figures):
+            value = value_of(f)
+            if value is not None:
+                of.setdefault((f.kpi, f.segment), []).append((value, f.denominator))
+        for place, values in of.items():
+            usual = median(value for value, _ in values)
+            deviations = ((value - usual, _least(settings[place[0]].kpi, usual, n)) for value, n in values)
+            rests.setdefault(place, []).extend(abs(rest) / least for rest, least in deviations if least)
+    return defaultdict(
+        lambda: 1.0, {place: max(1.0, NORMAL * median(found)) for place, found in rests.items() if found}
+    )
+
+
+def _p(of: Anomaly, kpi: Kpi, scatter: float) -> float:
+    least = _least(kpi, of.usual, of.n)
+    return student((of.value - of.usual) / (least * scatter * sqrt(1 + OF_MEDIAN)), FREEDOM) if least else 1.0
+
+
+def _least(kpi: Kpi, usual: float, n: float | None) -> float:
+    """By how much a day differs by chance."""
+    if kpi.kind == "ratio" and not kpi.weight and n:
+        return sqrt(of_ratio(usual * n, n))
+    return sqrt(of_count(usual)) if kpi.kind == "count" and not kpi.per else LEAST * abs(usual)
 
 
 def recorded(
@@ -75,11 +132,10 @@ def days_of(span: Span) -> Iterator[datetime]:
 
 
 def grouped(every: Iterable[Anomaly], plan: Plan) -> tuple[Unusual, ...]:
-    """What was unusual, by KPI, team and side, the furthest from usual first."""
+    """Unusual days by KPI, team and side, the furthest from usual first."""
     groups: dict[tuple[object, ...], list[Anomaly]] = {}
     for each in every:
-        if each.unusual:
-            groups.setdefault((each.kpi, each.segment, each.score > 0), []).append(each)
+        groups.setdefault((each.kpi, each.segment, each.score > 0), []).append(each)
     found = [_told(mine, plan) for mine in groups.values()]
     return tuple(sorted(found, key=lambda each: -abs(each.worst.score)))
 
