@@ -202,6 +202,27 @@ def test_only_rows_that_differ_are_counted_and_written(store: Store) -> None:
     assert store.counts()["run"] == 10
 
 
+def test_a_row_of_a_release_without_digests_is_compared_once_and_known_from_then_on(store: Store) -> None:
+    store.write("s", [run(1), run(2)], {})
+    before = rows(store, "select id, row_digest from run order by id")
+    with store.reading() as reader:
+        reader.execute("update run set row_digest = null")
+
+    assert store.write("s", [run(1), run(2, status="cancelled")], {}) == 1
+    assert store.write("s", [run(1), run(2)], {}) == 1
+    assert before == rows(store, "select id, row_digest from run order by id")
+
+
+def test_who_was_erased_is_there_again_when_the_platform_still_names_them(store: Store) -> None:
+    asked = Request(id="1", requester=store.person("ada@example.org"))
+    store.write("s", [asked], {})
+    store.erase_person("ada@example.org")
+
+    assert rows(store, "select requester from request") == [(None,)]
+    assert store.write("s", [asked], {}) == 1
+    assert store.write("s", [asked], {}) == 0
+
+
 @pytest.mark.slow
 def test_a_write_larger_than_a_chunk_is_one_write(store: Store) -> None:
     many = [run(n) for n in range(45_000)]

@@ -6,7 +6,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -34,6 +34,10 @@ R = TypeVar("R")
 logger = logging.getLogger("exporter.poll")
 
 MOST_WAITING = 5_000  # records fetched and not yet stored
+TOGETHER = 2_000
+"""So many records are worth a transaction, which costs the same whatever it holds."""
+TOGETHER_SECONDS = 1.0
+"""For how long a page waits for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,7 @@ class _Poll:
         self.swept = set[str]()  # records whose sweeps have ended
         self.expected: int | None = None
         self.waiting: deque[_Waiting] = deque()
+        self.enough, self.all_read = asyncio.Event(), False  # what waits is to be stored at once; no page follows
         self.watermarks = health.sources.watermarks(source.name)
 
     async def run(self) -> None:
@@ -277,20 +282,27 @@ class _Poll:
 
     async def _store_all(self, pages: AsyncIterator[Page], client: Client) -> None:
         storing: asyncio.Task[None] | None = None
+        self.all_read = False
+        self.enough.clear()
         async with aclosing(pages):  # type: ignore[type-var] # a connector's poll is an async generator
             try:
                 async for page in self._bounded(pages):
                     self.waiting.append(_Waiting(page, client.left_out(), client.memory.changes()))
-                    if storing and sum(len(each.page.reads) for each in self.waiting) > MOST_WAITING:
-                        await asyncio.shield(storing)
+                    count = sum(len(each.page.reads) for each in self.waiting)
+                    if count >= TOGETHER:
+                        self.enough.set()
                     if storing is None or storing.done():
                         if storing:
                             storing.result()
                         storing = asyncio.create_task(self._store_waiting())
+                    if count > MOST_WAITING:
+                        await asyncio.shield(storing)
             except Partial as error:
                 self.partial = error  # what could be read is stored like any other
             finally:
                 # However this ends, what was fetched is stored, and no more is written when the next poll begins.
+                self.all_read = True
+                self.enough.set()
                 if storing:
                     await asyncio.wait([storing])
         if storing:
@@ -306,11 +318,16 @@ class _Poll:
             yield page
 
     async def _store_waiting(self) -> None:
-        """Stores all pages that have arrived meanwhile in one transaction, so that storing never falls behind."""
+        """Stores pages, all that wait in one transaction, so that storing never falls behind."""
         while self.waiting:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TOGETHER_SECONDS):
+                    await self.enough.wait()
             taken = [self.waiting.popleft()]
             while self.waiting and not taken[-1].page.gone:  # what follows may bring back what is gone
                 taken.append(self.waiting.popleft())
+            if not self.waiting and not self.all_read:
+                self.enough.clear()
             pages = [each.page for each in taken]
             memory = next((each.memory for each in reversed(taken) if each.memory is not None), None)
             left_out = [what for each in taken for what in each.left_out]

@@ -51,7 +51,7 @@ def add(db: Database, source: str, tables: Mapping[type[Record], Table], told: I
 
 
 def _add(db: Database, source: str, table: Table, told: Sequence[Told]) -> int:
-    rows = list(zip(*table.sides(source, [each.record for each in told]), strict=True))
+    rows = list(zip(*table.sides(source, table.rows(each.record for each in told)), strict=True))
     merging: dict[str, Merging] = {}
     stored = table.stored(db, source, list({row[0] for row in rows}))
     for row, each in zip(rows, told, strict=True):
@@ -61,9 +61,8 @@ def _add(db: Database, source: str, table: Table, told: Sequence[Told]) -> int:
     changed = [each for each in merging.values() if each.changed]
     table.delete_rows(db, [each.before.rowid for each in changed if each.before])
     if changed:
-        table.insert(
-            db, source, list(zip(*(each.row for each in changed), strict=True)), [each.told for each in changed]
-        )
+        sides = list(zip(*(each.row for each in changed), strict=True))
+        table.insert(db, source, sides, told=[each.told for each in changed])
     return len(changed)
 
 
