@@ -22,7 +22,7 @@ from aiohttp.test_utils import TestServer
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.http import Client, HttpSettings
 from exporter.collect.mapping import compiled
-from exporter.collect.poll import Outcome, poll_once
+from exporter.collect.poll import Outcome, PollLimits, poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.records import Request, Run, instant
 from exporter.records.columns import Rule
@@ -99,7 +99,8 @@ async def sync(url: str, path: Path) -> Outcome:
         mapping=compiled({"team": [Rule(field="squad")]}, RECORDS),
     )
     with Store.open(path) as store:
-        return await poll_once(source, store, Health(version="0"), AT)
+        # Two pages share a transaction, so that kills fall between them, too.
+        return await poll_once(source, store, Health(version="0"), AT, limits=PollLimits(together=2 * PAGE))
 
 
 def sync_and_exit(url: str, path: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from exporter.cli.ask import answered
 from exporter.config import read_config
-from exporter.records import RECORDS, Account, Booking, Record, Request, Run, Workflow, record_name
+from exporter.records import RECORDS, Account, Booking, Record, Request, Run, Workflow, record_name, unchanging
 from exporter.runtime import open_store
 from exporter.store import Store, SyncState
 from exporter.store.fault import CannotWrite, Damaged, DiskFull, InUse, NewerFormat, NotAStore, StoreError, fault
@@ -438,7 +438,7 @@ def test_writers_in_many_threads_lose_nothing(store: Store) -> None:
 # The file
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@unchanging(kw_only=True)
 class Old(Record):
     """A record type of an earlier version."""
 

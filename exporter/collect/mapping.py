@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import islice
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Annotated, Any, TypeVar
 
 from exporter.catalogue.regex import Pattern, compile_pattern, fits, matched, pattern_fault
@@ -28,7 +28,7 @@ from exporter.records.columns import (
     without_percent,
 )
 from exporter.records.notation import PLAIN, Notation, notation_faults
-from exporter.records.unreadable import LeftOut, Unreadable, attempt, place_of, quoted, value
+from exporter.records.unreadable import Fault, LeftOut, Unreadable, attempt, place_of, quoted, value
 from exporter.store.person import is_address, normal, without_address
 
 UNMAPPED = frozenset({"id", "source", "url"})
@@ -45,9 +45,9 @@ Find = Callable[[Json], Any]
 class Filler:
     """The compiled steps of `apply` for one record type. Numbers are positions among its columns."""
 
-    make: type[Record]
+    make: Callable[..., Record]  # of the values of all columns
     values: Callable[[Record], tuple[Any, ...]]
-    setters: tuple[Callable[[Record, Any], None], ...]
+    texts: tuple[tuple[int, str, Callable[[Any], Any]], ...]  # columns of any text; what makes it one
     columns: tuple[tuple[int, str, Callable[[Any], bool], Callable[[Any], Any]], ...]  # is it right, else make it so
     mapped: tuple[tuple[int, str, Find, str], ...]
     labels: tuple[int, ...]
@@ -80,7 +80,7 @@ def records(
         faults = (*read.faults, *noted)
         if record is not None and read.faults:  # what the config fills needs no word of the connector's
             faults = (*(each for each in read.faults if getattr(record, each.column, None) in (None, ())), *noted)
-        lost = broken or record is None or any(each.column in VITAL_COLUMNS[type(record)] for each in faults)
+        lost = broken or record is None or costs(record, faults)
         if record is not None and not lost:
             mapped.append(record)
             of.append(read)
@@ -92,6 +92,11 @@ def records(
                         team=read.record.team, times=times_of(read.record if record is None else record))
             )  # fmt: skip
     return mapped, of, left_out
+
+
+def costs(record: Record, faults: Sequence[Fault]) -> bool:
+    """Whether faults cost the record itself."""
+    return bool(faults) and any(each.column in VITAL_COLUMNS[type(record)] for each in faults)
 
 
 def team(left_out: LeftOut, mapping: Fillers) -> str | None:
@@ -109,11 +114,16 @@ def apply(read: Read, mapping: Fillers, person: Callable[[str], str]) -> Record:
     A value that cannot be read, or that no column of its kind can hold, is unknown, and noted (see `unreadable`).
     """
     filler = mapping[type(read.record)]
-    values = list(filler.values(read.record))
+    before = filler.values(read.record)
+    values = list(before)
     for position, name, find, called in filler.mapped:
         found = value(name, find, read.item, called, failed=UNREAD)
         if found is not None:
             values[position] = None if found is UNREAD else found
+    for position, name, mend in filler.texts:
+        given = values[position]
+        if given is not None and type(given) is not str:
+            values[position] = value(name, mend, given)
     for position, name, right, mend in filler.columns:
         given = values[position]
         if given is not None and not right(given):
@@ -130,11 +140,7 @@ def apply(read: Read, mapping: Fillers, person: Callable[[str], str]) -> Record:
         if text is not None and "@" in text and is_address(text):
             values[position] = _hashed(text, person)
             values[filler.url] = without_address(values[filler.url], text)
-    # Slot by slot: dataclasses.replace would be most of the time spent here.
-    record = object.__new__(filler.make)
-    for setter, each in zip(filler.setters, values, strict=True):
-        setter(record, each)
-    return record
+    return read.record if all(map(is_, values, before)) else filler.make(*values)
 
 
 def defaulted(read: Read, mapping: Fillers) -> frozenset[str]:
@@ -243,14 +249,13 @@ def faults_of(
 def _filler(rules: Rules, record: type[Record], notation: Notation) -> Filler:
     names = [each.name for each in fields(record)]
     known, mine = COLUMNS[record], _of_record(rules, record)
+    checked = [(names.index(name), column) for name, column in known.items() if name != "source"]
     return Filler(
         make=record,
         values=attrgetter(*names),
-        setters=tuple(getattr(record, name).__set__ for name in names),
+        texts=tuple((place, column.name, column.read) for place, column in checked if column.any_text),
         columns=tuple(
-            (names.index(name), name, column.holds_it, column.read)
-            for name, column in known.items()
-            if name != "source"
+            (place, column.name, column.holds_it, column.read) for place, column in checked if not column.any_text
         ),
         mapped=tuple(
             (names.index(name), name, _read(alternatives, known[name], notation), called(alternatives))

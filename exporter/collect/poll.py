@@ -34,10 +34,6 @@ R = TypeVar("R")
 logger = logging.getLogger("exporter.poll")
 
 MOST_WAITING = 5_000  # records fetched and not yet stored
-TOGETHER = 2_000
-"""So many records are worth a transaction, which costs the same whatever it holds."""
-TOGETHER_SECONDS = 1.0
-"""For how long a page waits for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +50,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class PollLimits:
-    """Limits that no sensible poll exceeds."""
+    """Limits that no sensible poll exceeds, and how much of it waits to be stored together."""
 
     pages: int = 1_000_000
     items: int = 200_000_000
     seconds: float = 86400.0
     first_seconds: float = 7 * 86400.0  # a first sync may take long
+    together: int = 2_000  # records that are worth a transaction, which costs the same whatever it holds
+    together_seconds: float = 1.0  # for which a page waits for others
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +287,7 @@ class _Poll:
                 async for page in self._bounded(pages):
                     self.waiting.append(_Waiting(page, client.left_out(), client.memory.changes()))
                     count = sum(len(each.page.reads) for each in self.waiting)
-                    if count >= TOGETHER:
+                    if count >= self.limits.together:
                         self.enough.set()
                     if storing is None or storing.done():
                         if storing:
@@ -321,7 +319,7 @@ class _Poll:
         """Stores pages, all that wait in one transaction, so that storing never falls behind."""
         while self.waiting:
             with suppress(TimeoutError):
-                async with asyncio.timeout(TOGETHER_SECONDS):
+                async with asyncio.timeout(self.limits.together_seconds):
                     await self.enough.wait()
             taken = [self.waiting.popleft()]
             while self.waiting and not taken[-1].page.gone:  # what follows may bring back what is gone

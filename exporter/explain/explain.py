@@ -12,7 +12,7 @@ from exporter.evaluation.assumptions import concerning
 from exporter.evaluation.breach import least, resolve, target
 from exporter.evaluation.business_time import UNASSIGNED
 from exporter.evaluation.compiled import CompiledPlan, Measure, compile_plan
-from exporter.evaluation.context import Connection, prepare
+from exporter.evaluation.context import Connection, prepare, snapshot
 from exporter.evaluation.coverage import answer as trusted
 from exporter.evaluation.figure import Evaluation
 from exporter.evaluation.plan import Plan
@@ -42,11 +42,24 @@ def explain(
 
     `known`: the evaluation of this plan at this time, where there is one; it saves counting all segments again.
     """
+    with snapshot(connection):
+        return _explained(connection, plan, at, sources, asked, known)
+
+
+def _explained(
+    connection: Connection,
+    plan: Plan,
+    at: datetime,
+    sources: Sequence[SourceStatus],
+    asked: Question,
+    known: Evaluation | None,
+) -> dict[str, Any]:
     compiled = compile_plan(plan)
     measure = _on_basis(compiled, setting_of(plan, asked.kpi).kpi.name, asked)
     kpi = measure.kpi
     figures, coverage = figures_of(connection, plan, at, sources, measure, asked.window, known)
-    prepare(connection, plan, at, with_configured(plan, sources), [] if measure.parts else [kpi.facts])
+    read = [] if measure.parts else [kpi.facts]
+    prepare(connection, plan, at, with_configured(plan, sources), read, snapshot=True)
     segments = Segments(compiled, measure, figures, asked)
     rows = segments if measure.parts else Records(connection, compiled, at, measure, asked)
     if known:

@@ -57,7 +57,7 @@ def _counted(
     mine = within(narrowed(plan, {measure.name}), window)
     compiled = compile_plan(mine)
     by_name = by_facts(countable(compiled, ()))
-    prepare(connection, mine, at, with_configured(plan, sources), by_name)
+    prepare(connection, mine, at, with_configured(plan, sources), by_name, snapshot=True)
     figures = [
         figure
         for facts, measures in by_name.items()

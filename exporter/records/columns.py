@@ -139,6 +139,11 @@ class Column:
         return checks[kind]
 
     @property
+    def any_text(self) -> bool:
+        """Whether any text is valid for this column."""
+        return self.kind == "text" and not self.words
+
+    @property
     def holds(self) -> str:
         """What it may hold, in words."""
         if self.words:

@@ -91,7 +91,7 @@ class Table:
             columns = "".join(f', "{name}" {sql_type}' for name, sql_type in every.items())
             db.execute(f'create table "{self.name}" (key UINTEGER not null{columns})')
             return
-        for name, sql_type in (self.columns | self._beside).items():
+        for name, sql_type in {**self.columns, **self._beside}.items():
             if name not in present:
                 db.execute(f'alter table "{self.name}" add column "{name}" {sql_type}')
 
@@ -285,9 +285,14 @@ class Table:
         A list is sent as one text, which DuckDB reads several times as fast as a list of Python's values.
         """
         count = len(sides[0])
-        nothing = [None] * count
+        nothing: Sequence[Any] = [None] * count
         every = ["UINTEGER", *self.columns.values(), "VARCHAR", "UBIGINT"]
-        all_sides = [[key_of(source, id_) for id_ in sides[0]], *sides, told or nothing, digests or nothing]
+        all_sides: list[Sequence[Any]] = [
+            [key_of(source, id_) for id_ in sides[0]],
+            *sides,
+            told or nothing,
+            digests or nothing,
+        ]
         values, parameters = list[str](), list[Any]()
         for sql_type, side in zip(every, all_sides, strict=True):
             same = side.count(side[0]) == count
