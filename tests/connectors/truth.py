@@ -123,7 +123,7 @@ def pushed(connector: Connector, needed: Needs, truth: Truth) -> tuple[list[Reco
     merging = dict[tuple[type[Record], str], Merging]()
     for record, read in zip(made, well, strict=True):
         table = Table(type(record))
-        (row,) = zip(*table.sides("", [record]), strict=True)
+        (row,) = zip(*table.sides("", table.rows([record])), strict=True)
         assert read.part
         merging.setdefault((type(record), record.id), Merging(table)).add(row, Told(record, read.part))
     said += [f"{fault.column}: {fault.text}" for each in (*client.left_out(), *odd) for fault in each.faults]
