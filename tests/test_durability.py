@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from aiohttp.test_utils import TestServer
 from exporter.collect.contract import Cursor, Page
 from exporter.collect.http import Client, HttpSettings
 from exporter.collect.mapping import compiled
-from exporter.collect.poll import Outcome, PollLimits, poll_once
+from exporter.collect.poll import Outcome, PollLimits, Show, poll_once
 from exporter.collect.selfmetrics import Health
 from exporter.records import Request, Run, instant
 from exporter.records.columns import Rule
@@ -90,7 +91,7 @@ class Platform:
         return app
 
 
-async def sync(url: str, path: Path) -> Outcome:
+async def sync(url: str, path: Path, show: Show | None = None) -> Outcome:
     """One poll with a store of its own."""
     source = polled.source(
         sys.modules[__name__],
@@ -100,20 +101,25 @@ async def sync(url: str, path: Path) -> Outcome:
     )
     with Store.open(path) as store:
         # Two pages share a transaction, so that kills fall between them, too.
-        return await poll_once(source, store, Health(version="0"), AT, limits=PollLimits(together=2 * PAGE))
+        return await poll_once(source, store, Health(version="0"), AT, limits=PollLimits(together=2 * PAGE), show=show)
 
 
-def sync_and_exit(url: str, path: Path) -> None:
-    sys.exit(asyncio.run(sync(url, path)).reason)
+def sync_and_exit(url: str, path: Path, stored: Connection) -> None:
+    sys.exit(asyncio.run(sync(url, path, stored.send)).reason)
 
 
-def start(url: str, path: Path) -> ForkServerProcess:
-    """A process of its own, from a server that has everything imported: thirty imports would be most of the time."""
+def start(url: str, path: Path) -> tuple[ForkServerProcess, Connection]:
+    """A process of its own, from a server that has everything imported: thirty imports would be most of the time.
+
+    What is received from it says that a transaction has ended.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    process = context.Process(target=sync_and_exit, args=(url, path))
+    stored, its = context.Pipe(duplex=False)
+    process = context.Process(target=sync_and_exit, args=(url, path, its))
     process.start()
-    return process
+    its.close()
+    return process, stored
 
 
 def contents(path: Path) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
@@ -134,18 +140,18 @@ async def test_a_first_sync_killed_at_thirty_moments_ends_as_one_left_in_peace(t
     async with TestServer(platform.app()) as server:
         url = str(server.make_url(""))
         for _ in range(KILLS):
-            process = start(url, killed)
+            process, stored = start(url, killed)
             async with deadline.within(30):
                 began_at.append(await platform.asked.get())
-                for _ in range(chance.randint(0, 5)):
-                    await platform.asked.get()
+                for _ in range(chance.randint(0, 3)):
+                    await asyncio.to_thread(stored.recv)
             await asyncio.sleep(chance.random() * 0.03)  # somewhere between a question and the end of its transaction
             process.kill()
             await asyncio.to_thread(process.join)
             assert process.exitcode == -signal.SIGKILL
             while not platform.asked.empty():
                 platform.asked.get_nowait()
-        process = start(url, killed)
+        process, _ = start(url, killed)
         await asyncio.to_thread(process.join)
 
         assert process.exitcode == 0
