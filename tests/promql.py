@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import promql_parser as promql
 
@@ -18,6 +19,7 @@ Path = tuple[promql.Expr, ...]
 """An expression with everything around it, outermost first."""
 
 
+@cache
 def own_metrics() -> dict[str, str]:
     """Metric -> type, of what the exporter says about itself."""
     found = {"up": "gauge", "ALERTS": "gauge", "ALERTS_FOR_STATE": "gauge"}
@@ -27,6 +29,7 @@ def own_metrics() -> dict[str, str]:
     return found
 
 
+@cache
 def kpi_metrics() -> dict[str, bool]:
     """Metric -> whether it carries `window`, of everything published for KPIs."""
     found = {info(()).name: False, absent({}).name: False, baseline_absent(()).name: False}
@@ -46,6 +49,7 @@ def kpi_metrics() -> dict[str, bool]:
     return found
 
 
+@cache
 def based_metrics() -> set[str]:
     """The metrics that carry `basis` to tell calendar time from business time."""
     timed = [kpi for kpi in catalogue().values() if kpi.business]
@@ -53,6 +57,7 @@ def based_metrics() -> set[str]:
     return {name + end for name in named for end in ("", "_bucket")}
 
 
+@cache
 def shared_metrics() -> dict[str, tuple[str, str]]:
     """Metric that counts a record under each value of a label -> that label, and the metric that counts it once."""
     return {
@@ -64,12 +69,14 @@ def shared_metrics() -> dict[str, tuple[str, str]]:
     }
 
 
+@cache
 def ready_made() -> set[str]:
     """Series that hold for a single segment only."""
     divided = [kpi for kpi in catalogue().values() if kpi.divided]
     return {kpi.metric + suffix for kpi in divided for suffix in ("", "_lower", "_upper", "_median")}
 
 
+@cache
 def known_labels() -> set[str]:
     """Every label that a series may have, ours and Prometheus' own."""
     published = {LABEL_NAMES.get(label, label) for labels in LABELS.values() for label in labels}

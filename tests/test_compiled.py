@@ -77,6 +77,7 @@ def test_a_reference_is_read_and_written(text: str, kpi: str, part: str) -> None
     assert str(reference(text)) == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", scenario.FILES[::12], ids=lambda path: path.stem)
 def test_the_rows_behind_a_figure_add_up_to_it(path: Path, tmp_path: Path) -> None:
     written = scenario.load(path)

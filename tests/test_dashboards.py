@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from itertools import chain, combinations, pairwise
 from math import sqrt
 from pathlib import Path
@@ -602,9 +603,14 @@ def any_kpi(title: str, kpi: str, query_: int = 0) -> str:
     return queries({"panels": [panel]}, VARIABLES | {"kpi": kpi, "stem": stem_of(kpi)})[query_][1]
 
 
+@cache
+def series_of_kpis() -> frozenset[str]:
+    return frozenset(name for kpi in catalogue().values() for name in kpi.all_series)
+
+
 def met(expr: str) -> set[str]:
     """Every metric that some selector of a query meets."""
-    known = {name for kpi in catalogue().values() for name in kpi.all_series}
+    known = series_of_kpis()
     found: set[str] = set()
     for selector in (path[-1] for path in paths(promql.parse(expr))):
         if isinstance(selector, promql.VectorSelector) and selector.name is None:

@@ -50,6 +50,7 @@ def verdict(chance: Random, name: str, planted: Mapping[str, float], weeks: int)
     return effect.verdict(KPIS[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("teams", ["a", "ab"])
 def test_of_200_organisations_without_an_effect_hardly_any_is_said_to_have_one(teams: str) -> None:
     chance, names = Random(20261127), ("escalation_ratio", "csat_ratio", "requests")
@@ -172,6 +173,7 @@ def found(store: Store, made: Plan, at: datetime = AT, feed: SourceStatus = FEED
         return {each.kpi: each for each in effects(reader, made, at, [feed])}
 
 
+@pytest.mark.slow
 def test_before_and_after_have_their_numbers_and_other_teams_are_the_control(store: Store) -> None:
     store.write("s", [*requests(10, 1, 4, "it"), *requests(20, 2, 2, "hr")], {})
     made = plan("escalation_ratio", "requests", interventions=(RULES,))

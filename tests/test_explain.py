@@ -108,6 +108,7 @@ def test_the_records_shown_add_up_to_the_figure(path: Path) -> None:
                 assert [part["kpi"] for part in answer["parts"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["deflection_ratio", "roi_ratio", "mttr_seconds", "backlog", "funnel_conversion_ratio"]
 )

@@ -88,6 +88,7 @@ def marked(text: str) -> list[str]:
     return [key[1] or key[2] for key in keys if key]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
 def test_an_export_gives_right_figures_after_at_most_three_edits(
     tmp_path: Path, desk: tuple[Store, Connection], export: Export

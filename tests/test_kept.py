@@ -282,6 +282,7 @@ def changed(change: Change) -> Record:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.lists(CHANGES, min_size=1, max_size=4))
 def test_whatever_is_written_in_whatever_order_is_kept_right(pages: list[list[Change]]) -> None:

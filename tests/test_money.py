@@ -516,6 +516,7 @@ def adoption(e: Evaluation, made: Organisation, at: datetime, spent: Amounts, by
     }
 
 
+@pytest.mark.slow
 def test_money_is_what_plain_arithmetic_makes_of_the_records(tmp_path: Path) -> None:
     made = organisation(0)  # in which every rule allocates otherwise; others cost a second each
     feeds = [SourceStatus(source=name, records=frozenset({"run", "cost", "request"})) for name, _ in made.records()]

@@ -21,6 +21,8 @@ from exporter.report.rendering import FORMATS, code, plain, render
 from exporter.runtime import once, open_store
 from exporter.store import Store
 
+pytestmark = pytest.mark.slow
+
 AT = datetime(2026, 3, 25, 15, 30, tzinfo=UTC)
 BEGIN = datetime(2026, 3, 9, tzinfo=UTC)  # the Monday of week 11
 CONFIG = """\
@@ -180,7 +182,6 @@ def test_without_a_browser_there_is_no_pdf_and_the_error_says_what_to_do(
     assert "install one, or choose --format html and print it from a browser" in result.output
 
 
-@pytest.mark.slow
 def test_a_memo_is_printed_on_at_most_three_pages(config: Config, store: Store) -> None:
     if shutil.which("chromium") is None:
         pytest.skip("chromium is not installed")

@@ -19,6 +19,8 @@ from tests.deadline import seconds
 from tests.scenario import empty_store
 from tests.test_evaluate import AT, FEEDS
 
+pytestmark = pytest.mark.slow
+
 PLAN = test_evaluate.plan()
 HOUR = timedelta(hours=1)
 
