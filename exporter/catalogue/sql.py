@@ -98,13 +98,15 @@ def formula(kpi: Kpi, params: Mapping[str, str]) -> Formula:
 
 
 def measures(kpi: Kpi, params: Mapping[str, str], *, medians: bool) -> list[str]:
-    """The aggregates of a value: numerator, denominator, then the counts per bucket and the list of single values.
+    """The aggregates of a value: numerator, denominator, then of a duration the list of its values, from which both
+    medians and buckets are made, or without `medians` the counts per bucket.
 
     A sum comes with the number of its rows: amounts of 0 are known, and that is not to be told from no rows by the sum.
     """
     of_kpi = formula(kpi, params)
-    counts = [of_kpi.at_most(bound) for bound in BUCKETS] if kpi.kind == "duration" else []
-    counts += [of_kpi.values] if kpi.kind == "duration" and medians else []
+    counts: list[str] = []
+    if kpi.kind == "duration":
+        counts = [of_kpi.values] if medians else [of_kpi.at_most(bound) for bound in BUCKETS]
     counts += [total(ONE, of_kpi.counted)] if kpi.kind == "sum" else []
     return [of_kpi.numerator, *([of_kpi.denominator] if of_kpi.denominator else []), *counts]
 

@@ -6,6 +6,7 @@ segment and per slice between two windows (the last day, the six days before it,
 
 import operator
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from typing import Any
 from exporter.base.clock import DAY
 from exporter.catalogue.kpi import BUCKETS, Kpi, listed
 from exporter.catalogue.sql import LIST
+from exporter.evaluation.arrow import lists
 from exporter.evaluation.checks import COVERAGE, UNATTRIBUTED
 from exporter.evaluation.compiled import CompiledPlan, Measure, compile_plan
 from exporter.evaluation.context import Connection, prepare, snapshot, utc
@@ -25,10 +27,9 @@ from exporter.evaluation.loss import loss, losses, unreadable
 from exporter.evaluation.plan import Plan
 from exporter.evaluation.readiness import unfits, waiting, with_configured
 from exporter.evaluation.rows import rows_of, segment_value, timestamp, under_each
-from exporter.evaluation.stats import Distribution
+from exporter.evaluation.stats import Distribution, Runs
 from exporter.store.status import SourceStatus
 
-ROWS = 1000
 SumRow = tuple[Any, ...]
 Exact = Any
 """An int or a Decimal: added up without rounding, so in any order."""
@@ -278,23 +279,27 @@ class Scan:
         """(labels..., slice, needed sums...) of the cube, summed over the slices of other timestamps."""
         place = f"s{self.placings.index(placing)}" if placing else "0"
         biggest = {i for sql, i in self.aggregates.items() if sql.startswith("coalesce(max(")}
-        columns = [f"l{i}" for i in range(len(self.labels))] + [f"{place} as slice"]
-        needed = self.needed[placing]
-        columns += [
-            f"flatten(list(m{i}) filter (m{i} is not null))"
-            if i in self.lists
-            else f"{'max' if i in biggest else 'sum'}(m{i})"
-            for i in needed
+        needed, keys = self.needed[placing], ", ".join([*(f"l{i}" for i in range(len(self.labels))), "slice"])
+        sums = [
+            f"'' as m{i}" if i in self.lists else f"{'max' if i in biggest else 'sum'}(m{i}) as m{i}" for i in needed
         ]
-        # Where there is nothing to group by, SQL makes a row of nothing from no rows.
-        result = self.connection.execute(
-            f"select {', '.join(columns)} from cube where {place} is not null group by all having count(*) > 0"
-        )
+        spreads = [
+            f"list_sort(flatten(coalesce(list(m{i}) filter (m{i} is not null), []))) as m{i}"
+            for i in needed
+            if i in self.lists
+        ]
+
+        def query(columns: Sequence[str]) -> str:
+            # Where there is nothing to group by, SQL makes a row of nothing from no rows.
+            cube = f"(select *, {place} as slice from cube where {place} is not null)"
+            return f"select {', '.join([keys, *columns])} from {cube} group by {keys} having count(*) > 0"
+
+        rows: list[SumRow] = self.connection.execute(f"{query(sums)} order by {keys}").fetchall()
+        if not spreads:
+            return rows
+        columns = lists(self.connection, f"select * exclude ({keys}) from ({query(spreads)}) order by {keys}")
         at = [len(self.labels) + 1 + nth for nth, i in enumerate(needed) if i in self.lists]
-        rows: list[SumRow] = []
-        while some := result.fetchmany(ROWS):  # a value is four times as large until it is packed
-            rows += [packed(row, at) for row in some] if at else some
-        return rows
+        return [*with_lists(rows, at, columns)]
 
     def _placed_apart(self, measure: Measure, now: Sequence[SumRow], placed: Sequence[SumRow]) -> list[SumRow]:
         """Rows with the denominator of a ratio as of now, so in every window, and its numerator in those of a time."""
@@ -335,29 +340,47 @@ class Scan:
         self, kpi: Kpi, key: Key, totals: Iterable[list[Exact]], by: Mapping[Key, list[Exact]]
     ) -> Iterator[Figure]:
         windows = self.plan.windows if kpi.windowed else [(None, DAY)]
+        whole, buckets = kpi.name in self.wholes, Buckets()
         for i, ((window, seconds), total) in enumerate(zip(windows, totals, strict=True)):
             splits = tuple((k, float(v)) for k, values in sorted(by.items()) if (v := sum(values[: i + 1])))
             above = float(total[0])
             if kpi.kind in ("count", "sum", "state"):
                 amount = above / (seconds / DAY if kpi.per else 1)
-                yield Figure(kpi.name, window, key, amount, whole=kpi.name in self.wholes)
+                yield Figure(kpi.name, window, key, amount, whole=whole)
             elif total[1]:
-                counts, values = total[2 : 2 + len(BUCKETS)], total[2 + len(BUCKETS) :]
+                # Either the values themselves, or how many are at or below each bound.
+                runs = total[2] if kpi.kind == "duration" and self.plan.medians else ()
+                counts = buckets.of(runs) if runs else total[2:]
                 spread = distribution(counts, total[1], above) if kpi.kind == "duration" else None
-                runs = values[0] if values else ()
-                whole = kpi.name in self.wholes
                 yield Figure(kpi.name, window, key, above, float(total[1]), spread, splits, values=runs, whole=whole)
 
 
-def packed(row: SumRow, at: Sequence[int]) -> SumRow:
-    """A row whose lists of values at some places are runs."""
-    packed_row = list(row)
-    for i in at:
-        packed_row[i] = (array("d", row[i]),) if row[i] else ()
-    return tuple(packed_row)
+def with_lists(
+    rows: Sequence[SumRow], at: Sequence[int], columns: "Sequence[Sequence[array[float]]]"
+) -> Iterator[SumRow]:
+    """Rows with lists of values, as runs, at some places."""
+    for row, values in zip(rows, zip(*columns, strict=True), strict=True):
+        filled = list(row)
+        for i, run in zip(at, values, strict=True):
+            filled[i] = (run,) if run else ()
+        yield tuple(filled)
 
 
 def distribution(counts: Sequence[Exact], total: Exact, summed: float) -> Distribution:
     """Counts at or below each of BUCKETS, with the infinite bucket added."""
     bounds = tuple((bound, int(count)) for bound, count in zip(BUCKETS, counts, strict=True))
     return Distribution((*bounds, (float("inf"), int(total))), int(total), summed)
+
+
+class Buckets:
+    """Counts values; each window has those of the one before it, and more."""
+
+    def __init__(self) -> None:
+        self._counts, self._runs = [0] * len(BUCKETS), 0
+
+    def of(self, runs: Runs) -> Sequence[int]:
+        """How many values are at or below each of BUCKETS."""
+        for run in runs[self._runs :]:
+            self._counts = [had + bisect_right(run, bound) for had, bound in zip(self._counts, BUCKETS, strict=True)]
+        self._runs = len(runs)
+        return self._counts
