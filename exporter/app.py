@@ -28,7 +28,7 @@ from exporter.publish.exposition import Publisher, own_families
 from exporter.publish.families import Series, series
 from exporter.publish.otlp import Otlp
 from exporter.report.schedule import Schedule
-from exporter.runtime import TRIES, Clock, Memory, evaluated, first_published, open_store
+from exporter.runtime import TRIES, Clock, Memory, Stopped, evaluated, first_published, open_store
 from exporter.server import Server, Surface
 from exporter.server.board import Board
 from exporter.server.gate import Gate
@@ -78,7 +78,7 @@ class App:
         self._retention = Retention(self.store)
         self._trouble: StoreError | None = None
         self._failed = False  # the last evaluation
-        self._memory = Memory()
+        self._memory = Memory(stopping=self._stopping.is_set)
         self.answers = Answers(self.store, self.poller, clock, lambda: self.config, lambda: self.board)
         self._reloading = asyncio.Lock()
 
@@ -196,6 +196,8 @@ class App:
             await asyncio.to_thread(board.prepare)
             await asyncio.to_thread(self._keep_house, at)
             return not all(each.complete for each in board.sources)
+        except Stopped:
+            return False
         except Exception as error:
             self._failed = True
             self.health.evaluation.failed(time.monotonic() - began)

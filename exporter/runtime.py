@@ -73,16 +73,23 @@ class Memory:
     baselines: BaselineCache = field(default_factory=BaselineCache)
     weekdays: WeekdayCache = field(default_factory=WeekdayCache)
     not_kept: str = ""  # why what was worked out cannot be stored, as it was said in the log
+    stopping: Callable[[], bool] = lambda: False  # whether the program ends
+
+
+class Stopped(Exception):  # noqa: N818 - it is no error
+    """The program ends, so there are no values any more."""
 
 
 def evaluated(
     config: Config, store: Store, at: datetime, sources: Sequence[SourceStatus], *, memory: Memory | None = None
 ) -> Evaluation:
     """All values at a time, with their baselines. `memory`: what earlier evaluations computed; with one, usual
-    weekdays are computed too, a day at a time.
+    weekdays are computed too, a day at a time. Raises Stopped where the program ends before they are begun.
     """
     kept = memory or Memory()
     _keep(store, sources, kept)
+    if kept.stopping():
+        raise Stopped
     with store.reading() as reader:
         return replace(
             evaluate(reader, config.plan, at, sources),
@@ -95,7 +102,7 @@ def _keep(store: Store, sources: Sequence[SourceStatus], memory: Memory) -> None
     """A store that cannot be written to, as on a full disk, can be evaluated all the same: only that takes longer."""
     trouble = ""
     try:
-        store.keep(source.source for source in sources)
+        store.keep((source.source for source in sources), stopping=memory.stopping)
     except StoreError as error:
         trouble = str(error)
         if trouble != memory.not_kept:

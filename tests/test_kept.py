@@ -11,12 +11,14 @@ from typing import Any
 
 import duckdb
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.__main__ import main
 from exporter.config import read_config
 from exporter.records import Part, Record, Request
-from exporter.runtime import Memory, evaluated
+from exporter.runtime import Memory, Stopped, evaluated
 from exporter.store import Store, kept
 from exporter.store.pushed import Told
 from exporter.store.status import SourceStatus
@@ -292,3 +294,40 @@ def test_whatever_is_written_in_whatever_order_is_kept_right(pages: list[list[Ch
             store.keep(["desk"])
 
             assert store.kept_wrong(["desk"])["request"][1] == 0
+
+
+def test_a_program_that_ends_does_not_wait_for_what_is_not_kept_yet(store: Store) -> None:
+    made = read_config(Path(__file__).parent / "configs" / "valid" / "smallest.yaml")
+    status = SourceStatus(source="desk", records=frozenset({"request"}))
+    store.write("desk", [asked(n, n) for n in range(9)], {})
+
+    with pytest.raises(Stopped):
+        evaluated(made, store, AT, [status], memory=Memory(stopping=lambda: True))
+    assert pending(store) == 9
+
+
+def check(folder: Path) -> tuple[int, list[str]]:
+    """The exit code and what `check --store` prints of the store in a folder."""
+    ended = CliRunner().invoke(main, ["check", "--store", "--config.file", str(folder / "outcome.yaml")])
+    return ended.exit_code, [line for line in ended.output.splitlines() if line.startswith(("store", "  "))]
+
+
+def test_what_is_kept_in_a_users_store_can_be_checked_and_is_worked_out_anew_where_it_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "outcome.duckdb"
+    config = f"store: {{ path: {path} }}\nsources: [{{ name: desk, type: files, path: none.jsonl, record: request }}]\n"
+    (tmp_path / "outcome.yaml").write_text(config)
+    with Store.open(path) as store:
+        begin(store)
+        store.write("desk", [asked(6, 30, who="eve")], {})
+    right = check(tmp_path)
+    with duckdb.connect(path) as db:
+        db.execute("update request set kept_again_at = '2020-01-01' where id in ('1', '2')")
+    wrong = check(tmp_path)
+    with Store.open(path) as store:
+        store.keep(["desk"])
+
+    said = f"store {path}: request: 5 of 6 records have kept results"
+    new = "  1 have none yet: the next evaluation adds them"
+    assert right == (0, [said, new, "  all are right"])
+    assert wrong == (1, [said.replace("5 of", "6 of"), "  2 are wrong: the next evaluation works out all anew"])
+    assert check(tmp_path) == (0, [said.replace("5 of", "6 of"), "  all are right"])

@@ -368,16 +368,20 @@ class Store:
 
     def kept_wrong(self, sources: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Record -> how many have something kept beside them, and of how many that is not what it should be."""
-        names, found = {*sources}, {}
+        names = {*sources}
         # Not the connection of readers: the views that this makes would be theirs.
         with self.reading() as reader, reader.cursor() as worker:
             [(database,)] = worker.execute("select current_database()").fetchall()
+            return {
+                each.record: kept.wrong(worker, database, each, kept.left_out(worker, database, each, names))
+                for each in kept.every()
+            }
+
+    def keep_anew(self) -> None:
+        """Trusts nothing that is kept beside records: all is worked out again the next time."""
+        with self._transaction() as db:
             for each in kept.every():
-                others = kept.left_out(worker, database, each, names)
-                wrong = kept.wrong(worker, database, each, others)
-                marked, other, *_ = kept.counts(worker, database, each, each.version(others))
-                found[each.record] = marked - other if marked > other else marked, wrong
-        return found
+                kept.distrust(db, each)
 
     def erase_person(self, name: str) -> dict[str, int]:
         """Removes a person: what is about one is deleted; what happened stays, and nobody is named in it any more.

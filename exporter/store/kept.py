@@ -93,6 +93,11 @@ def cleared(record: str) -> str:
     return "".join(f', "{name}" = null' for name in columns(record))
 
 
+def distrust(db: Database, kept: Kept) -> None:
+    """Takes all marks of a record type, so that all its rows are worked out again."""
+    db.execute(f'update "{kept.record}" set {MARK} = null where {MARK} is not null')
+
+
 def forget(db: Database) -> None:
     """What was deleted is not to be read any more: neither who it was about in notes, nor its times beside others."""
     for each in every():
@@ -197,8 +202,8 @@ def go_on(
     return Part(nth, of, done)
 
 
-def wrong(db: Database, database: str, kept: Kept, left_out: Sequence[str]) -> int:
-    """How many rows have something else beside them than what would be worked out now, of all that are marked.
+def wrong(db: Database, database: str, kept: Kept, left_out: Sequence[str]) -> tuple[int, int]:
+    """How many rows are marked, and how many of them have something else beside them than what would be worked out now.
 
     `db`: a connection that may have temporary views.
     """
@@ -208,6 +213,8 @@ def wrong(db: Database, database: str, kept: Kept, left_out: Sequence[str]) -> i
     db.execute(f'create or replace temp view "{kept.record}" as from {table} {but}')
     db.execute(kept.text)
     differs = " or ".join(f'r."{stored_as(name)}" is distinct from n."{name}"' for name in kept.columns)
-    query = f"select count(*) from {table} r left join {kept.record}_kept() n using (source, id)"
-    found: int = db.execute(f"{query} where r.{MARK} = {version} and ({differs})").fetchall()[0][0]
+    found: tuple[int, int] = db.execute(
+        f"""select count(*), count(*) filter ({differs}) from {table} r left join {kept.record}_kept() n
+        using (source, id) where r.{MARK} = {version}"""
+    ).fetchall()[0]
     return found

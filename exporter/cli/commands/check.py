@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 EXAMPLES = {
     "check": "All mistakes in outcome.yaml at once; contacts nothing",
     "check --live": "Also ask each source for its first pages: credential, rights, clock, fields",
+    "check --store": "Also prove what the store keeps beside records; stop the exporter first",
 }
 
 
@@ -24,17 +25,21 @@ EXAMPLES = {
 @click.option(
     "--live", is_flag=True, help="Also query every source: check its credential and rights, clock and field coverage."
 )
-def command(config_path: Path, live: bool) -> None:
-    """Check the config and what sources answer.
+@click.option("--store", is_flag=True, help="Also compare results kept in the store with what its records give.")
+def command(config_path: Path, live: bool, store: bool) -> None:
+    """Check the config, what sources answer and what the store keeps.
 
     Reports every mistake at once, and how many series the config produces. With --live, also asks every source for a
-    little; it stores nothing.
+    little; it stores nothing. With --store, works out again what is kept beside records, such as who came back after a
+    request; stop the exporter first.
     """
     gc.disable()  # it ends soon, and looking for garbage while modules are loaded takes a tenth of its time
     from exporter.cli.expected import expected
 
     config = loaded(config_path)
     say_valid(config)
+    if store and not guarded(lambda: _check_store(config)):
+        fail("some kept results were wrong, and so may be values; please report this with the version of the program")
     for line in guarded(lambda: expected(config)):
         click.echo(line)
     if live:
@@ -67,4 +72,26 @@ def _ask_sources(config: "Config") -> bool:
     screen += lines(f"What comes of it{then}", outlook, width)
     for line in screen:
         click.echo(line, color=False if os.environ.get("NO_COLOR") else None)
+    return well
+
+
+def _check_store(config: "Config") -> bool:
+    """Shows how many records have results beside them, and how many are not what records give now; all of those are
+    worked out anew then. Returns whether there are none."""
+    from exporter.runtime import open_store
+
+    if not config.store.path.exists():
+        click.echo(f"store {config.store.path}: does not exist yet")
+        return True
+    well = True
+    with open_store(config) as store:
+        counts = store.counts()
+        for record, (kept, wrong) in store.kept_wrong(source.name for source in config.sources).items():
+            click.echo(f"store {config.store.path}: {record}: {kept:,} of {counts[record]:,} records have kept results")
+            if kept < counts[record]:
+                click.echo(f"  {counts[record] - kept:,} have none yet: the next evaluation adds them")
+            click.echo(f"  {wrong:,} are wrong: the next evaluation works out all anew" if wrong else "  all are right")
+            well = well and not wrong
+        if not well:
+            store.keep_anew()
     return well
