@@ -574,6 +574,34 @@ def test_one_line_says_whether_sources_answer_and_whose_data_is_old(
     assert answers(tmp_path, found, said, [{"labels": f'{{text="{text}"}}', "value": 1}]) == ""
 
 
+@promtool
+@pytest.mark.parametrize(
+    ("teams", "text", "colour"),
+    [
+        ({"a": 10}, "No team is beyond a threshold", "blue"),
+        ({"a": 30, "b": 10}, "1 team is beyond a threshold", "orange"),
+        ({"a": 60}, "1 team is beyond a critical threshold", "red"),
+        ({f"t{i}": 60 if i < 2 else 30 for i in range(12)}, "12 teams are beyond a threshold (2 critical)", "red"),
+    ],
+)
+def test_one_sentence_says_how_many_teams_are_beyond_a_threshold_in_the_colour_of_the_worst(
+    tmp_path: Path, teams: Mapping[str, float], text: str, colour: str
+) -> None:
+    levels = {"warning": 0.15, "critical": 0.3}
+    inputs = [{"series": 'outcome_exporter_build_info{job="o"}', "values": "1x10"}]
+    for team, n in teams.items():
+        inputs += series("outcome_no_show", n, 100, "outcome_no_show_ratio", levels, team)
+    panel = next(p for p in panels(SHOWN["core-operations"]) if p["description"].startswith("Teams beyond"))
+    said = f"count by (text) ({queries({'panels': [panel]}, VARIABLES)[0][1]})"
+    rules = [(rule["matcher"]["options"], rule["properties"][0]["value"]) for rule in panel["fieldConfig"]["overrides"]]
+    fitting = [value["fixedColor"] for pattern, value in rules if re.search(pattern.strip("/"), text)]
+
+    assert answers(tmp_path, inputs, said, [{"labels": f'{{text="{text}"}}', "value": 1}]) == ""
+    assert [*fitting, panel["fieldConfig"]["defaults"]["color"]["fixedColor"]][0] == colour
+    unknown = f"{text}; KPIs without values: 3"
+    assert [value["fixedColor"] for pattern, value in rules if re.search(pattern.strip("/"), unknown)] != ["blue"]
+
+
 @given(n=st.integers(1, 5000), share=st.floats(0, 1), level=st.floats(0.01, 0.99))
 def test_a_level_outside_the_wilson_interval_is_one_further_off_than_its_own_error(
     n: int, share: float, level: float

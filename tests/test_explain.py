@@ -149,6 +149,18 @@ def test_a_question_without_an_answer_says_why(query: dict[str, str], said: str)
         question(query, scenario.plan({}))
 
 
+def test_a_label_that_a_kpi_does_not_have_is_left_out_by_a_click(store: Store) -> None:
+    case = Case(scenario.load(scenario.FOLDER / "no_show_ratio.yaml"), store)
+
+    with pytest.raises(Unexplained, match="no_show_ratio has no label app_service; its labels are: ") as refused:
+        case.explain(segment={"team": "it", "service": "mail"})
+
+    [(text, query)] = refused.value.choices
+    assert text == "no_show_ratio whatever the app_service"
+    assert "app_service" not in query
+    assert query["team"] == "it"
+
+
 def test_business_time_without_a_calendar_is_not_explained_and_calendar_time_is_the_first_choice(store: Store) -> None:
     case = Case(scenario.load(Path(__file__).parent / "scenarios/mtta_seconds.yaml"), store)
 

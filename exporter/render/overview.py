@@ -188,6 +188,11 @@ def matrix(figures: Sequence[Figure], by: str, title: str, uid: str) -> Panel:
         columns[f"Value #{targets[-1]['refId']}"] = "Status"
         states = [{"type": "value", "options": STATES}]
         overrides.append(override("Status", mappings=states, custom__cellOptions=COLOURED, custom__width=120))
+    # An empty table says nothing; where text stands for no value, it stands in empty cells, too.
+    nothing = labelled("vector(1)", shown, "no values in this choice")
+    some = " or ".join(f"group({figure.value(by)})" for figure in figures)
+    targets.append(target(f"{nothing} unless on () ({some})", "", len(targets), instant=True, table=True))
+    columns[f"Value #{targets[-1]['refId']}"] = ""
     made = table(
         title,
         "Each value with the number of records behind it. ■ critical, ▲ warning: beyond a threshold by more than "
