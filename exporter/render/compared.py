@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from exporter.render.figures import Figure
-from exporter.render.panels import BLUE, ORANGE, Panel, hidden, override, table, target
+from exporter.render.panels import BLUE, NO_VALUE, ORANGE, Panel, hidden, override, table, target
 from exporter.render.promql import ratio
 from exporter.render.roles import COUNT, addressed
 from exporter.render.words import address, form, labelled, mapped, written
@@ -49,7 +49,7 @@ def verdict(figure: Figure, now: str, then: str, counts: Sequence[tuple[str, str
 def compared(figures: Sequence[Figure]) -> Panel:
     """A row for each KPI that has the chosen baseline."""
     rows = [compared_row(figure) for figure in figures]
-    none = address(labelled("vector(1)", "kpi", "No KPI has this baseline in this window"), "?")
+    none = address(labelled("vector(NaN)", "kpi", "No KPI has this baseline in this window"), "?")
     columns = {"kpi": "KPI", "then": "Baseline", "now": "Now", "Value": "Difference", "n_then": "n of the baseline"}
     columns |= {"n": "n", "verdict": "Verdict", "address": "address", "s": ""}
     made = table(
@@ -68,7 +68,7 @@ def compared(figures: Sequence[Figure]) -> Panel:
         ),
         override("KPI", links=[addressed("${team:percentencode}")]),
         *(override(name, custom__align="right") for name in ("Baseline", "Now", "n of the baseline", "n")),
-        override("Difference", unit="percentunit", decimals=0, custom__align="right"),
+        override("Difference", unit="percentunit", decimals=0, custom__align="right", mappings=[NO_VALUE]),
         hidden("address"),
     ]
     return made

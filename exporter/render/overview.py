@@ -187,7 +187,7 @@ def matrix(figures: Sequence[Figure], by: str, title: str, uid: str) -> Panel:
         targets.append(target(any_status(ruled, by), "", len(targets), instant=True, table=True))
         columns[f"Value #{targets[-1]['refId']}"] = "Status"
         states = [{"type": "value", "options": STATES}]
-        overrides.append(override("Status", mappings=states, custom__cellOptions=COLOURED, custom__width=120))
+        overrides.append(override("Status", mappings=states, custom__cellOptions=COLOURED, custom__width=205))
     # An empty table says nothing; where text stands for no value, it stands in empty cells, too.
     nothing = labelled("vector(1)", shown, "no values in this choice")
     some = " or ".join(f"group({figure.value(by)})" for figure in figures)
