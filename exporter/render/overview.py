@@ -186,8 +186,9 @@ def matrix(figures: Sequence[Figure], by: str, title: str, uid: str) -> Panel:
     if ruled:  # what is worst stands first
         targets.append(target(any_status(ruled, by), "", len(targets), instant=True, table=True))
         columns[f"Value #{targets[-1]['refId']}"] = "Status"
-        states = [{"type": "value", "options": STATES}]
-        overrides.append(override("Status", mappings=states, custom__cellOptions=COLOURED, custom__width=205))
+        short = STATES | {"1": STATES["1"] | {"text": "May be chance"}}
+        states = [{"type": "value", "options": short}]
+        overrides.append(override("Status", mappings=states, custom__cellOptions=COLOURED, custom__width=120))
     # An empty table says nothing; where text stands for no value, it stands in empty cells, too.
     nothing = labelled("vector(1)", shown, "no values in this choice")
     some = " or ".join(f"group({figure.value(by)})" for figure in figures)
