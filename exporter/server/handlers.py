@@ -49,10 +49,15 @@ def gone(request: web.Request) -> bool:
 
 
 def _once(request: web.Request) -> dict[str, str]:
-    """The query. Raises Refusal for a parameter given twice: an answer to one of two questions looks like both."""
-    if twice := [name for name in dict.fromkeys(request.query) if len(request.query.getall(name)) > 1]:
-        raise Refusal(400, f"{twice[0]}: give this parameter once")
-    return {name: text for name, text in request.query.items() if text not in ANY}
+    """The query. Raises Refusal for a parameter with two values: an answer to one of two questions looks like both.
+
+    A dashboard may choose a label for all panels, and name it for a row.
+    """
+    query: dict[str, str] = {}
+    for name, text in request.query.items():
+        if text not in ANY and query.setdefault(name, text) != text:
+            raise Refusal(400, f"{name}: give this parameter once")
+    return query
 
 
 def answering(answer: Answer) -> Handler:
