@@ -204,6 +204,7 @@ def matrix(figures: Sequence[Figure], by: str, title: str, uid: str) -> Panel:
         noValue="",
     )
     labels_first(made)
+    made["fieldConfig"]["defaults"]["custom"]["minWidth"] = 90  # else the last column is cut where a table is narrow
     made["options"]["sortBy"] = [{"displayName": "Status", "desc": True}] * any(each.kpi.alerts for each in figures)
     made["options"]["sortBy"] += [{"displayName": shown.replace("_", " ").capitalize(), "desc": False}]
     if by == "team":
