@@ -139,13 +139,17 @@ class _Reviewer:
     ) -> Iterator[Line]:
         """Two months after each other."""
         mine = self._mine(names)
+        # Without anything before, nothing is judged by its days.
+        reached = {name for name in mine if reach(self.plan, name, self.sources) <= first}
         earlier, later = (
-            course(self.connection, self.plan, mine, Period(begins_at=begin, ends_at=begin + MONTH), self.sources)
-            for begin in (first, then)
+            course(
+                self.connection, self.plan, names, Period(begins_at=begin, ends_at=begin + MONTH), self.sources, reached
+            )
+            for begin, names in ((first, [name for name in mine if name in reached]), (then, mine))
         )
         for name in mine:
             setting = compile_plan(self.plan).settings[name]
-            reaches = reach(self.plan, name, self.sources) <= first
+            reaches = name in reached
             for split in sorted({*splits(earlier.whole, setting), *splits(later.whole, setting)}):
                 before = self._side(earlier, name, split) if reaches else None
                 after = self._side(later, name, split)
@@ -180,10 +184,13 @@ class _Reviewer:
         """Three months beside the fixed baseline, scaled to three months."""
         headlines = {s.kpi.name for s in self.plan.settings if s.tier == "headline" or s.kpi.group == "money"}
         mine = self._mine(headlines)
-        now = course(self.connection, self.plan, mine, period, self.sources)
-        for name in mine:
-            setting = compile_plan(self.plan).settings[name]
-            fixed, why = self._fixed(setting, period)
+        settings = compile_plan(self.plan).settings
+        fixed_of = {name: self._fixed(settings[name], period) for name in mine}
+        # A fixed baseline says how it varies of a ratio only, so only that is judged.
+        judged = {name for name, (_, why) in fixed_of.items() if not why and settings[name].kpi.kind == "ratio"}
+        now = course(self.connection, self.plan, mine, period, self.sources, judged)
+        for name, (fixed, why) in fixed_of.items():
+            setting = settings[name]
             for split in splits(now.whole, setting):
                 after = self._side(now, name, split)
                 before = self._frozen_side(fixed, setting, split)

@@ -52,9 +52,17 @@ class Course:
 
 
 def course(
-    connection: Connection, plan: Plan, names: Collection[str], period: Period, sources: Sequence[SourceStatus]
+    connection: Connection,
+    plan: Plan,
+    names: Collection[str],
+    period: Period,
+    sources: Sequence[SourceStatus],
+    daily: Collection[str] | None = None,
 ) -> Course:
-    """Some KPIs over a period of whole days, and on each of them; each day is as it was known at its end."""
+    """Some KPIs over a period of whole days, and on each of them; each day is as it was known at its end.
+
+    `daily`: those of them of which each day is asked for; None: all.
+    """
     mine = replace(narrowed(plan, names), medians=False)
     # Whether a source is fresh is a question of now.
     fresh = [replace(source, stale=False) for source in sources]
@@ -63,9 +71,12 @@ def course(
     instants = Instants(first=period.begins_at + ONE_DAY - INSTANT, step=ONE_DAY, count=length // DAY)
     # What is of the present, or a maximum, is never judged by its days.
     kpis = compile_plan(mine).settings
-    by_day = [name for name in names if kpis[name].kpi.windowed and kpis[name].kpi.aggregate != "max"]
-    daily = replace(narrowed(mine, by_day), windows=[("1d", DAY)])
-    return Course(period, whole, [*evaluations(connection, daily, instants, lambda _at: fresh)])
+    wanted = names if daily is None else {*names} & {*daily}
+    by_day = {name for name in wanted if kpis[name].kpi.windowed and kpis[name].kpi.aggregate != "max"}
+    if not by_day:
+        return Course(period, whole, [])
+    one_day = replace(narrowed(mine, by_day), windows=[("1d", DAY)])
+    return Course(period, whole, [*evaluations(connection, one_day, instants, lambda _at: fresh)])
 
 
 def splits(evaluation: Evaluation, setting: Setting) -> list[Key]:

@@ -161,6 +161,8 @@ class _Maker:
 
     def _unusual(self, plan: Plan, names: Iterable[str], at: datetime) -> tuple[tuple[Unusual, ...], int]:
         """(days unlike their weekday, how many values could be compared), of headlines and drivers."""
-        mine = frozenset(names) & {each.kpi.name for each in plan.settings if watched(each)}
+        # The money of a day is mostly cost that is spread over days.
+        days = {each.kpi.name for each in plan.settings if watched(each) and each.kpi.group != "money"}
+        mine = frozenset(names) & days
         found, number = anomalies(self.connection, self.config.plan, self.span, at, self.sources, mine)
         return grouped(found, plan), number
