@@ -112,8 +112,10 @@ def test_what_was_changed_on_purpose_stands_beside_what_changed(config: Config, 
 
 
 def test_a_review_of_a_go_live_says_what_is_due_and_when(config: Config, store: Store) -> None:
-    text = render(report(config, store, "30-60-90", "support", AT), "md")
+    made = report(config, store, "30-60-90", "support", AT)
+    text = render(made, "md")
 
+    assert "<h2>The 30 days up to 24 March 2026</h2>" in render(made, "html")
     assert "# 30, 60 and 90 days after a go-live: what came of it?" in text
     assert "**No review has anything to say yet.**" in text
     assert "## Team finance, live since 16 March 2026" in text
@@ -150,6 +152,7 @@ def test_a_page_of_its_own_needs_no_other_file_and_shows_names_as_text(config: C
 
     assert "<style>" in page
     assert "href=" not in page
+    assert "<built-in" not in page
     assert "<b>=hr" not in page
 
 

@@ -137,7 +137,9 @@ def _stage(plan: Plan, stage: go_live.Stage, sure: Collection[tuple[str, Key]]) 
     said += [f"No change beyond chance: {few(same)}."] if same else []
     said += [f"Not judged, for lack of days or records: {'; '.join(unjudged)}."] if unjudged else []
     said += [f"Nothing to compare ({reason}): {few(names)}." for reason, names in absent.items()]
-    lead = f"{better} better, {worse} worse: {STAGES[stage.day]}." if stage.lines else "No KPI is told apart by this."
+    compared = better or worse or texts or same or unjudged
+    lead = f"{better} better, {worse} worse: {STAGES[stage.day]}." if compared else "Nothing could be compared."
+    lead = lead if stage.lines else "No KPI is told apart by this."
     return Stage(heading=heading, lead=lead, texts=tuple(said))
 
 

@@ -42,7 +42,7 @@ def memo(report: Report) -> dict[str, Any]:
     return {
         "title": REVIEWED if live else what,
         "live": live,
-        "values": report.span.title if live else "",
+        "shown_of": report.span.title if live else "",
         "for": f"For {report.reader}" + ("s" if report.reader == "executive" else ""),
         "period": f"{report.span.title} ({report.zone})",
         "at": f"{report.at:%Y-%m-%d %H:%M} UTC",
@@ -141,7 +141,7 @@ def _markdown(said: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"**{plain(said['live'])}**", "") if said["live"] else ()
     for review in said["reviews"]:
         yield from _review(review)
-    yield from (f"## {said['values']}", "") if said["live"] else ()
+    yield from (f"## {said['shown_of']}", "") if said["live"] else ()
     yield from (f"**{plain(said['headline'])}**", "")
     yield from (f"**{plain(said['first'])}**", "") if said["first"] else ()
     yield "| | KPI | Value | 95 % interval | n | Before | Change | Target, thresholds, baseline | Read beside it |"
