@@ -69,6 +69,22 @@ def test_a_day_far_from_its_weekdays_is_unusual_and_says_what_is_usual() -> None
     assert made.worse(KPIS["escalation_ratio"])
 
 
+@pytest.mark.parametrize(
+    ("name", "earlier", "negative"),
+    [
+        ("time_saved_seconds", [100.0, 900.0, 300.0, 40.0, 1200.0, 20.0, 700.0, 60.0], False),
+        ("time_saved_seconds", [100.0, 900.0, 300.0, 40.0, 1200.0, -20.0, 700.0, 60.0], True),
+        ("net_value", [100.0, 900.0, 300.0, 40.0, 1200.0, 20.0, 700.0, 60.0], True),
+    ],
+)
+def test_what_was_never_below_zero_is_not_usual_there(name: str, earlier: list[float], negative: bool) -> None:
+    made = found(name, (150.0, None), [(each, None) for each in earlier])
+
+    assert made
+    assert (made.lower < 0) == negative
+    assert made.upper > 1200
+
+
 def test_an_explained_kpi_says_whether_its_last_day_was_usual_of_the_team_asked_for() -> None:
     made = plan("escalation_ratio")
     others = [Figure("escalation_ratio", "1d", (("team", "hr"),), hits, n or 0.0) for hits, n in [TENTH[0]] * 9]

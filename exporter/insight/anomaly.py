@@ -90,7 +90,8 @@ def _judged(figure: Figure, earlier: Sequence[Figure], kpi: Kpi, ends_at: dateti
     if of_records and n:
         low, high = wilson(figure.numerator, n)
         near = min(max(middle, low), high)
-    floor = 0.0 if middle >= 0 and kpi.kind in ("ratio", "mean", "duration", "count") else middle - reach
+    # A difference of two amounts may fall below zero on any day; all else does only where it once did.
+    floor = 0.0 if min(*values, value) >= 0 and not kpi.minus else middle - reach
     return Anomaly(
         kpi=figure.kpi,
         segment=figure.segment,
