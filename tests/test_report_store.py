@@ -101,7 +101,7 @@ def test_the_first_week_has_nothing_to_be_compared_with(config: Config, store: S
     assert {line.kpi: line.absent for line in found.lines.values()} == dict.fromkeys(found.lines, "no records")
     assert not found.better
     assert not found.worse
-    assert "Nothing that was looked at changed beyond chance." in render(found, "md")
+    assert "There was nothing to compare, so nothing is said to have changed." in render(found, "md")
 
 
 def test_what_was_changed_on_purpose_stands_beside_what_changed(config: Config, store: Store) -> None:

@@ -131,6 +131,7 @@ class Place:
     store: Store
     at: datetime = MONDAY + 7 * HOUR
     read: datetime | None = None
+    complete: bool = True
     health: Health = field(default_factory=lambda: Health(version="1"))
 
     def schedule(self) -> Schedule:
@@ -138,7 +139,8 @@ class Place:
         return Schedule(lambda: self.config, self.store, self.sources, lambda: self.at, self.health.reports, (0.0, 0.0))
 
     def sources(self, at: datetime) -> Sequence[SourceStatus]:
-        return [SourceStatus(source="desk", records=frozenset({"request"}), last_success=self.read or at)]
+        read = self.read or at
+        return [SourceStatus(source="desk", records=frozenset({"request"}), last_success=read, complete=self.complete)]
 
     def round(self) -> list[str]:
         """Starts anew, looks once what is due; then the files that are there."""
@@ -202,6 +204,25 @@ def test_a_report_waits_for_its_delay_and_until_its_period_has_been_read(place: 
 
     assert early == unread == ["2026-W12-for-support.md"]
     assert late == ["2026-W12-for-support.md", "2026-W13-for-support.md"]
+
+
+def test_after_a_first_start_a_report_waits_for_the_first_sync_but_not_for_ever(place: Place) -> None:
+    place.at, place.complete = MONDAY + 5 * DAY, False
+    first = place.round()
+    place.at += DAY
+    restarted = place.round()
+    place.at += DAY
+    given_up = place.round()
+
+    assert (first, restarted, given_up) == ([], [], ["2026-W13-for-support.md"])
+
+
+def test_after_a_first_sync_the_report_comes_at_once(place: Place) -> None:
+    place.at, place.complete = MONDAY + 5 * DAY, False
+    place.round()
+    place.at, place.complete = place.at + HOUR, True
+
+    assert place.round() == ["2026-W13-for-support.md"]
 
 
 def test_what_was_written_just_before_the_end_is_noted_and_not_written_again(place: Place) -> None:

@@ -30,6 +30,14 @@ MOST_SHORT = 4
 MARKS = re.compile(r"[\\`*\[\]<>|]")
 ESCAPED = {"<": "&lt;", ">": "&gt;"}
 NOTHING_MOVED = "Nothing that was looked at changed beyond chance."
+NOTHING_COMPARED = "There was nothing to compare, so nothing is said to have changed."
+
+
+def nothing(report: Report) -> str:
+    """What is said where no change is."""
+    if report.better or report.worse or report.neither:
+        return ""
+    return NOTHING_COMPARED if all(line.absent for line in report.lines.values()) else NOTHING_MOVED
 
 
 def memo(report: Report) -> dict[str, Any]:
@@ -57,7 +65,7 @@ def memo(report: Report) -> dict[str, Any]:
         "better": stories(report, report.better),
         "worse": stories(report, report.worse),
         "neither": stories(report, report.neither),
-        "nothing": "" if report.better or report.worse or report.neither else NOTHING_MOVED,
+        "nothing": nothing(report),
         "actions": report.actions,
         "more_actions": report.more_actions,
         "missing": [capital(sentence.missing(reason, titles)) for reason, titles in report.missing],

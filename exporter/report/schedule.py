@@ -29,7 +29,9 @@ from exporter.store.status import SourceStatus
 log = logging.getLogger(__name__)
 
 PATIENCE = timedelta(days=1)
-"""How long a report waits for sources that have not been read to the end of its period; then it says so itself."""
+"""How long a report waits for sources that have not been read to the end of its period; then it says so itself. It
+begins with the first look that finds it due: after a first start, or a standstill, sources are still to be read.
+"""
 MOST_MISSED = 12
 """Reports of a standstill that are written afterwards."""
 PAUSES = (5.0, 30.0)
@@ -37,7 +39,7 @@ PAUSES = (5.0, 30.0)
 LOOK_SECONDS = 600.0
 GRACE_SECONDS = 1.0
 """How long a delivery may take when the exporter ends; it is made again after the next start."""
-WRITTEN, DELIVERED = "written", "delivered"
+WRITTEN, DELIVERED, WAITING = "written", "delivered", "waiting since"
 
 
 @dataclass
@@ -130,6 +132,7 @@ class Schedule:
                 replace_with(path, printed(text) if each.format == "pdf" else text.encode())
                 log.info("report %s: %s is written", each.name, path)
             self._note(each.name, WRITTEN, period.name)
+            self._note(each.name, WAITING, "")
             self.metrics.succeeded(each.name, WRITTEN, at)
 
     def _due(self, each: Scheduled, at: datetime) -> list[Span]:
@@ -145,10 +148,19 @@ class Schedule:
 
     def _read(self, period: Span, at: datetime, each: Scheduled) -> bool:
         """Whether the sources have been read beyond a period, or have had time enough."""
-        sources, waited = self.sources(at), at - period.ends_at - timedelta(seconds=each.delay_seconds)
+        sources = self.sources(at)
         if all(one.complete and one.last_success and one.last_success >= period.ends_at for one in sources):
             return True
+        waited = at - self._waiting_since(each, at)
         return waited >= 2 * PATIENCE or (waited >= PATIENCE and all(one.complete for one in sources))
+
+    def _waiting_since(self, each: Scheduled, at: datetime) -> datetime:
+        """Since when the report that is due waits. It is noted, so that a restart does not begin to wait anew."""
+        noted = self._noted().get(each.name, {}).get(WAITING)
+        if noted:
+            return datetime.fromisoformat(noted)
+        self._note(each.name, WAITING, at.isoformat())
+        return at
 
     def _send_due(self, each: Scheduled) -> None:
         """Whom it is not delivered to does not keep it from the others."""
