@@ -80,7 +80,7 @@ class Records:
         """The value and its parts, how many rows count, and a page of them."""
         sums, rows = self.source.sums, f"from {TABLE} where {self._chosen(self.separate)}"
         counts = ", ".join(f"count(*) filter (where x_group = '{group}')" for group in (*GROUPS, "elsewhere"))
-        values = sums.values if self.kpi.kind == "duration" else "null"
+        values = f"list_sort({sums.values})" if self.kpi.kind == "duration" else "null"
         query = f"select {sums.numerator}, {sums.denominator or 'null'}, {values}, {counts} {rows}"
         n, d, values, *numbers = self.connection.execute(query).fetchall()[0]
         n = float(n) / (self.seconds / DAY if self.kpi.per == "day" else 1)
