@@ -13,7 +13,9 @@ import pytest
 
 STARTS = {"command", "subprocess", "create_subprocess_exec", "forkserver", "running", "get_context"}
 LONGEST_FIRST = ("real", "program", "slow")
-"""Files are handed to the workers in this order: a long one at the end would leave the others with nothing to do."""
+"""Files are handed to the workers in this order, those with most such tests first: a long one at the end would leave
+the others with nothing to do.
+"""
 
 
 def mark(items: list[pytest.Item]) -> None:
@@ -23,11 +25,12 @@ def mark(items: list[pytest.Item]) -> None:
             item.add_marker("program")
         if "demo_config" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
-    first: dict[Any, int] = {}
+    ranks: dict[Any, list[int]] = {}
     for item in items:
         rank = next((i for i, name in enumerate(LONGEST_FIRST) if item.get_closest_marker(name)), len(LONGEST_FIRST))
-        first[item.path] = min(rank, first.get(item.path, rank))
-    items.sort(key=lambda item: (first[item.path], str(item.path)))  # stable: tests of a file stay in their order
+        ranks.setdefault(item.path, []).append(rank)
+    order = {path: (min(of), -of.count(min(of)), str(path)) for path, of in ranks.items()}
+    items.sort(key=lambda item: order[item.path])  # stable: tests of a file stay in their order
 
 
 def names_used_by(item: pytest.Item) -> set[str]:

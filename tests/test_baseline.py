@@ -11,8 +11,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.base import clock
-from exporter.base.clock import NEVER
+from exporter.base.clock import BEGINNING, NEVER
 from exporter.baselines.compare import Baseline, compare, totals, unmatched
+from exporter.baselines.frozen import reach
 from exporter.baselines.lookback import BaselineCache
 from exporter.catalogue import kpi
 from exporter.evaluation.compiled import narrowed
@@ -521,3 +522,12 @@ async def test_the_running_program_publishes_baselines_and_once_gives_the_same(t
     assert "Baseline fixed" in page
     assert "previous:" in kpis
     assert "previous" in shown[1]
+
+
+def test_a_source_that_takes_what_is_pushed_limits_only_what_it_has_brought() -> None:
+    made = plan("escalation_ratio", previous=True)
+    pushed = replace(FEED, source="pushed", whole_since=AT)
+    silent, of_runs, of_requests = (replace(pushed, begun=frozenset(brought)) for brought in ((), {"run"}, {"request"}))
+
+    assert [reach(made, "escalation_ratio", [FEED, each]) for each in (silent, of_runs)] == [BEGINNING] * 2
+    assert reach(made, "escalation_ratio", [FEED, of_requests]) == AT

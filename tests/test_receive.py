@@ -371,6 +371,7 @@ async def test_a_source_that_is_pushed_is_whole_from_its_start_and_fresh_while_s
 
         assert (stale.complete, stale.stale, stale.whole_since) == (True, True, AT)
         assert (fresh.complete, fresh.stale, fresh.whole_since) == (True, False, AT)
+        assert fresh.begun == frozenset()
 
 
 NOT_UTF8: list[tuple[str, str]] = [

@@ -113,7 +113,8 @@ def obstacle(plan: Plan, setting: Setting, period: Period, sources: Sequence[Sou
 def reach(plan: Plan, name: str, sources: Sequence[SourceStatus]) -> datetime:
     """The time from which all records behind a KPI are complete."""
     records = compile_plan(plan).by_name[name].records
-    return max((source.whole_since for source in sources if source.records & records), default=BEGINNING)
+    limits = ((source.whole_since, source.records if source.begun is None else source.begun) for source in sources)
+    return max((since for since, begun in limits if begun & records), default=BEGINNING)
 
 
 def computed(

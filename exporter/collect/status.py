@@ -27,6 +27,8 @@ def status(source: Source, store: Store, at: datetime) -> SourceStatus:
         last_success=state.last_success,
         unread=store.unread(source.name),
         unmapped=unmapped(source, store),
+        # Before anything is pushed there is no history that a source could lack.
+        begun=frozenset(name for name, count in store.counts(source.name).items() if count) if source.door else None,
         rereading=state.complete and (state.rereading or state.revision != source.revision),
     ).as_of(at)
 

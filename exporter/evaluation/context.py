@@ -1,11 +1,12 @@
 """The basis of facts files: views of the records that count, tables of settings, slices of time, shared macros."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from exporter.base.deferred import Deferred
 from exporter.catalogue import facts as catalogue
 from exporter.evaluation.business_time import tabulate_days
 from exporter.evaluation.plan import (
@@ -24,6 +25,8 @@ from exporter.store.status import SourceStatus
 
 if TYPE_CHECKING:
     import duckdb
+else:
+    duckdb = Deferred("duckdb")
 
 Connection: TypeAlias = "duckdb.DuckDBPyConnection"  # not loaded for its name alone
 SQL_TYPES = {"Literal": "varchar", "str": "varchar", "datetime": "timestamp", "bool": "boolean"}
@@ -148,10 +151,11 @@ def snapshot(connection: Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.rollback()
-        # Variables stay where what they tell of is gone.
-        for name in (MADE, SETTLED):
-            connection.execute(f"reset variable {name}")
+        with suppress(duckdb.Error):  # of a connection that was closed meanwhile; what went wrong first is said
+            connection.rollback()
+            # Variables stay where what they tell of is gone.
+            for name in (MADE, SETTLED):
+                connection.execute(f"reset variable {name}")
         raise
     connection.commit()
 

@@ -142,6 +142,7 @@ class Histories:
         self._ready: dict[tuple[str, str], History] = {}
         self._hours: dict[tuple[str, str], datetime] = {}  # the hour for which it was last asked
         self._waiting: set[Future[None]] = set()
+        self._closed = False
 
     def of(
         self, plan: Plan, kpis: Collection[str], window: str, at: datetime, kept_since: datetime
@@ -165,13 +166,16 @@ class Histories:
         return not wait([*self._waiting], seconds).not_done
 
     def close(self) -> None:
-        """Starts nothing more; what is under way is not waited for."""
+        """Starts nothing more; what is under way is not waited for, and may find the store closed."""
+        self._closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _work(self, ask: Ask) -> None:
         try:
             found = self._compute(ask)
         except Exception:
+            if self._closed:
+                return
             log.exception("no history of %s in this hour", ", ".join(sorted(ask.kpis)))
             return
         with self._lock:

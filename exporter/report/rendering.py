@@ -29,7 +29,6 @@ MOST_SHORT = 4
 """Changes that are named in one line."""
 MARKS = re.compile(r"[\\`*\[\]<>|]")
 ESCAPED = {"<": "&lt;", ">": "&gt;"}
-NOTHING_MOVED = "Nothing that was looked at changed beyond chance."
 NOTHING_COMPARED = "There was nothing to compare, so nothing is said to have changed."
 
 
@@ -37,7 +36,9 @@ def nothing(report: Report) -> str:
     """What is said where no change is."""
     if report.better or report.worse or report.neither:
         return ""
-    return NOTHING_COMPARED if all(line.absent for line in report.lines.values()) else NOTHING_MOVED
+    if all(line.absent for line in report.lines.values()):
+        return NOTHING_COMPARED
+    return f"Nothing that was looked at changed beyond chance from {report.earlier.removeprefix('in ')}."
 
 
 def memo(report: Report) -> dict[str, Any]:
@@ -67,6 +68,7 @@ def memo(report: Report) -> dict[str, Any]:
         "neither": stories(report, report.neither),
         "nothing": nothing(report),
         "actions": report.actions,
+        "no_actions": "Nothing is surely beyond a threshold." if report.lines else "There was no value to judge.",
         "more_actions": report.more_actions,
         "missing": [capital(sentence.missing(reason, titles)) for reason, titles in report.missing],
         "sources": report.sources,
@@ -175,7 +177,7 @@ def _markdown(said: Mapping[str, Any]) -> Iterator[str]:
         if said["more_actions"]
         else []
     )
-    yield from _bullets("What to do next", [*actions, *more] or ["Nothing is surely beyond a threshold."])
+    yield from _bullets("What to do next", [*actions, *more] or [said["no_actions"]])
     yield from _listed("What could not be computed", said["missing"])
     yield from _listed("Sources that need a look", said["sources"])
     yield from _listed("What the money and the time saved rest on", said["assumptions"])

@@ -8,7 +8,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector
 
 from exporter.records import Json
 from exporter.server import listen
-from exporter.server.surface import Refusal
+from exporter.server.surface import PLAIN, Refusal
 
 ASK_SECONDS = 30.0
 
@@ -28,7 +28,7 @@ async def ask_bytes(store: Path, path: str, *, seconds: float | None = ASK_SECON
         try:
             async with (
                 ClientSession(connector=UnixConnector(name), timeout=ClientTimeout(total=seconds)) as session,
-                session.get(f"http://localhost{path}") as response,
+                session.get(f"http://localhost{path}", headers={"Accept": PLAIN}) as response,
             ):
                 if response.status != 200:
                     raise Refusal(response.status, _reason(await response.read()))

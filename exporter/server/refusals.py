@@ -10,7 +10,7 @@ from aiohttp import web
 from exporter.server import hooks
 from exporter.server.page import Pages
 from exporter.server.reach import Reach, named_well
-from exporter.server.surface import Refusal
+from exporter.server.surface import PLAIN, Refusal
 
 log = logging.getLogger("exporter.server")
 
@@ -72,7 +72,7 @@ class Refusals:
             return web.Response(
                 status=refusal.status, body=body, headers=headers, content_type="application/json", charset="utf-8"
             )
-        if path.startswith(PROGRAMS) or path == self._reach.telemetry:
+        if path.startswith(PROGRAMS) or path == self._reach.telemetry or request.headers.get("Accept") == PLAIN:
             return web.Response(status=refusal.status, text=f"{refusal}\n", headers=headers)
         page = self._pages.other(
             "error",

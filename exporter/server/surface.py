@@ -21,6 +21,10 @@ Report = Callable[[Mapping[str, str], str], Awaitable[Mapping[str, Any] | str]]
 """A report; takes the query and a format, or "" for what the page shows. Raises Refusal."""
 
 
+PLAIN = "text/plain"
+"""What a client accepts that shows errors on a terminal."""
+
+
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
     """An answer other than 200, with the reason in plain words.
 

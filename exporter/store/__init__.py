@@ -430,10 +430,10 @@ class Store:
         except StoreError as error:
             return error
 
-    def counts(self) -> dict[str, int]:
-        """Record name -> rows."""
+    def counts(self, source: str | None = None) -> dict[str, int]:
+        """Record name -> rows, of a source or of all."""
         with self._connection() as db:
-            return {table.name: table.count(db) for table in self._tables.values()}
+            return {table.name: table.count(db, source) for table in self._tables.values()}
 
     def size(self) -> int:
         """Bytes on disk, the write-ahead log included."""

@@ -32,6 +32,7 @@ class SourceStatus:
     last_success: datetime | None = field(default=None, compare=False)
     unread: Summary = field(default_factory=Summary, compare=False)  # what is left out
     unmapped: tuple[Unmapped, ...] = field(default=(), compare=False)  # of the labels that the config fills
+    begun: frozenset[str] | None = None  # the records whose history begins with it, if not all that it brings
     rereading: bool = field(default=False, compare=False)  # its mapping was corrected, and not all has been read again
 
     @property

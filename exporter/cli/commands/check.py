@@ -27,7 +27,7 @@ EXAMPLES = {
 )
 @click.option("--store", is_flag=True, help="Also compare results kept in the store with what its records give.")
 def command(config_path: Path, live: bool, store: bool) -> None:
-    """Check the config, what sources answer and what the store keeps.
+    """Check the config, the sources and the store.
 
     Reports every mistake at once, and how many series the config produces. With --live, also asks every source for a
     little; it stores nothing. With --store, works out again what is kept beside records, such as who came back after a
