@@ -28,7 +28,7 @@ from exporter.publish.exposition import Publisher, own_families
 from exporter.publish.families import Series, series
 from exporter.publish.otlp import Otlp
 from exporter.report.schedule import Schedule
-from exporter.runtime import TRIES, Clock, Memory, Stopped, evaluated, first_published, open_store
+from exporter.runtime import TRIES, Clock, Memory, StoppedError, evaluated, first_published, open_store
 from exporter.server import Server, Surface
 from exporter.server.board import Board
 from exporter.server.gate import Gate
@@ -196,7 +196,7 @@ class App:
             await asyncio.to_thread(board.prepare)
             await asyncio.to_thread(self._keep_house, at)
             return not all(each.complete for each in board.sources)
-        except Stopped:
+        except StoppedError:
             return False
         except Exception as error:
             self._failed = True

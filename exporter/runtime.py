@@ -76,7 +76,7 @@ class Memory:
     stopping: Callable[[], bool] = lambda: False  # whether the program ends
 
 
-class Stopped(Exception):  # noqa: N818 - it is no error
+class StoppedError(Exception):
     """The program ends, so there are no values any more."""
 
 
@@ -84,12 +84,12 @@ def evaluated(
     config: Config, store: Store, at: datetime, sources: Sequence[SourceStatus], *, memory: Memory | None = None
 ) -> Evaluation:
     """All values at a time, with their baselines. `memory`: what earlier evaluations computed; with one, usual
-    weekdays are computed too, a day at a time. Raises Stopped where the program ends before they are begun.
+    weekdays are computed too, a day at a time. Raises StoppedError where the program ends before they are begun.
     """
     kept = memory or Memory()
     _keep(store, sources, kept)
     if kept.stopping():
-        raise Stopped
+        raise StoppedError
     with store.reading() as reader:
         return replace(
             evaluate(reader, config.plan, at, sources),

@@ -154,9 +154,7 @@ async def test_interrupted_and_begun_again_it_is_the_same_file(tmp_path: Path) -
             sys.executable, "-m", "exporter", *asked(output), cwd=tmp_path,
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        async with deadline.within(60):
-            while not (tmp_path / f".{output}.parts" / "000000").exists():  # noqa: ASYNC110 - seen from outside
-                await asyncio.sleep(0.01)
+        await deadline.until((tmp_path / f".{output}.parts" / "000000").exists, 60)
         process.send_signal(number)
         _, said = await process.communicate()
         ended.append(((tmp_path / output).exists(), process.returncode == 0, b"Traceback" in said))

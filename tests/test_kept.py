@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from exporter.__main__ import main
 from exporter.config import read_config
 from exporter.records import Part, Record, Request
-from exporter.runtime import Memory, Stopped, evaluated
+from exporter.runtime import Memory, StoppedError, evaluated
 from exporter.store import Store, kept
 from exporter.store.pushed import Told
 from exporter.store.status import SourceStatus
@@ -301,7 +301,7 @@ def test_a_program_that_ends_does_not_wait_for_what_is_not_kept_yet(store: Store
     status = SourceStatus(source="desk", records=frozenset({"request"}))
     store.write("desk", [asked(n, n) for n in range(9)], {})
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         evaluated(made, store, AT, [status], memory=Memory(stopping=lambda: True))
     assert pending(store) == 9
 

@@ -3,7 +3,7 @@
 import asyncio
 import resource
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -49,13 +49,6 @@ async def asked(port: int, peer: str = "127.0.0.1") -> bytes:
         return b""
     finally:
         writer.close()
-
-
-async def until(seen: Callable[[], bool]) -> None:
-    """Returns as soon as it is so; fails after 10 s."""
-    async with deadline.within(10):
-        while not seen():  # noqa: ASYNC110 - seen from outside
-            await asyncio.sleep(0.01)
 
 
 async def ended(streams: list[Stream]) -> int:
@@ -145,18 +138,18 @@ async def listened(places: Places, accepted: list[int]) -> AsyncIterator[int]:
     server.close()
     for transport in transports:
         transport.abort()
-    await until(lambda: places.taken == 0)
+    await deadline.until(lambda: places.taken == 0)
 
 
 async def test_who_never_asks_is_hung_up_on_earlier_than_who_asked_before() -> None:
     places, accepted = Places(10, idle_seconds=3600, first_seconds=0.0), list[int]()
     async with listened(places, accepted) as port:
         [asked] = await opened(port, 1)
-        await until(lambda: len(accepted) == 1)
+        await deadline.until(lambda: len(accepted) == 1)
         places.request_came(accepted[0])
         with places.answering(accepted[0]):
             [silent] = await opened(port, 1)
-            await until(lambda: len(accepted) == 2)
+            await deadline.until(lambda: len(accepted) == 2)
             places.sweep()
             during = await ended([asked]), await ended([silent])
         places.sweep()
@@ -176,10 +169,10 @@ async def test_without_files_it_says_so_once_and_serves_again_when_there_are_som
         clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(4)]
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(each.fileno() for each in clients) + 1, hard))
         try:
-            await until(lambda: len(caplog.records) > 0)
+            await deadline.until(lambda: len(caplog.records) > 0)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        await until(lambda: len(accepted) == 4)
+        await deadline.until(lambda: len(accepted) == 4)
         for each in clients:
             each.close()
 

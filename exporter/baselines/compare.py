@@ -15,6 +15,7 @@ from exporter.evaluation.compiled import compile_plan
 from exporter.evaluation.derived import derive
 from exporter.evaluation.figure import Evaluation, Figure, Key, Past, summable
 from exporter.evaluation.plan import Plan, Setting
+from exporter.evaluation.stats import middle
 
 CONTROL = "control"
 FEWEST_DAYS = 5
@@ -136,10 +137,8 @@ def baseline(kind: str, figure: Figure, then: Sequence[Figure]) -> Baseline | No
         values = [value for f in then if (value := value_of(f)) is not None]
         if len(values) < FEWEST_DAYS:
             return None
-        from statistics import median  # noqa: PLC0415 - with decimals and fractions it takes long to load
-
         counts = [f.denominator for f in then if f.denominator is not None]
-        return Baseline(kind, *placed(figure), median(values), None, sum(counts) if counts else None)
+        return Baseline(kind, *placed(figure), middle(values), None, sum(counts) if counts else None)
     if not then:
         return None
     only = then[0]

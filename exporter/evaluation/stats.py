@@ -2,6 +2,7 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -22,6 +23,13 @@ def wilson(successes: float, total: float, z: float = Z95) -> tuple[float, float
     margin = z * sqrt(p * (1 - p) / total + squared / (4 * total))
     # Rounding may leave a bound a hair on the wrong side of p at 0 and 1.
     return max(0.0, min(p, (centre - margin) / (1 + squared))), min(1.0, max(p, (centre + margin) / (1 + squared)))
+
+
+def middle(values: Iterable[float]) -> float:
+    """The median of a few values. There must be one. The module `statistics` takes long to load, for decimals."""
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 Runs = tuple["array[float]", ...]

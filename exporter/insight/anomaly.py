@@ -10,7 +10,7 @@ from exporter.catalogue.kpi import Kpi
 from exporter.evaluation.add import value_of
 from exporter.evaluation.figure import Figure, Key, Weekdays
 from exporter.evaluation.plan import Setting
-from exporter.evaluation.stats import wilson
+from exporter.evaluation.stats import middle, wilson
 from exporter.insight.difference import of_count, of_ratio
 
 FEWEST_RECORDS = 20
@@ -72,16 +72,14 @@ def judged(weekdays: Weekdays, settings: Mapping[str, Setting]) -> list[Anomaly]
 
 
 def _judged(figure: Figure, earlier: Sequence[Figure], kpi: Kpi, ends_at: datetime) -> Anomaly | None:
-    from statistics import median  # noqa: PLC0415 - with decimals and fractions it takes long to load
-
     value, n = value_of(figure), figure.denominator
     known = [(each, f) for f in earlier if (each := value_of(f)) is not None]
     if value is None or len(known) < FEWEST_DAYS or (n is not None and kpi.kind != "derived" and n < FEWEST_RECORDS):
         return None
     values = [each for each, _ in known]
-    middle = median(values)
-    spread = NORMAL * median(abs(each - middle) for each in values)
-    spread = max(spread, least_spread(kpi, figure, [f for _, f in known], middle))
+    usual = middle(values)
+    spread = NORMAL * middle(abs(each - usual) for each in values)
+    spread = max(spread, least_spread(kpi, figure, [f for _, f in known], usual))
     if spread <= 0:
         return None
     of_records = kpi.kind == "ratio" and not kpi.weight
@@ -89,20 +87,20 @@ def _judged(figure: Figure, earlier: Sequence[Figure], kpi: Kpi, ends_at: dateti
     near = value
     if of_records and n:
         low, high = wilson(figure.numerator, n)
-        near = min(max(middle, low), high)
+        near = min(max(usual, low), high)
     # A difference of two amounts may fall below zero on any day; all else does only where it once did.
-    floor = 0.0 if min(*values, value) >= 0 and not kpi.minus else middle - reach
+    floor = 0.0 if min(*values, value) >= 0 and not kpi.minus else usual - reach
     return Anomaly(
         kpi=figure.kpi,
         segment=figure.segment,
         ends_at=ends_at,
         value=value,
         n=n,
-        usual=middle,
-        lower=max(floor, middle - reach),
-        upper=min(1.0, middle + reach) if kpi.kind == "ratio" else middle + reach,
+        usual=usual,
+        lower=max(floor, usual - reach),
+        upper=min(1.0, usual + reach) if kpi.kind == "ratio" else usual + reach,
         days=len(values),
-        score=(near - middle) / reach,
+        score=(near - usual) / reach,
     )
 
 

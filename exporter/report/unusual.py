@@ -19,6 +19,7 @@ from exporter.evaluation.figure import Figure, Key, Weekdays
 from exporter.evaluation.instant import evaluate
 from exporter.evaluation.plan import Plan, Setting
 from exporter.evaluation.range import Instants, evaluations
+from exporter.evaluation.stats import middle
 from exporter.explain import unusual
 from exporter.insight.anomaly import LEAST, NORMAL, Anomaly, judged
 from exporter.insight.difference import of_count, of_ratio
@@ -83,8 +84,6 @@ def surely(days: Sequence[Weekdays], settings: Mapping[str, Setting]) -> tuple[l
 
 def _scatters(days: Sequence[Weekdays], settings: Mapping[str, Setting]) -> dict[tuple[str, Key], float]:
     """How many times more days differ from the median of their weekday than their records give, by KPI and team."""
-    from statistics import median  # noqa: PLC0415 - with decimals and fractions it takes long to load
-
     rests: dict[tuple[str, Key], list[float]] = {}
     for day in days:
         of: dict[tuple[str, Key], list[tuple[float, float | None]]] = {}
@@ -93,11 +92,11 @@ def _scatters(days: Sequence[Weekdays], settings: Mapping[str, Setting]) -> dict
             if value is not None:
                 of.setdefault((f.kpi, f.segment), []).append((value, f.denominator))
         for place, values in of.items():
-            usual = median(value for value, _ in values)
+            usual = middle(value for value, _ in values)
             deviations = ((value - usual, _least(settings[place[0]].kpi, usual, n)) for value, n in values)
             rests.setdefault(place, []).extend(abs(rest) / least for rest, least in deviations if least)
     return defaultdict(
-        lambda: 1.0, {place: max(1.0, NORMAL * median(found)) for place, found in rests.items() if found}
+        lambda: 1.0, {place: max(1.0, NORMAL * middle(found)) for place, found in rests.items() if found}
     )
 
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from exporter.render.dashboards import every_panel
 from tests.delivery.tools import CACHE, ROOT, asked, run
 
-pytestmark = [asked, pytest.mark.real, pytest.mark.skipif(which("npm") is None, reason="npm is not installed")]
+pytestmark = [asked, pytest.mark.real]
 PACKAGES = ("@grafana/schema@13.2.3", "typescript@7.0.2")
 RAW = "@grafana/schema/dist/esm/raw"
 KINDS = {
